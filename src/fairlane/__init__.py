@@ -1,0 +1,78 @@
+"""Fairlane: train many Keras models side by side, each in its own lane.
+
+The public names, loaded on first use. The only work done on import is to choose Keras's backend where
+nobody has chosen one, which must come before the first import of Keras.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fairlane import _backend
+
+__version__ = "0.1.0"
+
+_backend.choose()
+
+if TYPE_CHECKING:
+    from fairlane.errors import (
+        BuilderError,
+        FairlaneError,
+        FairlaneWarning,
+        LanesError,
+        SharedStateError,
+        StudyError,
+        TrialError,
+    )
+    from fairlane.study import Study, compare, fit
+    from fairlane.trial import Trial, TrialState, Variant
+
+_HOMES = {
+    "compare": "study",
+    "fit": "study",
+    "Study": "study",
+    "shared_state": "isolation",
+    "check_independent": "isolation",
+    "Trial": "trial",
+    "TrialState": "trial",
+    "Variant": "trial",
+    "FairlaneError": "errors",
+    "FairlaneWarning": "errors",
+    "StudyError": "errors",
+    "BuilderError": "errors",
+    "LanesError": "errors",
+    "SharedStateError": "errors",
+    "TrialError": "errors",
+}
+
+__all__ = [
+    "BuilderError",
+    "FairlaneError",
+    "FairlaneWarning",
+    "LanesError",
+    "SharedStateError",
+    "Study",
+    "StudyError",
+    "Trial",
+    "TrialError",
+    "TrialState",
+    "Variant",
+    "__version__",
+    "check_independent",
+    "compare",
+    "fit",
+    "shared_state",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module the first time that it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fairlane' has no attribute {name!r}")
+    value = getattr(import_module(f"fairlane.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

@@ -1,0 +1,192 @@
+"""Variant, trial and event: the frozen values that flow between the stages.
+
+In: nothing. Out: what a trial is (its spec), what state it is in, and what an engine tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    WAITING = "waiting"
+    """Not begun."""
+    RUNNING = "running"
+    """Begun, not ended."""
+    DONE = "done"
+    """Trained to its last epoch, or stopped early by a callback."""
+    DIVERGED = "diverged"
+    """Trained to its end, but its loss became NaN or infinite on the way."""
+    FAILED = "failed"
+    """Its builder, training or callback raised an exception."""
+    INTERRUPTED = "interrupted"
+    """Cut off by Ctrl-C; the epochs before it are kept."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come from the trial."""
+        return self not in (TrialState.WAITING, TrialState.RUNNING)
+
+
+def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(mapping))
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """One assignment of hyperparameters.
+
+    Attributes:
+        number: its place in the list of variants, from 0.
+        hyperparameters: name → value, as given, in the order given.
+        fit_arguments: those of the hyperparameters that are arguments of ``Model.fit``.
+    """
+
+    number: int
+    hyperparameters: Mapping[str, Any]
+    fit_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hyperparameters", _frozen(self.hyperparameters))
+        object.__setattr__(self, "fit_arguments", _frozen(self.fit_arguments))
+
+    @property
+    def builder_arguments(self) -> dict[str, Any]:
+        """The hyperparameters that go to the builder."""
+        return {k: v for k, v in self.hyperparameters.items() if k not in self.fit_arguments}
+
+    @property
+    def label(self) -> str:
+        """``learning_rate=0.001, units=32``, for legends and messages."""
+        if not self.hyperparameters:
+            return "the only variant"
+        return ", ".join(f"{k}={short(v)}" for k, v in self.hyperparameters.items())
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A variant and a seed: one training run of one model.
+
+    Attributes:
+        number: its place in the study, from 0.
+        variant: its hyperparameters.
+        seed: the seed of its weights, dropout and batch order.
+    """
+
+    number: int
+    variant: Variant
+    seed: int
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """The variant's hyperparameters."""
+        return self.variant.hyperparameters
+
+    def __str__(self) -> str:
+        return f"trial {self.number} ({self.variant.label}, seed {self.seed})"
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """All that a trained model remembers, as NumPy arrays in the order of the model's own lists.
+
+    Attributes:
+        trainable: values of ``model.trainable_variables``.
+        non_trainable: values of ``model.non_trainable_variables``, dropout's seed states among them.
+        optimizer: values of ``model.optimizer.variables``.
+        metrics: values of ``model.metrics_variables``.
+    """
+
+    trainable: list[Any]
+    non_trainable: list[Any]
+    optimizer: list[Any]
+    metrics: list[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class TrialStarted:
+    """An engine began a trial.
+
+    Attributes:
+        trial: which.
+        engine: ``"reference"`` or ``"lanes"``.
+        reason: why it is not on lanes, where ``engine="auto"`` decided so; else empty.
+        fleet: the number of the fleet within the engine's run, or None.
+        loop: the lanes engine's loop, such as ``"vmap×8"``; else empty.
+    """
+
+    trial: Trial
+    engine: str
+    reason: str = ""
+    fleet: int | None = None
+    loop: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class EpochEnded:
+    """A trial finished an epoch.
+
+    Attributes:
+        trial: which.
+        epoch: counted from 0, as in Keras.
+        logs: Keras's epoch logs, in Keras's order.
+    """
+
+    trial: Trial
+    epoch: int
+    logs: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class TrialDone:
+    """A trial trained to its end.
+
+    Attributes:
+        trial: which.
+        seconds: wall-clock seconds; on lanes, the trial's share of its fleet's.
+        weights: the trained state.
+        loop: the loop that it ended on, where lanes chose another than at the start.
+    """
+
+    trial: Trial
+    seconds: float
+    weights: Weights | None
+    loop: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialFailed:
+    """A trial ended with an exception.
+
+    Attributes:
+        trial: which.
+        epoch: the epoch it was in, from 0; None where it failed before the first.
+        error: ``"ValueError: ..."``, one line.
+        traceback: the whole traceback.
+        seconds: wall-clock seconds until then.
+    """
+
+    trial: Trial
+    epoch: int | None
+    error: str
+    traceback: str
+    seconds: float = 0.0
+
+
+Event = TrialStarted | EpochEnded | TrialDone | TrialFailed
+
+
+def short(value: Any) -> str:
+    """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if callable(value) and hasattr(value, "__name__"):
+        return str(value.__name__)
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
