@@ -170,6 +170,7 @@ class TrialFailed:
         error: ``"ValueError: ..."``, one line.
         traceback: the whole traceback.
         seconds: wall-clock seconds until then.
+        exception: the exception itself, where it was raised in this process.
     """
 
     trial: Trial
@@ -177,6 +178,7 @@ class TrialFailed:
     error: str
     traceback: str
     seconds: float = 0.0
+    exception: BaseException | None = None
 
 
 Event = TrialStarted | EpochEnded | TrialDone | TrialFailed

@@ -1,0 +1,208 @@
+"""Every private name of Keras that Fairlane uses, in one place, so that a new Keras is checked in one place.
+
+In: Keras objects. Out: what Keras knows of them and has no public name for. Tried with keras 3.13 and 3.15.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.models.functional import Functional
+from keras.src.trainers.data_adapters import array_data_adapter, array_slicing
+from keras.src.trainers.epoch_iterator import EpochIterator
+
+
+def is_functional(layer: Any) -> bool:
+    """Whether it is a graph of layers from inputs to outputs: ``keras.Model(inputs, outputs)``."""
+    return isinstance(layer, Functional)
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """The layers directly inside a layer, an `InputLayer` of a `Sequential` included."""
+    return list(getattr(layer, "_layers", ()))
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """The weights that a layer holds itself, those of the layers inside it left out."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def own_metrics(layer: Any) -> list[Any]:
+    """The metrics that a layer holds itself."""
+    return list(layer._metrics)
+
+
+def own_seed_generators(layer: Any) -> list[Any]:
+    """The seed generators that a layer holds itself."""
+    return list(layer._seed_generators)
+
+
+def compile_arguments(model: Any) -> dict[str, Any]:
+    """What the model was compiled with, as the live objects; empty where it has its own ``compile``."""
+    config = getattr(model, "_compile_config", None)
+    return {} if config is None else dict(config.config)
+
+
+def excluded_from_weight_decay(optimizer: Any, variables: list[Any]) -> tuple[list[int], list[str]]:
+    """What ``optimizer.exclude_from_weight_decay`` was told.
+
+    Args:
+        optimizer: any optimizer.
+        variables: the variables to ask about.
+
+    Returns:
+        The positions in ``variables`` of those excluded by themselves, and the name patterns.
+    """
+    keys = getattr(optimizer, "_exclude_from_weight_decay", None) or set()
+    pattern: re.Pattern[str] | None = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    positions = [i for i, v in enumerate(variables) if optimizer._var_key(v) in keys]
+    return positions, [] if pattern is None else [pattern.pattern]
+
+
+def input_layer(tensor: Any) -> Any:
+    """The `InputLayer` that made a symbolic tensor."""
+    return tensor._keras_history.operation
+
+
+def copy_operation(operation: Any) -> Any:
+    """A second ``keras.Operation`` (not a layer: it has no state) that is in no graph yet."""
+    new = type(operation).__new__(type(operation))
+    new.__dict__.update(operation.__dict__)
+    new._inbound_nodes = []
+    new._outbound_nodes = []
+    return new
+
+
+# --- the session's hidden state ---------------------------------------------------------------------
+
+_SETTINGS = (
+    "dtype_policy",
+    "custom_objects_scope_dict",
+    "distribution",
+    "flash_attention",
+    "nnx_enabled",
+    "torch_device",
+)
+"""Those of Keras's thread-local attributes that a script sets, and a fresh process would have."""
+
+
+def attributes() -> dict[str, Any]:
+    """This thread's attributes, and (under "") the object that holds them."""
+    tracker = global_state.GLOBAL_STATE_TRACKER
+    copied = dict(tracker.__dict__)
+    # Name counters are counted in place: keep the numbers, not the counter.
+    if "object_name_uids" in copied:
+        copied["object_name_uids"] = copied["object_name_uids"].copy()
+    copied[""] = tracker
+    return copied
+
+
+def replace_attributes(values: Mapping[str, Any]) -> None:
+    """Make this thread's attributes be ``values``; undoes a ``clear_session`` made in between."""
+    tracker = values.get("", global_state.GLOBAL_STATE_TRACKER)
+    global_state.GLOBAL_STATE_TRACKER = tracker
+    tracker.__dict__.clear()
+    tracker.__dict__.update({k: v for k, v in values.items() if k})
+    if "object_name_uids" in values:
+        tracker.__dict__["object_name_uids"] = values["object_name_uids"].copy()
+
+
+def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``values``, what a fresh process would have: settings, no counters, no generators."""
+    return {k: v for k, v in values.items() if k in _SETTINGS or not k}
+
+
+def tensorflow_random_state() -> Callable[[], None]:
+    """A function that puts TensorFlow's global seed, which ``set_random_seed`` sets, back as it is."""
+    context = sys.modules["tensorflow.python.eager.context"].context()
+    seed, generator = context._seed, context._rng
+    position = generator.getstate() if generator is not None else None
+
+    def restore() -> None:
+        context._seed, context._rng = seed, generator
+        if generator is not None:
+            generator.setstate(position)
+
+    return restore
+
+
+# --- fit's data -------------------------------------------------------------------------------------
+
+
+def is_array_data(*data: Any) -> bool:
+    """Whether Keras would take these with its array adapter."""
+    return bool(array_data_adapter.can_convert_arrays(data))
+
+
+def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any]:
+    """Keras's ``validation_split``: ``((x, y, sample_weight), (x, y, sample_weight))``."""
+    return array_slicing.train_validation_split(  # type: ignore[no-any-return]
+        (x, y, sample_weight), validation_split=fraction
+    )
+
+
+def epoch_iterator(x: Any, y: Any = None, **arguments: Any) -> Any:
+    """Keras's iterator over the batches of an epoch."""
+    return EpochIterator(x=x, y=y, **arguments)
+
+
+def adapter_arrays(iterator: Any) -> tuple[Any, int]:
+    """The arrays behind an iterator, as JAX takes them, and the number of samples.
+
+    Returns:
+        The structure that ``train_step`` gets as ``data``, of whole arrays; and their length.
+    """
+    adapter = iterator.data_adapter
+    sliceables = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="jax")
+    arrays = keras.tree.map_structure(
+        lambda s: None if s is None else s.convert_to_jax_compatible(s[slice(None)]), sliceables
+    )
+    return arrays, int(adapter._num_samples)
+
+
+# --- fit's steps ------------------------------------------------------------------------------------
+
+
+def symbolic_build(model: Any, iterator: Any) -> None:
+    """Build what ``fit`` builds before its first epoch, drawing the same random numbers."""
+    model._symbolic_build(iterator=iterator)
+    iterator.reset()
+
+
+def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> None:
+    """Hand a model its new state, to be assigned when a callback first asks for ``self.model``."""
+    if state is None:
+        model._jax_state, model._jax_state_synced = None, True
+        return
+    names = (
+        "trainable_variables",
+        "non_trainable_variables",
+        "optimizer_variables",
+        "metrics_variables",
+    )
+    model._jax_state, model._jax_state_synced = dict(zip(names, state, strict=True)), False
+
+
+def state_is_pending(model: Any) -> bool:
+    """Whether nobody has asked for the state that `set_pending_state` gave."""
+    return not model._jax_state_synced
+
+
+def assign_pending_state(model: Any) -> None:
+    """Assign the pending state to the model's variables now."""
+    model.jax_state_sync()
+
+
+def initial_epoch(model: Any) -> int | None:
+    """The epoch that a callback (``BackupAndRestore``) asked ``fit`` to begin with."""
+    return getattr(model, "_initial_epoch", None)
+
+
+def should_validate(model: Any, epoch: int, validation_freq: Any) -> bool:
+    """Whether ``fit`` would validate after this epoch, with Keras's own error for a wrong argument."""
+    return bool(model._should_eval(epoch, validation_freq))

@@ -1,0 +1,170 @@
+"""The data arguments of ``Model.fit`` → arrays, the validation split, and each trial's batch order.
+
+In: ``x``, ``y`` and the other data arguments, as ``Model.fit`` takes them. Out: a `FitData` that every
+trial of a fleet shares, and a `BatchOrder` per trial. Splitting, checking, converting and shuffling are
+Keras's own: the order of a trial's batches is what Keras's iterator yields over the sample numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlane import _keras
+from fairlane.session import Session
+
+Indices = NDArray[np.int32]
+"""Sample numbers, shape ``(steps, batch)``."""
+
+DATA_ARGUMENTS = (
+    "x",
+    "y",
+    "batch_size",
+    "validation_split",
+    "validation_data",
+    "shuffle",
+    "class_weight",
+    "sample_weight",
+    "steps_per_epoch",
+    "validation_steps",
+    "validation_batch_size",
+)
+"""The arguments of ``Model.fit`` that decide what a batch is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Arrays, and how an epoch of them is cut.
+
+    Attributes:
+        arrays: the structure that ``train_step`` gets as ``data``, of whole arrays ``(samples, ...)``.
+        samples: their length.
+        arguments: how Keras's iterator cuts them (batch size, steps, shuffling).
+        adapter: Keras's data adapter over them.
+    """
+
+    arrays: Any
+    samples: int
+    arguments: Mapping[str, Any]
+    adapter: Any = field(repr=False)
+
+    def iterator(self, steps_per_execution: int) -> Any:
+        """A new Keras iterator over the batches themselves."""
+        return _keras.epoch_iterator(
+            self.adapter,
+            steps_per_epoch=self.arguments["steps_per_epoch"],
+            steps_per_execution=steps_per_execution,
+        )
+
+    def numbers(self, steps_per_execution: int) -> Any:
+        """A new Keras iterator over the sample numbers, cut and shuffled as the batches are."""
+        return _keras.epoch_iterator(
+            np.arange(self.samples, dtype="int32"),
+            steps_per_execution=steps_per_execution,
+            **self.arguments,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """What the trials of one fleet are trained and validated on.
+
+    Attributes:
+        training: the training batches.
+        validation: the validation batches, or None.
+    """
+
+    training: Batches
+    validation: Batches | None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> FitData:
+        """Take ``Model.fit``'s data arguments apart, with Keras's own checks and errors.
+
+        Args:
+            arguments: those of `DATA_ARGUMENTS` that are given.
+
+        Raises:
+            ValueError: whatever Keras raises for them.
+        """
+        given = {"shuffle": True, **{k: v for k, v in arguments.items() if v is not None}}
+        x, y, weight = given.get("x"), given.get("y"), given.get("sample_weight")
+        held_out = given.get("validation_data")
+        if given.get("validation_split") and held_out is None:
+            (x, y, weight), held_out = _keras.split(x, y, weight, given["validation_split"])
+        training = _batches(
+            x,
+            y,
+            sample_weight=weight,
+            class_weight=given.get("class_weight"),
+            batch_size=given.get("batch_size"),
+            steps_per_epoch=given.get("steps_per_epoch"),
+            shuffle=given["shuffle"],
+        )
+        if held_out is None:
+            return cls(training, None)
+        val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(held_out)
+        validation = _batches(
+            val_x,
+            val_y,
+            sample_weight=val_weight,
+            class_weight=None,
+            batch_size=given.get("validation_batch_size") or given.get("batch_size"),
+            steps_per_epoch=given.get("validation_steps"),
+            shuffle=False,
+        )
+        return cls(training, validation)
+
+
+def _batches(x: Any, y: Any, *, sample_weight: Any, class_weight: Any, **cut: Any) -> Batches:
+    iterator = _keras.epoch_iterator(
+        x, y, sample_weight=sample_weight, class_weight=class_weight, **cut
+    )
+    arrays, samples = _keras.adapter_arrays(iterator)
+    return Batches(arrays, samples, cut, iterator.data_adapter)
+
+
+class BatchOrder:
+    """One trial's batches, epoch by epoch, as Keras would draw them.
+
+    Args:
+        batches: the training batches.
+        session: the trial's session, whose NumPy generator shuffles; None draws from the current one.
+        steps_per_execution: the model's.
+    """
+
+    def __init__(
+        self, batches: Batches, session: Session | None, steps_per_execution: int = 1
+    ) -> None:
+        self._iterator = batches.numbers(steps_per_execution)
+        self._session = session
+
+    def next_epoch(self) -> list[Indices]:
+        """The next epoch's sample numbers, cut into runs of batches of one size.
+
+        Returns:
+            Arrays ``(steps, batch)`` of int32, in the order of training. A smaller last batch is a run
+            of its own.
+        """
+        draw = self._one_epoch
+        batches = draw() if self._session is None else self._session.draw(draw)
+        return [np.stack(list(run)) for _, run in groupby(batches, key=len)]
+
+    def _one_epoch(self) -> list[NDArray[np.int32]]:
+        drawn: list[NDArray[np.int32]] = []
+        with self._iterator.catch_stop_iteration():
+            for _, _, buffer in self._iterator:
+                drawn.extend(buffer)
+        return drawn
+
+
+def validation_runs(batches: Batches, steps_per_execution: int = 1) -> list[tuple[int, int, int]]:
+    """How one pass of validation is cut: ``(first sample, steps, batch size)`` per run."""
+    runs = BatchOrder(batches, None, steps_per_execution).next_epoch()
+    return [(int(run[0, 0]), *run.shape) for run in runs]  # type: ignore[misc]

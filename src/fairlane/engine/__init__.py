@@ -1,0 +1,75 @@
+"""The contract of engines: they pull jobs from a feed and yield events; they never see the store.
+
+In: a `Feed` of `Job`. Out: events (`fairlane.trial.Event`), each as soon as it is known, in the caller's
+thread; a job that an engine can't run comes back as `Declined`, untouched by training.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from fairlane.session import Session
+from fairlane.trial import Trial
+
+
+@dataclass(eq=False)
+class Job:
+    """All that an engine needs to run one trial.
+
+    Attributes:
+        trial: the trial.
+        model: returns its model: built anew, or the caller's own.
+        arguments: of ``Model.fit``, without ``callbacks`` and ``verbose``.
+        callbacks: returns its list of callbacks; None where there are none.
+        session: returns the session it runs in.
+        in_place: whether the model is the caller's own, to be left trained.
+        varying: the numbers among its hyperparameters that another trial has otherwise.
+        reason: why it can't run on lanes, where that is known beforehand; else empty.
+    """
+
+    trial: Trial
+    model: Callable[[], keras.Model]
+    arguments: Mapping[str, Any]
+    callbacks: Callable[[], list[Any]] | None
+    session: Callable[[], Session]
+    in_place: bool = False
+    varying: tuple[float, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Declined:
+    """A job that the engine can't run.
+
+    Attributes:
+        job: the job.
+        reason: why, in words that complete "not on lanes: ...".
+    """
+
+    job: Job
+    reason: str
+
+
+class Feed:
+    """Jobs in the order in which engines take them."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = deque(jobs)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def take(self) -> Job | None:
+        """The next job, or None where there is none left."""
+        return self._jobs.popleft() if self._jobs else None
+
+
+def one_line(error: BaseException) -> str:
+    """``ValueError: the first line of what it says``."""
+    first = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__

@@ -1,0 +1,274 @@
+"""A fleet: lanes that share one compiled program; and a chunk: some of them, on their way through an epoch.
+
+In: lanes of one structure and their data. Out: chunks that a worker thread can run without touching
+anything but arrays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from fairlane.data import FitData, Indices, validation_runs
+from fairlane.engine.lane import Lane
+from fairlane.engine.loops import Loop, choose
+from fairlane.lift import Lift, Numbers
+from fairlane.program import Carry, Program, Run, State, on_device
+
+Shape = tuple[tuple[tuple[int, int], ...], bool]
+"""The ``(steps, batch)`` runs of an epoch, and whether it ends with validation."""
+
+
+@dataclass(eq=False)
+class Chunk:
+    """Lanes that go through an epoch together.
+
+    Attributes:
+        lanes: the lanes, at most ``width``.
+        width: of the program; places without a lane repeat the first and are thrown away.
+        state: the stacked state.
+        program: the program.
+        lifted: the stacked numbers that the program takes.
+    """
+
+    fleet: Fleet
+    lanes: list[Lane]
+    width: int
+    state: State
+    program: Program
+    lifted: list[Any] = field(default_factory=list)
+
+    def numbers(self) -> list[Numbers]:
+        """The numbers of each place."""
+        numbers = [lane.structure.numbers for lane in self.lanes]
+        return [*numbers, *numbers[:1] * (self.width - len(numbers))]
+
+    def viewer(self, i: int) -> Callable[[], State]:
+        """`look` for lane ``i``, to be called later."""
+        return lambda: self.look(i)
+
+    def look(self, i: int) -> State:
+        """Lane ``i``'s state, as views that hold until the chunk runs again."""
+        return State(*([np.asarray(a)[i] for a in group] for group in self.state))
+
+    def patch(self, changes: Mapping[int, State]) -> None:
+        """Put new states in the place of some lanes'."""
+        if not changes:
+            return
+
+        def put(stacked: Any, *rows: Any) -> Any:
+            whole = np.array(stacked)
+            for i, row in zip(changes, rows, strict=True):
+                whole[i] = np.asarray(row)
+            return jnp.asarray(whole)
+
+        self.state = jax.tree.map(put, self.state, *changes.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What an epoch of a chunk gave.
+
+    Attributes:
+        state: the new stacked state.
+        logs: training logs, an array over lanes each.
+        val_logs: validation logs, or None.
+        steps: steps done per lane, and whether its loss stopped being finite.
+        seconds: wall-clock seconds in the worker.
+    """
+
+    state: State
+    logs: dict[str, Any]
+    val_logs: dict[str, Any] | None
+    steps: Any
+    stopped: Any
+    seconds: float
+
+
+@dataclass(eq=False)
+class Fleet:
+    """Lanes that share one compiled program.
+
+    Attributes:
+        number: its number in this run of the engine.
+        data: what its lanes are trained on.
+        stop_on_nan: whether its lanes end an epoch at the first loss that is not finite.
+        steps_per_execution: its models'.
+        static: whether all lanes have equal numbers, because they can't be lifted.
+        shared: what its lanes have in common, their numbers left out.
+        idle: lanes whose next epoch is drawn, and which wait for a chunk.
+        lanes: how many it has that have not ended.
+        failure: why its program can't be traced, or empty.
+    """
+
+    number: int
+    data: FitData
+    stop_on_nan: bool
+    steps_per_execution: int
+    static: bool = False
+    shared: Any = None
+    idle: list[Lane] = field(default_factory=list)
+    lanes: int = 0
+    failure: str = ""
+    lift: Lift | None = None
+    loop: Loop | None = None
+    numbers: list[Numbers] = field(default_factory=list)
+    programs: dict[int, Program] = field(default_factory=dict)
+    _training: Any = None
+    _validation: Any = None
+    _tests: list[tuple[int, int, int]] = field(default_factory=list)
+    _rest: list[Any] = field(default_factory=list)
+
+    def suits(self, lane: Lane) -> bool:
+        """Whether the fleet's program, as far as there is one, can train the lane."""
+        if self.lift is None:
+            return True
+        differing = Lift.of([self.numbers[0], lane.structure.numbers]).paths
+        if not set(differing) <= set(self.lift.paths):
+            return False
+        return self.lift.agrees([lane.structure.numbers])
+
+    def shape_of(self, lane: Lane) -> Shape:
+        """What a lane's coming epoch looks like; lanes of one chunk have the same."""
+        return tuple(run.shape for run in lane.runs), lane.validates_now()  # type: ignore[return-value]
+
+    def program(self, width: int, lane: Lane) -> Program:
+        """The program of a width, made with ``lane`` as the template if there is none."""
+        if width in self.programs:
+            return self.programs[width]
+        if self.lift is None:
+            guessed = () if self.static else guesses(lane)
+            self.lift = Lift.of(self.numbers, guessed)
+            if self.static or not all_float32(lane.model):
+                self.lift = Lift(())
+        if self.loop is None:
+            self.loop = choose(lane.model)
+            self._place_data(lane)
+        self.programs[width] = Program(
+            lane.model,
+            lane.structure,
+            self.lift,
+            width,
+            self.stop_on_nan,
+            lane.session,
+        )
+        return self.programs[width]
+
+    def width_for(self, lanes: Sequence[Lane], wanted: int) -> int:
+        """The width to run lanes at: ``wanted``, unless a wider program is there and a new one not worth it."""
+        there = [w for w in self.programs if w >= len(lanes)]
+        if wanted in self.programs or not there or self.loop is None:
+            return wanted
+        ready = min(there)
+        per_epoch = self.loop.seconds.get(ready)
+        if per_epoch is None:
+            return ready
+        left = max(lane.epochs - lane.epoch for lane in lanes)
+        saving = left * per_epoch * (1 - wanted / ready)
+        return wanted if saving > 2 * self.programs[ready].seconds_compiling else ready
+
+    def prepare(self, chunk: Chunk, executor: Executor) -> None:
+        """Trace and compile what the chunk's coming epoch needs and is not there yet."""
+        training = [Run(True, *self._dispatched(s, b)) for s, b in self.shape_of(chunk.lanes[0])[0]]
+        testing = [Run(False, *self._dispatched(s, b)) for _, s, b in self._tests]
+        pieces: dict[Run, tuple[Any, Any]] = {}
+        for run in training:
+            order = jax.ShapeDtypeStruct((chunk.width, run.steps, run.batch), "int32")
+            pieces[run] = order, self._training
+        for run in testing:
+            pieces[run] = jax.ShapeDtypeStruct((), "int32"), self._validation
+        carry = _shapes(self._carry(chunk.state, chunk.width))
+        chunk.program.prepare(pieces, carry, chunk.numbers(), executor)
+        chunk.lifted = chunk.program.lift.values(chunk.numbers())
+
+    def epoch(self, chunk: Chunk) -> Callable[[], Outcome]:
+        """The work of the chunk's coming epoch, to be done in a worker thread."""
+        runs, validates = self.shape_of(chunk.lanes[0])
+        filled = [*chunk.lanes, *chunk.lanes[:1] * (chunk.width - len(chunk.lanes))]
+        orders = [np.stack([lane.runs[i] for lane in filled]) for i in range(len(runs))]
+        return lambda: self._epoch(chunk, orders, validates)
+
+    def _epoch(self, chunk: Chunk, orders: Sequence[Indices], validates: bool) -> Outcome:
+        began = time.perf_counter()
+        carry = self._carry(chunk.state, chunk.width)
+        logs: Mapping[str, Any] = {}
+        for order in orders:
+            _, steps, batch = order.shape
+            at_once, _ = self._dispatched(steps, batch)
+            for first in range(0, steps, at_once):
+                some = order[:, first : first + at_once]
+                run = Run(True, at_once, batch)
+                carry, logs = chunk.program.call(run, carry, chunk.lifted, some, self._training)
+        steps_done, stopped, val_logs = carry.steps, carry.stopped, None
+        if validates:
+            carry, val_logs = self._validate(chunk, carry)
+        host = jax.device_get((logs, val_logs, steps_done, stopped))
+        jax.block_until_ready(carry)
+        return Outcome(carry.state, *host, time.perf_counter() - began)
+
+    def _validate(self, chunk: Chunk, carry: Carry) -> tuple[Carry, Mapping[str, Any]]:
+        carry = self._carry(carry.state, chunk.width)
+        logs: Mapping[str, Any] = {}
+        for start, steps, batch in self._tests:
+            at_once, _ = self._dispatched(steps, batch)
+            for first in range(0, steps, at_once):
+                place = np.int32(start + first * batch)
+                run = Run(False, at_once, batch)
+                carry, logs = chunk.program.call(
+                    run, carry, chunk.lifted, place, self._validation
+                )
+        return carry, logs
+
+    def _carry(self, state: State, width: int) -> Carry:
+        """The state with its metrics reset, at the start of a pass over data."""
+        rest = [np.broadcast_to(r, (width, *r.shape)).copy() for r in self._rest]
+        steps = np.zeros((width,), "int32")
+        return Carry(state._replace(metrics=rest), steps, np.zeros((width,), bool))
+
+    def _dispatched(self, steps: int, batch: int) -> tuple[int, int]:
+        """How many of ``steps`` go into one dispatch."""
+        assert self.loop is not None
+        return (1 if self.loop.stepwise else steps), batch
+
+    def _place_data(self, lane: Lane) -> None:
+        self._rest = lane.rest
+        self._training = on_device(self.data.training)
+        if self.data.validation is not None:
+            self._validation = on_device(self.data.validation)
+            self._tests = validation_runs(self.data.validation, self.steps_per_execution)
+
+
+def stacked(states: Sequence[State], width: int) -> State:
+    """States → one with an axis in front, filled up to ``width`` with the first."""
+    filled = [*states, *[states[0]] * (width - len(states))]
+    return jax.tree.map(lambda *a: jnp.asarray(np.stack([np.asarray(x) for x in a])), *filled)
+
+
+def guesses(lane: Lane) -> list[Any]:
+    """Places whose number is one of the trial's varying hyperparameters: other trials will differ there."""
+    varying = lane.job.varying
+    return [
+        p for p, v in lane.structure.numbers.items() if isinstance(v, (int, float)) and v in varying
+    ]
+
+
+def all_float32(model: keras.Model) -> bool:
+    """Whether nothing in the model computes in another precision, where lifted numbers would round so."""
+    layers = model._flatten_layers()
+    return all(
+        {layer.dtype_policy.compute_dtype, layer.dtype_policy.variable_dtype} <= {"float32"}
+        for layer in layers
+        if hasattr(layer, "dtype_policy")
+    )
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)

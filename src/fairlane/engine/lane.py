@@ -1,0 +1,326 @@
+"""One lane: a trial's model, its callbacks and its batch order, between the runs of the program.
+
+In: a job. Out: a `Lane` that is asked before each epoch for its batches, told after it of its logs, and
+ended once; every call of a user's callback happens here, in the trial's own session.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from fairlane import _keras
+from fairlane.data import BatchOrder, FitData, Indices
+from fairlane.engine import Job
+from fairlane.program import (
+    State,
+    metrics_at_rest,
+    read_state,
+    to_weights,
+    write_state,
+)
+from fairlane.session import Session
+from fairlane.structure import Structure, structure
+from fairlane.trial import Trial, Weights
+
+_BATCH_METHODS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+    "on_test_begin",  # comes between training and validation, which are not apart on lanes
+)
+
+
+class Unsuitable(Exception):
+    """The trial can't run on lanes; the message says why."""
+
+
+class Lane:
+    """A trial on its way through a vectorised program.
+
+    Attributes:
+        job: its job.
+        trial: its trial.
+        model: its own Keras model, up to date while its callbacks look at it.
+        state: its state as NumPy or JAX arrays while it is in no chunk.
+        structure: what its program depends on.
+        rest: its metrics' variables when reset.
+        runs: the sample numbers of the coming epoch, drawn by `begin_epoch`.
+        epoch: the next epoch, from 0.
+        seconds: its share of the time spent.
+        ended: whether it is over.
+    """
+
+    def __init__(self, job: Job, data: FitData) -> None:
+        began = time.perf_counter()
+        self.job = job
+        self.trial: Trial = job.trial
+        self._session: Session = job.session()
+        with self._session:
+            self.model: keras.Model = job.model()
+            self._refuse_unsuitable_model()
+            self.steps_per_execution = int(self.model.steps_per_execution)
+            _keras.symbolic_build(self.model, data.training.iterator(self.steps_per_execution))
+            self._callbacks = self._callback_list(data)
+            self.model.stop_training = False
+            if self._callbacks is not None:
+                self._callbacks.on_train_begin()
+            self.rest = metrics_at_rest(self.model)
+        self.state: State | None = read_state(self.model)
+        self.structure: Structure = structure(self.model)
+        self._order = BatchOrder(data.training, self._session, self.steps_per_execution)
+        arguments = job.arguments
+        self.epochs = int(arguments.get("epochs", 1))
+        self.epoch = _keras.initial_epoch(self.model) or int(arguments.get("initial_epoch") or 0)
+        self._validation_freq = arguments.get("validation_freq", 1)
+        self.validates = data.validation is not None
+        self.runs: list[Indices] = []
+        self.last_logs: dict[str, float] = {}
+        self.ended = False
+        self._names: dict[str, str] | None = None
+        self.seconds = time.perf_counter() - began
+
+    # --- what it needs of the program ---------------------------------------------------------------
+
+    @property
+    def stops_on_nan(self) -> bool:
+        """Whether a callback ends the epoch at the first batch whose loss is not finite."""
+        return any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in self._users_callbacks)
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether there is anything to call between epochs."""
+        return self._callbacks is not None
+
+    def session(self) -> Session:
+        """The trial's session, to be entered where its model's code runs."""
+        return self._session
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no epoch left."""
+        return self.epoch >= self.epochs
+
+    def validates_now(self) -> bool:
+        """Whether the coming epoch ends with validation."""
+        return self.validates and _keras.should_validate(
+            self.model, self.epoch, self._validation_freq
+        )
+
+    def own_state(self) -> State:
+        """The state of a lane that is in no chunk."""
+        assert self.state is not None
+        return self.state
+
+    def logs_of(self, stacked: Mapping[str, Any] | None, i: int) -> dict[str, Any] | None:
+        """This lane's logs out of a chunk's, as Python floats and with this model's own names."""
+        if stacked is None:
+            return None
+        logs = keras_logs({k: jax.tree.map(lambda a: a[i], v) for k, v in stacked.items()})
+        if self._names is None:
+            return logs
+        return {self._names.get(k, k): v for k, v in logs.items()}
+
+    # --- an epoch -----------------------------------------------------------------------------------
+
+    def begin_epoch(self, look: Callable[[], State]) -> State | None:
+        """Draw the coming epoch's batches, after the callbacks' ``on_epoch_begin``.
+
+        Args:
+            look: reads the lane's current state.
+
+        Returns:
+            The lane's new state, where a callback changed it.
+        """
+        changed = None
+        if self._callbacks is not None:
+            callbacks = self._callbacks
+            changed = self._called(lambda: callbacks.on_epoch_begin(self.epoch), look)
+        self.runs = self._order.next_epoch()
+        return changed
+
+    def end_epoch(
+        self,
+        look: Callable[[], State],
+        logs: dict[str, float],
+        val_logs: dict[str, float] | None,
+        steps: int | None,
+    ) -> tuple[dict[str, float], State | None]:
+        """Tell the callbacks that the epoch has ended.
+
+        Args:
+            look: reads the lane's current state.
+            logs: training logs.
+            val_logs: validation logs, without ``val_``; None where there was no validation.
+            steps: how many steps the lane did before its loss stopped being finite, or None.
+
+        Returns:
+            The epoch's logs in Keras's order; and the lane's new state, where a callback changed it.
+        """
+        epoch_logs = dict(sorted(logs.items()))
+        if val_logs is not None:
+            epoch_logs.update({f"val_{k}": v for k, v in sorted(val_logs.items())})
+        changed = None
+        if self._callbacks is not None:
+            callbacks = self._callbacks
+
+            def call() -> None:
+                if steps is not None:
+                    self._terminate_on_nan(steps - 1, logs)
+                if val_logs is not None:
+                    callbacks.on_test_begin()
+                    callbacks.on_test_end(val_logs)
+                callbacks.on_epoch_end(self.epoch, epoch_logs)
+
+            changed = self._called(call, look)
+        self.last_logs = epoch_logs
+        self.epoch += 1
+        if self.model.stop_training:
+            self.epochs = self.epoch
+        return epoch_logs, changed
+
+    def end(self, look: Callable[[], State]) -> Weights | None:
+        """Finish training: the optimizer's last word, ``on_train_end``, and the trained state.
+
+        Args:
+            look: reads the lane's current state.
+
+        Returns:
+            The trained state; None for the caller's own model, which holds it now.
+        """
+        averaging = getattr(self.model.optimizer, "use_ema", False)
+        if not (self.job.in_place or averaging or self._callbacks is not None):
+            return to_weights(look())
+        with self._session:
+            write_state(self.model, look())
+            if int(self.job.arguments.get("epochs", 1)) > 0:
+                self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+            if self._callbacks is not None:
+                self._callbacks.on_train_end(logs=self.last_logs)
+        _keras.set_pending_state(self.model, None)
+        return None if self.job.in_place else to_weights(read_state(self.model))
+
+    def withdraw(self) -> None:
+        """Leave lanes before the first epoch, for another engine."""
+        _keras.set_pending_state(self.model, None)
+
+    def give_up(self, look: Callable[[], State]) -> None:
+        """Leave the caller's own model with what has been trained so far."""
+        if self.job.in_place:
+            write_state(self.model, look())
+            _keras.set_pending_state(self.model, None)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _refuse_unsuitable_model(self) -> None:
+        if self.model.run_eagerly:
+            raise Unsuitable("the model is compiled with run_eagerly=True")
+        if not all(layer.supports_jit for layer in self.model._flatten_layers()):
+            names = [la.name for la in self.model._flatten_layers() if not la.supports_jit]
+            raise Unsuitable(f"layer {names[0]!r} can't be compiled (supports_jit is False)")
+        if self.model.optimizer is None:
+            raise Unsuitable("the model is compiled without an optimizer")
+
+    def _callback_list(self, data: FitData) -> Any:
+        job = self.job
+        self._users_callbacks: list[Any] = list(job.callbacks() if job.callbacks else ())
+        if job.callbacks is None and not job.in_place:
+            return None
+        for callback in self._users_callbacks:
+            if (method := batch_method(callback)) is not None:
+                raise Unsuitable(
+                    f"callback {type(callback).__name__} acts inside the epoch ({method})"
+                )
+        iterator = data.training.iterator(self.steps_per_execution)
+        callbacks = keras.callbacks.CallbackList(
+            self._users_callbacks,
+            add_history=True,
+            add_progbar=False,
+            model=self.model,
+            verbose=0,
+            epochs=int(job.arguments.get("epochs", 1)),
+            steps=iterator.num_batches,
+        )
+        # An outsider's callback may hold the model by another name than `self.model`.
+        self._eager = any(
+            not type(c).__module__.startswith("keras.") or isinstance(c, keras.callbacks.LambdaCallback)
+            for c in self._users_callbacks
+        )
+        return callbacks
+
+    def _called(self, call: Callable[[], None], look: Callable[[], State]) -> State | None:
+        """Call callbacks with the model up to date; return the state if they changed it."""
+        if not self._users_callbacks:  # only Keras's own History, which looks at nothing
+            call()
+            return None
+        _keras.set_pending_state(self.model, tuple(look()))
+        with self._session:
+            if self._eager:
+                _keras.assign_pending_state(self.model)
+            before = self._fingerprint()
+            call()
+        if _keras.state_is_pending(self.model):
+            _keras.set_pending_state(self.model, None)
+            return None
+        after = read_state(self.model)
+        _keras.set_pending_state(self.model, None)
+        if before is None:  # it was assigned during the call: compare with what was there to assign
+            before = look()
+        return None if _equal(before, after) else after
+
+    def _fingerprint(self) -> State | None:
+        return None if _keras.state_is_pending(self.model) else read_state(self.model)
+
+    def _terminate_on_nan(self, batch: int, logs: Mapping[str, float]) -> None:
+        for callback in self._users_callbacks:
+            if isinstance(callback, keras.callbacks.TerminateOnNaN):
+                callback.on_batch_end(batch, logs)
+
+
+def batch_method(callback: Any) -> str | None:
+    """The name of the first batch-level method that a callback has of its own, or None."""
+    keras_callbacks = keras.callbacks
+    if isinstance(callback, keras_callbacks.TerminateOnNaN):
+        own = type(callback).__mro__[0] is not keras_callbacks.TerminateOnNaN
+        return "a class derived from TerminateOnNaN" if own else None
+    if type(callback) is keras_callbacks.ModelCheckpoint and callback.save_freq == "epoch":
+        return None
+    if type(callback) is keras_callbacks.BackupAndRestore:
+        return None if callback.save_freq == "epoch" else "save_freq"
+    for name in _BATCH_METHODS:
+        method = getattr(callback, name, None)
+        plain = getattr(keras_callbacks.Callback, name)
+        if method is not None and getattr(method, "__func__", method) is not plain:
+            return name
+    return None
+
+
+def keras_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Logs as Keras hands them to callbacks: flat, with Python floats."""
+    flat: dict[str, Any] = {}
+    for key, value in logs.items():
+        if isinstance(value, dict):
+            flat.update(keras_logs(value))
+        else:
+            flat[key] = float(value) if np.ndim(value) == 0 else value
+    return flat
+
+
+def _equal(a: State, b: State) -> bool:
+    return all(
+        x is y or np.array_equal(np.asarray(x), np.asarray(y), equal_nan=_has_nan(x))
+        for xs, ys in zip(a, b, strict=True)
+        for x, y in zip(xs, ys, strict=True)
+    )
+
+
+def _has_nan(x: Any) -> bool:
+    return np.issubdtype(np.asarray(x).dtype, np.floating)

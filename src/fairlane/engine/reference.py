@@ -1,0 +1,69 @@
+"""The reference engine: one ``Model.fit`` at a time, in a session of its own.
+
+In: a feed of jobs. Out: their events. What it does for a trial is the contract itself:
+``set_random_seed``, build, ``fit``. Every other engine is tested against it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from fairlane.engine import Feed, Job, one_line
+from fairlane.program import read_state, to_weights
+from fairlane.trial import EpochEnded, Event, Trial, TrialDone, TrialFailed, TrialStarted
+
+ENGINE = "reference"
+
+
+def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
+    """Run every job of the feed, one after another.
+
+    Args:
+        feed: the jobs.
+        watch: is told of each epoch at once, from inside ``fit``, which does not pause to yield.
+
+    Yields:
+        Each trial's start and end.
+    """
+    while (job := feed.take()) is not None:
+        yield TrialStarted(job.trial, ENGINE, job.reason)
+        yield _train(job, watch)
+        del job
+        gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
+
+
+class _Tell(keras.callbacks.Callback):
+    """Passes the logs of each epoch on."""
+
+    def __init__(self, trial: Trial, watch: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._trial, self._watch = trial, watch
+        self.reached: int | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.reached = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._watch(EpochEnded(self._trial, epoch, dict(logs or {})))
+
+
+def _train(job: Job, watch: Callable[[Event], None]) -> Event:
+    began = time.perf_counter()
+    tell = _Tell(job.trial, watch)
+    try:
+        with job.session():
+            model = job.model()
+            callbacks = [*(job.callbacks() if job.callbacks else ()), tell]
+            model.fit(**job.arguments, callbacks=callbacks, verbose=0)
+            weights = None if job.in_place else to_weights(read_state(model))
+        return TrialDone(job.trial, time.perf_counter() - began, weights)
+    except Exception as error:
+        seconds = time.perf_counter() - began
+        text = traceback.format_exc()
+        return TrialFailed(job.trial, tell.reached, one_line(error), text, seconds, error)

@@ -1,0 +1,616 @@
+"""Records → tidy data frames.
+
+In: the records of a study's trials, in the order of the trials. Out: pandas DataFrames, with a row
+per epoch, per value, per trial or per variant, and the best record.
+
+Every frame names the hyperparameters in the order in which the variants give them. Numbers,
+strings and booleans stand as they are; lists, functions and other objects as a short text, which
+differs wherever the values do, so that ``groupby`` works. A hyperparameter that a variant lacks is
+None or NaN.
+
+A log whose name is taken, by a hyperparameter or by a column of Fairlane's own, gets the column
+``logged_<name>``: Keras's learning rate callbacks log ``learning_rate``, which is often varied too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from fairlane import stats
+from fairlane.errors import StudyError
+from fairlane.store import Record
+from fairlane.trial import TrialState, short
+
+At = Literal["last", "best"]
+Mode = Literal["auto", "min", "max"]
+Rows = Iterable[Record]
+
+_HISTORY = ("trial", "seed", "epoch")
+_LONG = ("metric", "data", "value")
+_TRIALS = ("state", "seconds", "engine", "fleet", "loop", "reason", "error")
+_ESTIMATES = ("mean", "low", "high", "difference", "difference_low", "difference_high")
+_SUMMARY = ("variant", "seeds", "pairs", "failed")
+RESERVED = frozenset({*_HISTORY, *_LONG, *_TRIALS, *_ESTIMATES, *_SUMMARY})
+"""Column names that no hyperparameter may have.
+
+``epochs`` is not among them, since ``Model.fit``'s argument may be varied: see `trials`.
+"""
+
+_LOGGED = "logged_"
+_VALIDATION = "val_"
+
+_MINIMISED = frozenset({"loss", "error", "mse", "mae", "mape", "msle", "rmse"})
+_MAXIMISED = frozenset({"acc", "auc", "f1", "fbeta", "iou", "hit", "hits", "r2", "dice", "jaccard"})
+_MAXIMISED_PARTS = (
+    *("accuracy", "precision", "recall", "sensitivity", "specificity", "similarity", "correlation"),
+    *("true_positive", "true_negative", "io_u", "kappa", "top_k", "ndcg"),
+)
+
+
+def history(records: Rows) -> pd.DataFrame:
+    """A row per trial and epoch, as Keras's ``History`` of each, stacked.
+
+    Args:
+        records: the trials' records.
+
+    Returns:
+        Columns ``trial``, the hyperparameters, ``seed``, ``epoch`` (from 0, as in Keras), then the
+        logs: ``loss``, the other training metrics, and their ``val_`` counterparts in the same
+        order. A log that an epoch lacks, as it does ``val_loss`` where ``validation_freq`` says so,
+        is NaN. Without records, only the fixed columns.
+
+    Example:
+        >>> from fairlane.store import Record
+        >>> from fairlane.trial import Trial, Variant
+        >>> trial = Trial(0, Variant(0, {"units": 32}), seed=7)
+        >>> history([Record(trial, epochs=[(0, {"loss": 0.5}), (1, {"loss": 0.25})])])
+           trial  units  seed  epoch  loss
+        0      0     32     7      0  0.50
+        1      0     32     7      1  0.25
+    """
+    records = list(records)
+    names, cells = _hyperparameters(records)
+    rows = [(record, epoch, logs) for record in records for epoch, logs in record.epochs]
+    columns = _spec([record for record, _, _ in rows], names, cells)
+    columns["epoch"] = [epoch for _, epoch, _ in rows]
+    for log, column in _log_columns(records, names).items():
+        columns[column] = [logs.get(log, math.nan) for _, _, logs in rows]
+    return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
+
+
+def long(records: Rows) -> pd.DataFrame:
+    """A row per logged value: the tidy form that seaborn, plotnine and ``pivot_table`` ask for.
+
+    Args:
+        records: the trials' records.
+
+    Returns:
+        Columns ``trial``, the hyperparameters, ``seed``, ``epoch`` (from 0), ``metric`` (without
+        ``val_``), ``data`` (``"training"`` or ``"validation"``) and ``value``. What was not logged
+        has no row; a NaN that was logged has one.
+
+    Example:
+        >>> from fairlane.store import Record
+        >>> from fairlane.trial import Trial, Variant
+        >>> trial = Trial(0, Variant(0, {"units": 32}), seed=7)
+        >>> long([Record(trial, epochs=[(0, {"loss": 0.5, "val_loss": 0.75})])])
+           trial  units  seed  epoch metric        data  value
+        0      0     32     7      0   loss    training   0.50
+        1      0     32     7      0   loss  validation   0.75
+    """
+    records = list(records)
+    names, cells = _hyperparameters(records)
+    order = _ordered_logs(records)
+    rows = [
+        (record, epoch, log, logs[log])
+        for record in records
+        for epoch, logs in record.epochs
+        for log in order
+        if log in logs
+    ]
+    columns = _spec([record for record, *_ in rows], names, cells)
+    columns["epoch"] = [epoch for _, epoch, _, _ in rows]
+    columns["metric"] = [log.removeprefix(_VALIDATION) for _, _, log, _ in rows]
+    columns["data"] = [
+        "validation" if log.startswith(_VALIDATION) else "training" for _, _, log, _ in rows
+    ]
+    columns["value"] = [value for *_, value in rows]
+    return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
+
+
+def trials(records: Rows) -> pd.DataFrame:
+    """A row per trial: what it was, how it ended and what ran it.
+
+    Args:
+        records: the trials' records.
+
+    Returns:
+        Columns ``trial``, the hyperparameters, ``seed``, ``state``, ``epochs`` (how many are done;
+        the column is ``epochs_done`` where ``epochs`` is itself a hyperparameter), each log's last
+        value (with ``validation_freq`` perhaps not of the last epoch), ``seconds``, ``engine``,
+        ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes) and ``error``.
+
+    Example:
+        >>> from fairlane.store import Record
+        >>> from fairlane.trial import Trial, TrialState, Variant
+        >>> trial = Trial(0, Variant(0, {"units": 32}), seed=7)
+        >>> done = Record(trial, TrialState.DONE, [(0, {"loss": 0.5})], seconds=2.0)
+        >>> trials([done])[["trial", "units", "seed", "state", "epochs", "loss", "seconds"]]
+           trial  units  seed state  epochs  loss  seconds
+        0      0     32     7  done       1   0.5      2.0
+    """
+    records = list(records)
+    names, cells = _hyperparameters(records)
+    columns = _spec(records, names, cells)
+    columns["state"] = [str(record.state) for record in records]
+    done = "epochs_done" if "epochs" in names else "epochs"
+    columns[done] = [len(record.epochs) for record in records]
+    last = [_last_values(record) for record in records]
+    for log, column in _log_columns(records, names).items():
+        columns[column] = [values.get(log, math.nan) for values in last]
+    for name in ("seconds", "engine", "fleet", "loop", "reason", "error"):
+        columns[name] = [getattr(record, name) for record in records]
+    dtypes = {"trial": "int64", "seed": "int64", done: "int64", "seconds": "float64"}
+    return pd.DataFrame(columns).astype({**dtypes, "fleet": "Int64"})
+
+
+def summary(
+    records: Rows,
+    metric: str,
+    *,
+    at: At = "last",
+    mode: Mode = "auto",
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """A row per variant: the metric's mean over seeds, and the difference to the best variant.
+
+    A trial counts if it is done and has a finite value of the metric. The best variant is the one
+    with the best mean. Differences are this variant minus the best, over the seeds that count in
+    both: where seeds failed, a mean difference is not the difference of the two means. The best was
+    chosen by the same values, so its mean flatters it a little, the more so the more variants and
+    the fewer seeds there are. For intervals over few seeds, see `fairlane.stats.mean_interval`.
+
+    Args:
+        records: the trials' records.
+        metric: a log's name, such as ``"val_loss"``.
+        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the best.
+        mode: whether smaller or larger is better; see `direction`.
+        confidence: of the intervals, between 0 and 1.
+        resamples: how many bootstrap samples to draw for each interval.
+        rng: where the bootstrap's draws come from.
+
+    Returns:
+        The best variant first, with columns ``variant`` (its number), the hyperparameters,
+        ``seeds`` (how many trials count), ``mean, low, high``, ``difference, difference_low,
+        difference_high``, ``pairs`` (how many seeds the difference is over), and ``failed`` (how
+        many ended trials do not count: failed, diverged, interrupted, or no finite value). The best
+        variant's difference to itself is 0, from 0 to 0. An interval over fewer than 2 values is
+        NaN. ``attrs`` names the ``metric``, ``direction``, ``at`` and ``confidence``.
+
+    Raises:
+        StudyError: no such metric, no trial that counts, or an unknown option.
+
+    Example:
+        >>> import numpy as np
+        >>> from fairlane.store import Record
+        >>> from fairlane.trial import Trial, TrialState, Variant
+        >>> small, large = Variant(0, {"units": 8}), Variant(1, {"units": 32})
+        >>> records = [
+        ...     Record(Trial(0, small, seed=0), TrialState.DONE, [(0, {"loss": 0.75})]),
+        ...     Record(Trial(1, large, seed=0), TrialState.DONE, [(0, {"loss": 0.5})]),
+        ... ]
+        >>> frame = summary(records, "loss", rng=np.random.default_rng(0))
+        >>> frame[["variant", "units", "seeds", "mean", "difference", "failed"]]
+           variant  units  seeds  mean  difference  failed
+        0        1     32      1  0.50        0.00       0
+        1        0      8      1  0.75        0.25       0
+        >>> frame.attrs["direction"]
+        'min'
+    """
+    records = list(records)
+    metric, better = _question(records, metric, at, mode)
+    names, cells = _hyperparameters(records)
+    values: dict[int, dict[int, float]] = {number: {} for number in sorted(cells)}
+    failed = dict.fromkeys(values, 0)
+    for record in records:
+        number = record.trial.variant.number
+        value = _value(record, metric, at, better)
+        if value is not None:
+            values[number][record.trial.seed] = value
+        elif record.state.ended:
+            failed[number] += 1
+    order = _ranked(records, values, metric, better)
+    estimates = _estimates(values, order[0], confidence, resamples, rng)
+    columns: dict[str, list[Any]] = {"variant": order}
+    columns |= {name: [cells[number].get(name) for number in order] for name in names}
+    columns["seeds"] = [len(values[number]) for number in order]
+    for i, name in enumerate(_ESTIMATES):
+        columns[name] = [estimates[number][i] for number in order]
+    columns["pairs"] = [len(values[n].keys() & values[order[0]].keys()) for n in order]
+    columns["failed"] = [failed[number] for number in order]
+    frame = pd.DataFrame(columns)
+    frame.attrs |= {"metric": metric, "direction": better, "at": at, "confidence": confidence}
+    return frame
+
+
+def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Record:
+    """The record of the best finished trial; of equals, the first.
+
+    Args:
+        records: the trials' records.
+        metric: a log's name, such as ``"val_loss"``.
+        mode: whether smaller or larger is better; see `direction`.
+        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the best.
+
+    Returns:
+        One of the records. Trials that failed, diverged or were interrupted do not count, nor do
+        values that are NaN or infinite.
+
+    Raises:
+        StudyError: no such metric, no trial that counts, or an unknown option.
+
+    Example:
+        >>> from fairlane.store import Record
+        >>> from fairlane.trial import Trial, TrialState, Variant
+        >>> variant = Variant(0, {})
+        >>> records = [
+        ...     Record(Trial(i, variant, seed=i), TrialState.DONE, [(0, {"accuracy": value})])
+        ...     for i, value in enumerate([0.5, 0.75])
+        ... ]
+        >>> best(records, "accuracy").trial.number
+        1
+    """
+    records = list(records)
+    metric, better = _question(records, metric, at, mode)
+    found = [(_value(record, metric, at, better), record) for record in records]
+    count = [(value, record) for value, record in found if value is not None]
+    if not count:
+        raise _nothing_counts(records, metric)
+    choose = min if better == "min" else max
+    return choose(count, key=lambda pair: pair[0])[1]
+
+
+def direction(metric: str, mode: str = "auto") -> Literal["min", "max"]:
+    """Whether smaller or larger values of a metric are better.
+
+    With ``mode="auto"`` the name decides: accuracies, AUC, precision, recall, F-scores, IoU, R²,
+    similarities and correlations, hits, true positives and negatives are maximised; everything
+    else, such as losses and errors, is minimised. Say ``mode`` for a metric of your own.
+
+    Args:
+        metric: its name, with or without ``val_`` and an output's name in front.
+        mode: ``"auto"``, or the answer itself: ``"min"`` or ``"max"``.
+
+    Returns:
+        ``"min"`` or ``"max"``.
+
+    Raises:
+        StudyError: an unknown mode.
+
+    Example:
+        >>> direction("val_loss"), direction("val_sparse_categorical_accuracy")
+        ('min', 'max')
+        >>> direction("reward", mode="max")
+        'max'
+        >>> direction("loss", mode="maximum")
+        Traceback (most recent call last):
+            ...
+        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', not 'maximum'
+    """
+    match mode:
+        case "min" | "max":
+            return mode
+        case "auto":
+            pass
+        case _:
+            raise StudyError(f"mode is 'auto', 'min' or 'max', not {mode!r}")
+    name = metric.lower()
+    words = set(name.split("_"))
+    if words & _MINIMISED:  # "accuracy_loss" is the loss of the output "accuracy"
+        return "min"
+    larger = words & _MAXIMISED or any(part in name for part in _MAXIMISED_PARTS)
+    return "max" if larger else "min"
+
+
+def metric_columns(
+    history_frame: pd.DataFrame, hyperparameters: Sequence[str]
+) -> dict[str, tuple[str | None, str | None]]:
+    """Which columns of a history hold each metric's training and validation values.
+
+    Args:
+        history_frame: as `history` returns it.
+        hyperparameters: the names of its hyperparameters.
+
+    Returns:
+        Metric → (column of training values, column of validation values), None where there is none.
+        Columns that do not hold single numbers are left out.
+
+    Example:
+        >>> frame = pd.DataFrame({"trial": [0], "lr": [0.1], "seed": [0], "epoch": [0],
+        ...                       "loss": [1.0], "val_loss": [2.0], "f1": [0.5]})
+        >>> metric_columns(frame, ["lr"])
+        {'loss': ('loss', 'val_loss'), 'f1': ('f1', None)}
+    """
+    taken = _taken(hyperparameters)
+    pairs: dict[str, tuple[str | None, str | None]] = {}
+    for column in history_frame.columns:
+        own = column in _HISTORY or column in hyperparameters
+        if own or not pd.api.types.is_numeric_dtype(history_frame[column]):
+            continue
+        bare = column.removeprefix(_LOGGED)
+        log = bare if bare in taken else column
+        metric = log.removeprefix(_VALIDATION)
+        training, validation = pairs.get(metric, (None, None))
+        pairs[metric] = (training, column) if log != metric else (column, validation)
+    return pairs
+
+
+def variant_numbers(
+    history_frame: pd.DataFrame, hyperparameters: Sequence[str]
+) -> tuple[pd.Series, list[dict[str, Any]]]:
+    """Number the rows' combinations of hyperparameters, in the order in which they first occur.
+
+    Args:
+        history_frame: as `history` returns it, shape ``(rows, ...)``.
+        hyperparameters: the names of its hyperparameters.
+
+    Returns:
+        The number of each row, an int64 Series of shape ``(rows,)``; and for each number its
+        hyperparameters, without those that it lacks.
+
+    Example:
+        >>> frame = pd.DataFrame({"lr": [0.1, 0.1, 0.01], "units": [8, None, 8]})
+        >>> numbers, variants = variant_numbers(frame, ["lr", "units"])
+        >>> numbers.tolist(), variants[1]
+        ([0, 1, 2], {'lr': 0.1})
+    """
+    rows = zip(*(history_frame[name] for name in hyperparameters), strict=True)
+    keys = [tuple(None if _missing(value) else value for value in row) for row in rows]
+    keys = keys or [()] * len(history_frame)
+    number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    variants = [
+        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not None}
+        for key in number
+    ]
+    numbers = [number[key] for key in keys]
+    return pd.Series(numbers, index=history_frame.index, dtype="int64"), variants
+
+
+def mean_over_seeds(
+    history_frame: pd.DataFrame, hyperparameters: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    """The mean over seeds, per variant and epoch, where every seed of the variant has a value.
+
+    A mean over whichever seeds are left would jump where one of them stops, as if the others had
+    changed; here it ends there, and resumes where all have a value again.
+
+    Args:
+        history_frame: as `history` returns it.
+        hyperparameters: the names of its hyperparameters.
+        columns: the columns to average.
+
+    Returns:
+        Columns ``variant`` (as `variant_numbers` counts), ``epoch``, ``seeds`` (how many trials
+        the variant has), and the given columns, NaN where a seed lacks the value.
+
+    Example:
+        >>> frame = pd.DataFrame({"trial": [0, 0, 1], "seed": [0, 0, 1], "epoch": [0, 1, 0],
+        ...                       "loss": [1.0, 0.5, 3.0]})
+        >>> mean_over_seeds(frame, [], ["loss"])
+           variant  epoch  seeds  loss
+        0        0      0      2   2.0
+        1        0      1      2   NaN
+    """
+    numbers, _ = variant_numbers(history_frame, hyperparameters)
+    work = history_frame[["trial", "epoch", *columns]].assign(variant=numbers)
+    seeds_of = work.groupby("variant")["trial"].nunique()
+    groups = work.groupby(["variant", "epoch"])[list(columns)]
+    means = groups.mean().reset_index()
+    means.insert(2, "seeds", means["variant"].map(seeds_of))
+    complete = groups.count().reset_index()[list(columns)].eq(means["seeds"], axis=0)
+    means[list(columns)] = means[list(columns)].where(complete)
+    return means
+
+
+def unknown_metric(metric: str, names: Iterable[str]) -> StudyError:
+    """The error for a metric that no trial has logged: which there are, and what may be meant.
+
+    Example:
+        >>> print(unknown_metric("val_los", ["loss", "val_loss"]))
+        no trial has logged a metric 'val_los'. Did you mean 'val_loss'? There are: loss, val_loss
+    """
+    names = list(names)
+    near = difflib.get_close_matches(metric, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return StudyError(
+        f"no trial has logged a metric {metric!r}.{hint} There are: {', '.join(names)}"
+    )
+
+
+# Hyperparameters
+
+
+def _spec(
+    rows: Sequence[Record], names: Sequence[str], cells: Mapping[int, Mapping[str, Any]]
+) -> dict[str, list[Any]]:
+    """The columns ``trial``, the hyperparameters and ``seed``."""
+    columns: dict[str, list[Any]] = {"trial": [record.trial.number for record in rows]}
+    for name in names:
+        columns[name] = [cells[record.trial.variant.number].get(name) for record in rows]
+    columns["seed"] = [record.trial.seed for record in rows]
+    return columns
+
+
+def _hyperparameters(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[str, Any]]]:
+    """The names, in order; and for each variant's number, its values as they stand in a column."""
+    variants = {r.trial.variant.number: r.trial.hyperparameters for r in records}
+    names = list(dict.fromkeys(name for values in variants.values() for name in values))
+    cells: dict[int, dict[str, Any]] = {number: {} for number in variants}
+    for name in names:
+        have = [number for number, values in variants.items() if name in values]
+        for number, cell in zip(have, _cells([variants[n][name] for n in have]), strict=True):
+            cells[number][name] = cell
+    return names, cells
+
+
+def _cells(values: Sequence[Any]) -> list[Any]:
+    """Scalars as they are, all else as text: equal for equal values, and different for others."""
+    known: dict[str, list[Any]] = {value: [value] for value in values if isinstance(value, str)}
+    cells = []
+    for value in values:
+        if value is None or isinstance(value, str | int | float | complex | np.generic):
+            cells.append(value)
+            continue
+        text = short(value)
+        alike = known.setdefault(text, [])  # two lambdas, or lists that are cut at one place
+        i = next((i for i, other in enumerate(alike) if _same(value, other)), len(alike))
+        if i == len(alike):
+            alike.append(value)
+        cells.append(text if i == 0 else f"{text} ({i + 1})")
+    return cells
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    try:
+        return type(a) is type(b) and bool(np.all(a == b))
+    except (TypeError, ValueError):  # values that can't be compared
+        return False
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+# Logs
+
+
+def _ordered_logs(records: Sequence[Record]) -> list[str]:
+    """All logs' names: ``loss``, other training metrics, then their ``val_`` counterparts."""
+    logs = {log: None for record in records for _, epoch in record.epochs for log in epoch}
+    training = [log for log in logs if not log.startswith(_VALIDATION)]
+    training.sort(key=lambda log: log != "loss")  # stable: only loss moves
+    place = {_VALIDATION + log: i for i, log in enumerate(training)}
+    validation = [log for log in logs if log.startswith(_VALIDATION)]
+    validation.sort(key=lambda log: place.get(log, len(place)))
+    return training + validation
+
+
+def _log_columns(records: Sequence[Record], hyperparameters: Sequence[str]) -> dict[str, str]:
+    """Log → column, in order."""
+    taken = _taken(hyperparameters)
+    return {log: _LOGGED + log if log in taken else log for log in _ordered_logs(records)}
+
+
+def _taken(hyperparameters: Iterable[str]) -> frozenset[str]:
+    return RESERVED | {"epochs", *hyperparameters}
+
+
+def _last_values(record: Record) -> dict[str, Any]:
+    """Each log's last value: with ``validation_freq``, the last epoch may lack some."""
+    values: dict[str, Any] = {}
+    for _, logs in record.epochs:
+        values |= logs
+    return values
+
+
+# The best
+
+
+def _question(
+    records: Sequence[Record], metric: str, at: str, mode: str
+) -> tuple[str, Literal["min", "max"]]:
+    """Check what is asked; return the log's name and its direction."""
+    if at not in ("last", "best"):
+        raise StudyError(f"at is 'last' or 'best', not {at!r}")
+    better = direction(metric, mode)
+    logs = _ordered_logs(records)
+    if not any(record.state is TrialState.DONE for record in records):
+        raise _nothing_counts(records, metric)
+    if metric not in logs:
+        bare = metric.removeprefix(_LOGGED)  # a column's name in the frames will do, too
+        if bare not in logs:
+            raise unknown_metric(metric, logs)
+        metric = bare
+    return metric, better
+
+
+def _value(record: Record, metric: str, at: str, better: str) -> float | None:
+    """The trial's value of the metric, or None where the trial does not count."""
+    if record.state is not TrialState.DONE:
+        return None
+    logged = [logs[metric] for _, logs in record.epochs if metric in logs]
+    if any(np.ndim(value) for value in logged):
+        raise StudyError(
+            f"{record.trial} logs {metric!r} as an array, and only single numbers have a best; "
+            "let the metric average over classes, or log each class by itself"
+        )
+    if at == "last":
+        logged = logged[-1:]
+    finite = [float(value) for value in logged if math.isfinite(value)]
+    if not finite:
+        return None
+    return min(finite) if better == "min" else max(finite)
+
+
+def _ranked(
+    records: Sequence[Record], values: Mapping[int, Mapping[int, float]], metric: str, better: str
+) -> list[int]:
+    """The variants' numbers, best mean first, those without a mean last."""
+    sign = 1 if better == "min" else -1
+    means = {n: math.fsum(of.values()) / len(of) for n, of in values.items() if of}
+    if not means:
+        raise _nothing_counts(records, metric)
+    return sorted(values, key=lambda n: (sign * means.get(n, sign * math.inf), n))
+
+
+def _estimates(
+    values: Mapping[int, Mapping[int, float]],
+    winner: int,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> dict[int, tuple[float, ...]]:
+    """For each variant, the estimate of its mean and of its difference to the winner."""
+    top = values[winner]
+    estimates: dict[int, tuple[float, ...]] = {}
+    for number, mine in values.items():
+        mean = stats.mean_interval(
+            list(mine.values()), confidence=confidence, resamples=resamples, rng=rng
+        )
+        pairs = [(value, top[seed]) for seed, value in mine.items() if seed in top]
+        a, b = zip(*pairs, strict=True) if pairs else ((), ())
+        difference = stats.paired_difference(
+            a, b, confidence=confidence, resamples=resamples, rng=rng
+        )
+        # Nothing to estimate: a variant does not differ from itself, be it with one seed.
+        mean_difference = (0.0, 0.0, 0.0) if number == winner else difference
+        estimates[number] = (*mean, *mean_difference)
+    return estimates
+
+
+def _nothing_counts(records: Sequence[Record], metric: str) -> StudyError:
+    """The error where no trial has a value to rank by."""
+    done = sum(record.state is TrialState.DONE for record in records)
+    if done:
+        return StudyError(
+            f"none of the {done} finished trials has a finite {metric!r}; look at study.history"
+        )
+    ended = [record for record in records if record.state.ended]
+    if not ended:
+        return StudyError(f"no trial has finished yet, so there is no {metric!r} to rank them by")
+    first = next((record for record in ended if record.error), None)
+    why = f"; the first: {first.trial}: {first.error}" if first else ""
+    return StudyError(
+        f"no trial has finished: {len(ended)} of {len(records)} failed, diverged or were "
+        f"interrupted, so there is no {metric!r} to rank them by{why}"
+    )

@@ -1,0 +1,283 @@
+"""A compiled Keras model as pure functions of arrays: state, training and test runs over batches.
+
+In: built models of one structure, and the data they are trained on. Out: a `Program`, whose compiled
+pieces take the stacked states of several lanes through a run of batches, with Keras's own ``train_step``
+and ``test_step``, vectorised with ``jax.vmap`` and repeated with ``jax.lax.scan``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from fairlane.data import Batches
+from fairlane.lift import CannotLift, Lift, Numbers
+from fairlane.structure import Structure
+from fairlane.trial import Weights
+
+Arrays = list[Any]
+Rewriting = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class State(NamedTuple):
+    """A model's variables, in the order of its own lists; stacked lanes have one more axis in front."""
+
+    trainable: Arrays
+    non_trainable: Arrays
+    optimizer: Arrays
+    metrics: Arrays
+
+
+def read_state(model: keras.Model) -> State:
+    """The values of a built model's variables."""
+    return State(*([v.value for v in group] for group in _groups(model)))
+
+
+def write_state(model: keras.Model, state: State | Weights) -> None:
+    """Assign all of a model's variables."""
+    values = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
+    for group, arrays in zip(_groups(model), values, strict=True):
+        for variable, array in zip(group, arrays, strict=True):
+            variable.assign(array)
+
+
+def to_weights(state: State) -> Weights:
+    """One lane's state as NumPy arrays of its own."""
+    return Weights(*([np.array(a) for a in group] for group in state))
+
+
+def metrics_at_rest(model: keras.Model) -> Arrays:
+    """What ``model.reset_metrics()`` makes of the metrics' variables; the model is left so."""
+    model.reset_metrics()
+    return [np.asarray(v.value) for v in model.metrics_variables]
+
+
+def _groups(model: keras.Model) -> tuple[list[Any], ...]:
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+class Run(NamedTuple):
+    """What a compiled piece does: train on or test ``steps`` batches of ``batch`` samples."""
+
+    training: bool
+    steps: int
+    batch: int
+
+
+class Carry(NamedTuple):
+    """What goes from one piece of an epoch to the next, stacked over lanes.
+
+    Attributes:
+        state: the lanes' states.
+        steps: steps done this epoch, per lane.
+        stopped: whether the lane's loss stopped being finite this epoch; its state is frozen then.
+    """
+
+    state: State
+    steps: Any
+    stopped: Any
+
+
+class DoesNotTrace(Exception):
+    """Keras's step can't be traced for this model; the cause is the exception's."""
+
+
+@dataclass(eq=False)
+class Program:
+    """The compiled pieces of one fleet at one width.
+
+    Attributes:
+        model: the template that is traced; any of the fleet's.
+        structure: its structure.
+        lift: which numbers differ between lanes.
+        width: lanes per dispatch.
+        stop_on_nan: freeze a lane for the rest of the epoch once its loss is not finite.
+        around: the context to trace in.
+        rewrite: rewrites the traced step for the device; None leaves it.
+        seconds_compiling: what tracing and compiling has cost so far.
+    """
+
+    model: keras.Model
+    structure: Structure
+    lift: Lift
+    width: int
+    stop_on_nan: bool = False
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext
+    rewrite: Rewriting | None = None
+    seconds_compiling: float = 0.0
+    _pieces: dict[Run, Future[Any]] = field(default_factory=dict)
+    _lanes: Sequence[Numbers] = ()
+
+    def prepare(
+        self,
+        pieces: Mapping[Run, tuple[Any, Any]],
+        carry: Carry,
+        lanes: Sequence[Numbers],
+        executor: Executor,
+    ) -> None:
+        """Trace pieces now, in the caller's thread, and begin to compile them in others.
+
+        Args:
+            pieces: for each, the sample numbers ``(width, steps, batch)`` of a training run or the first
+                sample ``()`` of a test run, and the data; shapes and dtypes will do.
+            carry: shapes and dtypes of the first argument.
+            lanes: the numbers of some lanes.
+            executor: where to compile.
+
+        Raises:
+            CannotLift: a number can't be a lane's own in this program.
+            DoesNotTrace: Keras raised while it was traced.
+        """
+        new = {run: parts for run, parts in pieces.items() if run not in self._pieces}
+        if not new:
+            return
+        self._lanes = lanes
+        with self.around():
+            try:
+                if not self.lift.explored:
+                    for run, parts in new.items():
+                        self._explore(run, carry, *parts)
+                    self.lift.explored = True
+                lifted = self.lift.values(lanes)
+                for run, parts in new.items():
+                    self._pieces[run] = self._compile(run, (carry, lifted, *parts), executor)
+            except CannotLift:
+                raise
+            except Exception as error:
+                raise DoesNotTrace(f"{type(error).__name__}: {error}") from error
+
+    def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
+        began = time.perf_counter()
+        lowered = jax.jit(self._vectorised(run), donate_argnums=0).lower(*arguments)
+        tracing = time.perf_counter() - began
+
+        def compiled() -> Any:
+            began = time.perf_counter()
+            piece = lowered.compile()
+            self.seconds_compiling += tracing + time.perf_counter() - began
+            return piece
+
+        return executor.submit(compiled)
+
+    def call(self, run: Run, *arguments: Any) -> Any:
+        """Dispatch a piece; its first argument is used up."""
+        return self._pieces[run].result()(*arguments)
+
+    def _explore(self, run: Run, carry: Carry, order: Any, data: Any) -> None:
+        """Trace without compiling, to find out which inputs the different numbers make."""
+
+        def one_lane(tree: Any) -> Any:
+            return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
+
+        order = one_lane(order) if run.training else order
+        jax.eval_shape(lambda c, o, d: self._run(run, c, None, o, d), one_lane(carry), order, data)
+
+    def _vectorised(self, run: Run) -> Callable[..., Any]:
+        def piece(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
+            return self._run(run, carry, lifted, order, data)
+
+        if self.width > 1:
+            return jax.vmap(piece, in_axes=(0, 0, 0 if run.training else None, None))
+
+        def alone(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
+            carry, lifted = jax.tree.map(lambda a: a[0], (carry, lifted))
+            out = piece(carry, lifted, order[0] if run.training else order, data)
+            return jax.tree.map(lambda a: jnp.asarray(a)[None], out)
+
+        return alone
+
+    def _run(self, run: Run, carry: Carry, lifted: Arrays | None, order: Any, data: Any) -> Any:
+        with self.lift.applied(self._lanes, self.structure, lifted):
+            if run.training:
+                return self._train(carry, order, data)
+            return self._test(run, carry, order, data)
+
+    def _train(self, carry: Carry, order: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
+        train_step = self._rewritten(self.model.train_step)
+
+        def step(carry: Carry, numbers: Any) -> tuple[Carry, Any]:
+            batch = jax.tree.map(lambda a: jnp.take(a, numbers, axis=0, mode="clip"), data)
+            logs, state = train_step(tuple(carry.state), batch)
+            new = Carry(_like(State(*state), carry.state), carry.steps + 1, carry.stopped)
+            if self.stop_on_nan:
+                loss = logs.get("loss", jnp.zeros(()))
+                new = jax.tree.map(lambda old, n: jnp.where(carry.stopped, old, n), carry, new)
+                new = new._replace(stopped=carry.stopped | ~jnp.isfinite(loss))
+            return new, self._own_logs(logs)
+
+        if order.shape[0] == 1:
+            carry, logs = step(carry, order[0])
+        else:
+            before = carry.steps
+            carry, all_logs = jax.lax.scan(step, carry, order)
+            last = jnp.maximum(carry.steps - before, 1) - 1
+            logs = jax.tree.map(lambda a: a[last], all_logs)
+        return carry, logs if logs is not None else self._metric_logs(carry.state)
+
+    def _test(
+        self, run: Run, carry: Carry, start: Any, data: Any
+    ) -> tuple[Carry, Mapping[str, Any]]:
+        test_step = self._rewritten(self.model.test_step)
+
+        def step(state: State, i: Any) -> tuple[State, Any]:
+            first = start + i * run.batch
+            batch = jax.tree.map(
+                lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data
+            )
+            tested = (state.trainable, state.non_trainable, state.metrics)
+            logs, (trainable, non_trainable, metrics) = test_step(tested, batch)
+            new = State(trainable, non_trainable, state.optimizer, metrics)
+            return _like(new, state), self._own_logs(logs)
+
+        if run.steps == 1:
+            state, logs = step(carry.state, 0)
+        else:
+            state, all_logs = jax.lax.scan(step, carry.state, jnp.arange(run.steps))
+            logs = jax.tree.map(lambda a: a[-1], all_logs)
+        return carry._replace(state=state), (
+            logs if logs is not None else self._metric_logs(state)
+        )
+
+    def _rewritten(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function if self.rewrite is None else self.rewrite(function)
+
+    def _own_logs(self, logs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The step's logs where they are not just the metrics' results, as Keras tells them apart."""
+        with keras.StatelessScope():
+            names = self.model.get_metrics_result().keys()
+        return None if set(logs) == set(names) else logs
+
+    def _metric_logs(self, state: State) -> Mapping[str, Any]:
+        with keras.StatelessScope(
+            state_mapping=list(zip(self.model.metrics_variables, state.metrics, strict=True))
+        ):
+            return dict(self.model.get_metrics_result())
+
+
+def _like(new: State, old: State) -> State:
+    """The new state with the old one's containers and dtypes, which ``scan`` insists on."""
+    return State(
+        *(
+            [jnp.asarray(n, o.dtype) for n, o in zip(ns, os, strict=True)]
+            for ns, os in zip(new, old, strict=True)
+        )
+    )
+
+
+def on_device(batches: Batches) -> Any:
+    """The arrays of ``batches`` on the default device."""
+    return jax.tree.map(jnp.asarray, batches.arrays)

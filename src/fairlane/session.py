@@ -1,0 +1,122 @@
+"""The session's hidden state, set aside for a trial and put back after it.
+
+In: a seed. Out: a `Session` in which code runs as in a fresh process that called
+``keras.utils.set_random_seed(seed)`` first; on leaving, the caller's own state is as it was.
+
+Hidden state is: Python's, NumPy's and the backend's random generators, Keras's thread-local attributes
+(its seed generator, name counters, dtype policy, scopes) and its settings (floatx, epsilon, image format).
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from fairlane import _keras
+
+
+@dataclass
+class _State:
+    """One complete set of hidden state."""
+
+    python: Any
+    numpy: Any
+    keras: dict[str, Any]
+    settings: tuple[Any, ...]
+    others: list[Callable[[], None]]
+
+
+class Session:
+    """A private copy of the hidden state, entered as often as a trial needs it.
+
+    Args:
+        seed: what ``keras.utils.set_random_seed`` is called with on the first entry; None leaves the
+            random generators as the caller has them at that moment.
+
+    Example:
+        >>> import numpy as np
+        >>> before = np.random.get_state()[1].sum()
+        >>> with Session(7):
+        ...     a = np.random.rand()
+        >>> with Session(7):
+        ...     b = np.random.rand()
+        >>> a == b, np.random.get_state()[1].sum() == before
+        (True, True)
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+        self._own: _State | None = None
+        self._caller: _State | None = None
+
+    def __enter__(self) -> Session:
+        self._caller = _capture()
+        if self._own is None:
+            attributes = _keras.settings_only(self._caller.keras)
+            _keras.replace_attributes(attributes)
+            if self._seed is not None:
+                keras.utils.set_random_seed(self._seed)
+        else:
+            _install(self._own)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._caller is not None
+        self._own = _capture()
+        _install(self._caller)
+        self._caller = None
+
+    def draw(self, function: Callable[[], Any]) -> Any:
+        """Call ``function`` with only NumPy's global generator set to this session's.
+
+        It is what the batch order is drawn from, and much cheaper than entering the whole session.
+        """
+        assert self._own is not None, "a session must have been entered before"
+        caller = np.random.get_state()  # noqa: NPY002
+        np.random.set_state(self._own.numpy)  # noqa: NPY002
+        try:
+            return function()
+        finally:
+            self._own.numpy = np.random.get_state()  # noqa: NPY002
+            np.random.set_state(caller)  # noqa: NPY002
+
+
+def _capture() -> _State:
+    config = keras.config
+    return _State(
+        python=random.getstate(),
+        numpy=np.random.get_state(),  # noqa: NPY002
+        keras=_keras.attributes(),
+        settings=(config.floatx(), config.epsilon(), config.image_data_format()),
+        others=_other_generators(),
+    )
+
+
+def _install(state: _State) -> None:
+    random.setstate(state.python)
+    np.random.set_state(state.numpy)  # noqa: NPY002
+    _keras.replace_attributes(state.keras)
+    floatx, epsilon, image_data_format = state.settings
+    keras.config.set_floatx(floatx)
+    keras.config.set_epsilon(epsilon)
+    keras.config.set_image_data_format(image_data_format)
+    for restore in state.others:
+        restore()
+
+
+def _other_generators() -> list[Callable[[], None]]:
+    """How to put back the generators of TensorFlow and torch, where they are loaded."""
+    restores: list[Callable[[], None]] = []
+    if "torch" in sys.modules and keras.backend.backend() == "torch":
+        torch = sys.modules["torch"]
+        state = torch.get_rng_state()
+        restores.append(lambda: torch.set_rng_state(state))
+    if "tensorflow" in sys.modules:
+        restores.append(_keras.tensorflow_random_state())
+    return restores
