@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fairlane import frames
 from fairlane.errors import StudyError
 from fairlane.store import Record
-from fairlane.trial import Trial, TrialState, Variant
+from fairlane.trial import RESERVED_COLUMNS, Trial, TrialState, Variant
 
 DONE = TrialState.DONE
 
@@ -210,7 +210,7 @@ def test_reserved_names_are_the_fixed_columns_of_all_frames():
     ):
         fixed |= set(frame.columns)
     # "epochs" gives way to the hyperparameter of that name, which is an argument of Model.fit.
-    assert fixed - {"lr", "val_loss", "epochs"} == frames.RESERVED
+    assert fixed - {"lr", "val_loss", "epochs"} == RESERVED_COLUMNS
 
 
 logs = st.dictionaries(

@@ -292,11 +292,10 @@ def _left_out_by_keras(thing: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
     kept |= getattr(thing, "_fn_kwargs", None) or {}
     return {
         name: kept[name]
-        for name, parameter in constructor(type(thing)).items()
+        for name in constructor(type(thing))
         if name not in raw
         and name not in (*_KEPT_BY_KERAS, "seed")
-        and isinstance(kept.get(name), str | int | float)
-        and kept[name] != parameter.default
+        and isinstance(kept.get(name), str | int | float | tuple)
     }
 
 

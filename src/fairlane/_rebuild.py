@@ -182,8 +182,7 @@ class _Rebuild:
     def _carry_over(self, old: Any, new: Any) -> None:
         """Names, seeds and adapted state, in a layer and in the layers that its constructor made."""
         for before, after in _pairs(old, new):
-            if not after.built:
-                after.name = before.name
+            after.name = before.name
             if not self._keep_seeds:
                 _draw_seeds(after)
             if hasattr(before, "adapt"):

@@ -25,7 +25,7 @@ import pandas as pd
 from fairlane import stats
 from fairlane.errors import StudyError
 from fairlane.store import Record
-from fairlane.trial import TrialState, short
+from fairlane.trial import RESERVED_COLUMNS, TrialState, short
 
 At = Literal["last", "best"]
 Mode = Literal["auto", "min", "max"]
@@ -36,12 +36,6 @@ _LONG = ("metric", "data", "value")
 _TRIALS = ("state", "seconds", "engine", "fleet", "loop", "reason", "error")
 _ESTIMATES = ("mean", "low", "high", "difference", "difference_low", "difference_high")
 _SUMMARY = ("variant", "seeds", "pairs", "failed")
-RESERVED = frozenset({*_HISTORY, *_LONG, *_TRIALS, *_ESTIMATES, *_SUMMARY})
-"""Column names that no hyperparameter may have.
-
-``epochs`` is not among them, since ``Model.fit``'s argument may be varied: see `trials`.
-"""
-
 _LOGGED = "logged_"
 _VALIDATION = "val_"
 
@@ -449,6 +443,15 @@ def _spec(
     return columns
 
 
+def hyperparameters(records: Rows) -> list[str]:
+    """The names of all hyperparameters, in order.
+
+    Args:
+        records: the trials' records.
+    """
+    return _hyperparameters(list(records))[0]
+
+
 def _hyperparameters(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[str, Any]]]:
     """The names, in order; and for each variant's number, its values as they stand in a column."""
     variants = {r.trial.variant.number: r.trial.hyperparameters for r in records}
@@ -512,7 +515,7 @@ def _log_columns(records: Sequence[Record], hyperparameters: Sequence[str]) -> d
 
 
 def _taken(hyperparameters: Iterable[str]) -> frozenset[str]:
-    return RESERVED | {"epochs", *hyperparameters}
+    return RESERVED_COLUMNS | {"epochs", *hyperparameters}
 
 
 def _last_values(record: Record) -> dict[str, Any]:

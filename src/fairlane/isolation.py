@@ -9,7 +9,7 @@ as `Flatten`), an adapted preprocessing layer (such as `Normalization`) and a lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,12 +100,15 @@ def shared_state(*models: Any) -> list[Shared]:
     return [*again, *_common(inventories)]
 
 
-def check_independent(*models: Any, names: Sequence[str] | None = None) -> None:
+def check_independent(
+    *models: Any, names: Sequence[str] | None = None, ignore: Collection[str] = ()
+) -> None:
     """Raise an error where models share state.
 
     Args:
         *models: Keras models that are meant to be trained independently.
         names: what the message calls the models; by default, their positions and ``model.name``.
+        ignore: kinds of `Shared` that do not matter here.
 
     Raises:
         SharedStateError: two of them share state. The message says what, why it matters and what to do;
@@ -121,7 +124,7 @@ def check_independent(*models: Any, names: Sequence[str] | None = None) -> None:
             ...
         fairlane.errors.SharedStateError: Model 1 is a second name for model 0 ('sequential'), not a copy...
     """
-    shared = shared_state(*models)
+    shared = [found for found in shared_state(*models) if found.kind not in ignore]
     if shared:
         labels = [
             f"model {i} ({model.name!r})" if names is None else names[i]
@@ -186,17 +189,15 @@ def _layer_state(
         yield _Found(metric, "metric", path + metric.name, within)
     yield from _initializers(layer, path, within)
     for inner in _keras.sublayers(layer):
-        if id(inner) not in seen:
-            if _has_state(inner):
+        if id(inner) not in seen and not _is_adapted(inner):
+            if not inner.built or inner.variables or inner.metrics:
                 yield _Found(inner, "layer", path + inner.name, within)
             yield from _layer_state(inner, f"{path}{inner.name}/", within, seen)
 
 
-def _has_state(layer: Any) -> bool:
-    """Whether training may change the layer. An unbuilt layer may yet get weights."""
-    if hasattr(layer, "adapt"):
-        return bool(layer.trainable_variables)
-    return bool(not layer.built or layer.variables or layer.metrics)
+def _is_adapted(layer: Any) -> bool:
+    """Whether the layer learns from ``adapt`` and not from training."""
+    return hasattr(layer, "adapt") and not layer.trainable_variables
 
 
 def _initializers(layer: Any, path: str, within: tuple[int, ...]) -> Iterator[_Found]:

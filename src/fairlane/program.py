@@ -50,6 +50,11 @@ def write_state(model: keras.Model, state: State | Weights) -> None:
             variable.assign(array)
 
 
+def weights_of(model: keras.Model) -> Weights:
+    """The values of a built model's variables as NumPy arrays, whatever Keras's backend."""
+    return Weights(*([keras.ops.convert_to_numpy(v) for v in group] for group in _groups(model)))
+
+
 def to_weights(state: State) -> Weights:
     """One lane's state as NumPy arrays of its own."""
     return Weights(*([np.array(a) for a in group] for group in state))

@@ -12,6 +12,20 @@ from types import MappingProxyType
 from typing import Any
 
 
+RESERVED_COLUMNS = frozenset(
+    {
+        *("trial", "seed", "epoch", "metric", "data", "value"),
+        *("state", "seconds", "engine", "fleet", "loop", "reason", "error"),
+        *("variant", "seeds", "pairs", "failed"),
+        *("mean", "low", "high", "difference", "difference_low", "difference_high"),
+    }
+)
+"""Names of columns of the data frames, which no hyperparameter may have.
+
+``epochs`` is not among them, since ``Model.fit``'s argument may be varied.
+"""
+
+
 class TrialState(StrEnum):
     """Where a trial stands."""
 

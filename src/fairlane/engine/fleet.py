@@ -122,10 +122,18 @@ class Fleet:
     loop: Loop | None = None
     numbers: list[Numbers] = field(default_factory=list)
     programs: dict[int, Program] = field(default_factory=dict)
+    metric_names: list[str] = field(default_factory=list)
     _training: Any = None
     _validation: Any = None
     _tests: list[tuple[int, int, int]] = field(default_factory=list)
     _rest: list[Any] = field(default_factory=list)
+
+    def take_in(self, lane: Lane) -> None:
+        """Count a lane in."""
+        self.lanes += 1
+        self.numbers.append(lane.structure.numbers)
+        self.metric_names = self.metric_names or lane.metric_names
+        lane.rename_logs(self.metric_names)
 
     def suits(self, lane: Lane) -> bool:
         """Whether the fleet's program, as far as there is one, can train the lane."""

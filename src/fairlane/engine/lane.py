@@ -7,7 +7,7 @@ ended once; every call of a user's callback happens here, in the trial's own ses
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +22,7 @@ from fairlane.program import (
     metrics_at_rest,
     read_state,
     to_weights,
+    weights_of,
     write_state,
 )
 from fairlane.session import Session
@@ -86,6 +87,8 @@ class Lane:
         self.last_logs: dict[str, float] = {}
         self.ended = False
         self._names: dict[str, str] | None = None
+        # The caller's own models may have counted their metrics' names differently from each other.
+        self.metric_names = list(self.model.get_metrics_result()) if job.in_place else []
         self.seconds = time.perf_counter() - began
 
     # --- what it needs of the program ---------------------------------------------------------------
@@ -114,6 +117,11 @@ class Lane:
         return self.validates and _keras.should_validate(
             self.model, self.epoch, self._validation_freq
         )
+
+    def rename_logs(self, template: Sequence[str]) -> None:
+        """Take logs under the names that the fleet's template has for the metrics."""
+        if self.metric_names != list(template):
+            self._names = dict(zip(template, self.metric_names, strict=True))
 
     def own_state(self) -> State:
         """The state of a lane that is in no chunk."""
@@ -206,7 +214,7 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_end(logs=self.last_logs)
         _keras.set_pending_state(self.model, None)
-        return None if self.job.in_place else to_weights(read_state(self.model))
+        return None if self.job.in_place else weights_of(self.model)
 
     def withdraw(self) -> None:
         """Leave lanes before the first epoch, for another engine."""

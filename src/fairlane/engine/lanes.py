@@ -142,7 +142,7 @@ class _Engine:
             self.events.append(Declined(lane.job, fleet.failure))
             return
         self.active += 1
-        fleet.numbers.append(lane.structure.numbers)
+        fleet.take_in(lane)
         self.events.append(TrialStarted(lane.trial, ENGINE, fleet=fleet.number))
         self._next_epoch(lane, fleet, None, 0)
 
@@ -214,8 +214,7 @@ class _Engine:
         for lane in lanes:
             fleet.lanes -= 1
             home = self._fleet(lane, fleet.data)
-            home.lanes += 1
-            home.numbers.append(lane.structure.numbers)
+            home.take_in(lane)
             home.idle.append(lane)
 
     def _decline(self, chunk: Chunk, reason: str) -> None:
@@ -289,8 +288,6 @@ class _Engine:
     def _next_epoch(self, lane: Lane, fleet: Fleet, chunk: Chunk | None, i: int) -> bool:
         """Begin a lane's next epoch, or end the lane; say whether it goes on."""
         look = lane.own_state if chunk is None else chunk.viewer(i)
-        if chunk is None:
-            fleet.lanes += 1
         epoch = lane.epoch
         try:
             if lane.finished:

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from fairlane.engine import Feed, Job, one_line
-from fairlane.program import read_state, to_weights
+from fairlane.program import weights_of
 from fairlane.trial import EpochEnded, Event, Trial, TrialDone, TrialFailed, TrialStarted
 
 ENGINE = "reference"
@@ -61,7 +61,7 @@ def _train(job: Job, watch: Callable[[Event], None]) -> Event:
             model = job.model()
             callbacks = [*(job.callbacks() if job.callbacks else ()), tell]
             model.fit(**job.arguments, callbacks=callbacks, verbose=0)
-            weights = None if job.in_place else to_weights(read_state(model))
+            weights = None if job.in_place else weights_of(model)
         return TrialDone(job.trial, time.perf_counter() - began, weights)
     except Exception as error:
         seconds = time.perf_counter() - began

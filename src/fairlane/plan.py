@@ -1,0 +1,445 @@
+"""Variants × seeds → trials; and every check of what was asked, before anything is trained.
+
+In: ``compare``'s arguments. Out: variants, seeds, trials, and functions that give each trial its fresh
+model and its fresh callbacks.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import itertools
+import types
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from fairlane import _keras
+from fairlane.errors import BuilderError, SharedStateError, StudyError
+from fairlane.isolation import check_independent
+from fairlane.session import Session
+from fairlane.template import Template
+from fairlane.trial import RESERVED_COLUMNS, Trial, Variant
+
+FIT_ARGUMENTS = tuple(
+    name
+    for name in inspect.signature(keras.Model.fit).parameters
+    if name not in ("self", "x", "y", "callbacks", "verbose")
+)
+"""The arguments of ``Model.fit`` that ``compare`` passes on."""
+
+_LARGEST_SEED = 2**32 - 1  # of numpy.random.seed, which keras.utils.set_random_seed calls
+
+
+# --- variants, seeds, arguments -------------------------------------------------------------------------
+
+
+def plan(model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any]) -> list[Trial]:
+    """All trials of a study, checked.
+
+    Args:
+        model: a builder or a template.
+        variants: a dict of lists, or a list of dicts.
+        seeds: a number of replicates, or the seeds themselves.
+        arguments: of ``Model.fit``, the same for all.
+
+    Returns:
+        The trials: every variant with every seed, variant by variant.
+
+    Raises:
+        StudyError: what was asked can't be done.
+        BuilderError: the model is neither a builder nor a template.
+    """
+    check_fit_arguments(arguments)
+    assignments = _assignments(variants)
+    _check_names(assignments)
+    to_fit = _fit_names(model, assignments, arguments)
+    numbers = _seeds(seeds)
+    made = [
+        Variant(i, a, {k: v for k, v in a.items() if k in to_fit})
+        for i, a in enumerate(assignments)
+    ]
+    pairs = itertools.product(made, numbers)
+    return [Trial(i, variant, seed) for i, (variant, seed) in enumerate(pairs)]
+
+
+def check_fit_arguments(arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that ``Model.fit`` does not have.
+
+    Raises:
+        StudyError: which, and the nearest that there is.
+    """
+    for name in arguments:
+        if name not in FIT_ARGUMENTS:
+            raise StudyError(
+                f"{name!r} is not an argument of Model.fit.{_did_you_mean(name, FIT_ARGUMENTS)} "
+                f"Those are: {', '.join(FIT_ARGUMENTS)}."
+            )
+
+
+def _assignments(variants: Any) -> list[dict[str, Any]]:
+    """The variants as a list of dicts."""
+    if isinstance(variants, Mapping):
+        return _grid(variants)
+    if not isinstance(variants, Sequence) or isinstance(variants, (str, bytes)):
+        raise StudyError(
+            "variants are a dict of lists, such as {'learning_rate': [1e-3, 1e-4]}, or a list of "
+            f"dicts; got {type(variants).__name__}"
+        )
+    if len(variants) == 0:
+        raise StudyError("the list of variants is empty, so there is nothing to train; see [{}]")
+    for i, variant in enumerate(variants):
+        if not isinstance(variant, Mapping):
+            raise StudyError(f"variant {i} is not a dict but {type(variant).__name__}: {variant!r}")
+    plain = [{k: _plain(v) for k, v in variant.items()} for variant in variants]
+    for (i, a), (j, b) in itertools.combinations(enumerate(plain), 2):
+        if _same(a, b):
+            raise StudyError(
+                f"variants {i} and {j} are the same ({a}), and would be counted as two; "
+                "for replicates of one variant, use seeds"
+            )
+    return plain
+
+
+def _grid(lists: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not lists:
+        raise StudyError(
+            "the grid is empty, so there is nothing to compare; to train replicates of one model, "
+            "give the one variant without hyperparameters: [{}]"
+        )
+    for name, values in lists.items():
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(
+            values, (Sequence, np.ndarray, set, frozenset)
+        ):
+            raise StudyError(
+                f"the values of {name!r} are not a list but {values!r}; write [{values!r}] for one value"
+            )
+        if len(values) == 0:
+            raise StudyError(f"the list of values of {name!r} is empty, so the grid is empty")
+    grid = itertools.product(*([_plain(v) for v in values] for values in lists.values()))
+    made = [dict(zip(lists, values, strict=True)) for values in grid]
+    for name, values in lists.items():
+        for a, b in itertools.combinations(list(values), 2):
+            if _same(a, b):
+                raise StudyError(
+                    f"{name!r} has the value {a!r} twice, which would be counted as two variants"
+                )
+    return made
+
+
+def _check_names(assignments: Iterable[Mapping[str, Any]]) -> None:
+    for name in {name for a in assignments for name in a}:
+        if not isinstance(name, str):
+            raise StudyError(f"a hyperparameter's name is a string, not {name!r}")
+        if name in RESERVED_COLUMNS:
+            raise StudyError(
+                f"a hyperparameter can't be called {name!r}: the results have a column of that name"
+                + (" (the seeds are given by seeds=...)" if name == "seed" else "")
+                + f"; call it {name + '_'!r}, say"
+            )
+
+
+def _fit_names(
+    model: Any, assignments: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
+) -> set[str]:
+    """Which hyperparameters are arguments of ``Model.fit``; all others must be the builder's."""
+    names = list(dict.fromkeys(name for a in assignments for name in a))
+    if isinstance(model, keras.Model):
+        template = Template(model)
+        to_fit = {n for n in names if n in FIT_ARGUMENTS}
+        for name in names:
+            if name not in to_fit:
+                template.check(name)
+    else:
+        taken, any_name = _parameters(model)
+        to_fit = {n for n in names if n not in taken and n in FIT_ARGUMENTS}
+        for name in names:
+            if name not in taken and name not in to_fit and not any_name:
+                raise StudyError(
+                    f"the builder does not take {name!r}, and Model.fit does not either."
+                    f"{_did_you_mean(name, [*taken, *FIT_ARGUMENTS])} The builder takes: "
+                    f"{', '.join(taken) or 'nothing'}. Model.fit takes: {', '.join(FIT_ARGUMENTS)}."
+                )
+        _check_required(model, assignments, to_fit)
+    for name in to_fit & set(arguments):
+        raise StudyError(f"{name!r} is given twice: as a variant and as the same for all")
+    return to_fit
+
+
+def _parameters(builder: Any) -> tuple[list[str], bool]:
+    """The names that a builder takes, and whether it takes any."""
+    if not callable(builder):
+        raise BuilderError(
+            "the first argument is a builder, a function that returns a fresh, compiled keras.Model, "
+            f"or such a model as a template; got {type(builder).__name__}"
+        )
+    parameters = inspect.signature(builder).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in parameters if p.kind in named], any(
+        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters
+    )
+
+
+def _check_required(
+    builder: Callable[..., Any], assignments: Sequence[Mapping[str, Any]], to_fit: set[str]
+) -> None:
+    signature = inspect.signature(builder)
+    for i, assignment in enumerate(assignments):
+        try:
+            signature.bind(**{k: v for k, v in assignment.items() if k not in to_fit})
+        except TypeError as error:
+            raise StudyError(
+                f"the builder can't be called with variant {i} ({dict(assignment)}): {error}; give it "
+                "a default, or name it in every variant"
+            ) from error
+
+
+def _seeds(seeds: Any) -> list[int]:
+    if isinstance(seeds, (bool, float, str)):
+        raise StudyError(_not_a_seed(seeds))
+    if isinstance(seeds, (int, np.integer)):
+        if seeds < 1:
+            raise StudyError(f"seeds={seeds} leaves nothing to train: give at least 1 replicate")
+        return list(range(int(seeds)))
+    if not isinstance(seeds, Iterable):
+        raise StudyError(_not_a_seed(seeds))
+    numbers = list(seeds)
+    if not numbers:
+        raise StudyError("the list of seeds is empty, so there is nothing to train")
+    for seed in numbers:
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise StudyError(_not_a_seed(seed))
+        if not 0 <= seed <= _LARGEST_SEED:
+            raise StudyError(f"seed {seed} is outside of what NumPy takes: 0 to {_LARGEST_SEED}")
+    plain = [int(seed) for seed in numbers]
+    twice = {seed for seed in plain if plain.count(seed) > 1}
+    if twice:
+        raise StudyError(
+            f"seed {min(twice)} is given twice: its two trials would be the same, and counted as two"
+        )
+    return plain
+
+
+def _not_a_seed(value: Any) -> str:
+    return (
+        f"a seed is an integer, not {value!r}; seeds= takes a number of replicates (5 for the seeds "
+        "0 to 4) or a list of integers"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's, which Keras insists on for a learning rate."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _same(a: Any, b: Any) -> bool:
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except Exception:  # arrays, or objects with an opinion of their own
+        return a is b
+
+
+def _did_you_mean(name: Any, options: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(name), list(options), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+# --- data -------------------------------------------------------------------------------------------
+
+
+def data_reason(x: Any, arguments: Mapping[str, Any], trials: int) -> str:
+    """Why data can't be trained on in lanes; empty where they can.
+
+    Args:
+        x: ``Model.fit``'s ``x``.
+        arguments: its other arguments, ``y`` among them.
+        trials: how many trials read it.
+
+    Raises:
+        StudyError: it can't be trained on at all.
+    """
+    if x is None:
+        raise StudyError("x is missing: what are the models to be trained on?")
+    held_out = arguments.get("validation_data")
+    for name, source in (("x", x), ("validation_data", held_out)):
+        if isinstance(source, types.GeneratorType) and trials > 1:
+            raise StudyError(
+                f"{name} is a generator, which can be read once, and there are {trials} trials; "
+                "give arrays, or a keras.utils.PyDataset"
+            )
+    parts = (x, arguments.get("y"), arguments.get("sample_weight"))
+    if not _is_arrays(*parts):
+        return f"x is a {type(x).__name__}, and lanes take arrays"
+    if held_out is not None and not _is_arrays(*_flat(held_out)):
+        return f"validation_data is a {type(held_out).__name__}, and lanes take arrays"
+    return ""
+
+
+def _is_arrays(*parts: Any) -> bool:
+    return _keras.is_array_data(*parts) and not any(
+        hasattr(a, "todense") or hasattr(a, "to_dense") and getattr(a, "is_sparse", False)
+        for a in keras.tree.flatten(parts)
+    )
+
+
+def _flat(held_out: Any) -> tuple[Any, ...]:
+    return tuple(held_out) if isinstance(held_out, (tuple, list)) else (held_out,)
+
+
+# --- models -----------------------------------------------------------------------------------------
+
+
+class Models:
+    """Gives each trial its fresh model.
+
+    Args:
+        model: a builder or a template.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._build: Callable[[dict[str, Any]], Any]
+        if isinstance(model, keras.Model):
+            self._build, self.what = Template(model).build, f"the template {model.name!r}"
+        else:
+            self._build = lambda hyperparameters: model(**hyperparameters)
+            self.what = f"{getattr(model, '__name__', 'the builder')}()"
+        self._given: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def build(self, trial: Trial) -> keras.Model:
+        """The trial's model.
+
+        Raises:
+            BuilderError: the builder gave something else.
+        """
+        model = self._build(trial.variant.builder_arguments)
+        who = f"{self.what} for {trial}"
+        if not isinstance(model, keras.Model):
+            raise BuilderError(
+                f"{who} returned {_article(model)}, not a keras.Model; a builder ends with `return model`"
+            )
+        if not model.compiled:
+            raise BuilderError(
+                f"{who} returned a model that is not compiled, so it has no optimizer and no loss; "
+                "call model.compile(...) in the builder"
+            )
+        if model in self._given:
+            raise SharedStateError(
+                f"{who} returned a model that it has returned before. It would be trained twice as long "
+                "rather than anew: build it inside the function"
+            )
+        self._given.add(model)
+        return model
+
+    def rehearse(self, trial: Trial) -> None:
+        """Build one trial's model twice and throw both away: are they compiled, and independent?
+
+        An exception of the builder's own is left for the trial to meet.
+
+        Raises:
+            BuilderError: it gives something else than a compiled model.
+            SharedStateError: the two share state.
+        """
+        models = []
+        for _ in range(2):
+            try:
+                with Session(trial.seed):
+                    models.append(self.build(trial))
+            except (BuilderError, SharedStateError):
+                raise
+            except Exception:
+                return
+        names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
+        check_independent(*models, names=names, ignore=("initializer",))
+
+
+def _article(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+# --- callbacks --------------------------------------------------------------------------------------
+
+
+class Callbacks:
+    """Gives each trial its own callbacks.
+
+    Args:
+        callbacks: ``compare``'s argument: a function, a list, one callback, or None.
+
+    Raises:
+        StudyError: it is none of them, or a callback can't be copied.
+    """
+
+    def __init__(self, callbacks: Any) -> None:
+        self._given: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._make: Callable[[Trial], Any] | None
+        if callbacks is None or callbacks == []:
+            self._make = None
+        elif isinstance(callbacks, (list, tuple, keras.callbacks.Callback)):
+            listed = keras.tree.flatten(callbacks)
+            _check_listed(listed)
+            self._make = lambda trial: [copied(callback) for callback in listed]
+        elif callable(callbacks):
+            self._make = callbacks if _takes_trial(callbacks) else lambda trial: callbacks()
+        else:
+            raise StudyError(
+                "callbacks is a function that returns a list of fresh callbacks, or a list; got "
+                f"{type(callbacks).__name__}"
+            )
+
+    def of(self, trial: Trial) -> Callable[[], list[Any]] | None:
+        """A function that returns the trial's own callbacks; None where there are none."""
+        make = self._make
+        return None if make is None else lambda: self._fresh(make, trial)
+
+    def _fresh(self, make: Callable[[Trial], Any], trial: Trial) -> list[Any]:
+        made = make(trial)
+        listed = [] if made is None else keras.tree.flatten(made)
+        for callback in listed:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise StudyError(
+                    f"callbacks() for {trial} returned {_article(callback)} in its list, not a Callback"
+                )
+            if self._given.get(id(callback)) is callback:
+                raise SharedStateError(
+                    f"callbacks() for {trial} returned a {type(callback).__name__} that another trial "
+                    "has. Callbacks remember (the best value, how long to wait): make them inside the "
+                    "function"
+                )
+            self._given[id(callback)] = callback
+        return listed
+
+
+def copied(callback: Any) -> Any:
+    """A deep copy of a callback.
+
+    Raises:
+        StudyError: it can't be copied; the message recommends a function.
+    """
+    try:
+        return copy.deepcopy(callback)
+    except Exception as error:
+        raise StudyError(
+            f"a {type(callback).__name__} can't be copied for each trial ({type(error).__name__}: "
+            f"{error}); give a function that makes the callbacks instead: "
+            f"callbacks=lambda: [{type(callback).__name__}(...)]"
+        ) from error
+
+
+def _check_listed(listed: Sequence[Any]) -> None:
+    for callback in listed:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise StudyError(f"{callback!r} in callbacks is not a keras.callbacks.Callback")
+        copied(callback)
+
+
+def _takes_trial(function: Callable[..., Any]) -> bool:
+    """Whether the function has one parameter without a default, for the trial."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return False
+    return sum(p.default is p.empty and p.kind in (0, 1) for p in parameters) == 1

@@ -1,0 +1,571 @@
+"""``compare``, ``fit`` and ``Study``: the only composer.
+
+In: what the user asks. Out: a `Study`, or trained models. Plans the trials, lets engines run them, writes
+their events to the store, and turns the store into frames and figures.
+"""
+
+from __future__ import annotations
+
+import html
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from fairlane import _keras, frames, plots
+from fairlane.data import DATA_ARGUMENTS, FitData
+from fairlane.engine import Declined, Feed, Job, lanes, reference
+from fairlane.errors import (
+    BuilderError,
+    FairlaneWarning,
+    LanesError,
+    StudyError,
+    TrialError,
+)
+from fairlane.isolation import check_independent
+from fairlane.plan import Callbacks, Models, check_fit_arguments, data_reason, plan
+from fairlane.program import write_state
+from fairlane.progress import Progress
+from fairlane.session import Session
+from fairlane.store import MemoryStore, Record
+from fairlane.trial import EpochEnded, Event, Trial, TrialFailed, TrialState, Variant, short
+
+_ENGINES = ("auto", "lanes", "reference")
+_ON_ERROR = ("record", "raise")
+
+
+def compare(
+    model: Any,
+    variants: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    x: Any = None,
+    y: Any = None,
+    *,
+    seeds: int | Sequence[int] = 1,
+    engine: str = "auto",
+    store: Any = None,
+    name: str | None = None,
+    callbacks: Any = None,
+    on_error: str = "record",
+    verbose: Any = "auto",
+    **fit_arguments: Any,
+) -> Study:
+    """Train a model with every variant of its hyperparameters and every seed, and compare them.
+
+    Each trial's history and weights are what a fresh process gives for
+    ``keras.utils.set_random_seed(seed)``, ``build(**hyperparameters)`` and ``fit``, to float rounding,
+    whatever runs beside it. The session (random generators, name counters, dtype policy) is left as found.
+
+    Args:
+        model: a builder, a function that takes hyperparameters and returns a fresh, compiled
+            ``keras.Model``; or such a model as a template, which is read and never trained.
+        variants: a dict of lists, whose grid is meant, or a list of dicts. Keys are arguments of the
+            builder (for a template: dotted paths such as ``"optimizer.learning_rate"``), or arguments of
+            ``Model.fit`` such as ``batch_size``.
+        x: training inputs, as for ``Model.fit``.
+        y: targets, as for ``Model.fit``.
+        seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
+        engine: ``"lanes"`` trains all at once, ``"reference"`` calls ``Model.fit`` for one after another,
+            ``"auto"`` uses lanes and leaves to the reference what can't run there (`Study.trials` says why).
+        store: not available yet; results are kept in memory.
+        name: a name for the study, shown with it.
+        callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
+            `Trial`, if it takes an argument); or a list, deep-copied for each trial.
+        on_error: ``"record"`` goes on when a trial fails, ``"raise"`` stops at the first that does.
+        verbose: 0 is silent, 1 and ``"auto"`` show progress.
+        **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
+
+    Returns:
+        The study. After Ctrl-C, too, with everything that was finished.
+
+    Raises:
+        StudyError: wrong variants, seeds or arguments; before any training.
+        BuilderError: the builder returns something other than a compiled model; before any training.
+        SharedStateError: the builder's models share state; before any training.
+        ValueError: what Keras raises for wrong data; before any training.
+        LanesError: ``engine="lanes"``, and a trial can't run there.
+        TrialError: ``on_error="raise"``, and a trial failed.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np
+        >>> def build(learning_rate=0.1):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+        ...     return model
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> study = fl.compare(build, {"learning_rate": [0.1, 0.01]}, x, y, epochs=2, verbose=0)
+        >>> study.trials["state"].tolist()
+        ['done', 'done']
+    """
+    _check_choices(engine, on_error, store)
+    trials = plan(model, variants, seeds, fit_arguments)
+    reason = data_reason(x, {"y": y, **fit_arguments}, len(trials))
+    models, makers = Models(model), Callbacks(callbacks)
+    common = {"x": x, "y": y, **fit_arguments}
+    if not reason:
+        _check_data(common, trials)
+    models.rehearse(trials[0])
+    jobs = [
+        Job(
+            trial,
+            lambda trial=trial: models.build(trial),
+            {**common, **trial.variant.fit_arguments},
+            makers.of(trial),
+            lambda trial=trial: Session(trial.seed),
+            varying=_varying(trial, trials),
+            reason=_session_reason() or reason,
+        )
+        for trial in trials
+    ]
+    memory = MemoryStore(trials)
+    study = Study(memory, name, lambda trial: _rebuilt(models, common, trial, not reason))
+    with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
+        driver = _Driver(memory, engine, on_error, study, progress.update)
+        driver.run(jobs, interruptible=True)
+    return study
+
+
+def fit(
+    models: Sequence[keras.Model],
+    x: Any = None,
+    y: Any = None,
+    *,
+    seed: int | None = None,
+    engine: str = "auto",
+    callbacks: Any = None,
+    verbose: Any = "auto",
+    **fit_arguments: Any,
+) -> list[keras.callbacks.History]:
+    """Train several compiled models at once, in place, each as its own ``fit`` would have.
+
+    Args:
+        models: separately built, compiled models.
+        x: training inputs, as for ``Model.fit``.
+        y: targets, as for ``Model.fit``.
+        seed: of the batch order, the same for all models: each is trained as after
+            ``keras.utils.set_random_seed(seed)``. By default drawn once from NumPy's global generator.
+        engine: as for `compare`.
+        callbacks: as for `compare`: a function called once per model, or a list copied for each.
+        verbose: as for `compare`.
+        **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
+
+    Returns:
+        Each model's ``keras.callbacks.History``, which is its ``model.history`` too.
+
+    Raises:
+        SharedStateError: two of the models are one, or share variables, an optimizer or a metric; before
+            any training.
+        BuilderError: one of the models is no compiled ``keras.Model``; before any training.
+        StudyError: wrong arguments; before any training.
+        LanesError: ``engine="lanes"``, and a model can't be trained there.
+        TrialError: training a model raised; the others have been trained to their end.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", loss="mse")
+        ...     return model
+        >>> histories = fl.fit([build(), build()], np.ones((8, 2)), np.ones((8, 1)), epochs=3, verbose=0)
+        >>> [len(h.history["loss"]) for h in histories]
+        [3, 3]
+    """
+    _check_choices(engine, "record", None)
+    check_fit_arguments(fit_arguments)
+    models = _checked_models(models)
+    reason = data_reason(x, {"y": y, **fit_arguments}, len(models))
+    common = {"x": x, "y": y, **fit_arguments}
+    makers = Callbacks(callbacks)
+    if not reason:
+        _check_data(common, [])
+    if seed is None:
+        seed = int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
+    trials = [Trial(i, Variant(i, {"model": m.name}), seed) for i, m in enumerate(models)]
+    jobs = [
+        _in_place(trial, model, common, makers, Session(seed), _session_reason() or reason)
+        for trial, model in zip(trials, models, strict=True)
+    ]
+    memory = MemoryStore(trials)
+    with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
+        driver = _Driver(memory, engine, "record", None, progress.update)
+        driver.run(jobs, interruptible=False)
+    driver.raise_first_failure()
+    return [model.history for model in models]
+
+
+class Study:
+    """All trials of one question, and their results.
+
+    Made by `compare`.
+    """
+
+    def __init__(
+        self, store: MemoryStore, name: str | None, rebuild: Callable[[Trial], keras.Model]
+    ) -> None:
+        self._store = store
+        self._rebuild = rebuild
+        self.name = name
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row per trial × epoch: trial, hyperparameters, seed, epoch (from 0), and Keras's logs."""
+        return frames.history(self._store)
+
+    def to_frame(self, long: bool = False) -> pd.DataFrame:
+        """The history as a data frame.
+
+        Args:
+            long: a row per value, with columns ``metric``, ``data`` (``"training"`` or
+                ``"validation"``) and ``value``, instead of a column per log.
+        """
+        return frames.long(self._store) if long else self.history
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per trial: hyperparameters, seed, state, epochs, last logs, seconds, engine, error."""
+        return frames.trials(self._store)
+
+    def summary(
+        self,
+        metric: str | None = None,
+        *,
+        at: str = "last",
+        mode: str = "auto",
+        confidence: float = 0.95,
+        resamples: int = 9999,
+        rng: np.random.Generator | int | None = None,
+    ) -> pd.DataFrame:
+        """A row per variant, the best first: mean, interval, and paired difference to the best.
+
+        Args:
+            metric: a log's name; by default ``"val_loss"`` where there is one, else ``"loss"``.
+            at: ``"last"`` takes each trial's last epoch, ``"best"`` its best one.
+            mode: ``"min"`` or ``"max"``; ``"auto"`` knows Keras's own metrics.
+            confidence: of the intervals.
+            resamples: of the bootstrap over seeds.
+            rng: the generator that resamples, or a seed for one; by default seed 0, so that two calls
+                give the same.
+
+        Returns:
+            See `fairlane.frames.summary`.
+
+        Raises:
+            StudyError: there is no such metric, or nothing finished.
+        """
+        generator = np.random.default_rng(0 if rng is None else rng)
+        return frames.summary(
+            self._store,
+            metric or self._default_metric(),
+            at=at,
+            mode=mode,
+            confidence=confidence,
+            resamples=resamples,
+            rng=generator,
+        )
+
+    def plot(self, *, metrics: Sequence[str] | None = None, title: str | None = None) -> Any:
+        """The learning curves: a panel per metric, a colour per variant, training and validation.
+
+        Args:
+            metrics: which, in which order; by default all.
+            title: above the panels; by default the study's name.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+        """
+        return plots.curves(
+            self.history,
+            frames.hyperparameters(self._store),
+            metrics=metrics,
+            title=title or self.name,
+        )
+
+    def best(self, metric: str | None = None, *, mode: str = "auto", at: str = "last") -> Trial:
+        """The trial with the best value of a metric, among those that finished.
+
+        Args:
+            metric: as for `summary`.
+            mode: as for `summary`.
+            at: as for `summary`.
+
+        Raises:
+            StudyError: there is no such metric, or nothing finished.
+        """
+        return frames.best(self._store, metric or self._default_metric(), mode=mode, at=at).trial
+
+    def model(self, trial: Trial | int) -> keras.Model:
+        """A trial's trained, compiled model, built anew: it shares nothing with any other.
+
+        Args:
+            trial: the trial, or its number.
+
+        Raises:
+            StudyError: there is no such trial, or it has no trained state.
+        """
+        record = self._record(trial)
+        if record.weights is None:
+            why = f": {record.error}" if record.error else ""
+            raise StudyError(
+                f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
+            )
+        model = self._rebuild(record.trial)
+        write_state(model, record.weights)
+        return model
+
+    def _record(self, trial: Trial | int) -> Record:
+        records = list(self._store)
+        for record in records:
+            if record.trial is trial or (
+                isinstance(trial, (int, np.integer)) and record.trial.number == trial
+            ):
+                return record
+        raise StudyError(f"there is no {trial!s} in this study; it has the trials 0 to {len(records) - 1}")
+
+    def _default_metric(self) -> str:
+        logged = {name for record in self._store for name in record.last_logs}
+        return "val_loss" if "val_loss" in logged else "loss"
+
+    def _headline(self) -> str:
+        records = list(self._store)
+        variants = len({record.trial.variant.number for record in records})
+        states = [record.state for record in records]
+        counts = [f"{states.count(s)} {s}" for s in TrialState if states.count(s)]
+        title = f"Study {self.name!r}" if self.name else "Study"
+        return f"{title}: {len(records)} trials of {_plural(variants, 'variant')} ({', '.join(counts)})"
+
+    def _table(self) -> pd.DataFrame | None:
+        try:
+            return self.summary()
+        except StudyError:
+            return None
+
+    def __repr__(self) -> str:
+        table = self._table()
+        if table is None:
+            return self._headline()
+        shown = table.head(20).to_string(index=False, float_format=lambda v: f"{v:.4g}")
+        more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
+        return f"{self._headline()}\n{self._default_metric()} in the last epoch:\n{shown}{more}"
+
+    def _repr_html_(self) -> str:
+        table = self._table()
+        text = f"<p><b>{html.escape(self._headline())}</b></p>"
+        if table is None:
+            return text
+        caption = f"<p>{html.escape(self._default_metric())} in the last epoch</p>"
+        return text + caption + table.to_html(index=False, float_format=lambda v: f"{v:.4g}")
+
+
+class _Driver:
+    """Lets engines run jobs, and writes what they tell to the store."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        engine: str,
+        on_error: str,
+        study: Study | None,
+        tell: Callable[[Record], None],
+    ) -> None:
+        self._store, self._engine, self._on_error = store, engine, on_error
+        self._study, self._tell = study, tell
+        self._failure: TrialFailed | None = None
+
+    def run(self, jobs: Sequence[Job], interruptible: bool) -> None:
+        """Run the jobs to their end.
+
+        Args:
+            jobs: what to run.
+            interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
+        """
+        source = self._events(jobs)
+        try:
+            for event in source:
+                self._take(event)
+        except KeyboardInterrupt:
+            source.close()
+            self._store.interrupt()
+            if not interruptible:
+                raise
+            warnings.warn(
+                "interrupted: the study holds the epochs that were finished; trials cut off are "
+                "marked 'interrupted'",
+                FairlaneWarning,
+                stacklevel=3,
+            )
+        finally:
+            source.close()
+
+    def raise_first_failure(self) -> None:
+        """Raise the first failure, where there was one."""
+        if self._failure is not None:
+            raise self._error(self._failure) from self._failure.exception
+
+    def _events(self, jobs: Sequence[Job]) -> Iterator[Event]:
+        left: list[Job] = []
+        if self._engine == "reference":
+            left += jobs
+            for job in jobs:
+                job.reason = ""  # it was asked for
+        else:
+            yield from self._on_lanes(jobs, left)
+        yield from reference.run(Feed(left), self._take)
+
+    def _on_lanes(self, jobs: Sequence[Job], left: list[Job]) -> Iterator[Event]:
+        able = [job for job in jobs if not job.reason]
+        for job in jobs:
+            if job.reason:
+                self._decline(job, job.reason, left)
+        if not able:
+            return
+        source = lanes.run(Feed(able))
+        try:
+            for event in source:
+                if isinstance(event, Declined):
+                    self._decline(event.job, event.reason, left)
+                else:
+                    yield event
+        finally:
+            source.close()
+
+    def _decline(self, job: Job, reason: str, left: list[Job]) -> None:
+        if self._engine == "lanes":
+            raise LanesError(
+                f"{job.trial} can't run on lanes: {reason}. With engine='auto' it runs on the reference "
+                "engine, which calls Model.fit"
+            )
+        job.reason = reason
+        left.append(job)
+
+    def _take(self, event: Event) -> None:
+        record = self._store.write(event)
+        self._tell(record)
+        if isinstance(event, TrialFailed) and self._failure is None:
+            self._failure = event
+        if self._on_error != "raise":
+            return
+        if isinstance(event, TrialFailed):
+            self._store.interrupt()
+            raise self._error(event) from event.exception
+        if isinstance(event, EpochEnded) and record.error:
+            self._store.interrupt()
+            raise TrialError(f"{event.trial} diverged: {record.error}", event.trial, self._study)
+
+    def _error(self, event: TrialFailed) -> TrialError:
+        where = "before its first epoch" if event.epoch is None else f"in epoch {event.epoch}"
+        return TrialError(f"{event.trial} failed {where}: {event.error}", event.trial, self._study)
+
+
+# --- checks and small parts -----------------------------------------------------------------------------
+
+
+def _check_choices(engine: str, on_error: str, store: Any) -> None:
+    if engine not in _ENGINES:
+        raise StudyError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
+    if on_error not in _ON_ERROR:
+        raise StudyError(f"on_error is 'record' or 'raise', not {on_error!r}")
+    if store is not None:
+        raise StudyError(
+            "this version keeps results in memory only: leave store=None, and keep them with "
+            "study.history.to_csv(...) or study.model(trial).save(...)"
+        )
+
+
+def _check_data(common: Mapping[str, Any], trials: Sequence[Trial]) -> None:
+    """Let Keras check the data of every different set of data arguments."""
+    arguments = {frozenset(t.variant.fit_arguments.items()) for t in trials if _hashable(t)} or {
+        frozenset()
+    }
+    for varied in arguments:
+        given = {**common, **dict(varied)}
+        FitData.of({name: given[name] for name in DATA_ARGUMENTS if name in given})
+
+
+def _hashable(trial: Trial) -> bool:
+    try:
+        hash(frozenset(trial.variant.fit_arguments.items()))
+    except TypeError:
+        return False
+    return True
+
+
+def _checked_models(models: Any) -> list[keras.Model]:
+    if isinstance(models, keras.Model):
+        raise StudyError("fit takes a list of models; for one model, write [model], or model.fit(...)")
+    listed = list(models)
+    if not listed:
+        raise StudyError("the list of models is empty, so there is nothing to train")
+    for i, model in enumerate(listed):
+        if not isinstance(model, keras.Model):
+            raise BuilderError(f"model {i} is not a keras.Model but {type(model).__name__}")
+        if not model.compiled:
+            raise BuilderError(
+                f"model {i} ({model.name!r}) is not compiled, so it has no optimizer and no loss; call "
+                "model.compile(...) first"
+            )
+    check_independent(*listed, ignore=("initializer",))
+    return listed
+
+
+def _in_place(
+    trial: Trial,
+    model: keras.Model,
+    common: Mapping[str, Any],
+    makers: Callbacks,
+    session: Session,
+    reason: str,
+) -> Job:
+    return Job(
+        trial, lambda: model, common, makers.of(trial), lambda: session, True, (), reason
+    )
+
+
+def _session_reason() -> str:
+    """Why no trial of this session can run on lanes; empty where they can."""
+    backend = keras.backend.backend()
+    if backend != "jax":
+        return f"Keras runs on {backend} in this session, and lanes on JAX"
+    if keras.distribution.distribution() is not None:
+        return "a keras.distribution is set, and lanes place arrays themselves"
+    return ""
+
+
+def _varying(trial: Trial, trials: Sequence[Trial]) -> tuple[float, ...]:
+    """The numbers among a trial's hyperparameters that another trial has otherwise."""
+    others = [t.hyperparameters for t in (trials[0], trials[-1], *trials[:: max(1, len(trials) // 64)])]
+    return tuple(
+        value
+        for name, value in trial.hyperparameters.items()
+        if isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and any(short(o.get(name)) != short(value) for o in others)
+    )
+
+
+def _epochs_in_all(jobs: Sequence[Job]) -> int:
+    return sum(
+        max(0, int(job.arguments.get("epochs", 1)) - int(job.arguments.get("initial_epoch") or 0))
+        for job in jobs
+    )
+
+
+def _rebuilt(
+    models: Models, common: Mapping[str, Any], trial: Trial, arrays: bool
+) -> keras.Model:
+    """A trial's model, built as it was before its first epoch."""
+    given = {**common, **trial.variant.fit_arguments}
+    chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
+    with Session(trial.seed):
+        model = models.build(trial)
+        if arrays:
+            iterator = FitData.of(chosen).training.iterator(int(model.steps_per_execution))
+        else:
+            iterator = _keras.epoch_iterator(given["x"], steps_per_epoch=1)
+        _keras.symbolic_build(model, iterator)
+    return model
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
