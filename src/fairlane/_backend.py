@@ -24,6 +24,6 @@ def _chosen_in_file() -> bool:
     folder = Path(home) if home else Path("~").expanduser() / ".keras"
     try:
         settings = json.loads((folder / "keras.json").read_text())
-        return settings.get("backend", "tensorflow") != "tensorflow"
+        return bool(settings.get("backend", "tensorflow") != "tensorflow")
     except (OSError, ValueError, AttributeError):
         return False

@@ -355,6 +355,4 @@ def _incomplete(thing: Any, missing: list[str]) -> str:
     )
 
 
-BUILDER_INSTEAD = (
-    "Or give a builder, a function that returns a fresh, compiled model, instead of a model."
-)
+BUILDER_INSTEAD = "Or give a builder, a function that returns a fresh, compiled model, instead of a model."

@@ -71,7 +71,8 @@ def input_layer(tensor: Any) -> Any:
 
 def copy_operation(operation: Any) -> Any:
     """A second ``keras.Operation`` (not a layer: it has no state) that is in no graph yet."""
-    new = type(operation).__new__(type(operation))
+    kind: Any = type(operation)
+    new = kind.__new__(kind)
     new.__dict__.update(operation.__dict__)
     new._inbound_nodes = []
     new._outbound_nodes = []

@@ -336,9 +336,7 @@ def _cause(error: Exception) -> str:
     while isinstance(inner, TypeError) and isinstance(inner.__context__, Exception):
         inner = inner.__context__
     return (
-        f"{type(inner).__name__}: {str(inner).strip().splitlines()[0][:200]}"
-        if str(inner)
-        else repr(inner)
+        f"{type(inner).__name__}: {str(inner).strip().splitlines()[0][:200]}" if str(inner) else repr(inner)
     )
 
 
@@ -357,9 +355,7 @@ def _set_afterwards(old: Any, settings: dict[str, Any]) -> dict[str, Any]:
     ):
         return {}
     candidates = ("name", "trainable", "dtype", "reduction")
-    taken = {
-        key: settings.pop(key) for key in candidates if key in settings and key not in parameters
-    }
+    taken = {key: settings.pop(key) for key in candidates if key in settings and key not in parameters}
     if "dtype" in taken:
         dtype = taken.pop("dtype")
         if isinstance(old, keras.Layer):
@@ -463,10 +459,6 @@ def _check_nothing_shared(old: Any, new: Any) -> None:
 
 
 def _failed(model: Any, changes: Changes, error: Exception) -> str:
-    asked = [
-        f"{'.'.join(keys)}={value!r}" for one in changes.values() for keys, value in one.items()
-    ]
+    asked = [f"{'.'.join(keys)}={value!r}" for one in changes.values() for keys, value in one.items()]
     what = f" with {', '.join(asked)}" if asked else ""
-    return (
-        f"Model {model.name!r} can't be rebuilt{what}: {_cause(error)}\n{_config.BUILDER_INSTEAD}"
-    )
+    return f"Model {model.name!r} can't be rebuilt{what}: {_cause(error)}\n{_config.BUILDER_INSTEAD}"

@@ -62,12 +62,18 @@ class Batches:
             steps_per_execution=steps_per_execution,
         )
 
-    def numbers(self, steps_per_execution: int) -> Any:
-        """A new Keras iterator over the sample numbers, cut and shuffled as the batches are."""
+    def numbers(self, steps_per_execution: int, whole: bool = False) -> Any:
+        """A new Keras iterator over the sample numbers, shuffled as the batches are.
+
+        Args:
+            steps_per_execution: the model's.
+            whole: put an epoch into one batch, instead of cutting it.
+        """
+        cut = dict(self.arguments, batch_size=self.samples) if whole else self.arguments
         return _keras.epoch_iterator(
             np.arange(self.samples, dtype="int32"),
-            steps_per_execution=steps_per_execution,
-            **self.arguments,
+            steps_per_execution=1 if whole else steps_per_execution,
+            **cut,
         )
 
 
@@ -123,9 +129,7 @@ class FitData:
 
 
 def _batches(x: Any, y: Any, *, sample_weight: Any, class_weight: Any, **cut: Any) -> Batches:
-    iterator = _keras.epoch_iterator(
-        x, y, sample_weight=sample_weight, class_weight=class_weight, **cut
-    )
+    iterator = _keras.epoch_iterator(x, y, sample_weight=sample_weight, class_weight=class_weight, **cut)
     arrays, samples = _keras.adapter_arrays(iterator)
     return Batches(arrays, samples, cut, iterator.data_adapter)
 
@@ -139,10 +143,12 @@ class BatchOrder:
         steps_per_execution: the model's.
     """
 
-    def __init__(
-        self, batches: Batches, session: Session | None, steps_per_execution: int = 1
-    ) -> None:
-        self._iterator = batches.numbers(steps_per_execution)
+    def __init__(self, batches: Batches, session: Session | None, steps_per_execution: int = 1) -> None:
+        cut = batches.arguments
+        # Without steps_per_epoch, Keras shuffles the whole epoch at once: draw it in one piece.
+        self._whole = cut["steps_per_epoch"] is None and cut["shuffle"] != "batch"
+        self._size = batches.adapter.batch_size
+        self._iterator = batches.numbers(steps_per_execution, whole=self._whole)
         self._session = session
 
     def next_epoch(self) -> list[Indices]:
@@ -153,8 +159,12 @@ class BatchOrder:
             of its own.
         """
         draw = self._one_epoch
-        batches = draw() if self._session is None else self._session.draw(draw)
-        return [np.stack(list(run)) for _, run in groupby(batches, key=len)]
+        drawn = draw() if self._session is None else self._session.draw(draw)
+        if not self._whole:
+            return [np.stack(list(run)) for _, run in groupby(drawn, key=len)]
+        numbers, full = drawn[0], len(drawn[0]) // self._size * self._size
+        runs = [numbers[:full].reshape(-1, self._size), numbers[None, full:]]
+        return [run for run in runs if run.size]
 
     def _one_epoch(self) -> list[NDArray[np.int32]]:
         drawn: list[NDArray[np.int32]] = []
@@ -167,4 +177,4 @@ class BatchOrder:
 def validation_runs(batches: Batches, steps_per_execution: int = 1) -> list[tuple[int, int, int]]:
     """How one pass of validation is cut: ``(first sample, steps, batch size)`` per run."""
     runs = BatchOrder(batches, None, steps_per_execution).next_epoch()
-    return [(int(run[0, 0]), *run.shape) for run in runs]  # type: ignore[misc]
+    return [(int(run[0, 0]), *run.shape) for run in runs]

@@ -111,9 +111,7 @@ def long(records: Rows) -> pd.DataFrame:
     columns = _spec([record for record, *_ in rows], names, cells)
     columns["epoch"] = [epoch for _, epoch, _, _ in rows]
     columns["metric"] = [log.removeprefix(_VALIDATION) for _, _, log, _ in rows]
-    columns["data"] = [
-        "validation" if log.startswith(_VALIDATION) else "training" for _, _, log, _ in rows
-    ]
+    columns["data"] = ["validation" if log.startswith(_VALIDATION) else "training" for _, _, log, _ in rows]
     columns["value"] = [value for *_, value in rows]
     return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
 
@@ -371,8 +369,7 @@ def variant_numbers(
     keys = keys or [()] * len(history_frame)
     number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     variants = [
-        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not None}
-        for key in number
+        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not None} for key in number
     ]
     numbers = [number[key] for key in keys]
     return pd.Series(numbers, index=history_frame.index, dtype="int64"), variants
@@ -424,9 +421,7 @@ def unknown_metric(metric: str, names: Iterable[str]) -> StudyError:
     names = list(names)
     near = difflib.get_close_matches(metric, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return StudyError(
-        f"no trial has logged a metric {metric!r}.{hint} There are: {', '.join(names)}"
-    )
+    return StudyError(f"no trial has logged a metric {metric!r}.{hint} There are: {', '.join(names)}")
 
 
 # Hyperparameters
@@ -587,14 +582,10 @@ def _estimates(
     top = values[winner]
     estimates: dict[int, tuple[float, ...]] = {}
     for number, mine in values.items():
-        mean = stats.mean_interval(
-            list(mine.values()), confidence=confidence, resamples=resamples, rng=rng
-        )
+        mean = stats.mean_interval(list(mine.values()), confidence=confidence, resamples=resamples, rng=rng)
         pairs = [(value, top[seed]) for seed, value in mine.items() if seed in top]
         a, b = zip(*pairs, strict=True) if pairs else ((), ())
-        difference = stats.paired_difference(
-            a, b, confidence=confidence, resamples=resamples, rng=rng
-        )
+        difference = stats.paired_difference(a, b, confidence=confidence, resamples=resamples, rng=rng)
         # Nothing to estimate: a variant does not differ from itself, be it with one seed.
         mean_difference = (0.0, 0.0, 0.0) if number == winner else difference
         estimates[number] = (*mean, *mean_difference)

@@ -100,9 +100,7 @@ def shared_state(*models: Any) -> list[Shared]:
     return [*again, *_common(inventories)]
 
 
-def check_independent(
-    *models: Any, names: Sequence[str] | None = None, ignore: Collection[str] = ()
-) -> None:
+def check_independent(*models: Any, names: Sequence[str] | None = None, ignore: Collection[str] = ()) -> None:
     """Raise an error where models share state.
 
     Args:
@@ -127,8 +125,7 @@ def check_independent(
     shared = [found for found in shared_state(*models) if found.kind not in ignore]
     if shared:
         labels = [
-            f"model {i} ({model.name!r})" if names is None else names[i]
-            for i, model in enumerate(models)
+            f"model {i} ({model.name!r})" if names is None else names[i] for i, model in enumerate(models)
         ]
         raise SharedStateError(_message(shared, labels), shared)
 
@@ -175,9 +172,7 @@ def _inventory(model: Any) -> list[_Found]:
     ]
 
 
-def _layer_state(
-    layer: Any, path: str, within: tuple[int, ...], seen: set[int]
-) -> Iterator[_Found]:
+def _layer_state(layer: Any, path: str, within: tuple[int, ...], seen: set[int]) -> Iterator[_Found]:
     """What a layer holds itself, then its layers with what those hold."""
     seen.add(id(layer))
     within = (*within, id(layer))

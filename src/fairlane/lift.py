@@ -93,8 +93,7 @@ class Lift:
         """Whether these lanes answer every comparison as the program was traced with."""
         numbers = self._stacked(lanes)
         return not any(
-            np.any(_evaluate(expression, numbers) != answer)
-            for expression, answer in self.decisions.items()
+            np.any(_evaluate(expression, numbers) != answer) for expression, answer in self.decisions.items()
         )
 
     @contextmanager
@@ -112,7 +111,8 @@ class Lift:
         undo: list[Callable[[], None]] = []
         try:
             for path in self.paths:
-                undo.append(template.setters[path](tracing.stand_in(path)))
+                put = template.setters[path]
+                undo.append(put(tracing.stand_in(path)))
             yield
         finally:
             for restore in reversed(undo):
@@ -183,9 +183,7 @@ class LaneNumber:
             theirs = ("constant", float(other))
         else:
             return NotImplemented
-        return LaneNumber(
-            (name, theirs, mine) if reflected else (name, mine, theirs), self._tracing
-        )
+        return LaneNumber((name, theirs, mine) if reflected else (name, mine, theirs), self._tracing)
 
     def _compare(self, name: str, other: Any) -> Any:
         answer = self._combine(name, other)

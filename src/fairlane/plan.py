@@ -59,10 +59,7 @@ def plan(model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any]) ->
     _check_names(assignments)
     to_fit = _fit_names(model, assignments, arguments)
     numbers = _seeds(seeds)
-    made = [
-        Variant(i, a, {k: v for k, v in a.items() if k in to_fit})
-        for i, a in enumerate(assignments)
-    ]
+    made = [Variant(i, a, {k: v for k, v in a.items() if k in to_fit}) for i, a in enumerate(assignments)]
     pairs = itertools.product(made, numbers)
     return [Trial(i, variant, seed) for i, (variant, seed) in enumerate(pairs)]
 
@@ -281,7 +278,7 @@ def data_reason(x: Any, arguments: Mapping[str, Any], trials: int) -> str:
 
 def _is_arrays(*parts: Any) -> bool:
     return _keras.is_array_data(*parts) and not any(
-        hasattr(a, "todense") or hasattr(a, "to_dense") and getattr(a, "is_sparse", False)
+        hasattr(a, "todense") or (hasattr(a, "to_dense") and getattr(a, "is_sparse", False))
         for a in keras.tree.flatten(parts)
     )
 

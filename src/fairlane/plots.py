@@ -96,9 +96,7 @@ def curves(
     means = frames.mean_over_seeds(data, names, drawn)
     palette = _palette(variants)
     labels = [] if palette.scale or len(variants) == 1 else _legend_labels(variants)
-    styles = _styles(
-        panels, several=bool(means["seeds"].max() > 1), points=means["epoch"].nunique() == 1
-    )
+    styles = _styles(panels, several=bool(means["seeds"].max() > 1), points=means["epoch"].nunique() == 1)
 
     columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3
     rows = math.ceil(len(panels) / columns)
@@ -290,9 +288,7 @@ def _colour_bar(figure: Figure, scale: _Scale) -> None:
     bar.outline.set_visible(False)
 
 
-def _styles(
-    panels: Mapping[str, Pair], *, several: bool, points: bool
-) -> dict[str, dict[str, Any]]:
+def _styles(panels: Mapping[str, Pair], *, several: bool, points: bool) -> dict[str, dict[str, Any]]:
     """What the lines' styles mean → how such a line looks."""
     styles: dict[str, dict[str, Any]] = {}
     marker = _POINT if points else {}

@@ -111,6 +111,7 @@ class Program:
         lift: which numbers differ between lanes.
         width: lanes per dispatch.
         stop_on_nan: freeze a lane for the rest of the epoch once its loss is not finite.
+        stepwise: whether each batch is a dispatch of its own.
         around: the context to trace in.
         rewrite: rewrites the traced step for the device; None leaves it.
         seconds_compiling: what tracing and compiling has cost so far.
@@ -121,6 +122,7 @@ class Program:
     lift: Lift
     width: int
     stop_on_nan: bool = False
+    stepwise: bool = False
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
     rewrite: Rewriting | None = None
     seconds_compiling: float = 0.0
@@ -153,7 +155,7 @@ class Program:
         self._lanes = lanes
         with self.around():
             try:
-                if not self.lift.explored:
+                if self.lift.paths and not self.lift.explored:
                     for run, parts in new.items():
                         self._explore(run, carry, *parts)
                     self.lift.explored = True
@@ -172,11 +174,17 @@ class Program:
 
         def compiled() -> Any:
             began = time.perf_counter()
-            piece = lowered.compile()
+            piece = lowered.compile(compiler_options=self._effort(run))
             self.seconds_compiling += tracing + time.perf_counter() - began
             return piece
 
         return executor.submit(compiled)
+
+    def _effort(self, run: Run) -> dict[str, Any] | None:
+        """Compiler options: less effort for a piece that is one batch of an epoch among many."""
+        if run.steps > 1 or self.stepwise or jax.default_backend() != "cpu":
+            return None
+        return {"xla_backend_optimization_level": 1}
 
     def call(self, run: Run, *arguments: Any) -> Any:
         """Dispatch a piece; its first argument is used up."""
@@ -196,7 +204,8 @@ class Program:
             return self._run(run, carry, lifted, order, data)
 
         if self.width > 1:
-            return jax.vmap(piece, in_axes=(0, 0, 0 if run.training else None, None))
+            wide: Callable[..., Any] = jax.vmap(piece, in_axes=(0, 0, 0 if run.training else None, None))
+            return wide
 
         def alone(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
             carry, lifted = jax.tree.map(lambda a: a[0], (carry, lifted))
@@ -233,16 +242,12 @@ class Program:
             logs = jax.tree.map(lambda a: a[last], all_logs)
         return carry, logs if logs is not None else self._metric_logs(carry.state)
 
-    def _test(
-        self, run: Run, carry: Carry, start: Any, data: Any
-    ) -> tuple[Carry, Mapping[str, Any]]:
+    def _test(self, run: Run, carry: Carry, start: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
         test_step = self._rewritten(self.model.test_step)
 
         def step(state: State, i: Any) -> tuple[State, Any]:
             first = start + i * run.batch
-            batch = jax.tree.map(
-                lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data
-            )
+            batch = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data)
             tested = (state.trainable, state.non_trainable, state.metrics)
             logs, (trainable, non_trainable, metrics) = test_step(tested, batch)
             new = State(trainable, non_trainable, state.optimizer, metrics)
@@ -253,9 +258,7 @@ class Program:
         else:
             state, all_logs = jax.lax.scan(step, carry.state, jnp.arange(run.steps))
             logs = jax.tree.map(lambda a: a[-1], all_logs)
-        return carry._replace(state=state), (
-            logs if logs is not None else self._metric_logs(state)
-        )
+        return carry._replace(state=state), (logs if logs is not None else self._metric_logs(state))
 
     def _rewritten(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function if self.rewrite is None else self.rewrite(function)

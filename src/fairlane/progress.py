@@ -1,7 +1,7 @@
 """What a study shows while it runs: live in a terminal or notebook, plain lines elsewhere.
 
-In: the records of a study's trials, as they change. Out: text on a stream. rich is imported only where
-something is shown.
+In: the records of a study's trials, as they change. Out: text on a stream. rich is imported only
+where something is shown.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ _WINDOW = 30.0
 class Progress:
     """Shows how far a study is; to be used in a ``with`` statement and told of every change.
 
-    In a terminal two lines are redrawn about five times a second, in a notebook one line is. Elsewhere
-    there is a line at the start, one at the end, and at most one per tenth of the epochs between them.
-    Nothing is left running once the ``with`` statement is left, be it by an exception or by Ctrl-C.
+    In a terminal two lines are redrawn about five times a second, in a notebook one line is.
+    Elsewhere there is a line at the start, one at the end, and at most one per tenth of the epochs
+    between them. Nothing is left running once the ``with`` statement is left, be it by an exception
+    or by Ctrl-C.
 
     Args:
         records: those of all trials, of which some may have ended already.
@@ -160,6 +161,10 @@ class _Tally:
     def fraction(self) -> float:
         """Of all epochs, those that are done."""
         return min(1.0, self.done / self._all) if self._all else 0.0
+
+    def done_of(self, parts: int) -> int:
+        """Of so many equal parts of all epochs, those that are done."""
+        return parts * self.done // self._all if self._all else 0
 
     @property
     def _all(self) -> int:
@@ -305,16 +310,16 @@ class _Lines:
     def __init__(self, file: TextIO, tally: _Tally, clock: Clock) -> None:
         self._file, self._tally, self._clock = file, tally, clock
         self._due = clock() + _BETWEEN_LINES
-        self._fraction = tally.fraction
+        self._part = tally.done_of(_LINES)
 
     def start(self) -> None:
         self._line(self._tally.opening())
 
     def changed(self, ended: Record | None) -> None:
-        fraction = self._tally.fraction
-        if fraction - self._fraction < 1 / _LINES or fraction >= 1 or self._clock() < self._due:
+        part = self._tally.done_of(_LINES)
+        if not self._part < part < _LINES or self._clock() < self._due:
             return
-        self._fraction, self._due = fraction, self._clock() + _BETWEEN_LINES
+        self._part, self._due = part, self._clock() + _BETWEEN_LINES
         tally = self._tally
         words = f"{tally.counts()}, {tally.pace()}"
         self._line("; ".join(filter(None, [words, tally.lowest()])))
@@ -355,7 +360,7 @@ class _Live:
             console=console,
             get_renderable=self._renderable,
             refresh_per_second=1 / _BETWEEN_DRAWS,
-            # What is printed meanwhile goes above the display, but never from a pipe to the terminal.
+            # What is printed meanwhile goes above the display, but not from a pipe to the terminal.
             redirect_stdout=_is_terminal(sys.stdout),
             redirect_stderr=_is_terminal(sys.stderr),
         )

@@ -144,9 +144,7 @@ def paired_difference(
     """
     x, y = _vector(a, "a"), _vector(b, "b")
     if x.size != y.size:
-        raise StudyError(
-            f"a and b pair up by seed: they need one length, not {x.size} and {y.size}"
-        )
+        raise StudyError(f"a and b pair up by seed: they need one length, not {x.size} and {y.size}")
     with np.errstate(all="ignore"):  # inf - inf is NaN, which mean_interval passes on
         difference = x - y
     return mean_interval(difference, confidence=confidence, resamples=resamples, rng=rng)
@@ -178,9 +176,7 @@ def _bootstrap(
 def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
-        raise StudyError(
-            f"{name} needs one dimension, a value per replicate; its shape is {x.shape}"
-        )
+        raise StudyError(f"{name} needs one dimension, a value per replicate; its shape is {x.shape}")
     return x
 
 

@@ -234,6 +234,7 @@ class _Walk:
     def _sequence(self, value: Any, path: Path, setter: Any) -> None:
         self._emit(type(value).__qualname__, len(value))
         for i, item in enumerate(value):
+            inner: Any
             if isinstance(value, list):
                 inner = _item_setter(value, i)
             else:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import html
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -110,10 +111,10 @@ def compare(
     jobs = [
         Job(
             trial,
-            lambda trial=trial: models.build(trial),
+            partial(models.build, trial),
             {**common, **trial.variant.fit_arguments},
             makers.of(trial),
-            lambda trial=trial: Session(trial.seed),
+            partial(Session, trial.seed),
             varying=_varying(trial, trials),
             reason=_session_reason() or reason,
         )
@@ -201,9 +202,7 @@ class Study:
     Made by `compare`.
     """
 
-    def __init__(
-        self, store: MemoryStore, name: str | None, rebuild: Callable[[Trial], keras.Model]
-    ) -> None:
+    def __init__(self, store: MemoryStore, name: str | None, rebuild: Callable[[Trial], keras.Model]) -> None:
         self._store = store
         self._rebuild = rebuild
         self.name = name
@@ -231,8 +230,8 @@ class Study:
         self,
         metric: str | None = None,
         *,
-        at: str = "last",
-        mode: str = "auto",
+        at: Literal["last", "best"] = "last",
+        mode: Literal["auto", "min", "max"] = "auto",
         confidence: float = 0.95,
         resamples: int = 9999,
         rng: np.random.Generator | int | None = None,
@@ -282,7 +281,13 @@ class Study:
             title=title or self.name,
         )
 
-    def best(self, metric: str | None = None, *, mode: str = "auto", at: str = "last") -> Trial:
+    def best(
+        self,
+        metric: str | None = None,
+        *,
+        mode: Literal["auto", "min", "max"] = "auto",
+        at: Literal["last", "best"] = "last",
+    ) -> Trial:
         """The trial with the best value of a metric, among those that finished.
 
         Args:
@@ -355,7 +360,7 @@ class Study:
         if table is None:
             return text
         caption = f"<p>{html.escape(self._default_metric())} in the last epoch</p>"
-        return text + caption + table.to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
 
 
 class _Driver:
@@ -403,7 +408,7 @@ class _Driver:
         if self._failure is not None:
             raise self._error(self._failure) from self._failure.exception
 
-    def _events(self, jobs: Sequence[Job]) -> Iterator[Event]:
+    def _events(self, jobs: Sequence[Job]) -> Generator[Event]:
         left: list[Job] = []
         if self._engine == "reference":
             left += jobs
@@ -413,7 +418,7 @@ class _Driver:
             yield from self._on_lanes(jobs, left)
         yield from reference.run(Feed(left), self._take)
 
-    def _on_lanes(self, jobs: Sequence[Job], left: list[Job]) -> Iterator[Event]:
+    def _on_lanes(self, jobs: Sequence[Job], left: list[Job]) -> Generator[Event]:
         able = [job for job in jobs if not job.reason]
         for job in jobs:
             if job.reason:
@@ -475,9 +480,7 @@ def _check_choices(engine: str, on_error: str, store: Any) -> None:
 
 def _check_data(common: Mapping[str, Any], trials: Sequence[Trial]) -> None:
     """Let Keras check the data of every different set of data arguments."""
-    arguments = {frozenset(t.variant.fit_arguments.items()) for t in trials if _hashable(t)} or {
-        frozenset()
-    }
+    arguments = {frozenset(t.variant.fit_arguments.items()) for t in trials if _hashable(t)} or {frozenset()}
     for varied in arguments:
         given = {**common, **dict(varied)}
         FitData.of({name: given[name] for name in DATA_ARGUMENTS if name in given})
@@ -517,9 +520,7 @@ def _in_place(
     session: Session,
     reason: str,
 ) -> Job:
-    return Job(
-        trial, lambda: model, common, makers.of(trial), lambda: session, True, (), reason
-    )
+    return Job(trial, lambda: model, common, makers.of(trial), lambda: session, True, (), reason)
 
 
 def _session_reason() -> str:
@@ -551,9 +552,7 @@ def _epochs_in_all(jobs: Sequence[Job]) -> int:
     )
 
 
-def _rebuilt(
-    models: Models, common: Mapping[str, Any], trial: Trial, arrays: bool
-) -> keras.Model:
+def _rebuilt(models: Models, common: Mapping[str, Any], trial: Trial, arrays: bool) -> keras.Model:
     """A trial's model, built as it was before its first epoch."""
     given = {**common, **trial.variant.fit_arguments}
     chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}

@@ -63,9 +63,7 @@ class Template:
 
     def __init__(self, model: Any) -> None:
         if not isinstance(model, keras.Model):
-            raise BuilderError(
-                f"A template must be a compiled keras.Model, not {type(model).__name__}."
-            )
+            raise BuilderError(f"A template must be a compiled keras.Model, not {type(model).__name__}.")
         if not model.compiled:
             raise BuilderError(
                 f"The template {model.name!r} is not compiled, so it says neither optimizer nor loss. "
@@ -175,23 +173,17 @@ class Template:
             return _Target(id(layer), rest)
         raise self._no_layer(path, model, parts, before)
 
-    def _walk(
-        self, path: str, before: str, owner: Any, settings: Any, keys: tuple[str, ...]
-    ) -> None:
+    def _walk(self, path: str, before: str, owner: Any, settings: Any, keys: tuple[str, ...]) -> None:
         """Follow keys through settings, raising at the first that is not there."""
         who = class_name(owner)
         for key in keys:
-            options = (
-                [name for name in settings if name != "name"] if isinstance(settings, dict) else []
-            )
+            options = [name for name in settings if name != "name"] if isinstance(settings, dict) else []
             if key not in options:
                 raise self._nowhere(path, before, f"{who} has no setting", key, options)
             settings, who = inner_settings(settings[key]), f"{who}'s {key}"
             before = f"{before}.{key}" if before and not before.endswith(".") else f"{before}{key}"
 
-    def _nowhere(
-        self, path: str, before: str, what: str, key: str, options: Iterable[str]
-    ) -> StudyError:
+    def _nowhere(self, path: str, before: str, what: str, key: str, options: Iterable[str]) -> StudyError:
         options = list(options)
         dot = "" if not before or before.endswith(".") else "."
         near = _nearest(key, options)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-
 RESERVED_COLUMNS = frozenset(
     {
         *("trial", "seed", "epoch", "metric", "data", "value"),

@@ -86,8 +86,8 @@ class Outcome:
     """
 
     state: State
-    logs: dict[str, Any]
-    val_logs: dict[str, Any] | None
+    logs: Mapping[str, Any]
+    val_logs: Mapping[str, Any] | None
     steps: Any
     stopped: Any
     seconds: float
@@ -146,7 +146,8 @@ class Fleet:
 
     def shape_of(self, lane: Lane) -> Shape:
         """What a lane's coming epoch looks like; lanes of one chunk have the same."""
-        return tuple(run.shape for run in lane.runs), lane.validates_now()  # type: ignore[return-value]
+        runs = tuple((int(run.shape[0]), int(run.shape[1])) for run in lane.runs)
+        return runs, lane.validates_now()
 
     def program(self, width: int, lane: Lane) -> Program:
         """The program of a width, made with ``lane`` as the template if there is none."""
@@ -166,12 +167,13 @@ class Fleet:
             self.lift,
             width,
             self.stop_on_nan,
+            self.loop.stepwise,
             lane.session,
         )
         return self.programs[width]
 
     def width_for(self, lanes: Sequence[Lane], wanted: int) -> int:
-        """The width to run lanes at: ``wanted``, unless a wider program is there and a new one not worth it."""
+        """The width to run lanes at: ``wanted``, unless a wider one is there and a new one not worth it."""
         there = [w for w in self.programs if w >= len(lanes)]
         if wanted in self.programs or not there or self.loop is None:
             return wanted
@@ -215,12 +217,14 @@ class Fleet:
                 some = order[:, first : first + at_once]
                 run = Run(True, at_once, batch)
                 carry, logs = chunk.program.call(run, carry, chunk.lifted, some, self._training)
-        steps_done, stopped, val_logs = carry.steps, carry.stopped, None
+        steps_done, stopped = carry.steps, carry.stopped
+        val_logs: Mapping[str, Any] | None = None
         if validates:
             carry, val_logs = self._validate(chunk, carry)
-        host = jax.device_get((logs, val_logs, steps_done, stopped))
+        logs, val_logs, steps_done, stopped = jax.device_get((logs, val_logs, steps_done, stopped))
         jax.block_until_ready(carry)
-        return Outcome(carry.state, *host, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return Outcome(carry.state, logs, val_logs, steps_done, stopped, seconds)
 
     def _validate(self, chunk: Chunk, carry: Carry) -> tuple[Carry, Mapping[str, Any]]:
         carry = self._carry(carry.state, chunk.width)
@@ -230,9 +234,7 @@ class Fleet:
             for first in range(0, steps, at_once):
                 place = np.int32(start + first * batch)
                 run = Run(False, at_once, batch)
-                carry, logs = chunk.program.call(
-                    run, carry, chunk.lifted, place, self._validation
-                )
+                carry, logs = chunk.program.call(run, carry, chunk.lifted, place, self._validation)
         return carry, logs
 
     def _carry(self, state: State, width: int) -> Carry:
@@ -257,15 +259,14 @@ class Fleet:
 def stacked(states: Sequence[State], width: int) -> State:
     """States → one with an axis in front, filled up to ``width`` with the first."""
     filled = [*states, *[states[0]] * (width - len(states))]
-    return jax.tree.map(lambda *a: jnp.asarray(np.stack([np.asarray(x) for x in a])), *filled)
+    together: State = jax.tree.map(lambda *a: jnp.asarray(np.stack([np.asarray(x) for x in a])), *filled)
+    return together
 
 
 def guesses(lane: Lane) -> list[Any]:
     """Places whose number is one of the trial's varying hyperparameters: other trials will differ there."""
     varying = lane.job.varying
-    return [
-        p for p, v in lane.structure.numbers.items() if isinstance(v, (int, float)) and v in varying
-    ]
+    return [p for p, v in lane.structure.numbers.items() if isinstance(v, (int, float)) and v in varying]
 
 
 def all_float32(model: keras.Model) -> bool:

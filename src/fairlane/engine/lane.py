@@ -114,9 +114,7 @@ class Lane:
 
     def validates_now(self) -> bool:
         """Whether the coming epoch ends with validation."""
-        return self.validates and _keras.should_validate(
-            self.model, self.epoch, self._validation_freq
-        )
+        return self.validates and _keras.should_validate(self.model, self.epoch, self._validation_freq)
 
     def rename_logs(self, template: Sequence[str]) -> None:
         """Take logs under the names that the fleet's template has for the metrics."""
@@ -244,9 +242,7 @@ class Lane:
             return None
         for callback in self._users_callbacks:
             if (method := batch_method(callback)) is not None:
-                raise Unsuitable(
-                    f"callback {type(callback).__name__} acts inside the epoch ({method})"
-                )
+                raise Unsuitable(f"callback {type(callback).__name__} acts inside the epoch ({method})")
         iterator = data.training.iterator(self.steps_per_execution)
         callbacks = keras.callbacks.CallbackList(
             self._users_callbacks,
@@ -269,7 +265,7 @@ class Lane:
         if not self._users_callbacks:  # only Keras's own History, which looks at nothing
             call()
             return None
-        _keras.set_pending_state(self.model, tuple(look()))
+        _keras.set_pending_state(self.model, look())
         with self._session:
             if self._eager:
                 _keras.assign_pending_state(self.model)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -29,7 +29,7 @@ from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStart
 ENGINE = "lanes"
 
 
-def run(feed: Feed, threads: int | None = None) -> Iterator[Event | Declined]:
+def run(feed: Feed, threads: int | None = None) -> Generator[Event | Declined]:
     """Run every job of the feed that lanes can run.
 
     Args:
@@ -71,16 +71,17 @@ class _Engine:
         """Wait for the workers; leave the caller's own models with what they have learned."""
         self.workers.shutdown(wait=True, cancel_futures=True)
         for future, chunk in self.flying.items():
-            if future.cancelled() or not future.done() or future.exception() is None:
-                if future.done() and not future.cancelled():
-                    chunk.state = future.result().state
-                for i, lane in enumerate(chunk.lanes):
-                    lane.give_up(chunk.viewer(i))
+            if not future.cancelled():
+                if future.exception() is not None:
+                    continue  # the state was lost on the way
+                chunk.state = future.result().state
+            for i, lane in enumerate(chunk.lanes):
+                lane.give_up(chunk.viewer(i))
         for fleet in self._all_fleets():
             for lane in fleet.idle:
                 lane.give_up(lane.own_state)
 
-    def run(self) -> Iterator[Event | Declined]:
+    def run(self) -> Generator[Event | Declined]:
         while len(self.feed) or self.active:
             if self._starving() and self._room():
                 self._admit()
@@ -89,7 +90,7 @@ class _Engine:
                 self._await()
             yield from self._told()
 
-    def _told(self) -> Iterator[Event | Declined]:
+    def _told(self) -> Generator[Event | Declined]:
         events, self.events = self.events, []
         yield from events
 
@@ -144,7 +145,10 @@ class _Engine:
         self.active += 1
         fleet.take_in(lane)
         self.events.append(TrialStarted(lane.trial, ENGINE, fleet=fleet.number))
-        self._next_epoch(lane, fleet, None, 0)
+        going, changed = self._begin(lane, fleet, lane.own_state)
+        if going:
+            lane.state = changed or lane.state
+            fleet.idle.append(lane)
 
     def _fleet(self, lane: Lane, data: FitData) -> Fleet:
         shared = (lane.structure.key, id(data), lane.stops_on_nan, lane.steps_per_execution)
@@ -235,41 +239,49 @@ class _Engine:
         timeout = 0 if self._room() else None
         done, _ = wait(self.flying, timeout=timeout, return_when=FIRST_COMPLETED)
         for future in done:
-            self._land(self.flying.pop(future), future.result())
+            chunk = self.flying.pop(future)
+            error = future.exception()
+            if error is None:
+                self._land(chunk, future.result())
+            else:
+                self._crash(chunk, error)
         if not done:
             self._admit()
 
     def _land(self, chunk: Chunk, outcome: Outcome) -> None:
         """Tell each lane of its epoch, and send the chunk, or what is left of it, on."""
         fleet = chunk.fleet
-        assert fleet.loop is not None
         chunk.state = outcome.state
+        assert fleet.loop is not None
         fleet.loop.note(chunk.width, outcome.seconds)
-        going: list[Lane] = []
+        ends = [self._end_epoch(chunk, outcome, i) for i in range(len(chunk.lanes))]
+        chunk.patch({i: state for i, state in enumerate(ends) if state is not None})
+        going: list[int] = []
         changes: dict[int, State] = {}
-        for i, lane in enumerate(chunk.lanes):
-            lane.seconds += outcome.seconds / len(chunk.lanes)
-            changed = self._end_epoch(chunk, outcome, i)
-            if changed is not None:
-                changes[i] = changed
-        chunk.patch(changes)
-        changes = {}
         for i, lane in enumerate(chunk.lanes):
             if lane.ended:
                 continue
-            if self._next_epoch(lane, fleet, chunk, i):
-                going.append(lane)
-            if lane.state is not None:
-                changes[i] = lane.state
+            goes_on, changed = self._begin(lane, fleet, chunk.viewer(i), chunk)
+            if goes_on:
+                going.append(i)
+            if changed is not None:
+                changes[i] = changed
         chunk.patch(changes)
-        shapes = [fleet.shape_of(lane) for lane in going]
-        if len(going) == len(chunk.lanes) and shapes.count(shapes[0]) == len(shapes):
-            fleet.idle = [lane for lane in fleet.idle if lane not in going]
+        shapes = {fleet.shape_of(chunk.lanes[i]) for i in going}
+        if len(going) == len(chunk.lanes) and len(shapes) == 1:
             self._send(chunk)
             return
-        for i, lane in enumerate(chunk.lanes):
-            if lane in going:
-                lane.state = jax.tree.map(lambda a: a.copy(), chunk.look(i))
+        for i in going:
+            chunk.lanes[i].state = jax.tree.map(lambda a: a.copy(), chunk.look(i))
+            fleet.idle.append(chunk.lanes[i])
+
+    def _crash(self, chunk: Chunk, error: BaseException) -> None:
+        """A worker raised: the states of its lanes are gone, and all others are as they were."""
+        if not isinstance(error, Exception):
+            raise error
+        for lane in chunk.lanes:
+            self._leave(lane, chunk.fleet)
+            self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
 
     def _end_epoch(self, chunk: Chunk, outcome: Outcome, i: int) -> State | None:
         lane = chunk.lanes[i]
@@ -285,25 +297,24 @@ class _Engine:
         self.events.append(EpochEnded(lane.trial, epoch, epoch_logs))
         return changed
 
-    def _next_epoch(self, lane: Lane, fleet: Fleet, chunk: Chunk | None, i: int) -> bool:
-        """Begin a lane's next epoch, or end the lane; say whether it goes on."""
-        look = lane.own_state if chunk is None else chunk.viewer(i)
-        epoch = lane.epoch
+    def _begin(
+        self, lane: Lane, fleet: Fleet, look: Callable[[], State], chunk: Chunk | None = None
+    ) -> tuple[bool, State | None]:
+        """Begin a lane's next epoch, or end the lane.
+
+        Returns:
+            Whether it goes on; and its new state, where a callback changed it.
+        """
         try:
             if lane.finished:
                 self._finish(lane, fleet, chunk, look)
-                return False
-            changed = lane.begin_epoch(look)
+                return False, None
+            return True, lane.begin_epoch(look)
         except Exception as error:
-            self._lose(lane, fleet, epoch, error, look)
-            return False
-        lane.state = changed if changed is not None or chunk is not None else lane.state
-        fleet.idle.append(lane)
-        return True
+            self._lose(lane, fleet, lane.epoch, error, look)
+            return False, None
 
-    def _finish(
-        self, lane: Lane, fleet: Fleet, chunk: Chunk | None, look: Callable[[], State]
-    ) -> None:
+    def _finish(self, lane: Lane, fleet: Fleet, chunk: Chunk | None, look: Callable[[], State]) -> None:
         weights = lane.end(look)
         loop = fleet.loop.name(chunk.width) if fleet.loop is not None and chunk is not None else ""
         self._leave(lane, fleet)

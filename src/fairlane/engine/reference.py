@@ -38,7 +38,7 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
         gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
 
 
-class _Tell(keras.callbacks.Callback):
+class _Tell(keras.callbacks.Callback):  # type: ignore[misc]
     """Passes the logs of each epoch on."""
 
     def __init__(self, trial: Trial, watch: Callable[[Event], None]) -> None:

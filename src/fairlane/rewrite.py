@@ -1,0 +1,408 @@
+"""Rewrites a traced step for the CPU: the same numbers from operations that XLA's CPU backend runs fast.
+
+In: a function of arrays, such as ``Model.train_step``. Out: a function with the same arguments and results,
+in which random bits, convolutions and poolings are computed in other ways: random bits are the same bit for
+bit, everything else to float rounding. It can be traced under ``jit``, ``vmap`` and ``scan``.
+
+XLA's CPU backend hashes JAX's random bits in a loop of memory passes, and its convolutions and windows are
+several times slower inside a loop than outside, and slower still under ``vmap``. As unrolled arithmetic and
+matrix products they are fast everywhere. What this module does not know, it leaves as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+Step = Callable[..., Any]
+Rule = Callable[..., Sequence[Any]]
+
+LARGEST_PATCHES = 256 * 2**20
+"""Bytes of a patch matrix, per lane, beyond which a convolution is left to XLA."""
+
+MOST_SLICES = 128
+"""Slices to make a patch matrix of, beyond which a convolution is left to XLA: each is code to compile."""
+
+FEW_CHANNELS = 8
+"""Below this many channels, patches are stacked in front of the positions, so that rows are copied whole."""
+
+_RECURSED = frozenset(
+    {
+        "checkpoint",
+        "closed_call",
+        "cond",
+        "core_call",
+        "custom_jvp_call",
+        "custom_vjp_call",
+        "custom_vjp_call_jaxpr",
+        "jit",
+        "pjit",
+        "scan",
+        "while",
+    }
+)
+
+
+def for_cpu(step: Step) -> Step:
+    """The same function, from operations that are fast on a CPU.
+
+    Args:
+        step: a function of trees of arrays that JAX can trace.
+
+    Returns:
+        A function with the same arguments and results. It is meant to be run, not differentiated: where
+        the rewritten operations are inside ``step``'s own derivatives, they are differentiated already.
+
+    Example:
+        >>> import jax
+        >>> from fairlane.rewrite import for_cpu
+        >>> draw = lambda seed: jax.random.uniform(jax.random.key(seed), (3,))
+        >>> bool((for_cpu(draw)(7) == draw(7)).all())
+        True
+    """
+
+    @functools.wraps(step)
+    def rewritten(*args: Any, **kwargs: Any) -> Any:
+        closed, out = jax.make_jaxpr(step, return_shape=True)(*args, **kwargs)
+        results = _evaluate(closed, *jax.tree.leaves((args, kwargs)))
+        return jax.tree.unflatten(jax.tree.structure(out), results)
+
+    return rewritten
+
+
+# -- walking the program
+
+
+def _evaluate(closed: ClosedJaxpr, *args: Any) -> list[Any]:
+    jaxpr = closed.jaxpr
+    values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    values |= dict(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, Literal) else values[atom]
+
+    for eqn in jaxpr.eqns:
+        inputs = [read(atom) for atom in eqn.invars]
+        with eqn.ctx.manager:
+            rule = _rule(eqn)
+            outputs = rule(*inputs) if rule is not None else _bind(eqn, inputs)
+        values.update(zip(eqn.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _rule(eqn: JaxprEqn) -> Rule | None:
+    """What to compute instead of an equation, or None to leave it."""
+    find = _RULES.get(eqn.primitive.name)
+    return None if find is None else find(eqn)
+
+
+def _bind(eqn: JaxprEqn, inputs: Sequence[Any]) -> Sequence[Any]:
+    """The equation as it is, but for the programs inside it."""
+    params = dict(eqn.params)
+    if _touched(eqn) and eqn.primitive.name in _RECURSED:
+        params = {name: _rewritten(value) for name, value in params.items()}
+    params = eqn.primitive.get_bind_params(params)
+    functions: Sequence[Any] = ()
+    if isinstance(params, tuple):  # before JAX 0.10 the functions of a call come apart
+        functions, params = params
+    out = eqn.primitive.bind(*functions, *inputs, **params)
+    return out if eqn.primitive.multiple_results else [out]
+
+
+def _touched(eqn: JaxprEqn) -> bool:
+    """Whether there is anything to rewrite in the programs inside an equation."""
+    return any(
+        _rule(inner) is not None or _touched(inner)
+        for program in _programs(list(eqn.params.values()))
+        for inner in program.eqns
+    )
+
+
+def _programs(value: Any) -> list[Any]:
+    if isinstance(value, ClosedJaxpr):
+        return [value.jaxpr]
+    if isinstance(value, Jaxpr):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [program for item in value for program in _programs(item)]
+    return []
+
+
+def _rewritten(value: Any) -> Any:
+    """A parameter of an equation, with the programs in it rewritten."""
+    if isinstance(value, ClosedJaxpr):
+        kinds = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in value.in_avals]
+        return jax.make_jaxpr(functools.partial(_evaluate, value))(*kinds)
+    if isinstance(value, Jaxpr):
+        closed = _rewritten(ClosedJaxpr(value, ()))
+        return value if closed.consts else closed.jaxpr
+    if isinstance(value, tuple | list):
+        return type(value)(_rewritten(item) for item in value)
+    return value
+
+
+# -- random bits
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def _random_bits(eqn: JaxprEqn) -> Rule | None:
+    keys = eqn.invars[0].aval
+    shape, width = eqn.params["shape"], eqn.params["bit_width"]
+    if str(keys.dtype) != "key<fry>" or not _counts_fit(shape) or width == 64:
+        return None
+
+    def bits(keys: Any) -> list[Any]:
+        first, second = _hash_of_counts(keys, shape)
+        # the mask of a dropout is used forward and backward: without the barrier XLA fuses the hash into both
+        once = lax.optimization_barrier(first ^ second)
+        return [lax.convert_element_type(once, eqn.outvars[0].aval.dtype)]
+
+    return bits
+
+
+def _random_split(eqn: JaxprEqn) -> Rule | None:
+    keys, shape = eqn.invars[0].aval, eqn.params["shape"]
+    if str(keys.dtype) != "key<fry>" or not _counts_fit(shape):
+        return None
+
+    def split(keys: Any) -> list[Any]:
+        new = jnp.stack(_hash_of_counts(keys, shape), axis=-1)
+        return [jax.random.wrap_key_data(new, impl="threefry2x32")]
+
+    return split
+
+
+def _counts_fit(shape: Sequence[int]) -> bool:
+    # without partitionable bits JAX pairs the counts otherwise; nobody needs that fast
+    return bool(jax.config.jax_threefry_partitionable) and math.prod(shape) < 2**32
+
+
+def _hash_of_counts(keys: Any, shape: Sequence[int]) -> tuple[Any, Any]:
+    """Threefry of the 64-bit numbers 0, 1, 2, ... in an array of a shape, for each of the keys."""
+    data = jax.random.key_data(keys)
+    data = data.reshape(*data.shape[:-1], *(1 for _ in shape), 2)
+    low = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    return _threefry(data[..., 0], data[..., 1], jnp.uint32(0), low)
+
+
+def _threefry2x32(eqn: JaxprEqn) -> Rule | None:
+    return lambda *inputs: list(_threefry(*inputs))
+
+
+def _threefry(key1: Any, key2: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Threefry-2x32 with 20 rounds (Salmon et al., SC 2011), as JAX defines it."""
+    keys = [key1, key2, key1 ^ key2 ^ jnp.uint32(0x1BD11BDA)]
+    x, y = x + keys[0], y + keys[1]
+    for i in range(5):
+        for rotation in _ROTATIONS[i % 2]:
+            x = x + y
+            y = (y << rotation) | lax.shift_right_logical(y, jnp.uint32(32 - rotation))
+            y = x ^ y
+        x = x + keys[(i + 1) % 3]
+        y = y + keys[(i + 2) % 3] + jnp.uint32(i + 1)
+    return x, y
+
+
+# -- convolutions
+
+
+class _Conv(NamedTuple):
+    """A convolution, its operands as ``(batch, *positions, channels)`` and ``(*kernel, channels, out)``."""
+
+    kernel: tuple[int, ...]
+    outputs: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+def _convolution(eqn: JaxprEqn) -> Rule | None:
+    p = eqn.params
+    left, right = (v.aval for v in eqn.invars)
+    out = eqn.outvars[0].aval
+    if p["feature_group_count"] != 1 or p["batch_group_count"] != 1:
+        return None
+    if not left.dtype == right.dtype == out.dtype or out.dtype not in (jnp.float32, jnp.float64):
+        return None
+    if 0 in (left.size, right.size, out.size):
+        return None
+    lhs_spec, rhs_spec, out_spec = p["dimension_numbers"]
+    batch, channels, *space = (left.shape[d] for d in lhs_spec)
+    n_out, _, *kernel = (right.shape[d] for d in rhs_spec)
+    outputs = [out.shape[d] for d in out_spec[2:]]
+    conv = _Conv(tuple(kernel), tuple(outputs), tuple(p["window_strides"]), tuple(p["rhs_dilation"]))
+    size = out.dtype.itemsize
+    slices = min(math.prod(kernel), math.prod(outputs))
+    patches = batch * math.prod(outputs) * math.prod(kernel) * channels
+    scattered = batch * math.prod(space) * math.prod(kernel) * n_out
+    scatter = (
+        set(p["window_strides"]) <= {1} and scattered < patches and math.prod(kernel) <= math.prod(outputs)
+    )
+    if slices > MOST_SLICES or min(patches, scattered if scatter else patches) * size > LARGEST_PATCHES:
+        return None
+    dot = functools.partial(
+        lax.dot_general,
+        precision=p["precision"],
+        preferred_element_type=p["preferred_element_type"],
+    )
+
+    def convolve(lhs: Any, rhs: Any) -> list[Any]:
+        lhs = lhs.transpose(lhs_spec[0], *lhs_spec[2:], lhs_spec[1])
+        rhs = rhs.transpose(*rhs_spec[2:], rhs_spec[1], rhs_spec[0])
+        if scatter:
+            result = _scattered(lhs, rhs, conv, p["padding"], p["lhs_dilation"], dot)
+        else:
+            pads = [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
+            lhs = lax.pad(lhs, jnp.zeros((), lhs.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+            if math.prod(kernel) <= math.prod(outputs):
+                result = _gathered(lhs, rhs, conv, dot)
+            else:
+                result = _correlated(lhs, rhs, conv, dot)
+        where = {d: i for i, d in enumerate((out_spec[0], *out_spec[2:], out_spec[1]))}
+        return [result.transpose([where[d] for d in range(len(where))])]
+
+    return convolve
+
+
+def _positions(shape: Sequence[int]) -> list[tuple[int, ...]]:
+    return [()] if not shape else [(i, *rest) for i in range(shape[0]) for rest in _positions(shape[1:])]
+
+
+def _slice(x: Any, start: Sequence[int], step: Sequence[int], size: Sequence[int]) -> Any:
+    """A strided slice of the positions of ``(·, *positions, ·)``."""
+    stop = [a + (n - 1) * s + 1 for a, s, n in zip(start, step, size, strict=True)]
+    return lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *step, 1))
+
+
+def _gathered(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
+    """Patches around every output times the kernel."""
+    pieces = [
+        _slice(lhs, [k * d for k, d in zip(at, conv.dilation, strict=True)], conv.strides, conv.outputs)
+        for at in _positions(conv.kernel)
+    ]
+    rhs = rhs.reshape(-1, rhs.shape[-1])
+    if lhs.shape[-1] < FEW_CHANNELS:
+        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
+        return dot(patches, rhs, (((0,), (0,)), ((), ())))
+    patches = jnp.concatenate(pieces, axis=-1)
+    return dot(patches, rhs, (((patches.ndim - 1,), (0,)), ((), ())))
+
+
+def _correlated(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
+    """What every kernel position sees, times the kernel: for large kernels and few outputs."""
+    lhs = jnp.moveaxis(lhs, (0, -1), (-1, 0))
+    n = lhs.shape[-1]
+    pieces = [
+        _slice(lhs, [o * s for o, s in zip(at, conv.strides, strict=True)], conv.dilation, conv.kernel)
+        for at in _positions(conv.outputs)
+    ]
+    rhs = jnp.moveaxis(rhs, -2, 0)
+    inner = tuple(range(rhs.ndim - 1))
+    if n < FEW_CHANNELS:
+        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
+        result = dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
+    else:
+        patches = jnp.concatenate(pieces, axis=-1)
+        result = dot(patches, rhs, ((inner, inner), ((), ())))
+    return jnp.moveaxis(result.reshape(*conv.outputs, n, -1), -2, 0)
+
+
+def _scattered(lhs: Any, rhs: Any, conv: _Conv, padding: Any, spread: Any, dot: Any) -> Any:
+    """Every input times the kernel, added up where its products belong."""
+    zero = jnp.zeros((), lhs.dtype)
+    total = None
+    rhs = jnp.moveaxis(rhs, -2, 0)
+    n = rhs.shape[-1]
+    products = dot(lhs, rhs.reshape(rhs.shape[0], -1), (((lhs.ndim - 1,), (0,)), ((), ())))
+    for i, at in enumerate(_positions(conv.kernel)):
+        pads = []
+        for size, out, k, d, (lo, _), s in zip(
+            lhs.shape[1:-1], conv.outputs, at, conv.dilation, padding, spread, strict=True
+        ):
+            before = lo - k * d
+            pads.append((before, out - before - (size - 1) * s - 1, s - 1))
+        piece = lax.pad(products[..., i * n : (i + 1) * n], zero, [(0, 0, 0), *pads, (0, 0, 0)])
+        total = piece if total is None else total + piece
+    return total
+
+
+# -- pooling
+
+
+def _tiles(eqn: JaxprEqn, shape: Sequence[int]) -> bool:
+    """Whether windows lie side by side, without padding, and there are any."""
+    p = eqn.params
+    window = p["window_dimensions"]
+    return (
+        tuple(p["window_strides"]) == tuple(window)
+        and all(pair == (0, 0) for pair in map(tuple, p["padding"]))
+        and set(p.get("base_dilation", ())) | set(p.get("window_dilation", ())) <= {1}
+        and 1 < math.prod(window) <= MOST_SLICES
+        and all(n >= w for n, w in zip(shape, window, strict=True))
+        and math.prod(shape) > 0
+    )
+
+
+def _members(x: Any, window: Sequence[int]) -> list[Any]:
+    """The first elements of all windows, then the second ones, ..."""
+    counts = [n // w for n, w in zip(x.shape, window, strict=True)]
+    return [
+        lax.slice(x, at, [a + (n - 1) * w + 1 for a, n, w in zip(at, counts, window, strict=True)], window)
+        for at in _positions(window)
+    ]
+
+
+def _pool(combine: Callable[[Any, Any], Any], eqn: JaxprEqn) -> Rule | None:
+    if not _tiles(eqn, eqn.invars[0].aval.shape):
+        return None
+    window = eqn.params["window_dimensions"]
+    return lambda x: [functools.reduce(combine, _members(x, window))]
+
+
+def _max_gradient(eqn: JaxprEqn) -> Rule | None:
+    """To the first maximum of every window, as XLA's ``select_and_scatter`` with ``ge`` has it."""
+    p = eqn.params
+    if p["select_prim"].name != "ge" or not _tiles(eqn, eqn.invars[1].aval.shape):
+        return None
+    window = p["window_dimensions"]
+
+    def gradient(source: Any, operand: Any) -> list[Any]:
+        best, *others = _members(operand, window)
+        winner = jnp.zeros(best.shape, jnp.int32)
+        for i, other in enumerate(others, 1):
+            stays = best >= other
+            best, winner = jnp.where(stays, best, other), jnp.where(stays, winner, i)
+        member = lax.iota(jnp.int32, math.prod(window)).reshape(window)
+        hit = _spread(winner, window) == member.reshape([n for w in window for n in (1, w)])
+        spread = jnp.where(hit, _spread(source, window), 0)
+        spread = spread.reshape([n * w for n, w in zip(source.shape, window, strict=True)])
+        return [_padded(spread, operand.shape)]
+
+    return gradient
+
+
+def _spread(x: Any, window: Sequence[int]) -> Any:
+    """``(a, b, ...)`` to ``(a, 1, b, 1, ...)``."""
+    return x.reshape([n for size in x.shape for n in (size, 1)])
+
+
+def _padded(x: Any, shape: Sequence[int]) -> Any:
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, n - m, 0) for n, m in zip(shape, x.shape, strict=True)])
+
+
+_RULES: dict[str, Callable[[JaxprEqn], Rule | None]] = {
+    "random_bits": _random_bits,
+    "random_split": _random_split,
+    "threefry2x32": _threefry2x32,
+    "conv_general_dilated": _convolution,
+    "reduce_window_max": functools.partial(_pool, lax.max),
+    "reduce_window_sum": functools.partial(_pool, lax.add),
+    "select_and_scatter_add": _max_gradient,
+}
