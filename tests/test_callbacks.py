@@ -6,14 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import alone as keras_alone
 import keras
 import numpy as np
 import pytest
-from alone import X, Y, alone, build, check, check_logs, check_weights
 from keras import callbacks as kc
 
 import fairlane as fl
+from _trial import FIT, X, Y, alone, build, check, check_logs, check_weights
 
 ENGINES = ["lanes", "reference"]
 both_engines = pytest.mark.parametrize("engine", ENGINES)
@@ -21,7 +20,7 @@ VARIANTS = [{"lr": 0.05}, {"lr": 0.2}]
 
 
 def compare(variants: Any = VARIANTS, builder: Any = build, **arguments: Any) -> fl.Study:
-    return fl.compare(builder, variants, X, Y, verbose=0, **{**keras_alone.FIT, **arguments})
+    return fl.compare(builder, variants, X, Y, verbose=0, **{**FIT, **arguments})
 
 
 def alike(make: Any, engine: str, variants: Any = VARIANTS, **arguments: Any) -> fl.Study:
@@ -38,9 +37,7 @@ def alike(make: Any, engine: str, variants: Any = VARIANTS, **arguments: Any) ->
 @pytest.mark.parametrize("restore", [False, True])
 def test_early_stopping_ends_each_trial_by_itself(engine, restore):
     def make():
-        return [
-            kc.EarlyStopping("val_loss", patience=1, min_delta=0.3, restore_best_weights=restore)
-        ]
+        return [kc.EarlyStopping("val_loss", patience=1, min_delta=0.3, restore_best_weights=restore)]
 
     study = alike(make, engine, [{"lr": 0.001}, {"lr": 0.05}, {"lr": 0.02}], epochs=6)
     epochs = study.trials["epochs"].tolist()
@@ -563,7 +560,7 @@ def _models(variants: Any = VARIANTS) -> list[keras.Model]:
 
 def _fitted_alone(model: keras.Model, seed: int, callbacks: list[Any], **arguments: Any) -> Any:
     keras.utils.set_random_seed(seed)
-    fit = {**keras_alone.FIT, **arguments}
+    fit = {**FIT, **arguments}
     return model.fit(X, Y, callbacks=callbacks, verbose=0, **fit)
 
 
@@ -580,9 +577,7 @@ def test_fit_with_callbacks_of_each_models_own(engine):
         Watcher(),
     ]
     ours, theirs = _models(), _models()
-    histories = fl.fit(
-        ours, X, Y, seed=3, callbacks=given, engine=engine, verbose=0, **keras_alone.FIT
-    )
+    histories = fl.fit(ours, X, Y, seed=3, callbacks=given, engine=engine, verbose=0, **FIT)
     assert given[2].seen == []
     for history, model, other in zip(histories, ours, theirs, strict=True):
         own = [
@@ -611,7 +606,7 @@ def test_fit_gives_a_factory_the_trial_with_the_models_name(engine):
         asked.append(trial)
         return [Watcher()]
 
-    fl.fit(models, X, Y, callbacks=make, engine=engine, verbose=0, **keras_alone.FIT)
+    fl.fit(models, X, Y, callbacks=make, engine=engine, verbose=0, **FIT)
     assert [t.number for t in asked] == [0, 1]
     assert [t.hyperparameters["model"] for t in asked] == [m.name for m in models]
 
@@ -625,5 +620,5 @@ def test_fit_keeps_a_history_callback_of_the_users_own(engine):
         return made[-1:]
 
     models = _models()
-    histories = fl.fit(models, X, Y, callbacks=make, engine=engine, verbose=0, **keras_alone.FIT)
+    histories = fl.fit(models, X, Y, callbacks=make, engine=engine, verbose=0, **FIT)
     assert all(a is b is m.history for a, b, m in zip(histories, made, models, strict=True))

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from _alone import assert_logs_agree, assert_variables_agree, history_of, keras_alone, variables
 from keras import layers, ops
 
 import fairlane as fl
+from _alone import assert_logs_agree, assert_variables_agree, history_of, keras_alone, variables
 
 RNG = np.random.default_rng(20)
 N = 144

@@ -110,8 +110,7 @@ def test_lines_between_are_a_tenth_of_the_epochs_apart(clock):
         str(done) for done in range(20, 200, 20)
     ]
     assert between[0] == (
-        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; "
-        "lowest loss 0.05 (learning_rate=0.1)"
+        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss 0.05 (learning_rate=0.1)"
     )
 
 
@@ -208,20 +207,47 @@ def test_what_was_done_before_counts_neither_for_the_rate_nor_for_the_time(clock
     assert "50 epochs in 50.0 s" in lines_of(file)[-1]
 
 
-def test_the_rate_forgets_the_compilation(clock):
+def test_the_compilation_at_the_start_does_not_count_for_the_rate(clock):
     file, records = io.StringIO(), make_records([0.1])
-    with Progress(records, 1000, file=file, clock=clock) as progress:
+    with Progress(records, 100, file=file, clock=clock) as progress:
         clock.now += 100
-        train(progress, records[0], 1000, clock, 1.0)
-    assert "900/1000 epochs, 1.0 epochs/s, 1:40 left" in lines_of(file)[-2]
+        train(progress, records[0], 100, clock, 1.0)
+    assert "10/100 epochs, 1.0 epochs/s, 1:30 left" in lines_of(file)[1]
+
+
+def test_the_rate_forgets_what_is_long_gone(clock):
+    file, records = io.StringIO(), make_records()
+    with Progress(records, 200, file=file, clock=clock) as progress:
+        train(progress, records[0], 100, clock, 0.5)
+        train(progress, records[1], 100, clock, 2.0)
+    assert "180/200 epochs, 2.0 s/epoch, 0:40 left" in lines_of(file)[-2]
+
+
+def test_lanes_that_end_their_epochs_together_count_together(clock):
+    file, records = io.StringIO(), make_records(seeds=range(5))
+    with Progress(records, 1000, file=file, clock=clock) as progress:
+        for _ in range(100):
+            clock.now += 5
+            for record in records:
+                epoch(record, 0.5)
+                progress.update(record)
+    assert re.search(r"100/1000 epochs, 2.\d epochs/s, 7:\d\d left", lines_of(file)[1])
+    assert re.search(r"900/1000 epochs, 2.\d epochs/s, 0:\d\d left", lines_of(file)[-2])
+
+
+def test_no_rate_before_two_epochs(clock):
+    file, records = io.StringIO(), make_records([0.1])
+    with Progress(records, 2, file=file, clock=clock) as progress:
+        train(progress, records[0], 1, clock, 10.0, TrialState.RUNNING)
+    assert "1/2 epochs, 0:10 gone" in lines_of(file)[1]
 
 
 def test_a_study_can_be_long(clock):
     file, records = io.StringIO(), make_records([0.1])
     with Progress(records, 10, file=file, clock=clock) as progress:
         train(progress, records[0], 10, clock, 3600.0)
-    assert "1.0 s/epoch" not in lines_of(file)[1]
-    assert "3600 s/epoch, 9:00:00 left" in lines_of(file)[1]
+    assert "1/10 epochs, 1:00:00 gone" in lines_of(file)[1]
+    assert "2/10 epochs, 3600 s/epoch, 8:00:00 left" in lines_of(file)[2]
     assert "in 10:00:00;" in lines_of(file)[-1]
 
 

@@ -208,10 +208,11 @@ def _arrays(path: Path, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
     if not path.is_file():
         raise StudyError(f"there is no file {path}")
     try:
-        loaded = np.load(path)
-        there = getattr(loaded, "files", None)
-        if there is not None and set(names) <= set(there):
-            return {name: loaded[name] for name in names}
+        with path.open("rb") as file:
+            loaded = np.load(file)
+            there = getattr(loaded, "files", None)
+            if there is not None and set(names) <= set(there):
+                return {name: loaded[name] for name in names}
     except Exception as error:
         raise StudyError(f"{path} can't be read as a .npz file: {error}") from error
     if there is None:

@@ -12,7 +12,7 @@ import inspect
 import itertools
 import types
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -93,12 +93,11 @@ def _assignments(variants: Any) -> list[dict[str, Any]]:
         if not isinstance(variant, Mapping):
             raise StudyError(f"variant {i} is not a dict but {type(variant).__name__}: {variant!r}")
     plain = [{k: _plain(v) for k, v in variant.items()} for variant in variants]
-    for (i, a), (j, b) in itertools.combinations(enumerate(plain), 2):
-        if _same(a, b):
-            raise StudyError(
-                f"variants {i} and {j} are the same ({a}), and would be counted as two; "
-                "for replicates of one variant, use seeds"
-            )
+    for i, j in _twins(plain):
+        raise StudyError(
+            f"variants {i} and {j} are the same ({plain[i]}), and would be counted as two; "
+            "for replicates of one variant, use seeds"
+        )
     return plain
 
 
@@ -120,11 +119,10 @@ def _grid(lists: Mapping[str, Any]) -> list[dict[str, Any]]:
     grid = itertools.product(*([_plain(v) for v in values] for values in lists.values()))
     made = [dict(zip(lists, values, strict=True)) for values in grid]
     for name, values in lists.items():
-        for a, b in itertools.combinations(list(values), 2):
-            if _same(a, b):
-                raise StudyError(
-                    f"{name!r} has the value {a!r} twice, which would be counted as two variants"
-                )
+        for i, _ in _twins(list(values)):
+            raise StudyError(
+                f"{name!r} has the value {list(values)[i]!r} twice, which would be counted as two variants"
+            )
     return made
 
 
@@ -231,6 +229,16 @@ def _not_a_seed(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """NumPy's scalars as Python's, which Keras insists on for a learning rate."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _twins(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    """The positions of values that are equal; only those that look alike are compared."""
+    alike: dict[str, list[int]] = {}
+    for i, value in enumerate(values):
+        for j in alike.setdefault(repr(value), []):
+            if _same(values[j], value):
+                yield j, i
+        alike[repr(value)].append(i)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -31,7 +31,7 @@ _BETWEEN_LINES = 5.0
 _LINES = 10
 """Plain lines of a whole study, at most, but for the first and the last."""
 _WINDOW = 30.0
-"""Seconds back to which the rate is measured, so that it forgets the compilation at the start."""
+"""Seconds back to which the rate is measured."""
 
 
 class Progress:
@@ -118,6 +118,7 @@ class _Tally:
         self._ended: dict[int, TrialState] = {}
         self._lowest: dict[str, tuple[float, str]] = {}
         self._samples: deque[tuple[float, int]] = deque()
+        self._first = self._last = math.nan
         self.begin()
 
     @property
@@ -130,13 +131,15 @@ class _Tally:
         self._began = self._clock()
         self._before = self.done
         self._samples.clear()
-        self._samples.append((self._began, self.done))
+        self._last = math.nan
 
     def take(self, record: Record) -> bool:
         """Count what is new in a record; say whether its trial has just ended."""
         number = record.trial.number
         before, now = self._epochs.get(number, 0), len(record.epochs)
         self._epochs[number] = now
+        if now > before:
+            self._sample()
         self.done += now - before
         for _, logs in record.epochs[min(before, now) :]:
             self._look_at(record, logs)
@@ -145,6 +148,21 @@ class _Tally:
         self._ended[number] = record.state
         self.total += now - self._planned.epochs(record)  # stopped early: fewer are left to do
         return True
+
+    def _sample(self) -> None:
+        """Note how far it was at the last change, now that there is another.
+
+        So the lanes of a fleet, which end their epochs together, count together; and the time before
+        the first epochs have ended, which is mostly spent compiling, does not count.
+        """
+        now, samples = self._clock(), self._samples
+        if math.isnan(self._last):
+            self._first = now
+        elif now - (samples[-1][0] if samples else self._first) >= _BETWEEN_DRAWS:
+            samples.append((self._last, self.done))
+        while len(samples) > 1 and now - samples[1][0] > _WINDOW:
+            samples.popleft()
+        self._last = now
 
     def _take_all(self) -> None:
         for record in self._records:
@@ -186,16 +204,11 @@ class _Tally:
         return [f"{counts[state]} {state}" for state in troubles if counts[state]]
 
     def pace(self) -> str:
-        """``45.2 epochs/s, 0:07 left``; before the first epoch, the time gone."""
-        now = self._clock()
-        if self.done != self._samples[-1][1]:
-            self._samples.append((now, self.done))
-        while len(self._samples) > 2 and now - self._samples[1][0] > _WINDOW:
-            self._samples.popleft()
-        (since, before), (until, done) = self._samples[0], self._samples[-1]
-        if done <= before or until <= since:
-            return f"{_duration(now - self._began)} gone"
-        rate = (done - before) / (until - since)
+        """``45.2 epochs/s, 0:07 left``; before there is a rate, the time gone."""
+        since, before = self._samples[0] if self._samples else (self._last, self.done)
+        if not (self.done > before and self._last > since):
+            return f"{_duration(self._clock() - self._began)} gone"
+        rate = (self.done - before) / (self._last - since)
         speed = f"{_digits(rate)} epochs/s" if rate >= 1 else f"{_digits(1 / rate)} s/epoch"
         return f"{speed}, {_duration((self._all - self.done) / rate)} left"
 

@@ -161,9 +161,7 @@ def _random_bits(eqn: JaxprEqn) -> Rule | None:
 
     def bits(keys: Any) -> list[Any]:
         first, second = _hash_of_counts(keys, shape)
-        # the mask of a dropout is used forward and backward: without the barrier XLA fuses the hash into both
-        once = lax.optimization_barrier(first ^ second)
-        return [lax.convert_element_type(once, eqn.outvars[0].aval.dtype)]
+        return [lax.convert_element_type(_once(first ^ second), eqn.outvars[0].aval.dtype)]
 
     return bits
 
@@ -191,6 +189,16 @@ def _hash_of_counts(keys: Any, shape: Sequence[int]) -> tuple[Any, Any]:
     data = data.reshape(*data.shape[:-1], *(1 for _ in shape), 2)
     low = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     return _threefry(data[..., 0], data[..., 1], jnp.uint32(0), low)
+
+
+def _once(bits: Any) -> Any:
+    """The same bits, computed once.
+
+    A dropout's mask is used forward and backward, and XLA would fuse the whole hash into both. It takes
+    divisions to be too expensive for that; this one is by 1, which LLVM sees and drops. (XLA's CPU backend
+    removes an optimization barrier before it fuses.)
+    """
+    return lax.div(bits, ((bits & jnp.uint32(1)) >> jnp.uint32(1)) + jnp.uint32(1))
 
 
 def _threefry2x32(eqn: JaxprEqn) -> Rule | None:

@@ -32,7 +32,7 @@ from fairlane.program import write_state
 from fairlane.progress import Progress
 from fairlane.session import Session
 from fairlane.store import MemoryStore, Record
-from fairlane.trial import EpochEnded, Event, Trial, TrialFailed, TrialState, Variant, short
+from fairlane.trial import EpochEnded, Event, Trial, TrialFailed, TrialState, Variant
 
 _ENGINES = ("auto", "lanes", "reference")
 _ON_ERROR = ("record", "raise")
@@ -108,6 +108,7 @@ def compare(
     if not reason:
         _check_data(common, trials)
     models.rehearse(trials[0])
+    varying = _varying_names(trials)
     jobs = [
         Job(
             trial,
@@ -115,7 +116,7 @@ def compare(
             {**common, **trial.variant.fit_arguments},
             makers.of(trial),
             partial(Session, trial.seed),
-            varying=_varying(trial, trials),
+            varying=_varying(trial, varying),
             reason=_session_reason() or reason,
         )
         for trial in trials
@@ -533,16 +534,19 @@ def _session_reason() -> str:
     return ""
 
 
-def _varying(trial: Trial, trials: Sequence[Trial]) -> tuple[float, ...]:
+def _varying_names(trials: Sequence[Trial]) -> set[str]:
+    """The hyperparameters that are not the same in all trials."""
+    seen: dict[str, set[str]] = {}
+    for trial in trials:
+        for name, value in trial.hyperparameters.items():
+            seen.setdefault(name, set()).add(repr(value))
+    return {name for name, values in seen.items() if len(values) > 1}
+
+
+def _varying(trial: Trial, names: set[str]) -> tuple[float, ...]:
     """The numbers among a trial's hyperparameters that another trial has otherwise."""
-    others = [t.hyperparameters for t in (trials[0], trials[-1], *trials[:: max(1, len(trials) // 64)])]
-    return tuple(
-        value
-        for name, value in trial.hyperparameters.items()
-        if isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and any(short(o.get(name)) != short(value) for o in others)
-    )
+    values = (value for name, value in trial.hyperparameters.items() if name in names)
+    return tuple(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
 
 
 def _epochs_in_all(jobs: Sequence[Job]) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from fairlane.data import DATA_ARGUMENTS, FitData
-from fairlane.engine import Declined, Feed, Job, one_line
+from fairlane.engine import Declined, Feed, Job, first_line, one_line
 from fairlane.engine.fleet import Chunk, Fleet, Outcome, stacked
 from fairlane.engine.lane import Lane, Unsuitable
 from fairlane.engine.loops import widest
@@ -204,7 +204,7 @@ class _Engine:
             if fleet.lift is not None and fleet.lift.paths:
                 self._regroup(chunk)  # it may be the lifted numbers that Keras's code stumbled over
             else:
-                self._decline(chunk, f"its training step can't be traced ({one_line(error)})")
+                self._decline(chunk, f"its training step can't be traced ({first_line(error)})")
         else:
             for lane in chunk.lanes:
                 lane.state = None
