@@ -42,7 +42,6 @@ def test_early_stopping_ends_each_trial_by_itself(engine, restore):
     study = alike(make, engine, [{"lr": 0.001}, {"lr": 0.05}, {"lr": 0.02}], epochs=6)
     epochs = study.trials["epochs"].tolist()
     assert len(set(epochs)) > 1, f"the trials were meant to stop at different epochs: {epochs}"
-    assert max(epochs) < 6 or restore
 
 
 def test_a_stopped_lane_leaves_the_others_as_they_were():
@@ -125,16 +124,17 @@ def test_save_best_only_saves_at_the_same_epochs_as_keras(engine, tmp_path):
         alone(variant, make_callbacks=lambda trial=trial: [make_in(f"alone{trial}")])
         written = {p.name for p in (tmp_path / str(trial)).iterdir()}
         assert written == {p.name for p in (tmp_path / f"alone{trial}").iterdir()}
-        ours, theirs = build(), build()
-        last = max(written)
-        ours.load_weights(tmp_path / str(trial) / last)
-        theirs.load_weights(tmp_path / f"alone{trial}" / last)
-        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        loaded = []
+        for folder in (str(trial), f"alone{trial}"):
+            model = alone(variant, epochs=1).model
+            model.load_weights(tmp_path / folder / max(written))
+            loaded.append(model.get_weights())
+        for a, b in zip(*loaded, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 @both_engines
-@pytest.mark.parametrize("steps_per_epoch", [None, 3])
+@pytest.mark.parametrize("steps_per_epoch", [None, 2])
 def test_terminate_on_nan_cuts_the_epoch_of_the_diverging_trial_short(engine, steps_per_epoch):
     variants = [{"lr": 0.05}, {"lr": 1e9}, {"lr": 1e25}]
     more = {"epochs": 5, "steps_per_epoch": steps_per_epoch}

@@ -5,6 +5,8 @@ Wherever it can be, the expectation is what Keras alone does: the same model bui
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
 import random
 import re
 
@@ -427,7 +429,8 @@ class TestBuild:
             fresh.optimizer.build(fresh.trainable_variables)
             for a, b in zip(fresh.optimizer.variables, optimizer, strict=True):
                 a.assign(values(b))
-        ours, theirs = history(fresh, x, y, 3), history(model, x, y, 3)
+        # Unshuffled: a model that was fitted before draws one batch order less than a new one.
+        ours, theirs = (m.fit(x, y, epochs=3, shuffle=False, verbose=0).history for m in (fresh, model))
         assert list(ours) == list(theirs)
         for name in ours:
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5)
@@ -511,6 +514,10 @@ class TestSeeds:
         template = Template(model)
         seeds = [built(template, s).get_layer("noise").seed for s in (1, 2, 1)]
         assert seeds[0] == seeds[2] != seeds[1]
+
+    def test_given_by_the_variant(self):
+        fresh = built(Template(self.seeded()), 1, **{"drop.seed": 5})
+        assert values(fresh.get_layer("drop").seed_generator.state).tolist() == [5, 0]
 
     def test_can_be_kept(self):
         fresh = rebuild(self.seeded(), keep_seeds=True)
@@ -632,9 +639,7 @@ class TestOverrides:
 
     def test_loss(self):
         assert changed(mlp(), "loss", "mae").loss == "mae"
-        assert changed(mlp(loss=keras.losses.Huber()), "loss.delta", 0.5).loss._fn_kwargs == {
-            "delta": 0.5
-        }
+        assert changed(mlp(loss=keras.losses.Huber()), "loss.delta", 0.5).loss._fn_kwargs == {"delta": 0.5}
         fresh = Template(functional()).build({"loss.other.delta": 2.0, "loss.head": "mae"})
         assert fresh.loss["other"]._fn_kwargs == {"delta": 2.0}
         assert fresh.loss["head"] == "mae"
@@ -751,17 +756,21 @@ class TestCompileArguments:
         decays = [v.path for v in fresh.trainable_variables if fresh.optimizer._use_weight_decay(v)]
         assert [path.removeprefix("mlp/") for path in decays] == ["hidden/kernel"]
 
+    def test_weight_decay_exclusions_of_a_subclassed_model(self):
+        model = Net()
+        model(X)
+        model.compile(keras.optimizers.AdamW(0.1), "mse")
+        model.optimizer.exclude_from_weight_decay([model.out.kernel])
+        fresh = Template(model).build()
+        decays = [fresh.optimizer._use_weight_decay(layer.kernel) for layer in (fresh.hidden, fresh.out)]
+        assert decays == [True, False]
+
     def test_list_of_losses_and_metrics(self):
         inputs = keras.Input((4,))
         model = keras.Model(inputs, [layers.Dense(1)(inputs), layers.Dense(1)(inputs)])
-        model.compile(
-            "sgd", loss=["mse", keras.losses.Huber()], metrics=[["mae"], [keras.metrics.Mean()]][:0]
-        )
         model.compile("sgd", loss=["mse", keras.losses.Huber()], metrics=[["mae"], ["mse"]])
         fresh = Template(model).build()
-        assert list(fresh.fit(X, [Y, Y], verbose=0).history) == list(
-            model.fit(X, [Y, Y], verbose=0).history
-        )
+        assert list(fresh.fit(X, [Y, Y], verbose=0).history) == list(model.fit(X, [Y, Y], verbose=0).history)
 
     def test_metric_used_for_two_outputs_stays_one(self):
         model = functional()
@@ -809,6 +818,31 @@ class TestLayers:
         assert fresh.loss._fn_kwargs == {"delta": 0.5}
         np.testing.assert_array_equal(values(fresh.layers[0].kernel), 3 * np.eye(4))
 
+    def test_vocabulary_that_is_saved_as_a_file(self):
+        """As `StringLookup` and `TextVectorization` save theirs, which need TensorFlow."""
+
+        class Lookup(layers.Layer):
+            words = ""
+
+            def adapt(self, words):
+                self.words = words
+
+            def save_assets(self, folder):
+                pathlib.Path(folder, "words.txt").write_text(self.words)
+
+            def load_assets(self, folder):
+                self.words = pathlib.Path(folder, "words.txt").read_text()
+
+            def call(self, x):
+                return x
+
+        lookup = Lookup(name="lookup")
+        lookup.adapt("a b")
+        model = keras.Sequential([keras.Input((4,)), lookup, layers.Dense(1)])
+        model.compile("sgd", "mse")
+        fresh = Template(model).build().get_layer("lookup")
+        assert (fresh.words, fresh is lookup) == ("a b", False)
+
     def test_discretization(self):
         cut = layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0], name="cut")
         model = keras.Sequential([keras.Input((4,)), cut, layers.Dense(1)])
@@ -852,9 +886,7 @@ class TestLayers:
         assert not Template(model).build().hidden.trainable
 
     def test_dtype_policy_of_a_layer(self):
-        model = keras.Sequential(
-            [keras.Input((4,)), layers.Dense(1, dtype="mixed_bfloat16", name="half")]
-        )
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(1, dtype="mixed_bfloat16", name="half")])
         model.compile("sgd", "mse")
         fresh = Template(model).build()
         assert fresh.get_layer("half").dtype_policy.name == "mixed_bfloat16"
@@ -886,9 +918,7 @@ class TestLayers:
 
             return activation
 
-        model = keras.Sequential(
-            [keras.Input((4,)), *(layers.Dense(1, activation=make(k)) for k in (2, 3))]
-        )
+        model = keras.Sequential([keras.Input((4,)), *(layers.Dense(1, activation=make(k)) for k in (2, 3))])
         model.compile("sgd", "mse")
         fresh = Template(model).build()
         for ours, theirs in zip(fresh.layers, model.layers, strict=True):
@@ -1203,7 +1233,8 @@ class TestPaths:
     @given(st.text(max_size=12))
     @settings(max_examples=60, deadline=None)
     def test_any_text_is_good_or_refused_in_words(self, path):
-        try:
+        good = path.split(".")[0] in ("optimizer", "loss", "loss_weights")
+        with (
+            contextlib.nullcontext() if good else pytest.raises(StudyError, match=r"leads nowhere|say which")
+        ):
             TEMPLATE.check(path)
-        except StudyError as error:
-            assert "leads nowhere" in str(error) or "say which" in str(error)

@@ -167,7 +167,8 @@ class _Rebuild:
             setattr(new, name, value)
         self._carry_over(old, new)
         if isinstance(old, keras.Model) and old.built and not new.built:
-            new.build_from_config(old.get_build_config())
+            with keras.name_scope(new.name):
+                new.build_from_config(old.get_build_config())
             self._carry_over(old, new)
         return new
 
@@ -183,7 +184,7 @@ class _Rebuild:
         """Names, seeds and adapted state, in a layer and in the layers that its constructor made."""
         for before, after in _pairs(old, new):
             after.name = before.name
-            if not self._keep_seeds:
+            if not self._keep_seeds and ("seed",) not in self._changes.get(id(before), {}):
                 _draw_seeds(after)
             if hasattr(before, "adapt"):
                 _carry_adapted(before, after)
@@ -303,12 +304,12 @@ class _Rebuild:
     def _check_closure(self, function: Any) -> None:
         """Raise where a function of the compile arguments holds a layer or variable of the old model."""
         for cell in getattr(function, "__closure__", None) or ():
-            held = cell.cell_contents
+            held = cell.cell_contents if cell != types.CellType() else None
             if id(held) in self._layers or any(held is v for v in self._model.variables):
                 raise BuilderError(
                     f"The function `{function.__name__}` that the model was compiled with uses "
-                    f"{getattr(held, 'name', held)!r} of that very model, so a rebuilt model would reach into "
-                    f"the first one. {_config.BUILDER_INSTEAD}"
+                    f"{getattr(held, 'name', held)!r} of that very model, so a rebuilt model would reach "
+                    f"into the first one. {_config.BUILDER_INSTEAD}"
                 )
 
 
@@ -409,15 +410,17 @@ def _carry_exclusions(old: Any, new: Any, old_model: Any, new_model: Any) -> Non
     positions, names = _keras.excluded_from_weight_decay(old, old_model.variables)
     if not positions and not names:
         return
-    by_path = {variable.path: variable for variable in new_model.variables}
-    excluded = [old_model.variables[i] for i in positions]
-    missing = [variable.path for variable in excluded if variable.path not in by_path]
-    if missing:
+    variables = new_model.variables
+    if len(variables) != len(old_model.variables):  # a change gave or took a bias, say
+        by_path = {variable.path: variable for variable in variables}
+        variables = [by_path.get(variable.path) for variable in old_model.variables]
+    excluded = [variables[i] for i in positions]
+    if any(variable is None for variable in excluded):
         raise BuilderError(
-            f"The optimizer excludes {missing[0]!r} from weight decay, and the rebuilt model has no such "
-            f"variable. Exclude by name, `exclude_from_weight_decay(var_names=[...])`."
+            f"The optimizer of {old_model.name!r} excludes variables from weight decay that the rebuilt "
+            f"model does not have (yet). Exclude by name, `exclude_from_weight_decay(var_names=[...])`."
         )
-    new.exclude_from_weight_decay([by_path[v.path] for v in excluded], names)
+    new.exclude_from_weight_decay(excluded, names)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ MOST_SLICES = 128
 FEW_CHANNELS = 8
 """Below this many channels, patches are stacked in front of the positions, so that rows are copied whole."""
 
+FEW_CORR = 64
 _RECURSED = frozenset(
     {
         "checkpoint",
@@ -148,6 +149,18 @@ def _rewritten(value: Any) -> Any:
     return value
 
 
+def _once(x: Any) -> Any:
+    """The same array, computed once.
+
+    XLA fuses a producer into each of its uses unless it takes it to be too expensive, as it does any division,
+    and its CPU backend removes optimization barriers before that. This is a division by 1, which XLA does
+    not see, but LLVM does, so that nothing is left of it.
+    """
+    bits = lax.bitcast_convert_type(x, f"uint{8 * x.dtype.itemsize}")
+    one = ((bits & 1) >> 1) + 1
+    return lax.div(x, one.astype(x.dtype))
+
+
 # -- random bits
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -189,16 +202,6 @@ def _hash_of_counts(keys: Any, shape: Sequence[int]) -> tuple[Any, Any]:
     data = data.reshape(*data.shape[:-1], *(1 for _ in shape), 2)
     low = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     return _threefry(data[..., 0], data[..., 1], jnp.uint32(0), low)
-
-
-def _once(bits: Any) -> Any:
-    """The same bits, computed once.
-
-    A dropout's mask is used forward and backward, and XLA would fuse the whole hash into both. It takes
-    divisions to be too expensive for that; this one is by 1, which LLVM sees and drops. (XLA's CPU backend
-    removes an optimization barrier before it fuses.)
-    """
-    return lax.div(bits, ((bits & jnp.uint32(1)) >> jnp.uint32(1)) + jnp.uint32(1))
 
 
 def _threefry2x32(eqn: JaxprEqn) -> Rule | None:
@@ -269,6 +272,7 @@ def _convolution(eqn: JaxprEqn) -> Rule | None:
         else:
             pads = [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
             lhs = lax.pad(lhs, jnp.zeros((), lhs.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+            lhs = _once(lhs)
             if math.prod(kernel) <= math.prod(outputs):
                 result = _gathered(lhs, rhs, conv, dot)
             else:
@@ -313,7 +317,7 @@ def _correlated(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
     ]
     rhs = jnp.moveaxis(rhs, -2, 0)
     inner = tuple(range(rhs.ndim - 1))
-    if n < FEW_CHANNELS:
+    if n < FEW_CORR:
         patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
         result = dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
     else:

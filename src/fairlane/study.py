@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import warnings
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -109,6 +110,7 @@ def compare(
         _check_data(common, trials)
     models.rehearse(trials[0])
     varying = _varying_names(trials)
+    alike = Counter(map(_likeness, trials))
     jobs = [
         Job(
             trial,
@@ -117,6 +119,7 @@ def compare(
             makers.of(trial),
             partial(Session, trial.seed),
             varying=_varying(trial, varying),
+            alike=alike[_likeness(trial)],
             reason=_session_reason() or reason,
         )
         for trial in trials
@@ -186,7 +189,7 @@ def fit(
         seed = int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
     trials = [Trial(i, Variant(i, {"model": m.name}), seed) for i, m in enumerate(models)]
     jobs = [
-        _in_place(trial, model, common, makers, Session(seed), _session_reason() or reason)
+        _in_place(trial, model, common, makers, Session(seed), len(models), _session_reason() or reason)
         for trial, model in zip(trials, models, strict=True)
     ]
     memory = MemoryStore(trials)
@@ -519,9 +522,10 @@ def _in_place(
     common: Mapping[str, Any],
     makers: Callbacks,
     session: Session,
+    alike: int,
     reason: str,
 ) -> Job:
-    return Job(trial, lambda: model, common, makers.of(trial), lambda: session, True, (), reason)
+    return Job(trial, lambda: model, common, makers.of(trial), lambda: session, True, (), alike, reason)
 
 
 def _session_reason() -> str:
@@ -547,6 +551,15 @@ def _varying(trial: Trial, names: set[str]) -> tuple[float, ...]:
     """The numbers among a trial's hyperparameters that another trial has otherwise."""
     values = (value for name, value in trial.hyperparameters.items() if name in names)
     return tuple(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
+
+
+def _likeness(trial: Trial) -> Any:
+    """What trials must have in common to share a program, as far as hyperparameters show it."""
+    return tuple(
+        (name, repr(value))
+        for name, value in trial.hyperparameters.items()
+        if not isinstance(value, float) and name != "epochs"
+    )
 
 
 def _epochs_in_all(jobs: Sequence[Job]) -> int:

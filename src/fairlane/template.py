@@ -1,7 +1,7 @@
 """A compiled model as a template: read for its architecture and settings, never trained or changed.
 
 In: a compiled ``keras.Model``. Out: fresh, compiled models like it, with hyperparameters named by dotted
-paths into it: ``"optimizer.learning_rate"``, ``"dropout_1.rate"``, ``"encoder.dense_2.kernel_regularizer.l2"``.
+paths into it: ``"optimizer.learning_rate"``, ``"dropout_1.rate"``, ``"encoder.dense.kernel_regularizer.l2"``.
 """
 
 from __future__ import annotations

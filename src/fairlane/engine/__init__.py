@@ -29,6 +29,7 @@ class Job:
         session: returns the session it runs in.
         in_place: whether the model is the caller's own, to be left trained.
         varying: the numbers among its hyperparameters that another trial has otherwise.
+        alike: how many jobs will probably share its program, itself included.
         reason: why it can't run on lanes, where that is known beforehand; else empty.
     """
 
@@ -39,6 +40,7 @@ class Job:
     session: Callable[[], Session]
     in_place: bool = False
     varying: tuple[float, ...] = ()
+    alike: int = 1
     reason: str = ""
 
 

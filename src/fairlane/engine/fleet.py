@@ -6,6 +6,7 @@ anything but arrays.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,6 +23,9 @@ from fairlane.engine.lane import Lane
 from fairlane.engine.loops import Loop, choose
 from fairlane.lift import Lift, Numbers
 from fairlane.program import Carry, Program, Run, State, on_device
+
+BRIEF = 50e9
+"""Floating point operations, about, below which a study is brief: half a second of a CPU core or two."""
 
 Shape = tuple[tuple[tuple[int, int], ...], bool]
 """The ``(steps, batch)`` runs of an epoch, and whether it ends with validation."""
@@ -102,6 +106,7 @@ class Fleet:
         data: what its lanes are trained on.
         stop_on_nan: whether its lanes end an epoch at the first loss that is not finite.
         steps_per_execution: its models'.
+        width: how many lanes go into a full chunk.
         static: whether all lanes have equal numbers, because they can't be lifted.
         shared: what its lanes have in common, their numbers left out.
         idle: lanes whose next epoch is drawn, and which wait for a chunk.
@@ -113,6 +118,7 @@ class Fleet:
     data: FitData
     stop_on_nan: bool
     steps_per_execution: int
+    width: int = 1
     static: bool = False
     shared: Any = None
     idle: list[Lane] = field(default_factory=list)
@@ -158,9 +164,7 @@ class Fleet:
             self.lift = Lift.of(self.numbers, guessed)
             if self.static or not all_float32(lane.model):
                 self.lift = Lift(())
-        if self.loop is None:
-            self.loop = choose(lane.model)
-            self._place_data(lane)
+        assert self.loop is not None
         self.programs[width] = Program(
             lane.model,
             lane.structure,
@@ -168,22 +172,29 @@ class Fleet:
             width,
             self.stop_on_nan,
             self.loop.stepwise,
+            self._is_brief(lane),
             lane.session,
         )
         return self.programs[width]
 
-    def width_for(self, lanes: Sequence[Lane], wanted: int) -> int:
-        """The width to run lanes at: ``wanted``, unless a wider one is there and a new one not worth it."""
-        there = [w for w in self.programs if w >= len(lanes)]
-        if wanted in self.programs or not there or self.loop is None:
-            return wanted
-        ready = min(there)
-        per_epoch = self.loop.seconds.get(ready)
-        if per_epoch is None:
-            return ready
+    def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
+        """The width to run lanes at, full or what is left of them.
+
+        The fleet's own, with places left empty, unless a narrower program would save more than it costs
+        to compile.
+        """
+        if self.loop is None:
+            self.loop = choose(lanes[0].model)
+            self.width = min(self.width, self.loop.width)
+            self._place_data(lanes[0])
+        narrow = max(1, math.ceil(min(self.lanes, len(lanes)) / threads))
+        there = sorted(w for w in self.programs if w >= len(lanes))
+        if not there or len(lanes) == there[0] or narrow >= there[0]:
+            return there[0] if there else self.width
         left = max(lane.epochs - lane.epoch for lane in lanes)
-        saving = left * per_epoch * (1 - wanted / ready)
-        return wanted if saving > 2 * self.programs[ready].seconds_compiling else ready
+        saving = left * self.loop.seconds.get(there[0], 0.0) * (1 - narrow / there[0])
+        worth_it = saving > 2 * self.programs[there[0]].seconds_compiling
+        return len(lanes) if worth_it else there[0]
 
     def prepare(self, chunk: Chunk, executor: Executor) -> None:
         """Trace and compile what the chunk's coming epoch needs and is not there yet."""
@@ -247,6 +258,12 @@ class Fleet:
         """How many of ``steps`` go into one dispatch."""
         assert self.loop is not None
         return (1 if self.loop.stepwise else steps), batch
+
+    def _is_brief(self, lane: Lane) -> bool:
+        """Whether training takes less time than the compiler's finer work would save."""
+        parameters = sum(a.size for a in jax.tree.leaves(lane.own_state().trainable))
+        samples = self.data.training.samples * (lane.epochs - lane.epoch) * lane.job.alike
+        return bool(6 * parameters * samples < BRIEF)  # 2 operations each, forward, and twice as many back
 
     def _place_data(self, lane: Lane) -> None:
         self._rest = lane.rest

@@ -76,6 +76,8 @@ class Lane:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
         self.state: State | None = read_state(self.model)
+        if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
+            self.state = jax.tree.map(np.array, self.state)
         self.structure: Structure = structure(self.model)
         self._order = BatchOrder(data.training, self._session, self.steps_per_execution)
         arguments = job.arguments
@@ -151,6 +153,8 @@ class Lane:
             callbacks = self._callbacks
             changed = self._called(lambda: callbacks.on_epoch_begin(self.epoch), look)
         self.runs = self._order.next_epoch()
+        if self.model.stop_training:  # as Keras, which looks at it after each dispatch
+            self.runs = first_steps(self.runs, self.steps_per_execution)
         return changed
 
     def end_epoch(
@@ -171,9 +175,9 @@ class Lane:
         Returns:
             The epoch's logs in Keras's order; and the lane's new state, where a callback changed it.
         """
-        epoch_logs = dict(sorted(logs.items()))
-        if val_logs is not None:
-            epoch_logs.update({f"val_{k}": v for k, v in sorted(val_logs.items())})
+        val_logs = None if val_logs is None else dict(sorted(val_logs.items()))
+        prefixed = {f"val_{k}": v for k, v in (val_logs or {}).items()}
+        epoch_logs = self.last_logs = dict(sorted({**logs, **prefixed}.items()))
         changed = None
         if self._callbacks is not None:
             callbacks = self._callbacks
@@ -187,7 +191,7 @@ class Lane:
                 callbacks.on_epoch_end(self.epoch, epoch_logs)
 
             changed = self._called(call, look)
-        self.last_logs = epoch_logs
+            epoch_logs = self._last_word.logs
         self.epoch += 1
         if self.model.stop_training:
             self.epochs = self.epoch
@@ -244,8 +248,9 @@ class Lane:
             if (method := batch_method(callback)) is not None:
                 raise Unsuitable(f"callback {type(callback).__name__} acts inside the epoch ({method})")
         iterator = data.training.iterator(self.steps_per_execution)
+        self._last_word = _LastWord()
         callbacks = keras.callbacks.CallbackList(
-            self._users_callbacks,
+            [*self._users_callbacks, self._last_word],
             add_history=True,
             add_progbar=False,
             model=self.model,
@@ -269,24 +274,37 @@ class Lane:
         with self._session:
             if self._eager:
                 _keras.assign_pending_state(self.model)
-            before = self._fingerprint()
+            held = None if _keras.state_is_pending(self.model) else read_state(self.model)
             call()
-        if _keras.state_is_pending(self.model):
-            _keras.set_pending_state(self.model, None)
-            return None
-        after = read_state(self.model)
+        after = None if _keras.state_is_pending(self.model) else read_state(self.model)
         _keras.set_pending_state(self.model, None)
-        if before is None:  # it was assigned during the call: compare with what was there to assign
-            before = look()
-        return None if _equal(before, after) else after
-
-    def _fingerprint(self) -> State | None:
-        return None if _keras.state_is_pending(self.model) else read_state(self.model)
+        return after if after is not None and _changed(look(), held, after) else None
 
     def _terminate_on_nan(self, batch: int, logs: Mapping[str, float]) -> None:
         for callback in self._users_callbacks:
             if isinstance(callback, keras.callbacks.TerminateOnNaN):
                 callback.on_batch_end(batch, logs)
+
+
+class _LastWord(keras.callbacks.Callback):  # type: ignore[misc]
+    """Comes after the others, so that it sees the logs that they add, such as ``learning_rate``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: dict[str, float] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.logs = dict(logs or {})
+
+
+def first_steps(runs: Sequence[Indices], steps: int) -> list[Indices]:
+    """The first ``steps`` batches of an epoch's runs."""
+    cut: list[Indices] = []
+    for run in runs:
+        if steps > 0:
+            cut.append(run[:steps])
+        steps -= len(run)
+    return cut
 
 
 def batch_method(callback: Any) -> str | None:
@@ -318,11 +336,16 @@ def keras_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _equal(a: State, b: State) -> bool:
-    return all(
-        x is y or np.array_equal(np.asarray(x), np.asarray(y), equal_nan=_has_nan(x))
-        for xs, ys in zip(a, b, strict=True)
-        for x, y in zip(xs, ys, strict=True)
+def _changed(before: State, held: State | None, after: State) -> bool:
+    """Whether a value differs; not looking where a variable still holds the array that it held.
+
+    (Nor at what it held: ``evaluate`` and ``predict`` use up the arrays they are given.)
+    """
+    groups = zip(before, held or (([None] * len(g)) for g in before), after, strict=True)
+    return any(
+        new is not old and not np.array_equal(np.asarray(b), np.asarray(new), equal_nan=_has_nan(b))
+        for group in groups
+        for b, old, new in zip(*group, strict=True)
     )
 
 

@@ -107,7 +107,7 @@ class _Engine:
 
     def _starving(self) -> bool:
         """Whether workers would be idle if no lane were prepared now."""
-        full = any(len(f.idle) >= self._width(f) for f in self._all_fleets())
+        full = any(len(f.idle) >= f.width for f in self._all_fleets())
         return len(self.flying) < 2 * self.threads and not full
 
     def _admit(self) -> None:
@@ -158,41 +158,29 @@ class _Engine:
             if fleet.suits(lane):
                 return fleet
         number = len(self._all_fleets())
-        fleet = Fleet(number, data, lane.stops_on_nan, lane.steps_per_execution, static, shared)
+        expected = 1 if static else min(lane.job.alike, self.limit or self.total)
+        width = max(1, min(math.ceil(expected / self.threads), widest()))
+        fleet = Fleet(number, data, lane.stops_on_nan, lane.steps_per_execution, width, static, shared)
         self.fleets[key].append(fleet)
         return fleet
 
     # --- forming chunks and sending them off --------------------------------------------------------
 
-    def _width(self, fleet: Fleet) -> int:
-        """How many lanes a full chunk of the fleet has."""
-        coming = len(self.feed) if len(self._all_fleets()) == 1 else 0
-        lanes = min(fleet.lanes + coming, self.limit or self.total)
-        widest_now = fleet.loop.width if fleet.loop is not None else widest()
-        return max(1, min(math.ceil(lanes / self.threads), widest_now))
-
     def _launch(self) -> None:
         """Send chunks of idle lanes off, as long as workers want them."""
         for fleet in self._all_fleets():
             while fleet.idle and len(self.flying) < 2 * self.threads:
-                width = self._width(fleet)
                 shape = fleet.shape_of(fleet.idle[0])
-                alike = [lane for lane in fleet.idle if fleet.shape_of(lane) == shape][:width]
-                if len(alike) < width and len(self.flying) >= self.threads:
+                alike = [lane for lane in fleet.idle if fleet.shape_of(lane) == shape][: fleet.width]
+                if len(alike) < fleet.width and len(self.flying) >= self.threads:
                     break  # wait for company: the workers are busy anyway
                 fleet.idle = [lane for lane in fleet.idle if lane not in alike]
-                self._form(fleet, alike, width)
+                self._form(fleet, alike)
 
-    def _form(self, fleet: Fleet, lanes: list[Lane], width: int) -> None:
-        width = fleet.width_for(lanes, width)
+    def _form(self, fleet: Fleet, lanes: list[Lane]) -> None:
+        width = fleet.width_for(lanes, self.threads)
         program = fleet.program(width, lanes[0])
-        if fleet.loop is not None and len(lanes) > fleet.loop.width:
-            spare = lanes[fleet.loop.width :]
-            lanes, fleet.idle = lanes[: fleet.loop.width], [*spare, *fleet.idle]
-            width = fleet.width_for(lanes, fleet.loop.width)
-            program = fleet.program(width, lanes[0])
-        chunk = Chunk(fleet, lanes, width, stacked([x.own_state() for x in lanes], width), program)
-        self._send(chunk)
+        self._send(Chunk(fleet, lanes, width, stacked([x.own_state() for x in lanes], width), program))
 
     def _send(self, chunk: Chunk) -> None:
         fleet = chunk.fleet
