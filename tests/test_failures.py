@@ -14,6 +14,7 @@ import pytest
 from keras import callbacks as kc
 
 import fairlane as fl
+import fairlane.engine.lanes
 from _trial import FIT, X, Y, alone, build, check_logs, check_weights
 
 ENGINES = ["lanes", "reference"]
@@ -78,8 +79,10 @@ def test_a_builder_that_raises_fails_its_trial_only(engine, bad):
     without = compare(good, engine=engine)
     numbers = [i for i in range(3) if i != bad]
     for old, new in zip(numbers, range(2), strict=True):
-        a = study.history.query("trial == @old")[["loss", "mae", "val_loss", "val_mae"]]
-        b = without.history.query("trial == @new")[["loss", "mae", "val_loss", "val_mae"]]
+        a, b = (
+            s.history[s.history["trial"] == i][["loss", "mae", "val_loss", "val_mae"]]
+            for s, i in ((study, old), (without, new))
+        )
         np.testing.assert_allclose(a, b, rtol=1e-6 if engine == "lanes" else 0)
 
     with pytest.raises(fl.StudyError, match=rf"trial {bad} .* is failed: RuntimeError: no such rate"):
@@ -243,31 +246,40 @@ def test_on_error_raise_stops_at_a_builder_that_raises(engine):
 
 @both_engines
 def test_on_error_raise_stops_at_a_divergence(engine):
-    with pytest.raises(fl.TrialError, match=r"trial 1 .* diverged: the loss became") as info:
+    with pytest.raises(fl.TrialError, match=r"^trial 1 .* seed 0\) diverged: the loss became") as info:
         compare([{"lr": 0.05}, {"lr": 1e25}], engine=engine, on_error="raise")
     assert info.value.trial.number == 1
+    assert info.value.study.trials["state"][1] == "diverged"
     assert info.value.study.history.query("trial == 1")["epoch"].tolist()[-1] < 4
 
 
 # --- Ctrl-C ---------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def one_chunk(monkeypatch):
+    """All lanes go through their epochs together."""
+    monkeypatch.setattr(fairlane.engine.lanes, "default_threads", lambda: 1)
+
+
+@pytest.mark.usefixtures("one_chunk")
 @both_engines
 @pytest.mark.parametrize("call", ["epoch_end", "epoch_begin"])
 def test_ctrl_c_returns_what_was_finished(engine, call):
     make = raises_in(1, call, 2, KeyboardInterrupt)
     with pytest.warns(fl.FairlaneWarning, match="interrupted: the study holds the epochs that were"):
-        study = compare(callbacks=make, engine=engine, epochs=30)
-    states = study.trials["state"].tolist()
-    assert states[1] == states[2] == "interrupted"
-    assert states[0] == ("interrupted" if engine == "lanes" else "done")
-    expected = [alone(v).history["loss"] for v in VARIANTS]
+        study = compare(callbacks=make, engine=engine, epochs=5)
+    if engine == "reference":
+        assert study.trials["state"].tolist() == ["done", "interrupted", "interrupted"]
+        assert study.trials["epochs"].tolist() == [5, 2, 0]
+    else:
+        assert study.trials["state"].tolist() == ["interrupted"] * 3
+        assert study.trials["epochs"].tolist() == [2 + (call == "epoch_end"), 2, 2]
     for trial in (0, 1):
-        losses = study.history.query("trial == @trial")["loss"].tolist()
-        assert len(losses) >= 2, trial
-        assert trial == 0 or len(losses) == 2
-        np.testing.assert_allclose(losses[:2], expected[trial][:2], rtol=1e-5)
-    with pytest.raises(fl.StudyError, match="trial 1 .* is interrupted"):
+        losses = study.history[study.history["trial"] == trial]["loss"].tolist()
+        expected = alone(VARIANTS[trial], epochs=len(losses)).history["loss"]
+        np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    with pytest.raises(fl.StudyError, match=r"trial 1 .* is interrupted"):
         study.model(1)
     assert "interrupted" in repr(study)
 
@@ -327,7 +339,7 @@ def test_a_real_sigint(engine):
     assert process.returncode == 0, errors
     told = json.loads(out.strip().splitlines()[-1])
     assert told["states"] == ["interrupted"] * 3
-    assert told["epochs"][0] >= 2
+    assert max(told["epochs"]) >= 2
     assert len(told["warnings"]) == 1
     assert told["threads"] == []
     assert told["numpy as before"]
@@ -354,13 +366,13 @@ def _weights_alone(number: int, seed: int = 3, callbacks: Any = (), **arguments:
 
 def _assert_weights(model: keras.Model, expected: list[Any]) -> None:
     for a, b in zip(model.get_weights(), expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @both_engines
 def test_fit_trains_the_others_when_one_model_fails(engine):
     models = _models()
-    with pytest.raises(fl.TrialError, match="trial 1 .*failed in epoch 1: ValueError: out of ch") as info:
+    with pytest.raises(fl.TrialError, match=r"trial 1 .*failed in epoch 1: ValueError: out of ch") as info:
         fl.fit(models, X, Y, seed=3, callbacks=raises_in(1), engine=engine, verbose=0, **FIT)
     assert models[1].name in str(info.value)
     assert isinstance(info.value.__cause__, ValueError)
@@ -373,21 +385,19 @@ def test_fit_trains_the_others_when_one_model_fails(engine):
     assert models[1].fit(X, Y, verbose=0).epoch == [0]
 
 
+@pytest.mark.usefixtures("one_chunk")
 @both_engines
-def test_ctrl_c_in_fit_leaves_the_models_with_what_they_learned(engine):
+@pytest.mark.parametrize("call", ["epoch_end", "epoch_begin"])
+def test_ctrl_c_in_fit_leaves_the_models_with_what_they_learned(engine, call):
     models = _models()
-    make = raises_in(1, "epoch_end", 1, KeyboardInterrupt)
+    make = raises_in(1, call, 1, KeyboardInterrupt)
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     with pytest.raises(KeyboardInterrupt):
-        fl.fit(models, X, Y, seed=3, callbacks=make, engine=engine, verbose=0, **{**FIT, "epochs": 50})
+        fl.fit(models, X, Y, seed=3, callbacks=make, engine=engine, verbose=0, **FIT)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    assert models[1].optimizer.iterations == 8
-    _assert_weights(models[1], _weights_alone(1, epochs=2))
-    for i in (0, 1, 2):
-        epochs, rest = divmod(int(models[i].optimizer.iterations), 4)
-        assert rest == 0
-        if epochs and epochs < 5:
-            _assert_weights(models[i], _weights_alone(i, epochs=epochs))
-        assert np.isfinite(models[i].predict(X, verbose=0)).all()
-        assert models[i].fit(X, Y, verbose=0).epoch == [0]
-    assert engine == "reference" or int(models[0].optimizer.iterations) > 0
+    one = 1 if call == "epoch_begin" else 2
+    epochs = [4, one, 0] if engine == "reference" else [one] * 3
+    assert [int(m.optimizer.iterations) / 4 for m in models] == epochs
+    for i, model in enumerate(models):
+        _assert_weights(model, _weights_alone(i, epochs=epochs[i]))
+        assert model.fit(X, Y, verbose=0).epoch == [0]

@@ -84,7 +84,7 @@ def test_free_memory_is_plausible():
 @pytest.mark.parametrize("width", [1, 2, 3, 8])
 @pytest.mark.parametrize("stepwise", [False, True])
 def test_every_loop_gives_the_same(monkeypatch, expected, width, stepwise):
-    monkeypatch.setattr(fleet, "choose", lambda model: loops.Loop(width, stepwise))
+    monkeypatch.setattr(lanes, "choose", lambda model: loops.Loop(width, stepwise))
     study = compare()
     assert_expected(study, expected)
     assert set(study.trials["loop"]) <= {f"{'step' if stepwise else 'scan'}×{w}" for w in range(1, 9)}
@@ -130,7 +130,7 @@ def test_a_crash_of_a_worker_costs_its_lanes_only(monkeypatch):
         return epoch(self, chunk, orders, validates)
 
     monkeypatch.setattr(fleet.Fleet, "_epoch", crash)
-    monkeypatch.setattr(fleet, "choose", lambda model: loops.Loop(1, stepwise=False))
+    monkeypatch.setattr(lanes, "choose", lambda model: loops.Loop(1, stepwise=False))
     events = list(lanes.run(jobs(3)))
     failures = [e for e in events if isinstance(e, TrialFailed)]
     assert [(e.trial.number, e.epoch, e.error) for e in failures] == [

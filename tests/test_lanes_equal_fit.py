@@ -101,7 +101,8 @@ def dense(learning_rate):
 
 
 def batch_normalization(learning_rate, momentum=0.99):
-    inside = (layers.Dense(8), layers.BatchNormalization(momentum=momentum), layers.Activation("tanh"))
+    norm = layers.BatchNormalization(momentum=momentum)
+    inside = (layers.Dense(8, use_bias=False), norm, layers.Activation("tanh"))
     return compiled(stack(*inside), adam(learning_rate))
 
 
@@ -214,10 +215,10 @@ def not_built(units):
     return compiled(model, adam(1e-2))
 
 
-def random_layers_augment(factor):
+def augmentation(factor):
     inside = (
         layers.RandomFlip("horizontal"),
-        layers.RandomTranslation(factor, factor, fill_mode="constant"),
+        layers.RandomContrast(factor),
         layers.Flatten(),
         layers.Dense(8, activation="tanh"),
     )
@@ -478,7 +479,7 @@ CASES = [
     Case("nested models", nested_models, {**_RATES, "rate": [0.2, 0.3]}),
     Case("frozen", frozen, _RATES),
     Case("not built before fit", not_built, {"units": [4, 8]}, fleets=2),
-    Case("augmentation", random_layers_augment, {"factor": [0.1, 0.3]}, x=IMAGES),
+    Case("augmentation", augmentation, {"factor": [0.1, 0.3]}, x=IMAGES),
     Case("spectral normalization", spectral, _RATES),
     Case("constraint", constrained, {"limit": [0.5, 1.0]}),
     Case(

@@ -22,6 +22,11 @@ def is_functional(layer: Any) -> bool:
     return isinstance(layer, Functional)
 
 
+def all_layers(model: Any) -> list[Any]:
+    """The model itself and every layer in it, at any depth."""
+    return list(model._flatten_layers())
+
+
 def sublayers(layer: Any) -> list[Any]:
     """The layers directly inside a layer, an `InputLayer` of a `Sequential` included."""
     return list(getattr(layer, "_layers", ()))
@@ -62,6 +67,11 @@ def excluded_from_weight_decay(optimizer: Any, variables: list[Any]) -> tuple[li
     pattern: re.Pattern[str] | None = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
     positions = [i for i, v in enumerate(variables) if optimizer._var_key(v) in keys]
     return positions, [] if pattern is None else [pattern.pattern]
+
+
+def weight_decays(optimizer: Any, variables: list[Any]) -> list[bool]:
+    """Which variables the optimizer's weight decay applies to."""
+    return [bool(optimizer._use_weight_decay(v)) for v in variables]
 
 
 def input_layer(tensor: Any) -> Any:
@@ -148,8 +158,24 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any
 
 
 def epoch_iterator(x: Any, y: Any = None, **arguments: Any) -> Any:
-    """Keras's iterator over the batches of an epoch."""
+    """The iterator over the batches of an epoch that ``fit`` makes, with its reading ahead."""
+    if keras.backend.backend() == "jax":
+        from keras.src.backend.jax.trainer import JAXEpochIterator
+
+        return JAXEpochIterator(x=x, y=y, **arguments)
     return EpochIterator(x=x, y=y, **arguments)
+
+
+def number_iterator(numbers: Any, **arguments: Any) -> Any:
+    """An iterator over NumPy batches of ``numbers``, cut and shuffled as ``fit`` does."""
+    return _NumberIterator(x=numbers, **arguments)
+
+
+class _NumberIterator(EpochIterator):  # type: ignore[misc]
+    """Yields, once per execution, the iterator to take its batches from, as the JAX trainer's does."""
+
+    def __next__(self) -> Any:
+        return next(self._epoch_iterator)
 
 
 def adapter_arrays(iterator: Any) -> tuple[Any, int]:

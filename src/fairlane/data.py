@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import keras
@@ -70,9 +70,9 @@ class Batches:
             whole: put an epoch into one batch, instead of cutting it.
         """
         cut = dict(self.arguments, batch_size=self.samples) if whole else self.arguments
-        return _keras.epoch_iterator(
+        return _keras.number_iterator(
             np.arange(self.samples, dtype="int32"),
-            steps_per_execution=1 if whole else steps_per_execution,
+            steps_per_execution=steps_per_execution,
             **cut,
         )
 
@@ -148,7 +148,8 @@ class BatchOrder:
         # Without steps_per_epoch, Keras shuffles the whole epoch at once: draw it in one piece.
         self._whole = cut["steps_per_epoch"] is None and cut["shuffle"] != "batch"
         self._size = batches.adapter.batch_size
-        self._iterator = batches.numbers(steps_per_execution, whole=self._whole)
+        self._at_once = 1 if self._whole else steps_per_execution
+        self._iterator = batches.numbers(self._at_once, whole=self._whole)
         self._session = session
 
     def next_epoch(self) -> list[Indices]:
@@ -169,8 +170,9 @@ class BatchOrder:
     def _one_epoch(self) -> list[NDArray[np.int32]]:
         drawn: list[NDArray[np.int32]] = []
         with self._iterator.catch_stop_iteration():
-            for _, _, buffer in self._iterator:
-                drawn.extend(buffer)
+            for _, _, batches in self._iterator:
+                drawn.append(next(batches))
+                drawn.extend(islice(batches, self._at_once - 1))
         return drawn
 
 

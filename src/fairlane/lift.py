@@ -12,7 +12,7 @@ or where Keras wants a plain float, `CannotLift` is raised and the lanes are tra
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,12 +61,14 @@ class Lift:
         inputs: the expressions that became inputs of the program, in order.
         decisions: the comparisons that tracing answered, with the answer.
         explored: whether `inputs` is complete.
+        wanted: the places among `inputs` that exploring each piece of the program asked for.
     """
 
     paths: tuple[Path, ...]
     explored: bool = False
     inputs: list[Expression] = field(default_factory=list)
     decisions: dict[Expression, bool] = field(default_factory=dict)
+    wanted: dict[Hashable, set[int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, lanes: Sequence[Numbers], more: Iterable[Path] = ()) -> Lift:
@@ -98,7 +100,11 @@ class Lift:
 
     @contextmanager
     def applied(
-        self, lanes: Sequence[Numbers], template: Structure, inputs: Sequence[Any] | None
+        self,
+        lanes: Sequence[Numbers],
+        template: Structure,
+        inputs: Sequence[Any] | None,
+        piece: Hashable = None,
     ) -> Iterator[None]:
         """Put lane numbers into the template's places while it is traced.
 
@@ -106,6 +112,11 @@ class Lift:
             lanes: the numbers of some lanes, to answer comparisons by.
             template: the structure of the model that is traced.
             inputs: the tracers of `inputs`; None while finding out which there are.
+            piece: which piece of the program is traced.
+
+        Raises:
+            CannotLift: a number that exploring the piece met was not asked for now, so something has kept
+                what it made of it then (a function under ``jax.jit`` does).
         """
         tracing = _Tracing(self, self._stacked(lanes), inputs)
         undo: list[Callable[[], None]] = []
@@ -117,6 +128,10 @@ class Lift:
         finally:
             for restore in reversed(undo):
                 restore()
+        if inputs is None:
+            self.wanted[piece] = tracing.asked
+        elif missing := self.wanted.get(piece, set()) - tracing.asked:
+            raise CannotLift(f"{_text(self.inputs[min(missing)])} was remembered from another trace")
 
     def _stacked(self, lanes: Sequence[Numbers]) -> dict[Path, NDArray[Any]]:
         return {p: np.stack([np.asarray(numbers[p]) for numbers in lanes]) for p in self.paths}
@@ -127,6 +142,7 @@ class _Tracing:
     lift: Lift
     numbers: Mapping[Path, NDArray[Any]]
     inputs: Sequence[Any] | None
+    asked: set[int] = field(default_factory=set)
 
     def stand_in(self, path: Path) -> Any:
         values = self.numbers[path]
@@ -141,6 +157,7 @@ class _Tracing:
                 raise CannotLift(f"{_text(expression)} was not met when the program was explored")
             self.lift.inputs.append(expression)
         place = self.lift.inputs.index(expression)
+        self.asked.add(place)
         if self.inputs is None:
             return _as_input(_evaluate(expression, self.numbers))[0]
         return self.inputs[place]

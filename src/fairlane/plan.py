@@ -25,10 +25,10 @@ from fairlane.session import Session
 from fairlane.template import Template
 from fairlane.trial import RESERVED_COLUMNS, Trial, Variant
 
+_OWN_ARGUMENTS = ("x", "y", "callbacks", "verbose")
+
 FIT_ARGUMENTS = tuple(
-    name
-    for name in inspect.signature(keras.Model.fit).parameters
-    if name not in ("self", "x", "y", "callbacks", "verbose")
+    name for name in inspect.signature(keras.Model.fit).parameters if name not in ("self", *_OWN_ARGUMENTS)
 )
 """The arguments of ``Model.fit`` that ``compare`` passes on."""
 
@@ -60,22 +60,76 @@ def plan(model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any]) ->
     to_fit = _fit_names(model, assignments, arguments)
     numbers = _seeds(seeds)
     made = [Variant(i, a, {k: v for k, v in a.items() if k in to_fit}) for i, a in enumerate(assignments)]
+    for variant in made:
+        check_fit_arguments(variant.fit_arguments)
     pairs = itertools.product(made, numbers)
     return [Trial(i, variant, seed) for i, (variant, seed) in enumerate(pairs)]
 
 
 def check_fit_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments that ``Model.fit`` does not have.
+    """Refuse arguments that ``Model.fit`` does not have, or would stumble over when it has begun.
 
     Raises:
-        StudyError: which, and the nearest that there is.
+        StudyError: which; the nearest that there is, or what it may be.
     """
-    for name in arguments:
+    for name, value in arguments.items():
         if name not in FIT_ARGUMENTS:
             raise StudyError(
                 f"{name!r} is not an argument of Model.fit.{_did_you_mean(name, FIT_ARGUMENTS)} "
                 f"Those are: {', '.join(FIT_ARGUMENTS)}."
             )
+        holds, meant = _VALUES.get(name, (None, ""))
+        if holds is not None and not holds(value):
+            raise StudyError(f"{name}={value!r}: {name} is {meant}")
+
+
+def _is_number(value: Any, least: int) -> bool:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return bool(whole and value >= least)
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or _is_number(value, 1)
+
+
+def _is_share(value: Any) -> bool:
+    if value is None:
+        return True
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return bool(number and 0 <= value < 1)
+
+
+def _is_frequency(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_number(epoch, 1) for epoch in value)
+    return isinstance(value, int) and _is_number(value, 1)
+
+
+def _is_shuffle(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_)) or (isinstance(value, str) and value == "batch")
+
+
+_EPOCHS = (lambda value: _is_number(value, 0), "a whole number, 0 or more")
+_COUNT = (_is_count, "a whole number, 1 or more, or None for Keras's default")
+_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "epochs": _EPOCHS,
+    "initial_epoch": _EPOCHS,
+    "batch_size": _COUNT,
+    "steps_per_epoch": _COUNT,
+    "validation_steps": _COUNT,
+    "validation_batch_size": _COUNT,
+    "validation_split": (_is_share, "the share of the samples to validate on, at least 0 and less than 1"),
+    "validation_freq": (
+        _is_frequency,
+        "a whole number (validate after every so many epochs), or a list of epochs, counted from 1",
+    ),
+    "shuffle": (_is_shuffle, "True, False or 'batch'"),
+    "class_weight": (
+        lambda value: value is None or isinstance(value, Mapping),
+        "a dict from class to weight, or None",
+    ),
+}
+"""Argument → what its values are, in code and in words."""
 
 
 def _assignments(variants: Any) -> list[dict[str, Any]]:
@@ -143,6 +197,10 @@ def _fit_names(
 ) -> set[str]:
     """Which hyperparameters are arguments of ``Model.fit``; all others must be the builder's."""
     names = list(dict.fromkeys(name for a in assignments for name in a))
+    taken, any_name = ([], False) if isinstance(model, keras.Model) else _parameters(model)
+    for name in names:
+        if name in _OWN_ARGUMENTS and name not in taken:
+            raise StudyError(f"{name!r} is the same for all trials: give it to compare, not as a variant")
     if isinstance(model, keras.Model):
         template = Template(model)
         to_fit = {n for n in names if n in FIT_ARGUMENTS}
@@ -150,7 +208,6 @@ def _fit_names(
             if name not in to_fit:
                 template.check(name)
     else:
-        taken, any_name = _parameters(model)
         to_fit = {n for n in names if n not in taken and n in FIT_ARGUMENTS}
         for name in names:
             if name not in taken and name not in to_fit and not any_name:
@@ -202,21 +259,28 @@ def _seeds(seeds: Any) -> list[int]:
         return list(range(int(seeds)))
     if not isinstance(seeds, Iterable):
         raise StudyError(_not_a_seed(seeds))
-    numbers = list(seeds)
+    numbers = [check_seed(seed) for seed in seeds]
     if not numbers:
         raise StudyError("the list of seeds is empty, so there is nothing to train")
-    for seed in numbers:
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-            raise StudyError(_not_a_seed(seed))
-        if not 0 <= seed <= _LARGEST_SEED:
-            raise StudyError(f"seed {seed} is outside of what NumPy takes: 0 to {_LARGEST_SEED}")
-    plain = [int(seed) for seed in numbers]
-    twice = {seed for seed in plain if plain.count(seed) > 1}
+    twice = {seed for seed in numbers if numbers.count(seed) > 1}
     if twice:
         raise StudyError(
             f"seed {min(twice)} is given twice: its two trials would be the same, and counted as two"
         )
-    return plain
+    return numbers
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as Python's integer.
+
+    Raises:
+        StudyError: it is none, or NumPy does not take it.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise StudyError(_not_a_seed(seed))
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise StudyError(f"seed {seed} is outside of what NumPy takes: 0 to {_LARGEST_SEED}")
+    return int(seed)
 
 
 def _not_a_seed(value: Any) -> str:

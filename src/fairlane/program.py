@@ -21,7 +21,8 @@ import numpy as np
 
 from fairlane.data import Batches
 from fairlane.lift import CannotLift, Lift, Numbers
-from fairlane.structure import Structure
+from fairlane.rewrite import slow_in_loops
+from fairlane.structure import Structure, variable_groups
 from fairlane.trial import Weights
 
 Arrays = list[Any]
@@ -39,20 +40,20 @@ class State(NamedTuple):
 
 def read_state(model: keras.Model) -> State:
     """The values of a built model's variables."""
-    return State(*([v.value for v in group] for group in _groups(model)))
+    return State(*([v.value for v in group] for group in variable_groups(model)))
 
 
 def write_state(model: keras.Model, state: State | Weights) -> None:
     """Assign all of a model's variables."""
     values = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
-    for group, arrays in zip(_groups(model), values, strict=True):
+    for group, arrays in zip(variable_groups(model), values, strict=True):
         for variable, array in zip(group, arrays, strict=True):
             variable.assign(array)
 
 
 def weights_of(model: keras.Model) -> Weights:
     """The values of a built model's variables as NumPy arrays, whatever Keras's backend."""
-    return Weights(*([keras.ops.convert_to_numpy(v) for v in group] for group in _groups(model)))
+    return Weights(*([keras.ops.convert_to_numpy(v) for v in group] for group in variable_groups(model)))
 
 
 def to_weights(state: State) -> Weights:
@@ -64,15 +65,6 @@ def metrics_at_rest(model: keras.Model) -> Arrays:
     """What ``model.reset_metrics()`` makes of the metrics' variables; the model is left so."""
     model.reset_metrics()
     return [np.asarray(v.value) for v in model.metrics_variables]
-
-
-def _groups(model: keras.Model) -> tuple[list[Any], ...]:
-    return (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
 
 
 class Run(NamedTuple):
@@ -95,6 +87,10 @@ class Carry(NamedTuple):
     state: State
     steps: Any
     stopped: Any
+
+
+class SlowInLoop(Exception):
+    """The step has operations that this device runs much faster outside of a loop."""
 
 
 class DoesNotTrace(Exception):
@@ -149,6 +145,7 @@ class Program:
 
         Raises:
             CannotLift: a number can't be a lane's own in this program.
+            SlowInLoop: a run of several batches should be dispatched batch by batch.
             DoesNotTrace: Keras raised while it was traced.
         """
         new = {run: parts for run, parts in pieces.items() if run not in self._pieces}
@@ -164,14 +161,17 @@ class Program:
                 lifted = self.lift.values(lanes)
                 for run, parts in new.items():
                     self._pieces[run] = self._compile(run, (carry, lifted, *parts), executor)
-            except CannotLift:
+            except (CannotLift, SlowInLoop):
                 raise
             except Exception as error:
                 raise DoesNotTrace(f"{type(error).__name__}: {error}") from error
 
     def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
         began = time.perf_counter()
-        lowered = jax.jit(self._vectorised(run), donate_argnums=0).lower(*arguments)
+        traced = jax.jit(self._vectorised(run), donate_argnums=0).trace(*arguments)
+        if self.rewrite is not None and run.steps > 1 and slow_in_loops(traced.jaxpr):
+            raise SlowInLoop
+        lowered = traced.lower()
         tracing = time.perf_counter() - began
 
         def compiled() -> Any:
@@ -220,7 +220,7 @@ class Program:
         return alone
 
     def _run(self, run: Run, carry: Carry, lifted: Arrays | None, order: Any, data: Any) -> Any:
-        with self.lift.applied(self._lanes, self.structure, lifted):
+        with self.lift.applied(self._lanes, self.structure, lifted, run):
             if run.training:
                 return self._train(carry, order, data)
             return self._test(run, carry, order, data)

@@ -30,10 +30,6 @@ LARGEST_PATCHES = 256 * 2**20
 MOST_SLICES = 128
 """Slices to make a patch matrix of, beyond which a convolution is left to XLA: each is code to compile."""
 
-FEW_CHANNELS = 8
-"""Below this many channels, patches are stacked in front of the positions, so that rows are copied whole."""
-
-FEW_CORR = 64
 _RECURSED = frozenset(
     {
         "checkpoint",
@@ -76,6 +72,20 @@ def for_cpu(step: Step) -> Step:
         return jax.tree.unflatten(jax.tree.structure(out), results)
 
     return rewritten
+
+
+def slow_in_loops(program: Any) -> bool:
+    """Whether a traced program has what XLA's CPU backend runs several times slower inside a loop.
+
+    Args:
+        program: a jaxpr.
+    """
+    return any(
+        eqn.primitive.name == "conv_general_dilated"
+        or any(map(slow_in_loops, _programs([*eqn.params.values()])))
+        for inner in _programs(program)
+        for eqn in inner.eqns
+    )
 
 
 # -- walking the program
@@ -158,7 +168,7 @@ def _once(x: Any) -> Any:
     """
     bits = lax.bitcast_convert_type(x, f"uint{8 * x.dtype.itemsize}")
     one = ((bits & 1) >> 1) + 1
-    return lax.div(x, one.astype(x.dtype))
+    return lax.div(x, lax.convert_element_type(one, x.dtype))
 
 
 # -- random bits
@@ -268,20 +278,42 @@ def _convolution(eqn: JaxprEqn) -> Rule | None:
         lhs = lhs.transpose(lhs_spec[0], *lhs_spec[2:], lhs_spec[1])
         rhs = rhs.transpose(*rhs_spec[2:], rhs_spec[1], rhs_spec[0])
         if scatter:
-            result = _scattered(lhs, rhs, conv, p["padding"], p["lhs_dilation"], dot)
+            each = lambda part: _scattered(part, rhs, conv, p["padding"], p["lhs_dilation"], dot)
+            result = _once(_in_chunks(each, lhs, scattered * size))
         else:
             pads = [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
             lhs = lax.pad(lhs, jnp.zeros((), lhs.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
             lhs = _once(lhs)
             if math.prod(kernel) <= math.prod(outputs):
-                result = _gathered(lhs, rhs, conv, dot)
+                result = _in_chunks(lambda part: _gathered(part, rhs, conv, dot), lhs, patches * size)
             else:
-                result = _correlated(lhs, rhs, conv, dot)
+                result = _sum_of_chunks(lambda l, r: _correlated(l, r, conv, dot), lhs, rhs, patches * size)
         where = {d: i for i, d in enumerate((out_spec[0], *out_spec[2:], out_spec[1]))}
         return [result.transpose([where[d] for d in range(len(where))])]
 
     return convolve
 
+
+CHUNK = 2**21
+def _chunk(n, total):
+    return next(c for c in range(1, n + 1) if n % c == 0 and total <= c * CHUNK or c == n)
+
+def _in_chunks(f, lhs, total):
+    k = _chunk(lhs.shape[0], total)
+    if k == 1: return f(lhs)
+    out = lax.map(f, lhs.reshape(k, -1, *lhs.shape[1:]))
+    return out.reshape(-1, *out.shape[2:])
+
+def _sum_of_chunks(f, lhs, rhs, total):
+    k = _chunk(lhs.shape[-1], total)
+    if k == 1: return f(lhs, rhs)
+    lhs = jnp.moveaxis(lhs, -1, 0); lhs = lhs.reshape(k, -1, *lhs.shape[1:])
+    rhs = jnp.moveaxis(rhs, -2, 0); rhs = rhs.reshape(k, -1, *rhs.shape[1:])
+    def add(total, part):
+        l, r = part
+        return total + f(jnp.moveaxis(l, 0, -1), jnp.moveaxis(r, 0, -2)), None
+    start = jax.eval_shape(f, jax.ShapeDtypeStruct(lhs.shape[2:]+(lhs.shape[1],), lhs.dtype), jax.ShapeDtypeStruct(rhs.shape[2:-1]+(rhs.shape[1],rhs.shape[-1]), rhs.dtype))
+    return lax.scan(add, jnp.zeros(start.shape, start.dtype), (lhs, rhs))[0]
 
 def _positions(shape: Sequence[int]) -> list[tuple[int, ...]]:
     return [()] if not shape else [(i, *rest) for i in range(shape[0]) for rest in _positions(shape[1:])]
@@ -300,9 +332,6 @@ def _gathered(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
         for at in _positions(conv.kernel)
     ]
     rhs = rhs.reshape(-1, rhs.shape[-1])
-    if lhs.shape[-1] < FEW_CHANNELS:
-        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
-        return dot(patches, rhs, (((0,), (0,)), ((), ())))
     patches = jnp.concatenate(pieces, axis=-1)
     return dot(patches, rhs, (((patches.ndim - 1,), (0,)), ((), ())))
 
@@ -317,12 +346,8 @@ def _correlated(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
     ]
     rhs = jnp.moveaxis(rhs, -2, 0)
     inner = tuple(range(rhs.ndim - 1))
-    if n < FEW_CORR:
-        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
-        result = dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
-    else:
-        patches = jnp.concatenate(pieces, axis=-1)
-        result = dot(patches, rhs, ((inner, inner), ((), ())))
+    patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
+    result = dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
     return jnp.moveaxis(result.reshape(*conv.outputs, n, -1), -2, 0)
 
 
@@ -342,7 +367,7 @@ def _scattered(lhs: Any, rhs: Any, conv: _Conv, padding: Any, spread: Any, dot: 
             pads.append((before, out - before - (size - 1) * s - 1, s - 1))
         piece = lax.pad(products[..., i * n : (i + 1) * n], zero, [(0, 0, 0), *pads, (0, 0, 0)])
         total = piece if total is None else total + piece
-    return total
+    return _once(total)
 
 
 # -- pooling
@@ -375,7 +400,35 @@ def _pool(combine: Callable[[Any, Any], Any], eqn: JaxprEqn) -> Rule | None:
     if not _tiles(eqn, eqn.invars[0].aval.shape):
         return None
     window = eqn.params["window_dimensions"]
-    return lambda x: [functools.reduce(combine, _members(x, window))]
+    return lambda x: [_once(functools.reduce(combine, _members(x, window)))]
+
+
+def _sum(eqn: JaxprEqn) -> Rule | None:
+    return _pool(lax.add, eqn) or _sum_gradient(eqn)
+
+
+def _sum_gradient(eqn: JaxprEqn) -> Rule | None:
+    """A sum of ones and zeros that JAX makes of the gradient: every element, repeated over its window."""
+    p = eqn.params
+    window, dilation = tuple(p["window_dimensions"]), tuple(p["base_dilation"])
+    shape, out = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+    if (
+        dilation != window
+        or set(p["window_strides"]) | set(p["window_dilation"]) != {1}
+        or not 1 < math.prod(window) <= MOST_SLICES
+        or any(lo != w - 1 for (lo, _), w in zip(p["padding"], window, strict=True))
+        or any(m < n * w for n, w, m in zip(shape, window, out, strict=True))
+        or math.prod(shape) == 0
+    ):
+        return None
+
+    def gradient(x: Any) -> list[Any]:
+        wide = jnp.broadcast_to(
+            _spread(_once(x), window), [n for size, w in zip(shape, window, strict=True) for n in (size, w)]
+        )
+        return [_padded(wide.reshape([n * w for n, w in zip(shape, window, strict=True)]), out)]
+
+    return gradient
 
 
 def _max_gradient(eqn: JaxprEqn) -> Rule | None:
@@ -392,8 +445,8 @@ def _max_gradient(eqn: JaxprEqn) -> Rule | None:
             stays = best >= other
             best, winner = jnp.where(stays, best, other), jnp.where(stays, winner, i)
         member = lax.iota(jnp.int32, math.prod(window)).reshape(window)
-        hit = _spread(winner, window) == member.reshape([n for w in window for n in (1, w)])
-        spread = jnp.where(hit, _spread(source, window), 0)
+        hit = _spread(_once(winner), window) == member.reshape([n for w in window for n in (1, w)])
+        spread = jnp.where(hit, _spread(_once(source), window), 0)
         spread = spread.reshape([n * w for n, w in zip(source.shape, window, strict=True)])
         return [_padded(spread, operand.shape)]
 
@@ -415,6 +468,6 @@ _RULES: dict[str, Callable[[JaxprEqn], Rule | None]] = {
     "threefry2x32": _threefry2x32,
     "conv_general_dilated": _convolution,
     "reduce_window_max": functools.partial(_pool, lax.max),
-    "reduce_window_sum": functools.partial(_pool, lax.add),
+    "reduce_window_sum": _sum,
     "select_and_scatter_add": _max_gradient,
 }

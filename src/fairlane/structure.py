@@ -25,6 +25,8 @@ import jax
 import keras
 import numpy as np
 
+from fairlane import _keras
+
 Path = tuple[Hashable, ...]
 """Where a number sits: attribute names, keys and positions from the model down."""
 
@@ -45,6 +47,7 @@ _SKIPPED = frozenset(
         "_loss_ids",
         "_losses",
         "_losses_override",
+        "_nodes",  # names made of addresses; the nodes themselves are in _nodes_by_depth
         "_obj_type",
         "_outbound_nodes",
         "_parent_path",
@@ -52,7 +55,15 @@ _SKIPPED = frozenset(
         "_supports_masking",
         "_tracker",
         "_trainable_variables_indices",
+        # What is excluded from weight decay is asked of the optimizer, variable by variable.
+        "_exclude_from_weight_decay",
         "_exclude_from_weight_decay_cache",
+        "_exclude_from_weight_decay_pattern",
+    }
+)
+_SKIPPED_IN_LAYERS = _SKIPPED | {"build", "quantize"}  # wrapped for each layer; built is built
+_SKIPPED_IN_MODELS = _SKIPPED_IN_LAYERS | frozenset(
+    {
         "history",
         "predict_function",
         "stop_evaluating",
@@ -61,6 +72,8 @@ _SKIPPED = frozenset(
         "train_function",
     }
 )
+_OF_EVERY_CLASS = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__"})
+_DESCRIPTORS = (staticmethod, classmethod, property)
 _LARGEST_LIFTED_ARRAY = 4096
 _SCHEDULE = keras.optimizers.schedules.LearningRateSchedule  # its step counts are coefficients too
 
@@ -80,25 +93,31 @@ class Structure:
     setters: Mapping[Path, Callable[[Any], Callable[[], None]]]
 
 
-def structure(model: keras.Model) -> Structure:
+def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     """Walk a model.
 
     Args:
         model: built and compiled, its optimizer, loss and metrics built too.
+        logs_named: whether names that Keras made up for metrics (``auc_1``) are part of the key.
 
     Returns:
         Its structure.
     """
-    walk = _Walk(model)
+    walk = _Walk(model, logs_named)
     walk.visit(model, (), None)
-    for group in (
+    for group in variable_groups(model):
+        walk.visit([*group], ("variables",), None)
+    return Structure(walk.digest(), walk.numbers, walk.setters)
+
+
+def variable_groups(model: keras.Model) -> tuple[list[Any], ...]:
+    """All that training changes: trainable, non-trainable, the optimizer's and the metrics' variables."""
+    return (
         model.trainable_variables,
         model.non_trainable_variables,
         model.optimizer.variables,
         model.metrics_variables,
-    ):
-        walk.visit([*group], ("variables",), None)
-    return Structure(walk.digest(), walk.numbers, walk.setters)
+    )
 
 
 def same_value(a: Any, b: Any) -> bool:
@@ -109,16 +128,21 @@ def same_value(a: Any, b: Any) -> bool:
 
 
 class _Walk:
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, logs_named: bool) -> None:
+        self._logs_named = logs_named
         self.numbers: dict[Path, Any] = {}
         self.setters: dict[Path, Callable[[Any], Callable[[], None]]] = {}
         self._digest = hashlib.sha256()
         self._seen: dict[int, int] = {}
         self._kept_alive: list[Any] = []
+        self._state = {id(v) for group in variable_groups(model) for v in group}
+        self._trained = list(model.trainable_variables)
         self._names: dict[str, str] = {}
-        for i, layer in enumerate(model._flatten_layers()):
-            if _is_automatic(layer.name, type(layer)):
-                self._names.setdefault(layer.name, f"layer {i}")
+        layers = _keras.all_layers(model)
+        graphs = [g for g in layers if _keras.is_functional(g)]
+        for i, part in enumerate([*layers, *(o for g in graphs for o in g.operations)]):
+            if _is_automatic(part.name, type(part)):
+                self._names.setdefault(part.name, f"part {i}")
 
     def digest(self) -> str:
         return self._digest.hexdigest()
@@ -126,53 +150,58 @@ class _Walk:
     def _emit(self, *token: Any) -> None:
         self._digest.update(repr(token).encode())
 
-    def visit(self, value: Any, path: Path, setter: Any) -> None:
-        """Take one object into the key; ``setter`` puts another in its place, where that is possible."""
+    def visit(self, value: Any, path: Path, slot: _Slot | None) -> None:
+        """Take one object into the key; ``slot`` is its place, where another can be put there."""
         if value is None or isinstance(value, (bool, int, bytes, complex)):
             self._emit(type(value).__name__, value)
         elif isinstance(value, str):
             self._emit("str", self._names.get(value, value))
         elif isinstance(value, (float, np.floating)):
-            self._number(float(value), path, setter)
+            self._number(float(value), path, slot)
         elif isinstance(value, (np.generic, np.dtype, range, slice, type(Ellipsis))):
             self._emit(type(value).__name__, str(value))
-        elif isinstance(value, type):
-            self._emit("class", value.__module__, value.__qualname__, id(value))
-        elif isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
-            self._emit("builtin", value.__name__)
+        elif isinstance(value, types.ModuleType):
+            self._emit("module", value.__name__)
         elif isinstance(value, (weakref.ReferenceType, keras.initializers.Initializer)):
             # An initializer has done its work by the time that anything is trained.
             self._emit(type(value).__name__)
         elif not self._again(value):
-            self._object(value, path, setter)
+            self._object(value, path, slot)
 
     def _again(self, value: Any) -> bool:
         """Whether the object was met before; says where, so that sharing is part of the key."""
+        met = id(value) in self._seen
         place = self._seen.setdefault(id(value), len(self._seen))
-        met = place < len(self._seen) - 1
         self._emit("again" if met else "new", place)
         if not met:
             self._kept_alive.append(value)
         return met
 
-    def _number(self, value: float, path: Path, setter: Any) -> None:
-        if setter is None or not math.isfinite(value):
+    def _number(self, value: float, path: Path, slot: _Slot | None) -> None:
+        if slot is None or not math.isfinite(value):
             self._emit("float", value)
             return
         self._emit("number", path)
         self.numbers[path] = value
-        self.setters[path] = setter
+        self.setters[path] = slot.put
 
-    def _object(self, value: Any, path: Path, setter: Any) -> None:
+    def _object(self, value: Any, path: Path, slot: _Slot | None) -> None:
         if isinstance(value, keras.Variable):
             self._emit("variable", tuple(value.shape), str(value.dtype), value.trainable)
             self._emit(getattr(value, "overwrite_with_gradient", False))
             self.visit(getattr(value, "regularizer", None), (*path, "regularizer"), None)
             self.visit(getattr(value, "constraint", None), (*path, "constraint"), None)
+            if id(value) not in self._state:  # then tracing takes its value for a constant
+                self._array(value.value, (*path, "value"), None)
+        elif isinstance(value, type):
+            self._class(value, path)
         elif isinstance(value, (np.ndarray, jax.Array)):
-            self._array(value, path, setter)
+            self._array(value, path, slot)
         elif isinstance(value, types.FunctionType):
             self._function(value, path)
+        elif isinstance(value, types.BuiltinFunctionType):
+            self._emit("builtin", value.__module__, value.__qualname__)
+            self.visit(value.__self__, (*path, "self"), None)
         elif isinstance(value, types.MethodType):
             self.visit(value.__func__, (*path, "function"), None)
             self.visit(value.__self__, (*path, "self"), None)
@@ -183,22 +212,28 @@ class _Walk:
         elif isinstance(value, Mapping):
             self._mapping(value, path)
         elif isinstance(value, (list, tuple)):
-            self._sequence(value, path, setter)
+            self._sequence(value, path, slot)
         elif isinstance(value, (set, frozenset)):
             self._set(value)
+        elif isinstance(value, _DESCRIPTORS):
+            self._emit(type(value).__name__)
+            for name in ("__func__", "fget"):
+                self.visit(getattr(value, name, None), (*path, name), None)
         elif isinstance(value, inspect.Signature):
             self._emit("signature", [(p.name, p.kind.name) for p in value.parameters.values()])
-        elif hasattr(value, "__dict__"):
+        elif hasattr(value, "__dict__") and not _has_slots(type(value)):
             self._attributes(value, path)
         else:
             self._emit("opaque", type(value).__qualname__, id(value))
 
-    def _array(self, value: Any, path: Path, setter: Any) -> None:
+    def _array(self, value: Any, path: Path, slot: _Slot | None) -> None:
         self._emit(type(value).__name__, value.shape, str(value.dtype))
+        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+            value = jax.random.key_data(value)
         small = value.size <= _LARGEST_LIFTED_ARRAY
-        if setter and small and isinstance(value, jax.Array) and value.dtype == "float32":
+        if slot and small and isinstance(value, jax.Array) and value.dtype == "float32":
             self.numbers[path] = value
-            self.setters[path] = setter
+            self.setters[path] = slot.put
         elif str(value.dtype) == "object":
             self.visit(value.tolist(), (*path, "items"), None)
         else:
@@ -206,8 +241,8 @@ class _Walk:
 
     def _function(self, value: types.FunctionType, path: Path) -> None:
         code = value.__code__
-        self._emit("function", value.__module__, value.__qualname__, code.co_code, code.co_names)
-        self._emit([c for c in code.co_consts if not isinstance(c, types.CodeType)])
+        self._emit("function", value.__module__, value.__qualname__)
+        self._code(code)
         self.visit(value.__defaults__, (*path, "defaults"), None)
         self.visit(value.__kwdefaults__, (*path, "kwdefaults"), None)
         for name, cell in zip(code.co_freevars, value.__closure__ or (), strict=True):
@@ -216,69 +251,76 @@ class _Walk:
             except ValueError:  # an empty cell: a name that was not assigned yet
                 self._emit("empty", name)
                 continue
-            self.visit(inside, (*path, "closure", name), _cell_setter(cell))
+            self.visit(inside, (*path, "closure", name), _CellSlot(cell))
         if not value.__module__ or value.__module__.split(".")[0] not in ("keras", "jax", "numpy"):
             for name in code.co_names:
                 outside = value.__globals__.get(name)
                 if isinstance(outside, (bool, int, float, str)):
                     self._emit("global", name, outside)
 
+    def _code(self, code: types.CodeType) -> None:
+        self._emit("code", code.co_code, code.co_names)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._code(constant)
+            else:
+                self._emit(constant)
+
+    def _class(self, value: type, path: Path) -> None:
+        """A class: itself, or what is in it where a builder makes it anew each time."""
+        self._emit("class", value.__module__, value.__qualname__)
+        if "<locals>" not in value.__qualname__:
+            self._emit(id(value))
+            return
+        self.visit(value.__bases__, (*path, "bases"), None)
+        for name, item in vars(value).items():
+            if name not in _OF_EVERY_CLASS:
+                self._emit("attribute", name)
+                self.visit(item, (*path, name), None)
+
     def _mapping(self, value: Mapping[Any, Any], path: Path) -> None:
         self._emit(type(value).__qualname__, len(value))
         for i, (key, item) in enumerate(value.items()):
             self.visit(key, (*path, "key", i), None)
             name = key if isinstance(key, (str, int)) else i
-            setter = _item_setter(value, key) if isinstance(value, dict) else None
-            self.visit(item, (*path, self._names.get(str(name), name)), setter)
+            slot = _Slot(value, key) if isinstance(value, dict) else None
+            self.visit(item, (*path, self._names.get(str(name), name)), slot)
 
-    def _sequence(self, value: Any, path: Path, setter: Any) -> None:
+    def _sequence(self, value: Any, path: Path, slot: _Slot | None) -> None:
         self._emit(type(value).__qualname__, len(value))
         for i, item in enumerate(value):
             inner: Any
-            if isinstance(value, list):
-                inner = _item_setter(value, i)
-            else:
-                inner = _tuple_setter(value, i, setter) if type(value) is tuple and setter else None
+            inner = _Slot(value, i) if isinstance(value, list) else None
+            if slot and (type(value) is tuple or hasattr(value, "_make")):
+                inner = _TupleSlot(slot, i)
             self.visit(item, (*path, i), inner)
 
     def _set(self, value: Any) -> None:
-        simple = all(isinstance(v, (str, int, bytes)) for v in value)
-        items = sorted(map(repr, value)) if simple else sorted(type(v).__name__ for v in value)
-        self._emit("set", items)
+        simple = all(isinstance(v, (str, int, float, bytes)) for v in value)
+        self._emit("set", sorted(map(repr, value)) if simple else id(value))
 
     def _attributes(self, value: Any, path: Path) -> None:
         cls = type(value)
-        self._emit("object", cls.__module__, cls.__qualname__, id(cls))
+        self._emit("object")
+        self.visit(cls, (*path, "class"), None)
         keras_own = cls.__module__.startswith("keras.")
+        skipped = _skipped(value)
         attributes = vars(value)
         for name in sorted(attributes):
-            if name in _SKIPPED or (keras_own and _is_idle_seed(value, name)):
+            if name in skipped or (keras_own and _is_idle_seed(value, name)):
                 continue
             item = attributes[name]
             if name in ("name", "_name") and isinstance(item, str) and _is_automatic(item, cls):
-                continue
+                if not (self._logs_named and isinstance(value, keras.Metric)):
+                    continue
             self._emit("attribute", name)
-            setter = _item_setter(attributes, name)
+            slot = _Slot(attributes, name)
             if type(item) is int and isinstance(value, _SCHEDULE):
-                self._number(item, (*path, name), setter)
+                self._number(item, (*path, name), slot)
             else:
-                self.visit(item, (*path, name), setter)
-        if isinstance(value, keras.Model) and not isinstance(value, keras.Sequential):
-            self._topology(value)
-
-    def _topology(self, model: keras.Model) -> None:
-        """How a functional model's operations are wired."""
-        place: dict[int, int] = {}
-        for depth, nodes in sorted(getattr(model, "_nodes_by_depth", {}).items()):
-            for node in nodes:
-                self._emit("node", depth, self._seen.get(id(node.operation)))
-                for tensor in (*node.input_tensors, *node.outputs):
-                    self._emit(place.setdefault(id(tensor), len(place)), tensor.shape, tensor.dtype)
-                plain = keras.tree.map_structure(
-                    lambda a: "tensor" if isinstance(a, keras.KerasTensor) else repr(a),
-                    (node.arguments.args, node.arguments.kwargs),
-                )
-                self._emit(plain)
+                self.visit(item, (*path, name), slot)
+        if isinstance(value, keras.optimizers.Optimizer):
+            self._emit(_keras.weight_decays(value, self._trained))
 
 
 def _is_automatic(name: str, cls: type) -> bool:
@@ -289,6 +331,18 @@ def _is_automatic(name: str, cls: type) -> bool:
     return re.fullmatch(rf"{re.escape(snake)}(_\d+)?", name) is not None
 
 
+def _skipped(owner: Any) -> frozenset[str]:
+    """The attributes that are no part of the key."""
+    if isinstance(owner, keras.Model):
+        return _SKIPPED_IN_MODELS
+    return _SKIPPED_IN_LAYERS if isinstance(owner, keras.Layer) else _SKIPPED
+
+
+def _has_slots(cls: type) -> bool:
+    """Whether instances may hold something outside of their ``__dict__``."""
+    return any("__slots__" in vars(base) and base.__slots__ for base in cls.__mro__)
+
+
 def _is_idle_seed(owner: Any, name: str) -> bool:
     """Whether the attribute is the integer that a Keras seed generator was begun with, long used up."""
     return name in ("seed", "_initial_seed", "_init_seed") and (
@@ -296,37 +350,50 @@ def _is_idle_seed(owner: Any, name: str) -> bool:
     )
 
 
-def _item_setter(container: Any, key: Any) -> Callable[[Any], Callable[[], None]]:
-    def put(value: Any) -> Callable[[], None]:
-        before = container[key]
-        _raw_set(container, key, value)
-        return lambda: _raw_set(container, key, before)
+class _Slot:
+    """A place in a list or dict that another value can be put into."""
 
-    return put
+    def __init__(self, container: Any, key: Any) -> None:
+        self._container, self._key = container, key
 
+    def get(self) -> Any:
+        return self._container[self._key]
 
-def _raw_set(container: Any, key: Any, value: Any) -> None:
-    # Keras's tracked containers refuse to be changed after the build; what is put here is put back.
-    if isinstance(container, dict):
-        dict.__setitem__(container, key, value)
-    else:
-        list.__setitem__(container, key, value)
+    def put(self, value: Any) -> Callable[[], None]:
+        """Put a value there; returns how to undo it."""
+        before = self.get()
+        self._set(value)
+        return lambda: self._set(before)
 
-
-def _tuple_setter(
-    whole: tuple[Any, ...], place: int, setter: Callable[[Any], Callable[[], None]]
-) -> Callable[[Any], Callable[[], None]]:
-    return lambda value: setter((*whole[:place], value, *whole[place + 1 :]))
+    def _set(self, value: Any) -> None:
+        # Keras's tracked containers refuse to be changed after the build; what is put here is put back.
+        kind = dict if isinstance(self._container, dict) else list
+        kind.__setitem__(self._container, self._key, value)  # type: ignore[index]
 
 
-def _cell_setter(cell: types.CellType) -> Callable[[Any], Callable[[], None]]:
-    def put(value: Any) -> Callable[[], None]:
-        before = cell.cell_contents
-        cell.cell_contents = value
+class _TupleSlot(_Slot):
+    """A place in a tuple: putting something there replaces the tuple, as it is by then, in its own slot."""
 
-        def undo() -> None:
-            cell.cell_contents = before
+    def __init__(self, whole: _Slot, place: int) -> None:
+        self._whole, self._place = whole, place
 
-        return undo
+    def get(self) -> Any:
+        return self._whole.get()[self._place]
 
-    return put
+    def put(self, value: Any) -> Callable[[], None]:
+        whole = self._whole.get()
+        make = getattr(type(whole), "_make", tuple)  # a named tuple stays one
+        return self._whole.put(make((*whole[: self._place], value, *whole[self._place + 1 :])))
+
+
+class _CellSlot(_Slot):
+    """A variable of an enclosing function."""
+
+    def __init__(self, cell: types.CellType) -> None:
+        self._cell = cell
+
+    def get(self) -> Any:
+        return self._cell.cell_contents
+
+    def _set(self, value: Any) -> None:
+        self._cell.cell_contents = value

@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
+from types import GeneratorType
 from typing import Any, Literal
 
 import keras
@@ -28,7 +29,7 @@ from fairlane.errors import (
     TrialError,
 )
 from fairlane.isolation import check_independent
-from fairlane.plan import Callbacks, Models, check_fit_arguments, data_reason, plan
+from fairlane.plan import Callbacks, Models, check_fit_arguments, check_seed, data_reason, plan
 from fairlane.program import write_state
 from fairlane.progress import Progress
 from fairlane.session import Session
@@ -103,11 +104,9 @@ def compare(
     """
     _check_choices(engine, on_error, store)
     trials = plan(model, variants, seeds, fit_arguments)
-    reason = data_reason(x, {"y": y, **fit_arguments}, len(trials))
-    models, makers = Models(model), Callbacks(callbacks)
     common = {"x": x, "y": y, **fit_arguments}
-    if not reason:
-        _check_data(common, trials)
+    reasons = _data_reasons(common, [trial.variant for trial in trials])
+    models, makers = Models(model), Callbacks(callbacks)
     models.rehearse(trials[0])
     varying = _varying_names(trials)
     alike = Counter(map(_likeness, trials))
@@ -122,10 +121,10 @@ def compare(
             alike=alike[_likeness(trial)],
             reason=_session_reason() or reason,
         )
-        for trial in trials
+        for trial, reason in zip(trials, reasons, strict=True)
     ]
     memory = MemoryStore(trials)
-    study = Study(memory, name, lambda trial: _rebuilt(models, common, trial, not reason))
+    study = Study(memory, name, lambda trial: _rebuilt(models, common, trial))
     with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
         driver = _Driver(memory, engine, on_error, study, progress.update)
         driver.run(jobs, interruptible=True)
@@ -180,17 +179,16 @@ def fit(
     _check_choices(engine, "record", None)
     check_fit_arguments(fit_arguments)
     models = _checked_models(models)
-    reason = data_reason(x, {"y": y, **fit_arguments}, len(models))
     common = {"x": x, "y": y, **fit_arguments}
     makers = Callbacks(callbacks)
-    if not reason:
-        _check_data(common, [])
+    variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
+    reasons = _data_reasons(common, variants)
     if seed is None:
         seed = int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
-    trials = [Trial(i, Variant(i, {"model": m.name}), seed) for i, m in enumerate(models)]
+    trials = [Trial(v.number, v, check_seed(seed)) for v in variants]
     jobs = [
-        _in_place(trial, model, common, makers, Session(seed), len(models), _session_reason() or reason)
-        for trial, model in zip(trials, models, strict=True)
+        _in_place(trial, model, common, makers, Session(trial.seed), len(models), _session_reason() or reason)
+        for trial, model, reason in zip(trials, models, reasons, strict=True)
     ]
     memory = MemoryStore(trials)
     with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
@@ -459,6 +457,7 @@ class _Driver:
             self._store.interrupt()
             raise self._error(event) from event.exception
         if isinstance(event, EpochEnded) and record.error:
+            record.state = TrialState.DIVERGED
             self._store.interrupt()
             raise TrialError(f"{event.trial} diverged: {record.error}", event.trial, self._study)
 
@@ -482,25 +481,28 @@ def _check_choices(engine: str, on_error: str, store: Any) -> None:
         )
 
 
-def _check_data(common: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-    """Let Keras check the data of every different set of data arguments."""
-    arguments = {frozenset(t.variant.fit_arguments.items()) for t in trials if _hashable(t)} or {frozenset()}
-    for varied in arguments:
-        given = {**common, **dict(varied)}
-        FitData.of({name: given[name] for name in DATA_ARGUMENTS if name in given})
+def _data_reasons(common: Mapping[str, Any], variants: Sequence[Variant]) -> list[str]:
+    """Why each variant's data can't be trained on in lanes; those that can, Keras checks here."""
+    reasons: dict[Any, str] = {}
 
+    def reason(variant: Variant) -> str:
+        given = {**common, **variant.fit_arguments}
+        chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
+        key = tuple((name, id(value)) for name, value in chosen.items())
+        if key not in reasons:
+            reasons[key] = data_reason(given["x"], given, len(variants))
+            if not reasons[key]:
+                FitData.of(chosen)
+        return reasons[key]
 
-def _hashable(trial: Trial) -> bool:
-    try:
-        hash(frozenset(trial.variant.fit_arguments.items()))
-    except TypeError:
-        return False
-    return True
+    return [reason(variant) for variant in variants]
 
 
 def _checked_models(models: Any) -> list[keras.Model]:
     if isinstance(models, keras.Model):
         raise StudyError("fit takes a list of models; for one model, write [model], or model.fit(...)")
+    if not isinstance(models, Iterable):
+        raise StudyError(f"fit takes a list of models, not {type(models).__name__}")
     listed = list(models)
     if not listed:
         raise StudyError("the list of models is empty, so there is nothing to train")
@@ -569,18 +571,31 @@ def _epochs_in_all(jobs: Sequence[Job]) -> int:
     )
 
 
-def _rebuilt(models: Models, common: Mapping[str, Any], trial: Trial, arrays: bool) -> keras.Model:
+def _rebuilt(models: Models, common: Mapping[str, Any], trial: Trial) -> keras.Model:
     """A trial's model, built as it was before its first epoch."""
     given = {**common, **trial.variant.fit_arguments}
     chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
     with Session(trial.seed):
         model = models.build(trial)
-        if arrays:
+        if not data_reason(given["x"], given, 1):
             iterator = FitData.of(chosen).training.iterator(int(model.steps_per_execution))
         else:
-            iterator = _keras.epoch_iterator(given["x"], steps_per_epoch=1)
+            iterator = _one_batch(given["x"])
         _keras.symbolic_build(model, iterator)
     return model
+
+
+def _one_batch(x: Any) -> Any:
+    """Keras's iterator over data that are not arrays."""
+    try:
+        return _keras.epoch_iterator(x, steps_per_epoch=1)
+    except ValueError as error:
+        if not isinstance(x, GeneratorType):
+            raise
+        raise StudyError(
+            "the model can't be built anew, because x is a generator and used up; give a "
+            "keras.utils.PyDataset, or keep the model with a keras.callbacks.ModelCheckpoint"
+        ) from error
 
 
 def _plural(n: int, word: str) -> str:

@@ -18,11 +18,13 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fairlane import _keras
 from fairlane.data import FitData, Indices, validation_runs
 from fairlane.engine.lane import Lane
-from fairlane.engine.loops import Loop, choose
+from fairlane.engine.loops import Loop
 from fairlane.lift import Lift, Numbers
 from fairlane.program import Carry, Program, Run, State, on_device
+from fairlane.rewrite import for_cpu
 
 BRIEF = 50e9
 """Floating point operations, about, below which a study is brief: half a second of a CPU core or two."""
@@ -104,6 +106,7 @@ class Fleet:
     Attributes:
         number: its number in this run of the engine.
         data: what its lanes are trained on.
+        loop: how its epochs are run.
         stop_on_nan: whether its lanes end an epoch at the first loss that is not finite.
         steps_per_execution: its models'.
         width: how many lanes go into a full chunk.
@@ -116,16 +119,16 @@ class Fleet:
 
     number: int
     data: FitData
+    loop: Loop
+    width: int
     stop_on_nan: bool
     steps_per_execution: int
-    width: int = 1
     static: bool = False
     shared: Any = None
     idle: list[Lane] = field(default_factory=list)
     lanes: int = 0
     failure: str = ""
     lift: Lift | None = None
-    loop: Loop | None = None
     numbers: list[Numbers] = field(default_factory=list)
     programs: dict[int, Program] = field(default_factory=dict)
     metric_names: list[str] = field(default_factory=list)
@@ -164,7 +167,7 @@ class Fleet:
             self.lift = Lift.of(self.numbers, guessed)
             if self.static or not all_float32(lane.model):
                 self.lift = Lift(())
-        assert self.loop is not None
+            self._place_data(lane)
         self.programs[width] = Program(
             lane.model,
             lane.structure,
@@ -174,6 +177,7 @@ class Fleet:
             self.loop.stepwise,
             self._is_brief(lane),
             lane.session,
+            for_cpu if jax.default_backend() == "cpu" else None,
         )
         return self.programs[width]
 
@@ -183,10 +187,6 @@ class Fleet:
         The fleet's own, with places left empty, unless a narrower program would save more than it costs
         to compile.
         """
-        if self.loop is None:
-            self.loop = choose(lanes[0].model)
-            self.width = min(self.width, self.loop.width)
-            self._place_data(lanes[0])
         narrow = max(1, math.ceil(min(self.lanes, len(lanes)) / threads))
         there = sorted(w for w in self.programs if w >= len(lanes))
         if not there or len(lanes) == there[0] or narrow >= there[0]:
@@ -195,6 +195,11 @@ class Fleet:
         saving = left * self.loop.seconds.get(there[0], 0.0) * (1 - narrow / there[0])
         worth_it = saving > 2 * self.programs[there[0]].seconds_compiling
         return len(lanes) if worth_it else there[0]
+
+    def go_stepwise(self) -> None:
+        """From now on, dispatch batch by batch, each lane by itself."""
+        self.loop, self.width = Loop(1, stepwise=True), 1
+        self.programs.clear()
 
     def prepare(self, chunk: Chunk, executor: Executor) -> None:
         """Trace and compile what the chunk's coming epoch needs and is not there yet."""
@@ -256,7 +261,6 @@ class Fleet:
 
     def _dispatched(self, steps: int, batch: int) -> tuple[int, int]:
         """How many of ``steps`` go into one dispatch."""
-        assert self.loop is not None
         return (1 if self.loop.stepwise else steps), batch
 
     def _is_brief(self, lane: Lane) -> bool:
@@ -288,7 +292,7 @@ def guesses(lane: Lane) -> list[Any]:
 
 def all_float32(model: keras.Model) -> bool:
     """Whether nothing in the model computes in another precision, where lifted numbers would round so."""
-    layers = model._flatten_layers()
+    layers = _keras.all_layers(model)
     return all(
         {layer.dtype_policy.compute_dtype, layer.dtype_policy.variable_dtype} <= {"float32"}
         for layer in layers

@@ -78,7 +78,7 @@ class Lane:
         self.state: State | None = read_state(self.model)
         if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
             self.state = jax.tree.map(np.array, self.state)
-        self.structure: Structure = structure(self.model)
+        self.structure: Structure = structure(self.model, logs_named=not job.in_place)
         self._order = BatchOrder(data.training, self._session, self.steps_per_execution)
         arguments = job.arguments
         self.epochs = int(arguments.get("epochs", 1))
@@ -233,8 +233,8 @@ class Lane:
     def _refuse_unsuitable_model(self) -> None:
         if self.model.run_eagerly:
             raise Unsuitable("the model is compiled with run_eagerly=True")
-        if not all(layer.supports_jit for layer in self.model._flatten_layers()):
-            names = [la.name for la in self.model._flatten_layers() if not la.supports_jit]
+        names = [layer.name for layer in _keras.all_layers(self.model) if not layer.supports_jit]
+        if names:
             raise Unsuitable(f"layer {names[0]!r} can't be compiled (supports_jit is False)")
         if self.model.optimizer is None:
             raise Unsuitable("the model is compiled without an optimizer")

@@ -20,10 +20,10 @@ from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, first_line, one_line
 from fairlane.engine.fleet import Chunk, Fleet, Outcome, stacked
 from fairlane.engine.lane import Lane, Unsuitable
-from fairlane.engine.loops import widest
+from fairlane.engine.loops import choose, widest
 from fairlane.engine.memory import lanes_that_fit
 from fairlane.lift import CannotLift
-from fairlane.program import DoesNotTrace, State
+from fairlane.program import DoesNotTrace, SlowInLoop, State
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted
 
 ENGINE = "lanes"
@@ -159,8 +159,9 @@ class _Engine:
                 return fleet
         number = len(self._all_fleets())
         expected = 1 if static else min(lane.job.alike, self.limit or self.total)
-        width = max(1, min(math.ceil(expected / self.threads), widest()))
-        fleet = Fleet(number, data, lane.stops_on_nan, lane.steps_per_execution, width, static, shared)
+        loop = choose(lane.model)
+        width = max(1, min(math.ceil(expected / self.threads), loop.width))
+        fleet = Fleet(number, data, loop, width, lane.stops_on_nan, lane.steps_per_execution, static, shared)
         self.fleets[key].append(fleet)
         return fleet
 
@@ -186,6 +187,9 @@ class _Engine:
         fleet = chunk.fleet
         try:
             fleet.prepare(chunk, self.workers)
+        except SlowInLoop:
+            fleet.go_stepwise()
+            fleet.idle += chunk.lanes
         except CannotLift:
             self._regroup(chunk)
         except DoesNotTrace as error:
@@ -240,7 +244,6 @@ class _Engine:
         """Tell each lane of its epoch, and send the chunk, or what is left of it, on."""
         fleet = chunk.fleet
         chunk.state = outcome.state
-        assert fleet.loop is not None
         fleet.loop.note(chunk.width, outcome.seconds)
         ends = [self._end_epoch(chunk, outcome, i) for i in range(len(chunk.lanes))]
         chunk.patch({i: state for i, state in enumerate(ends) if state is not None})
@@ -304,7 +307,7 @@ class _Engine:
 
     def _finish(self, lane: Lane, fleet: Fleet, chunk: Chunk | None, look: Callable[[], State]) -> None:
         weights = lane.end(look)
-        loop = fleet.loop.name(chunk.width) if fleet.loop is not None and chunk is not None else ""
+        loop = fleet.loop.name(chunk.width) if chunk is not None else ""
         self._leave(lane, fleet)
         self.events.append(TrialDone(lane.trial, lane.seconds, weights, loop))
 

@@ -1,8 +1,8 @@
 """How an epoch is run: the loops of the lanes engine, and the choice between them.
 
-In: a model and the device. Out: a `Loop`. Lanes vmapped inside a scan over the batches are the fastest for
-most models; convolutions are not (XLA's CPU convolutions are several times slower inside a loop than
-outside), so on a CPU they get one dispatch per batch, each lane by itself.
+In: a model and the device. Out: a `Loop`. Lanes vmapped inside a scan over the batches are the fastest
+for most models; with convolutions on a CPU, each lane by itself. XLA's CPU convolutions are several times slower inside a loop than outside: where
+`fairlane.rewrite` leaves one in a program, an epoch is run with one dispatch per batch and lane.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import jax
 import keras
+
+from fairlane import _keras
 
 WIDEST_ON_CPU = 8
 """Lanes per dispatch on a CPU: wider is hardly faster (`benchmarks/NOTES.md`), and early stops leave gaps."""
@@ -47,17 +49,17 @@ def widest() -> int:
 
 
 def choose(model: keras.Model) -> Loop:
-    """The loop for a model on the default device.
+    """The loop to begin with, for a model on the default device.
 
     Args:
         model: built.
     """
     if jax.default_backend() == "cpu" and has_convolution(model):
-        return Loop(1, stepwise=True)
+        return Loop(1, stepwise=False)
     return Loop(widest(), stepwise=False)
 
 
 def has_convolution(model: keras.Model) -> bool:
     """Whether a layer of the model, or of a model in it, is a convolution."""
-    layers = model._flatten_layers()
+    layers = _keras.all_layers(model)
     return any("Conv" in cls.__name__ for layer in layers for cls in type(layer).__mro__)

@@ -38,32 +38,44 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
         gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
 
 
-class _Tell(keras.callbacks.Callback):  # type: ignore[misc]
-    """Passes the logs of each epoch on."""
+class _First(keras.callbacks.Callback):  # type: ignore[misc]
+    """Comes before the user's callbacks, and knows the epoch in which they raise."""
+
+    epoch: int | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+
+class _Last(keras.callbacks.Callback):  # type: ignore[misc]
+    """Comes after them, and passes the logs on with what they added."""
 
     def __init__(self, trial: Trial, watch: Callable[[Event], None]) -> None:
         super().__init__()
         self._trial, self._watch = trial, watch
-        self.reached: int | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.reached = epoch
+        self.refusal: BaseException | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._watch(EpochEnded(self._trial, epoch, dict(logs or {})))
+        try:
+            self._watch(EpochEnded(self._trial, epoch, dict(logs or {})))
+        except BaseException as refusal:
+            self.refusal = refusal  # it is the driver's, and no failure of the trial
+            raise
 
 
 def _train(job: Job, watch: Callable[[Event], None]) -> Event:
     began = time.perf_counter()
-    tell = _Tell(job.trial, watch)
+    first, last = _First(), _Last(job.trial, watch)
     try:
         with job.session():
             model = job.model()
-            callbacks = [*(job.callbacks() if job.callbacks else ()), tell]
+            callbacks = [first, *(job.callbacks() if job.callbacks else ()), last]
             model.fit(**job.arguments, callbacks=callbacks, verbose=0)
             weights = None if job.in_place else weights_of(model)
         return TrialDone(job.trial, time.perf_counter() - began, weights)
     except Exception as error:
+        if error is last.refusal:
+            raise
         seconds = time.perf_counter() - began
         text = traceback.format_exc()
-        return TrialFailed(job.trial, tell.reached, one_line(error), text, seconds, error)
+        return TrialFailed(job.trial, first.epoch, one_line(error), text, seconds, error)
