@@ -76,9 +76,7 @@ class Job:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark has; the two that workers need are hidden."""
-    result = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--repeat", type=int, default=1, help="rounds; medians are shown")
     result.add_argument("--only", help="NAME,NAME: run these peers only")
     result.add_argument("--quick", action="store_true", help="a smoke run, no measurement")
@@ -141,9 +139,7 @@ def run_worker(script: str, job: Job, timeout: float) -> Row:
     command = [sys.executable, str(Path(script).resolve()), "--worker", job.worker]
     command += ["--parameters", json.dumps(dict(job.parameters))]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=err, env=environment(job.worker), text=True
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment(job.worker), text=True)
         peak, timed_out = _watch(process, timeout)
         out.seek(0)
         err.seek(0)
@@ -281,9 +277,7 @@ def report(
     Workers in ``same`` train the very same numbers as the first of them, so their first epochs are
     compared; the other backends draw other random numbers.
     """
-    flats = [
-        flat(r, first_row(rows, r["case"], same[0]) if r["worker"] in same else None) for r in rows
-    ]
+    flats = [flat(r, first_row(rows, r["case"], same[0]) if r["worker"] in same else None) for r in rows]
     for case in dict.fromkeys(r["case"] for r in rows):
         _print_case(f"{title}: {case}", [r for r in flats if r["case"] == case], base, same[0])
     write(result_name(name, options), flats, options=_plain(options), **about)

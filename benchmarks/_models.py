@@ -57,9 +57,7 @@ def cnn(learning_rate: float = 1e-3) -> keras.Model:
 
 def lstm(learning_rate: float = 1e-3) -> keras.Model:
     """LSTM(32) over the 28 rows of an image; Adam."""
-    model = keras.Sequential(
-        [keras.Input((28, 28)), layers.LSTM(32), layers.Dense(10, activation="softmax")]
-    )
+    model = keras.Sequential([keras.Input((28, 28)), layers.LSTM(32), layers.Dense(10, activation="softmax")])
     return _compiled(model, keras.optimizers.Adam(learning_rate))
 
 

@@ -214,9 +214,7 @@ def fairlane_outcomes(task: Task, study: Any, history: Any) -> list[Outcome]:
         names = [n for n in rows.columns if n.removeprefix("val_") in ("loss", "accuracy")]
         more = {k: str(about.loc[number, k]) for k in ("engine", "loop") if k in about}
         values = {name: float(rows[name].iloc[0]) for name in task.grid}
-        done.append(
-            outcome(values, int(rows["seed"].iloc[0]), rows[names].to_dict("records"), **more)
-        )
+        done.append(outcome(values, int(rows["seed"].iloc[0]), rows[names].to_dict("records"), **more))
     return done
 
 
@@ -234,9 +232,7 @@ PEERS: dict[str, Peer] = {
 
 def _rows(history: Mapping[str, list[float]]) -> list[Logs]:
     """Keras's history, a list per metric, as a dict per epoch."""
-    return [
-        dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)
-    ]
+    return [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
 
 
 def start_backend() -> None:

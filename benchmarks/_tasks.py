@@ -65,18 +65,14 @@ def mnist(epochs: int, data: str | None = None, validation: bool = True) -> Task
     return Task(_models.mnist_mlp, grid, [0], x.reshape(len(x), 784), y, fit)
 
 
-def architecture(
-    name: str, trials: int, epochs: int, data: str | None = None, samples: int = 6_400
-) -> Task:
+def architecture(name: str, trials: int, epochs: int, data: str | None = None, samples: int = 6_400) -> Task:
     """``"cnn"``, ``"lstm"`` or ``"attention"`` on 28×28 images; batch 64, no validation."""
     x, y = _data.images(data, samples)
     x = x[..., None] if name == "cnn" else x
     return _task(getattr(_models, name), trials, x, y, _fit(epochs, 64, False))
 
 
-def _task(
-    build: Callable[..., Any], trials: int, x: np.ndarray, y: np.ndarray, fit: dict[str, Any]
-) -> Task:
+def _task(build: Callable[..., Any], trials: int, x: np.ndarray, y: np.ndarray, fit: dict[str, Any]) -> Task:
     rates, seeds = split(trials)
     return Task(build, {"learning_rate": rates}, seeds, x, y, fit)
 

@@ -78,18 +78,14 @@ def _case(name: str, trials: int, epochs: int) -> str:
 
 def _print_slopes(rows: list[_common.Row], options: argparse.Namespace) -> None:
     names = options.models.split(",")
-    table = _common.new_table(
-        "ms per model-epoch without compilation, by slope", ["worker", *names]
-    )
+    table = _common.new_table("ms per model-epoch without compilation, by slope", ["worker", *names])
     for peer in _common.chosen(options, _common.ALL_PEERS):
         slopes = [_slope(rows, name, peer, options) for name in names]
         table.add_row(peer, *(_common.number(value, ".1f") for value in slopes))
     _common.console.print(table)
 
 
-def _slope(
-    rows: list[_common.Row], name: str, peer: str, options: argparse.Namespace
-) -> float | None:
+def _slope(rows: list[_common.Row], name: str, peer: str, options: argparse.Namespace) -> float | None:
     def seconds(epochs: int) -> float | None:
         case = _case(name, options.trials, epochs)
         mine = [r for r in rows if r["case"] == case and r["worker"] == peer]

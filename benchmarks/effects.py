@@ -171,9 +171,7 @@ def main() -> None:
     stages = _common.chosen(options, STAGES)
     jobs = [_common.Job(case, s, parameters) for case, parameters in cases.items() for s in stages]
     rows = _common.run_jobs(__file__, jobs, options)
-    flats = _common.report(
-        "effects", "effects", rows, options, same=STAGES, base="lanes", data=data
-    )
+    flats = _common.report("effects", "effects", rows, options, same=STAGES, base="lanes", data=data)
     for case in cases:
         _print_steps(case, [r for r in flats if r["case"] == case], stages)
 

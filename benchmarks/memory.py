@@ -107,9 +107,7 @@ def main() -> None:
     stem = _common.result_name("memory", options)
     stem = f"{stem}.partial" if options.engine and stem == "memory" else stem
     per_trial = [
-        {"worker": r["worker"], "repeat": r["repeat"], **point}
-        for r in rows
-        for point in r.get("rss", [])
+        {"worker": r["worker"], "repeat": r["repeat"], **point} for r in rows for point in r.get("rss", [])
     ]
     _common.write(stem, per_trial, calls=options.calls)
     _common.write(f"{stem}.summary", summary, calls=options.calls)
@@ -152,9 +150,7 @@ def _print(rows: list[_common.Row], case: str, options: argparse.Namespace) -> N
             continue
         names = ("seconds", "start_mb", "mark_mb", "last_mb", "ratio", "peak_rss_mb")
         forms = (".1f", ".0f", ".0f", ".0f", ".3f", ".0f")
-        cells = [
-            _common.number(_common.median_of(mine, n), f) for n, f in zip(names, forms, strict=True)
-        ]
+        cells = [_common.number(_common.median_of(mine, n), f) for n, f in zip(names, forms, strict=True)]
         table.add_row(f"{worker_name} (after trials {mine[0]['mark']}, {mine[0]['last']})", *cells)
     _common.console.print(table)
     _common.print_failures(rows)

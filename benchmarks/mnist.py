@@ -36,9 +36,7 @@ def main() -> None:
     _common.console.print(f"data: {data}")
     parameters = {"epochs": options.epochs, "data": options.data}
     case = f"2 trials × {options.epochs} epochs"
-    jobs = [
-        _common.Job(case, peer, parameters) for peer in _common.chosen(options, _common.ALL_PEERS)
-    ]
+    jobs = [_common.Job(case, peer, parameters) for peer in _common.chosen(options, _common.ALL_PEERS)]
     rows = _common.run_jobs(__file__, jobs, options)
     _common.report("mnist", f"MNIST MLP, {data}", rows, options, data=data)
 

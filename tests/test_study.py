@@ -15,7 +15,10 @@ LOGS = ["loss", "mae", "val_loss", "val_mae"]
 
 
 def compare(variants: Any, builder: Any = build, **arguments: Any) -> fl.Study:
-    return fl.compare(builder, variants, X, Y, verbose=0, **{**FIT, "epochs": 3, **arguments})
+    given = {**FIT, "epochs": 3, **arguments}
+    varied = {name for variant in variants for name in variant} if isinstance(variants, list) else ()
+    same = {name: value for name, value in given.items() if name not in varied}
+    return fl.compare(builder, variants, X, Y, verbose=0, **same)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,9 @@ def test_the_history_has_a_row_per_trial_and_epoch(study):
 
 
 def test_a_frame_is_the_users_own(study):
-    study.history["loss"] = 0.0
-    study.trials.drop(columns="loss", inplace=True)
+    history, trials = study.history, study.trials
+    history["loss"] = 0.0
+    trials.drop(columns="loss", inplace=True)
     assert study.history["loss"].min() > 0
     assert "loss" in study.trials
 

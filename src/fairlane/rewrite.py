@@ -12,8 +12,9 @@ matrix products they are fast everywhere. What this module does not know, it lea
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,10 +26,13 @@ Step = Callable[..., Any]
 Rule = Callable[..., Sequence[Any]]
 
 LARGEST_PATCHES = 256 * 2**20
-"""Bytes of a patch matrix, per lane, beyond which a convolution is left to XLA."""
+"""Bytes of one sample's patches beyond which a convolution is left to XLA."""
+
+CACHED_PATCHES = 2 * 2**20
+"""Bytes of patches to make at once: a batch of more is taken in parts, so that they stay in the cache."""
 
 MOST_SLICES = 128
-"""Slices to make a patch matrix of, beyond which a convolution is left to XLA: each is code to compile."""
+"""Slices to make patches of, beyond which a convolution is left to XLA: each is code to compile."""
 
 _RECURSED = frozenset(
     {
@@ -236,138 +240,170 @@ def _threefry(key1: Any, key2: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 class _Conv(NamedTuple):
-    """A convolution, its operands as ``(batch, *positions, channels)`` and ``(*kernel, channels, out)``."""
+    """A convolution, a number per position's axis each, and the matrix product to make it of."""
 
     kernel: tuple[int, ...]
     outputs: tuple[int, ...]
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    spread: tuple[int, ...]
+    dot: Callable[..., Any]
 
 
 def _convolution(eqn: JaxprEqn) -> Rule | None:
+    """A matrix product with patches, in the way of the three that enumerates and moves the least.
+
+    Around every output there is a patch of inputs as large as the kernel. In a gradient to the weights the
+    kernel is as large as the image, and the outputs are few: then the outputs are enumerated. In a gradient
+    to the inputs it may be less to multiply first and add up shifted products.
+    """
     p = eqn.params
-    left, right = (v.aval for v in eqn.invars)
-    out = eqn.outvars[0].aval
-    if p["feature_group_count"] != 1 or p["batch_group_count"] != 1:
+    left, right, out = *(v.aval for v in eqn.invars), eqn.outvars[0].aval
+    if p["feature_group_count"] != 1 or p["batch_group_count"] != 1 or not out.size:
         return None
     if not left.dtype == right.dtype == out.dtype or out.dtype not in (jnp.float32, jnp.float64):
         return None
-    if 0 in (left.size, right.size, out.size):
+    if not left.size or not right.size:
         return None
     lhs_spec, rhs_spec, out_spec = p["dimension_numbers"]
-    batch, channels, *space = (left.shape[d] for d in lhs_spec)
-    n_out, _, *kernel = (right.shape[d] for d in rhs_spec)
-    outputs = [out.shape[d] for d in out_spec[2:]]
-    conv = _Conv(tuple(kernel), tuple(outputs), tuple(p["window_strides"]), tuple(p["rhs_dilation"]))
-    size = out.dtype.itemsize
-    slices = min(math.prod(kernel), math.prod(outputs))
-    patches = batch * math.prod(outputs) * math.prod(kernel) * channels
-    scattered = batch * math.prod(space) * math.prod(kernel) * n_out
-    scatter = (
-        set(p["window_strides"]) <= {1} and scattered < patches and math.prod(kernel) <= math.prod(outputs)
+    batch, channels, *inputs = (left.shape[d] for d in lhs_spec)
+    features = right.shape[rhs_spec[0]]
+    conv = _Conv(
+        kernel=tuple(right.shape[d] for d in rhs_spec[2:]),
+        outputs=tuple(out.shape[d] for d in out_spec[2:]),
+        strides=tuple(p["window_strides"]),
+        dilation=tuple(p["rhs_dilation"]),
+        padding=tuple(p["padding"]),
+        spread=tuple(p["lhs_dilation"]),
+        dot=functools.partial(
+            lax.dot_general,
+            precision=p["precision"],
+            preferred_element_type=p["preferred_element_type"],
+        ),
     )
-    if slices > MOST_SLICES or min(patches, scattered if scatter else patches) * size > LARGEST_PATCHES:
+    kernel, outputs = math.prod(conv.kernel), math.prod(conv.outputs)
+    gathered = batch * outputs * kernel * channels * out.dtype.itemsize
+    scattered = batch * math.prod(inputs) * kernel * features * out.dtype.itemsize
+    if kernel > outputs:
+        way, moved, samples = _correlated, gathered, channels
+    elif set(conv.strides) <= {1} and scattered < gathered:
+        way, moved, samples = _scattered, scattered, batch
+    else:
+        way, moved, samples = _gathered, gathered, batch
+    if min(kernel, outputs) > MOST_SLICES or moved > samples * LARGEST_PATCHES:
         return None
-    dot = functools.partial(
-        lax.dot_general,
-        precision=p["precision"],
-        preferred_element_type=p["preferred_element_type"],
-    )
+    parts = _parts(samples, moved)
 
     def convolve(lhs: Any, rhs: Any) -> list[Any]:
         lhs = lhs.transpose(lhs_spec[0], *lhs_spec[2:], lhs_spec[1])
-        rhs = rhs.transpose(*rhs_spec[2:], rhs_spec[1], rhs_spec[0])
-        if scatter:
-            each = lambda part: _scattered(part, rhs, conv, p["padding"], p["lhs_dilation"], dot)
-            result = _once(_in_chunks(each, lhs, scattered * size))
-        else:
-            pads = [(lo, hi, d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"], strict=True)]
-            lhs = lax.pad(lhs, jnp.zeros((), lhs.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
-            lhs = _once(lhs)
-            if math.prod(kernel) <= math.prod(outputs):
-                result = _in_chunks(lambda part: _gathered(part, rhs, conv, dot), lhs, patches * size)
-            else:
-                result = _sum_of_chunks(lambda l, r: _correlated(l, r, conv, dot), lhs, rhs, patches * size)
-        where = {d: i for i, d in enumerate((out_spec[0], *out_spec[2:], out_spec[1]))}
-        return [result.transpose([where[d] for d in range(len(where))])]
+        rhs = rhs.transpose(rhs_spec[1], *rhs_spec[2:], rhs_spec[0])
+        result = way(lhs, rhs, conv, parts)
+        axes = (out_spec[0], *out_spec[2:], out_spec[1])
+        return [result.transpose([axes.index(d) for d in range(len(axes))])]
 
     return convolve
 
 
-CHUNK = 2**21
-def _chunk(n, total):
-    return next(c for c in range(1, n + 1) if n % c == 0 and total <= c * CHUNK or c == n)
+def _parts(samples: int, size: int) -> int:
+    """The fewest equal parts of a batch that are small enough for a cache."""
+    return next(
+        n for n in range(1, samples + 1) if n == samples or (samples % n == 0 and size <= n * CACHED_PATCHES)
+    )
 
-def _in_chunks(f, lhs, total):
-    k = _chunk(lhs.shape[0], total)
-    if k == 1: return f(lhs)
-    out = lax.map(f, lhs.reshape(k, -1, *lhs.shape[1:]))
+
+# In each of the three, lhs is (batch, *inputs, channels), rhs (channels, *kernel, features), and the result
+# (batch, *outputs, features).
+
+
+def _gathered(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
+    """Patches around every output, times the kernel."""
+    matrix = jnp.moveaxis(rhs, 0, -2).reshape(-1, rhs.shape[-1])
+
+    def part(lhs: Any) -> Any:
+        pieces = _slices(lhs, conv.kernel, conv.dilation, conv.outputs, conv.strides)
+        patches = jnp.concatenate(pieces, axis=-1)
+        return conv.dot(patches, matrix, (((patches.ndim - 1,), (0,)), ((), ())))
+
+    return _map(part, _once(_surrounded(lhs, conv)), parts)
+
+
+def _correlated(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
+    """What is under the whole kernel for every output, times the kernel."""
+    lhs = jnp.moveaxis(_once(_surrounded(lhs, conv)), (0, -1), (-1, 0))
+    batch = lhs.shape[-1]
+    inner = tuple(range(rhs.ndim - 1))
+
+    def part(lhs: Any, rhs: Any) -> Any:
+        pieces = _slices(lhs, conv.outputs, conv.strides, conv.kernel, conv.dilation)
+        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces])
+        return conv.dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
+
+    result = _sum(part, lhs, rhs, parts).reshape(*conv.outputs, batch, -1)
+    return jnp.moveaxis(result, -2, 0)
+
+
+def _scattered(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
+    """Every input times the kernel, its products added up where they belong."""
+    matrix, features = rhs.reshape(rhs.shape[0], -1), rhs.shape[-1]
+
+    def pads(size: int, out: int, shift: int, low: int, spread: int) -> tuple[int, int, int]:
+        return low - shift, out - (low - shift) - (size - 1) * spread - 1, spread - 1
+
+    def part(lhs: Any) -> Any:
+        products = conv.dot(lhs, matrix, (((lhs.ndim - 1,), (0,)), ((), ())))
+        total = jnp.zeros((), lhs.dtype)
+        for i, at in enumerate(_positions(conv.kernel)):
+            shifts = [k * d for k, d in zip(at, conv.dilation, strict=True)]
+            lows = [low for low, _ in conv.padding]
+            around = map(pads, lhs.shape[1:-1], conv.outputs, shifts, lows, conv.spread)
+            piece = products[..., i * features : (i + 1) * features]
+            total = total + lax.pad(piece, _zero(piece), [(0, 0, 0), *around, (0, 0, 0)])
+        return total
+
+    return _once(_map(part, lhs, parts))
+
+
+def _surrounded(lhs: Any, conv: _Conv) -> Any:
+    """The inputs with their padding, and spread out."""
+    pads = [(*pair, d - 1) for pair, d in zip(conv.padding, conv.spread, strict=True)]
+    return lax.pad(lhs, _zero(lhs), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+def _slices(
+    x: Any, starts: Sequence[int], between: Sequence[int], size: Sequence[int], step: Sequence[int]
+) -> list[Any]:
+    """The slices of the positions of ``(·, *positions, ·)`` that begin at each of ``starts``."""
+    slices = []
+    for at in _positions(starts):
+        first = [a * b for a, b in zip(at, between, strict=True)]
+        stop = [a + (n - 1) * s + 1 for a, n, s in zip(first, size, step, strict=True)]
+        slices.append(lax.slice(x, (0, *first, 0), (x.shape[0], *stop, x.shape[-1]), (1, *step, 1)))
+    return slices
+
+
+def _positions(shape: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    return itertools.product(*map(range, shape))
+
+
+def _map(part: Step, x: Any, parts: int) -> Any:
+    if parts == 1:
+        return part(x)
+    out = lax.map(part, x.reshape(parts, -1, *x.shape[1:]))
     return out.reshape(-1, *out.shape[2:])
 
-def _sum_of_chunks(f, lhs, rhs, total):
-    k = _chunk(lhs.shape[-1], total)
-    if k == 1: return f(lhs, rhs)
-    lhs = jnp.moveaxis(lhs, -1, 0); lhs = lhs.reshape(k, -1, *lhs.shape[1:])
-    rhs = jnp.moveaxis(rhs, -2, 0); rhs = rhs.reshape(k, -1, *rhs.shape[1:])
-    def add(total, part):
-        l, r = part
-        return total + f(jnp.moveaxis(l, 0, -1), jnp.moveaxis(r, 0, -2)), None
-    start = jax.eval_shape(f, jax.ShapeDtypeStruct(lhs.shape[2:]+(lhs.shape[1],), lhs.dtype), jax.ShapeDtypeStruct(rhs.shape[2:-1]+(rhs.shape[1],rhs.shape[-1]), rhs.dtype))
-    return lax.scan(add, jnp.zeros(start.shape, start.dtype), (lhs, rhs))[0]
 
-def _positions(shape: Sequence[int]) -> list[tuple[int, ...]]:
-    return [()] if not shape else [(i, *rest) for i in range(shape[0]) for rest in _positions(shape[1:])]
+def _sum(part: Step, x: Any, y: Any, parts: int) -> Any:
+    if parts == 1:
+        return part(x, y)
+    x, y = x.reshape(parts, -1, *x.shape[1:]), y.reshape(parts, -1, *y.shape[1:])
+    out = jax.eval_shape(part, x[0], y[0])
+    start = jnp.zeros(out.shape, out.dtype)
+    return lax.scan(lambda total, xy: (total + part(*xy), None), start, (x, y))[0]
 
 
-def _slice(x: Any, start: Sequence[int], step: Sequence[int], size: Sequence[int]) -> Any:
-    """A strided slice of the positions of ``(·, *positions, ·)``."""
-    stop = [a + (n - 1) * s + 1 for a, s, n in zip(start, step, size, strict=True)]
-    return lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *step, 1))
-
-
-def _gathered(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
-    """Patches around every output times the kernel."""
-    pieces = [
-        _slice(lhs, [k * d for k, d in zip(at, conv.dilation, strict=True)], conv.strides, conv.outputs)
-        for at in _positions(conv.kernel)
-    ]
-    rhs = rhs.reshape(-1, rhs.shape[-1])
-    patches = jnp.concatenate(pieces, axis=-1)
-    return dot(patches, rhs, (((patches.ndim - 1,), (0,)), ((), ())))
-
-
-def _correlated(lhs: Any, rhs: Any, conv: _Conv, dot: Any) -> Any:
-    """What every kernel position sees, times the kernel: for large kernels and few outputs."""
-    lhs = jnp.moveaxis(lhs, (0, -1), (-1, 0))
-    n = lhs.shape[-1]
-    pieces = [
-        _slice(lhs, [o * s for o, s in zip(at, conv.strides, strict=True)], conv.dilation, conv.kernel)
-        for at in _positions(conv.outputs)
-    ]
-    rhs = jnp.moveaxis(rhs, -2, 0)
-    inner = tuple(range(rhs.ndim - 1))
-    patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces], axis=0)
-    result = dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
-    return jnp.moveaxis(result.reshape(*conv.outputs, n, -1), -2, 0)
-
-
-def _scattered(lhs: Any, rhs: Any, conv: _Conv, padding: Any, spread: Any, dot: Any) -> Any:
-    """Every input times the kernel, added up where its products belong."""
-    zero = jnp.zeros((), lhs.dtype)
-    total = None
-    rhs = jnp.moveaxis(rhs, -2, 0)
-    n = rhs.shape[-1]
-    products = dot(lhs, rhs.reshape(rhs.shape[0], -1), (((lhs.ndim - 1,), (0,)), ((), ())))
-    for i, at in enumerate(_positions(conv.kernel)):
-        pads = []
-        for size, out, k, d, (lo, _), s in zip(
-            lhs.shape[1:-1], conv.outputs, at, conv.dilation, padding, spread, strict=True
-        ):
-            before = lo - k * d
-            pads.append((before, out - before - (size - 1) * s - 1, s - 1))
-        piece = lax.pad(products[..., i * n : (i + 1) * n], zero, [(0, 0, 0), *pads, (0, 0, 0)])
-        total = piece if total is None else total + piece
-    return _once(total)
+def _zero(x: Any) -> Any:
+    return jnp.zeros((), x.dtype)
 
 
 # -- pooling
@@ -390,10 +426,8 @@ def _tiles(eqn: JaxprEqn, shape: Sequence[int]) -> bool:
 def _members(x: Any, window: Sequence[int]) -> list[Any]:
     """The first elements of all windows, then the second ones, ..."""
     counts = [n // w for n, w in zip(x.shape, window, strict=True)]
-    return [
-        lax.slice(x, at, [a + (n - 1) * w + 1 for a, n, w in zip(at, counts, window, strict=True)], window)
-        for at in _positions(window)
-    ]
+    ones = [1] * len(counts)
+    return [m[0, ..., 0] for m in _slices(x[None, ..., None], window, ones, counts, window)]
 
 
 def _pool(combine: Callable[[Any, Any], Any], eqn: JaxprEqn) -> Rule | None:
@@ -403,7 +437,7 @@ def _pool(combine: Callable[[Any, Any], Any], eqn: JaxprEqn) -> Rule | None:
     return lambda x: [_once(functools.reduce(combine, _members(x, window)))]
 
 
-def _sum(eqn: JaxprEqn) -> Rule | None:
+def _sum_pool(eqn: JaxprEqn) -> Rule | None:
     return _pool(lax.add, eqn) or _sum_gradient(eqn)
 
 
@@ -468,6 +502,6 @@ _RULES: dict[str, Callable[[JaxprEqn], Rule | None]] = {
     "threefry2x32": _threefry2x32,
     "conv_general_dilated": _convolution,
     "reduce_window_max": functools.partial(_pool, lax.max),
-    "reduce_window_sum": _sum,
+    "reduce_window_sum": _sum_pool,
     "select_and_scatter_add": _max_gradient,
 }

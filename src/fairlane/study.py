@@ -323,10 +323,9 @@ class Study:
 
     def _record(self, trial: Trial | int) -> Record:
         records = list(self._store)
+        number = trial if isinstance(trial, (int, np.integer)) and not isinstance(trial, bool) else None
         for record in records:
-            if record.trial is trial or (
-                isinstance(trial, (int, np.integer)) and record.trial.number == trial
-            ):
+            if record.trial is trial or record.trial.number == number:
                 return record
         raise StudyError(f"there is no {trial!s} in this study; it has the trials 0 to {len(records) - 1}")
 

@@ -62,8 +62,8 @@ class Chunk:
         return lambda: self.look(i)
 
     def look(self, i: int) -> State:
-        """Lane ``i``'s state, as views that hold until the chunk runs again."""
-        return State(*([np.asarray(a)[i] for a in group] for group in self.state))
+        """Lane ``i``'s state, copied: a view could be overwritten when the chunk runs again."""
+        return State(*([np.asarray(a)[i].copy() for a in group] for group in self.state))
 
     def patch(self, changes: Mapping[int, State]) -> None:
         """Put new states in the place of some lanes'."""

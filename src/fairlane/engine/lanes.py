@@ -263,7 +263,7 @@ class _Engine:
             self._send(chunk)
             return
         for i in going:
-            chunk.lanes[i].state = jax.tree.map(lambda a: a.copy(), chunk.look(i))
+            chunk.lanes[i].state = chunk.look(i)
             fleet.idle.append(chunk.lanes[i])
 
     def _crash(self, chunk: Chunk, error: BaseException) -> None:
