@@ -26,8 +26,8 @@ from fairlane.lift import Lift, Numbers
 from fairlane.program import Carry, Program, Run, State, on_device
 from fairlane.rewrite import for_cpu
 
-BRIEF = 50e9
-"""Floating point operations, about, below which a study is brief: half a second of a CPU core or two."""
+BRIEF = 150e9
+"""Floating point operations, about, below which a study is brief: about a second of two CPU cores."""
 
 Shape = tuple[tuple[tuple[int, int], ...], bool]
 """The ``(steps, batch)`` runs of an epoch, and whether it ends with validation."""
