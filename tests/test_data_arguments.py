@@ -12,12 +12,12 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from _alone import assert_logs_agree, history_of, keras_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
 import fairlane as fl
+from _alone import assert_logs_agree, history_of, keras_alone
 from fairlane.data import BatchOrder, FitData, validation_runs
 from fairlane.session import Session
 
@@ -51,9 +51,7 @@ def classify(learning_rate=0.05):
 def lanes_and_alone(builder, x, y, **arguments):
     """Two replicates on lanes, each as Keras alone has it."""
     arguments = {"epochs": 2, "batch_size": 16, **arguments}
-    study = fl.compare(
-        builder, [{}], x, y, seeds=2, engine="lanes", on_error="raise", verbose=0, **arguments
-    )
+    study = fl.compare(builder, [{}], x, y, seeds=2, engine="lanes", on_error="raise", verbose=0, **arguments)
     for seed in (0, 1):
         alone = keras_alone(builder, {}, seed, x, y, **arguments)
         assert_logs_agree(history_of(study, seed), alone.logs, what=f"seed {seed}")
@@ -187,11 +185,11 @@ def several(structure):
     one, two = layers.Dense(1, name="one")(both), layers.Dense(1, name="two")(both)
     names = {"a": a, "b": b}
     model = (
-        keras.Model(names, {"one": one, "two": two})
-        if structure is dict
-        else keras.Model([a, b], [one, two])
+        keras.Model(names, {"one": one, "two": two}) if structure is dict else keras.Model([a, b], [one, two])
     )
-    model.compile(keras.optimizers.SGD(0.05), loss={"one": "mse", "two": "mae"} if structure is dict else ["mse", "mae"])
+    model.compile(
+        keras.optimizers.SGD(0.05), loss={"one": "mse", "two": "mae"} if structure is dict else ["mse", "mae"]
+    )
     return model
 
 
@@ -263,9 +261,7 @@ def spied(seed, numbers, built, **arguments):
     return watch.epochs
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n=st.integers(5, 60),
     batch_size=st.none() | st.integers(1, 70),

@@ -53,9 +53,7 @@ def test_doctests():
 def test_history_orders_logs_and_leaves_gaps_where_validation_did_not_run():
     # Keras logs in alphabetical order; here with validation_freq=2, so epoch 1 has no val_ logs.
     first = {"accuracy": 0.5, "loss": 2.0, "val_accuracy": 0.25, "val_loss": 3.0}
-    frame = frames.history(
-        [record(4, Variant(0, {"lr": 0.1}), 9, [first, {"accuracy": 0.75, "loss": 1.0}])]
-    )
+    frame = frames.history([record(4, Variant(0, {"lr": 0.1}), 9, [first, {"accuracy": 0.75, "loss": 1.0}])])
     assert list(frame.columns) == [
         *("trial", "lr", "seed", "epoch"),
         *("loss", "accuracy", "val_loss", "val_accuracy"),
@@ -109,10 +107,7 @@ def test_hyperparameters_of_any_kind_make_columns_that_group():
         return x
 
     layers = [[64, 32], [64, 32], (64,), relu, "relu", lambda x: x, lambda x: -x, None, 3]
-    records = [
-        record(i, Variant(i, {"h": value}), 0, [{"loss": float(i)}])
-        for i, value in enumerate(layers)
-    ]
+    records = [record(i, Variant(i, {"h": value}), 0, [{"loss": float(i)}]) for i, value in enumerate(layers)]
     frame = frames.history(records)
     assert frame["h"].tolist()[:7] == [
         # equal lists are one value, the function "relu" and the string are two, lambdas differ

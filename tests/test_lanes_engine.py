@@ -94,11 +94,7 @@ def test_every_loop_gives_the_same(monkeypatch, expected, width, stepwise):
 def test_the_number_of_threads_does_not_matter(threads):
     events = [e for e in lanes.run(jobs(7), threads=threads) if isinstance(e, EpochEnded)]
     logs = {(e.trial.number, e.epoch): e.logs["loss"] for e in events}
-    alone = {
-        (0, e.epoch): e.logs["loss"]
-        for e in lanes.run(jobs(1), threads=1)
-        if isinstance(e, EpochEnded)
-    }
+    alone = {(0, e.epoch): e.logs["loss"] for e in lanes.run(jobs(1), threads=1) if isinstance(e, EpochEnded)}
     assert len(logs) == 7 * EPOCHS
     for place, loss in alone.items():
         assert logs[place] == pytest.approx(loss, rel=1e-5)
@@ -208,8 +204,6 @@ def test_a_lane_that_stopped_early_leaves_the_program(monkeypatch):
 
         return [StopAt()]
 
-    study = fl.compare(
-        build, [{}], X, Y, seeds=4, engine="lanes", epochs=9, callbacks=callbacks, verbose=0
-    )
+    study = fl.compare(build, [{}], X, Y, seeds=4, engine="lanes", epochs=9, callbacks=callbacks, verbose=0)
     assert study.trials["epochs"].tolist() == [2, 2, 6, 2]
     assert sum(sizes) == 2 + 2 + 6 + 2

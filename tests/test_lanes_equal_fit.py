@@ -329,9 +329,7 @@ def averaged(ema_momentum):
 
 
 def averaged_often(ema_overwrite_frequency):
-    optimizer = keras.optimizers.SGD(
-        0.05, use_ema=True, ema_overwrite_frequency=ema_overwrite_frequency
-    )
+    optimizer = keras.optimizers.SGD(0.05, use_ema=True, ema_overwrite_frequency=ema_overwrite_frequency)
     return compiled(mlp(), optimizer)
 
 
@@ -393,9 +391,7 @@ class OwnStep(keras.Model):
         x, y = data
 
         def loss_of(trainable, non_trainable):
-            predicted, non_trainable = self.stateless_call(
-                trainable, non_trainable, x, training=True
-            )
+            predicted, non_trainable = self.stateless_call(trainable, non_trainable, x, training=True)
             return ops.mean(ops.square(predicted - y)), non_trainable
 
         import jax
@@ -459,7 +455,11 @@ CASES = [
     Case("dense", dense, _RATES),
     Case("dense, smaller last batches", dense, _RATES, fit={"batch_size": 20}),
     Case("batch normalization", batch_normalization, {**_RATES, "momentum": [0.9]}),
-    Case("batch normalization, momentum", batch_normalization, {"learning_rate": [1e-2], "momentum": [0.9, 0.99]}),
+    Case(
+        "batch normalization, momentum",
+        batch_normalization,
+        {"learning_rate": [1e-2], "momentum": [0.9, 0.99]},
+    ),
     Case("dropout, rate", dropout, {"rate": [0.1, 0.5]}),
     Case("dropout, one rate is 0", dropout, {"rate": [0.0, 0.5]}, fleets=2),
     Case("other dropouts", dropouts_of_all_kinds, {"rate": [0.1, 0.4]}, x=SERIES, fleets=2),
@@ -551,9 +551,7 @@ CASES = [
 def test_lanes_equal_keras_alone(case):
     arguments = {**_FIT, **case.fit}
     arguments = {k: v for k, v in arguments.items() if k not in case.grid}
-    study = fl.compare(
-        case.build, case.grid, case.x, case.y, seeds=2, engine="lanes", verbose=0, **arguments
-    )
+    study = fl.compare(case.build, case.grid, case.x, case.y, seeds=2, engine="lanes", verbose=0, **arguments)
     assert study.trials["error"].tolist() == [""] * len(study.trials)
     for row in study.trials.to_dict("records"):
         given = {name: row[name] for name in case.grid}

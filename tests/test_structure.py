@@ -322,9 +322,7 @@ UNLIKE = {
     ),
     "schedule": (
         lambda: sequential(optimizer=keras.optimizers.SGD(0.1)),
-        lambda: sequential(
-            optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))
-        ),
+        lambda: sequential(optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))),
     ),
     "kind of schedule": (
         lambda: sequential(
@@ -504,9 +502,7 @@ def test_two_numbers_of_one_tuple_are_set_together():
 
 def test_steps_of_a_schedule_are_numbers():
     def build(steps):
-        return sequential(
-            optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, steps))
-        )
+        return sequential(optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, steps)))
 
     one, other = structure(made(build, 10)), structure(made(build, 20))
     assert one.key == other.key
@@ -515,7 +511,9 @@ def test_steps_of_a_schedule_are_numbers():
 
 
 def test_a_learning_rate_is_state_and_no_number():
-    one, other = (structure(made(lambda r: sequential(optimizer=keras.optimizers.SGD(r)), r)) for r in (0.1, 0.2))
+    one, other = (
+        structure(made(lambda r: sequential(optimizer=keras.optimizers.SGD(r)), r)) for r in (0.1, 0.2)
+    )
     assert one.key == other.key
     assert all(same_value(v, other.numbers[p]) for p, v in one.numbers.items())
 

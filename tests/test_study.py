@@ -44,7 +44,7 @@ def test_the_history_has_a_row_per_trial_and_epoch(study):
 def test_a_frame_is_the_users_own(study):
     history, trials = study.history, study.trials
     history["loss"] = 0.0
-    trials.drop(columns="loss", inplace=True)
+    del trials["loss"]
     assert study.history["loss"].min() > 0
     assert "loss" in study.trials
 

@@ -166,8 +166,8 @@ def _rewritten(value: Any) -> Any:
 def _once(x: Any) -> Any:
     """The same array, computed once.
 
-    XLA fuses a producer into each of its uses unless it takes it to be too expensive, as it does any division,
-    and its CPU backend removes optimization barriers before that. This is a division by 1, which XLA does
+    XLA fuses a producer into each of its uses unless it takes it to be too expensive, as it does any
+    division, and its CPU backend removes optimization barriers before that. This is a division by 1, which XLA does
     not see, but LLVM does, so that nothing is left of it.
     """
     bits = lax.bitcast_convert_type(x, f"uint{8 * x.dtype.itemsize}")

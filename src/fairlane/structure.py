@@ -310,9 +310,9 @@ class _Walk:
             if name in skipped or (keras_own and _is_idle_seed(value, name)):
                 continue
             item = attributes[name]
-            if name in ("name", "_name") and isinstance(item, str) and _is_automatic(item, cls):
-                if not (self._logs_named and isinstance(value, keras.Metric)):
-                    continue
+            named = name in ("name", "_name") and isinstance(item, str) and _is_automatic(item, cls)
+            if named and not (self._logs_named and isinstance(value, keras.Metric)):
+                continue
             self._emit("attribute", name)
             slot = _Slot(attributes, name)
             if type(item) is int and isinstance(value, _SCHEDULE):
@@ -340,7 +340,7 @@ def _skipped(owner: Any) -> frozenset[str]:
 
 def _has_slots(cls: type) -> bool:
     """Whether instances may hold something outside of their ``__dict__``."""
-    return any("__slots__" in vars(base) and base.__slots__ for base in cls.__mro__)
+    return any("__slots__" in vars(base) and vars(base)["__slots__"] for base in cls.__mro__)
 
 
 def _is_idle_seed(owner: Any, name: str) -> bool:
@@ -368,7 +368,7 @@ class _Slot:
     def _set(self, value: Any) -> None:
         # Keras's tracked containers refuse to be changed after the build; what is put here is put back.
         kind = dict if isinstance(self._container, dict) else list
-        kind.__setitem__(self._container, self._key, value)  # type: ignore[index]
+        kind.__setitem__(self._container, self._key, value)
 
 
 class _TupleSlot(_Slot):

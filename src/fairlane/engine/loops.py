@@ -1,8 +1,9 @@
 """How an epoch is run: the loops of the lanes engine, and the choice between them.
 
 In: a model and the device. Out: a `Loop`. Lanes vmapped inside a scan over the batches are the fastest
-for most models; with convolutions on a CPU, each lane by itself. XLA's CPU convolutions are several times slower inside a loop than outside: where
-`fairlane.rewrite` leaves one in a program, an epoch is run with one dispatch per batch and lane.
+for most models; with convolutions on a CPU, each lane by itself. XLA's CPU convolutions are several times
+slower inside a loop than outside: where `fairlane.rewrite` leaves one in a program, an epoch is run with one
+dispatch per batch and lane.
 """
 
 from __future__ import annotations
