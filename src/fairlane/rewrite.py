@@ -167,8 +167,8 @@ def _once(x: Any) -> Any:
     """The same array, computed once.
 
     XLA fuses a producer into each of its uses unless it takes it to be too expensive, as it does any
-    division, and its CPU backend removes optimization barriers before that. This is a division by 1, which XLA does
-    not see, but LLVM does, so that nothing is left of it.
+    division, and its CPU backend removes optimization barriers before that. This is a division by 1, which
+    XLA does not see, but LLVM does, so that nothing is left of it.
     """
     bits = lax.bitcast_convert_type(x, f"uint{8 * x.dtype.itemsize}")
     one = ((bits & 1) >> 1) + 1
@@ -321,8 +321,11 @@ def _gathered(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
     matrix = jnp.moveaxis(rhs, 0, -2).reshape(-1, rhs.shape[-1])
 
     def part(lhs: Any) -> Any:
-        pieces = _slices(lhs, conv.kernel, conv.dilation, conv.outputs, conv.strides)
-        patches = jnp.concatenate(pieces, axis=-1)
+        for i in reversed(range(len(conv.kernel))):
+            between, n, step = conv.dilation[i], conv.outputs[i], conv.strides[i]
+            pieces = _along(lhs, i + 1, conv.kernel[i], between, n, step)
+            lhs = ONCE(jnp.concatenate(pieces, axis=-1))
+        patches = lhs
         return conv.dot(patches, matrix, (((patches.ndim - 1,), (0,)), ((), ())))
 
     return _map(part, _once(_surrounded(lhs, conv)), parts)
@@ -335,8 +338,12 @@ def _correlated(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
     inner = tuple(range(rhs.ndim - 1))
 
     def part(lhs: Any, rhs: Any) -> Any:
-        pieces = _slices(lhs, conv.outputs, conv.strides, conv.kernel, conv.dilation)
-        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces])
+        lhs = jnp.moveaxis(lhs, -1, 0)
+        for i in reversed(range(len(conv.kernel))):
+            between, n, step = conv.strides[i], conv.kernel[i], conv.dilation[i]
+            pieces = _along(lhs, i + 2, conv.outputs[i], between, n, step)
+            lhs = ONCE(jnp.concatenate(pieces))
+        patches = lhs
         return conv.dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
 
     result = _sum(part, lhs, rhs, parts).reshape(*conv.outputs, batch, -1)
@@ -368,6 +375,14 @@ def _surrounded(lhs: Any, conv: _Conv) -> Any:
     """The inputs with their padding, and spread out."""
     pads = [(*pair, d - 1) for pair, d in zip(conv.padding, conv.spread, strict=True)]
     return lax.pad(lhs, _zero(lhs), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+ONCE = lambda x: x
+
+
+def _along(x: Any, axis: int, starts: int, between: int, size: int, step: int) -> list[Any]:
+    firsts = range(0, starts * between, between)
+    return [lax.slice_in_dim(x, a, a + (size - 1) * step + 1, step, axis) for a in firsts]
 
 
 def _slices(
