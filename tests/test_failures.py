@@ -15,6 +15,7 @@ from keras import callbacks as kc
 
 import fairlane as fl
 import fairlane.engine.lanes
+import fairlane.session
 from _trial import FIT, X, Y, alone, build, check_logs, check_weights
 
 ENGINES = ["lanes", "reference"]
@@ -294,6 +295,36 @@ def test_ctrl_c_in_a_builder(engine):
     with pytest.warns(fl.FairlaneWarning, match="interrupted"):
         study = compare(builder=builder, engine=engine)
     assert study.trials["state"][2] == "interrupted"
+
+
+@both_engines
+@pytest.mark.parametrize("when", [3, 5, 7])
+def test_ctrl_c_while_the_hidden_state_changes_hands(engine, when, monkeypatch):
+    keras.utils.set_random_seed(5)
+    keras.random.normal(())
+    keras.config.set_epsilon(1e-6)
+    calls = []
+    install = fairlane.session._install
+
+    def interrupted(state: Any) -> None:
+        calls.append(state)
+        if len(calls) == when:
+            raise KeyboardInterrupt
+        install(state)
+
+    monkeypatch.setattr(fairlane.session, "_install", interrupted)
+    with (
+        pytest.warns(fl.FairlaneWarning, match="interrupted")
+        if when > 3
+        else pytest.raises(KeyboardInterrupt)
+    ):
+        compare(callbacks=lambda: [Raises(epoch=-1)], engine=engine)
+    drawn = [float(np.random.rand()), float(keras.random.normal(()))]  # noqa: NPY002
+    assert keras.config.epsilon() == 1e-6
+    keras.config.set_epsilon(1e-7)
+    keras.utils.set_random_seed(5)
+    keras.random.normal(())
+    assert drawn == [float(np.random.rand()), float(keras.random.normal(()))]  # noqa: NPY002
 
 
 _SCRIPT = """

@@ -103,9 +103,9 @@ def test_arithmetic_is_that_of_python(calculate, values):
 
 
 def test_one_minus_a_rate_is_calculated_in_double_precision():
-    _, inputs = explored(lambda a, b: 1 - a, (0.1, 0.0), (0.3, 0.0))
-    assert inputs[0].tolist() == [np.float32(1 - 0.1), np.float32(1 - 0.3)]
-    assert np.float32(1) - np.float32(0.3) != np.float32(1 - 0.3)  # which is why
+    _, inputs = explored(lambda a, b: 1 - a, (0.09, 0.0), (0.3, 0.0))
+    assert inputs[0].tolist() == [np.float32(1 - 0.09), np.float32(1 - 0.3)]
+    assert np.float32(1) - np.float32(0.09) != np.float32(1 - 0.09)  # which is why
 
 
 @pytest.mark.parametrize("operation", ARITHMETIC)
@@ -190,11 +190,7 @@ def test_whether_it_is_there_is_no_comparison():
 
 
 def test_truth_is_a_comparison_with_zero():
-    lift, _ = (
-        explored(bool, (0.1, 0.0), (0.2, 0.0))
-        if False
-        else explored(lambda a, b: bool(a), (0.1, 0.0), (0.2, 0.0))
-    )
+    lift, _ = explored(lambda a, b: bool(a), (0.1, 0.0), (0.2, 0.0))
     assert lift.agrees(lanes_of((3.0, 0.0)))
     with pytest.raises(CannotLift, match="differ in"):
         explored(lambda a, b: bool(a), (0.0, 0.0), (0.2, 0.0))
@@ -268,7 +264,6 @@ class Scaled(layers.Layer):
     def __init__(self, how, factor):
         super().__init__()
         self.factor, self.how = factor, how
-        self.jitted = jax.jit(lambda x: x * self.factor)
 
     def call(self, x):
         if self.how == "float":
@@ -285,7 +280,7 @@ class Scaled(layers.Layer):
         if self.how == "formatted":
             return x * len(f"{self.factor:.{int(self.factor)}f}")
         if self.how == "jitted":
-            return self.jitted(x)
+            return jax.jit(lambda x: x * self.factor)(x)
         if self.how == "tensor":
             return x * ops.convert_to_tensor(self.factor)
         if self.how == "numpy":
@@ -313,7 +308,7 @@ def build(how, factor):
         ("int", 3),
         ("isinstance", 3),
         ("formatted", 3),
-        ("jitted", 3),
+        ("jitted", 1),
         ("numpy", 3),
     ],
 )

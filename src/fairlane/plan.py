@@ -21,7 +21,7 @@ import numpy as np
 from fairlane import _keras
 from fairlane.errors import BuilderError, SharedStateError, StudyError
 from fairlane.isolation import check_independent
-from fairlane.session import Session
+from fairlane.session import Session, left_as_found
 from fairlane.template import Template
 from fairlane.trial import RESERVED_COLUMNS, Trial, Variant
 
@@ -415,7 +415,7 @@ class Models:
         models = []
         for _ in range(2):
             try:
-                with Session(trial.seed):
+                with left_as_found(), Session(trial.seed):
                     models.append(self.build(trial))
             except (BuilderError, SharedStateError):
                 raise

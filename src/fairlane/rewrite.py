@@ -321,11 +321,8 @@ def _gathered(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
     matrix = jnp.moveaxis(rhs, 0, -2).reshape(-1, rhs.shape[-1])
 
     def part(lhs: Any) -> Any:
-        for i in reversed(range(len(conv.kernel))):
-            between, n, step = conv.dilation[i], conv.outputs[i], conv.strides[i]
-            pieces = _along(lhs, i + 1, conv.kernel[i], between, n, step)
-            lhs = ONCE(jnp.concatenate(pieces, axis=-1))
-        patches = lhs
+        pieces = _slices(lhs, conv.kernel, conv.dilation, conv.outputs, conv.strides)
+        patches = jnp.concatenate(pieces, axis=-1)
         return conv.dot(patches, matrix, (((patches.ndim - 1,), (0,)), ((), ())))
 
     return _map(part, _once(_surrounded(lhs, conv)), parts)
@@ -338,12 +335,8 @@ def _correlated(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
     inner = tuple(range(rhs.ndim - 1))
 
     def part(lhs: Any, rhs: Any) -> Any:
-        lhs = jnp.moveaxis(lhs, -1, 0)
-        for i in reversed(range(len(conv.kernel))):
-            between, n, step = conv.strides[i], conv.kernel[i], conv.dilation[i]
-            pieces = _along(lhs, i + 2, conv.outputs[i], between, n, step)
-            lhs = ONCE(jnp.concatenate(pieces))
-        patches = lhs
+        pieces = _slices(lhs, conv.outputs, conv.strides, conv.kernel, conv.dilation)
+        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces])
         return conv.dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
 
     result = _sum(part, lhs, rhs, parts).reshape(*conv.outputs, batch, -1)
@@ -375,14 +368,6 @@ def _surrounded(lhs: Any, conv: _Conv) -> Any:
     """The inputs with their padding, and spread out."""
     pads = [(*pair, d - 1) for pair, d in zip(conv.padding, conv.spread, strict=True)]
     return lax.pad(lhs, _zero(lhs), [(0, 0, 0), *pads, (0, 0, 0)])
-
-
-ONCE = lambda x: x
-
-
-def _along(x: Any, axis: int, starts: int, between: int, size: int, step: int) -> list[Any]:
-    firsts = range(0, starts * between, between)
-    return [lax.slice_in_dim(x, a, a + (size - 1) * step + 1, step, axis) for a in firsts]
 
 
 def _slices(

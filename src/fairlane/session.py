@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,16 @@ class Session:
         finally:
             self._own.numpy = np.random.get_state()  # noqa: NPY002
             np.random.set_state(caller)  # noqa: NPY002
+
+
+@contextmanager
+def left_as_found() -> Iterator[None]:
+    """Put the hidden state back afterwards, even where Ctrl-C came while a `Session` changed hands."""
+    state = _capture()
+    try:
+        yield
+    finally:
+        _install(state)
 
 
 def _capture() -> _State:

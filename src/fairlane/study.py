@@ -32,7 +32,7 @@ from fairlane.isolation import check_independent
 from fairlane.plan import Callbacks, Models, check_fit_arguments, check_seed, data_reason, plan
 from fairlane.program import write_state
 from fairlane.progress import Progress
-from fairlane.session import Session
+from fairlane.session import Session, left_as_found
 from fairlane.store import MemoryStore, Record
 from fairlane.trial import EpochEnded, Event, Trial, TrialFailed, TrialState, Variant
 
@@ -388,8 +388,9 @@ class _Driver:
         """
         source = self._events(jobs)
         try:
-            for event in source:
-                self._take(event)
+            with left_as_found():
+                for event in source:
+                    self._take(event)
         except KeyboardInterrupt:
             source.close()
             self._store.interrupt()
