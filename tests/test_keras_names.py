@@ -191,7 +191,7 @@ def test_tensorflow_random_state(monkeypatch):
 
 def test_is_array_data():
     assert _keras.is_array_data(X, {"a": Y}, None)
-    assert not _keras.is_array_data((batch for batch in X))
+    assert not _keras.is_array_data(batch for batch in X)
     assert not _keras.is_array_data("text")
 
 

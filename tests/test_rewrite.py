@@ -17,7 +17,7 @@ from fairlane import rewrite
 from fairlane.program import read_state
 from fairlane.rewrite import for_cpu
 
-few = settings(max_examples=25, deadline=None, derandomize=True)
+few = settings(max_examples=12, deadline=None, derandomize=True)
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
@@ -103,8 +103,10 @@ def convolutions(draw: Any) -> tuple[Any, Any, dict[str, Any]]:
     per_axis = st.tuples(*[st.integers(1, 2)] * n)
     kernel = draw(st.tuples(*[st.integers(1, 3)] * n))
     dilation, spread, strides = draw(per_axis), draw(per_axis), draw(per_axis)
-    padding = draw(st.tuples(*[st.tuples(st.integers(-1, 2), st.integers(-1, 2))] * n))
-    size = [(k - 1) * d + 3 + draw(st.integers(0, 2)) for k, d in zip(kernel, dilation, strict=True)]
+    # no more padding than the kernel reaches: the gradient's would be negative, and XLA's own result garbage
+    reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
+    padding = [(draw(st.integers(0, r)), draw(st.integers(0, r))) for r in reach]
+    size = [r + 3 + draw(st.integers(0, 2)) for r in reach]
     batch, channels, features = (draw(st.integers(1, 3)) for _ in range(3))
     layout = ("NCWHD"[: n + 2], "OIWHD"[: n + 2], "NCWHD"[: n + 2])
     if draw(st.booleans()):
@@ -141,7 +143,7 @@ def test_convolutions_and_their_gradients(case: tuple[Any, Any, dict[str, Any]])
         out, back = jax.vjp(lambda x, w: lax.conv_general_dilated(x, w, **how), x, w)
         return out, back(normal(*out.shape, seed=2))
 
-    assert_close(jax.jit(for_cpu(all_three))(x, w), all_three(x, w))
+    assert_close(jax.jit(for_cpu(all_three))(x, w), jax.jit(all_three)(x, w))
     assert "conv_general_dilated" not in primitives(for_cpu(all_three), x, w)
 
 
@@ -314,14 +316,13 @@ with_own_gradient.defvjp(
 
 INSIDE = {
     "jit": jax.jit(noisy),
-    "remat": jax.grad(lambda x, key: jax.checkpoint(noisy)(key, x).sum() ** 2),
+    "remat": lambda key, x: jax.grad(lambda x: (jax.checkpoint(noisy)(key, x) ** 2).sum())(x),
     "scan": scanned,
     "while": looped,
     "cond": lambda key, x: lax.cond(x.sum() > 0, noisy, lambda key, x: x, key, x),
     "custom_jvp": with_own_derivative,
     "custom_vjp": with_own_gradient,
 }
-INSIDE["remat"] = lambda key, x: jax.grad(lambda x: (jax.checkpoint(noisy)(key, x) ** 2).sum())(x)
 
 
 @pytest.mark.parametrize("function", INSIDE.values(), ids=INSIDE.keys())

@@ -213,7 +213,7 @@ def test_draw_uses_and_advances_only_its_numpy_generator():
     with session:
         pass
     before = hidden_state()
-    heard = [session.draw(np.random.rand), session.draw(np.random.rand)]  # noqa: NPY002
+    heard = [session.draw(np.random.rand), session.draw(np.random.rand)]
     assert heard == expected
     assert hidden_state() == before
     with pytest.raises(ZeroDivisionError):

@@ -108,7 +108,6 @@ class Program:
         width: lanes per dispatch.
         stop_on_nan: freeze a lane for the rest of the epoch once its loss is not finite.
         stepwise: whether each batch is a dispatch of its own.
-        brief: whether training takes so little time that compiling should be quick.
         around: the context to trace in.
         rewrite: rewrites the traced step for the device; None leaves it.
         seconds_compiling: what tracing and compiling has cost so far.
@@ -120,7 +119,6 @@ class Program:
     width: int
     stop_on_nan: bool = False
     stepwise: bool = False
-    brief: bool = False
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
     rewrite: Rewriting | None = None
     seconds_compiling: float = 0.0
@@ -183,13 +181,10 @@ class Program:
         return executor.submit(compiled)
 
     def _effort(self, run: Run) -> dict[str, Any] | None:
-        """Compiler options: less effort where the program runs for a short time only."""
-        if jax.default_backend() != "cpu":
+        """Compiler options: less effort for a piece that is one batch of an epoch among many."""
+        if run.steps > 1 or self.stepwise or jax.default_backend() != "cpu":
             return None
-        one_of_many = run.steps == 1 and not self.stepwise
-        if not (self.brief or one_of_many):
-            return None
-        return {"xla_backend_optimization_level": 0 if self.brief and one_of_many else 1}
+        return {"xla_backend_optimization_level": 1}
 
     def call(self, run: Run, *arguments: Any) -> Any:
         """Dispatch a piece; its first argument is used up."""

@@ -26,9 +26,6 @@ from fairlane.lift import Lift, Numbers
 from fairlane.program import Carry, Program, Run, State, on_device
 from fairlane.rewrite import for_cpu
 
-BRIEF = 150e9
-"""Floating point operations, about, below which a study is brief: about a second of two CPU cores."""
-
 Shape = tuple[tuple[tuple[int, int], ...], bool]
 """The ``(steps, batch)`` runs of an epoch, and whether it ends with validation."""
 
@@ -175,7 +172,6 @@ class Fleet:
             width,
             self.stop_on_nan,
             self.loop.stepwise,
-            self._is_brief(lane),
             lane.session,
             for_cpu if jax.default_backend() == "cpu" else None,
         )
@@ -262,12 +258,6 @@ class Fleet:
     def _dispatched(self, steps: int, batch: int) -> tuple[int, int]:
         """How many of ``steps`` go into one dispatch."""
         return (1 if self.loop.stepwise else steps), batch
-
-    def _is_brief(self, lane: Lane) -> bool:
-        """Whether training takes less time than the compiler's finer work would save."""
-        parameters = sum(a.size for a in jax.tree.leaves(lane.own_state().trainable))
-        samples = self.data.training.samples * (lane.epochs - lane.epoch) * lane.job.alike
-        return bool(6 * parameters * samples < BRIEF)  # 2 operations each, forward, and twice as many back
 
     def _place_data(self, lane: Lane) -> None:
         self._rest = lane.rest
