@@ -130,7 +130,7 @@ def test_save_best_only_saves_at_the_same_epochs_as_keras(engine, tmp_path):
             model.load_weights(tmp_path / folder / max(written))
             loaded.append(model.get_weights())
         for a, b in zip(*loaded, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @both_engines
@@ -162,6 +162,34 @@ def test_terminate_on_nan_that_raises_fails_the_trial(engine):
     assert study.trials["state"].tolist() == ["done", "failed"]
     assert study.trials["error"][1].startswith("RuntimeError: NaN or Inf loss encountered at batch")
     check_logs(study, 0, alone({"lr": 0.05}))
+
+
+def _in_executions(lr):
+    model = build(lr)
+    model.compile(keras.optimizers.SGD(lr), "mse", steps_per_execution=3)
+    return model
+
+
+def test_terminate_on_nan_with_several_steps_per_execution():
+    """Keras looks at the loss after each execution, and lanes after each step: not on lanes."""
+    variants = [{"lr": 0.05}, {"lr": 1e25}]
+
+    def make():
+        return [kc.TerminateOnNaN()]
+
+    study = compare(variants, _in_executions, callbacks=make)
+    assert study.trials["engine"].tolist() == ["reference"] * 2
+    assert "once per steps_per_execution" in study.trials["reason"][0]
+    for trial, variant in enumerate(variants):
+        check_logs(study, trial, alone(variant, builder=_in_executions, make_callbacks=make), rtol=1e-4)
+
+
+def test_stop_training_is_looked_at_after_each_execution():
+    def make(trial=None):
+        return [StopAt("epoch_begin", 1)]
+
+    study = compare(VARIANTS[:1], _in_executions, callbacks=make, engine="lanes", batch_size=4)
+    check(study, [alone(VARIANTS[0], builder=_in_executions, make_callbacks=make, batch_size=4)])
 
 
 @both_engines
@@ -344,8 +372,8 @@ def test_evaluate_and_predict_inside_a_callback(engine):
     for trial, one in enumerate(expected):
         assert len(inside[trial].found) == len(one.callbacks[0].found) == 4
         for (a, b), (c, d) in zip(inside[trial].found, one.callbacks[0].found, strict=True):
-            np.testing.assert_allclose([*a.values()], [*c.values()], rtol=1e-5)
-            np.testing.assert_allclose(b, d, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose([*a.values()], [*c.values()], rtol=1e-4)
+            np.testing.assert_allclose(b, d, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
         study.history.query("trial == 0")["extra"],
         [values["loss"] for values, _ in inside[0].found],

@@ -7,6 +7,7 @@ compared more loosely it says why.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -365,6 +366,28 @@ def mixed(policy, learning_rate):
     return compiled(model, adam(learning_rate))
 
 
+def policy_of_the_session(learning_rate):
+    keras.config.set_dtype_policy("mixed_float16")  # which makes `compile` scale the loss
+    model = compiled(stack(layers.Dense(8, activation="tanh")), adam(learning_rate))
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    return model
+
+
+def without_jit(learning_rate):
+    return compiled(mlp(), adam(learning_rate), jit_compile=False)
+
+
+def several_at_once(learning_rate):
+    return compiled(mlp(), adam(learning_rate), steps_per_execution=4)
+
+
+def not_decayed(weight_decay):
+    model = mlp()
+    optimizer = keras.optimizers.AdamW(1e-2, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_list=model.trainable_variables[:1])
+    return compiled(model, optimizer)
+
+
 # --- models of one's own ------------------------------------------------------------------------------------
 
 
@@ -442,6 +465,58 @@ class OwnOptimizer(keras.optimizers.SGD):
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
 
 
+class Opaque(layers.Layer):
+    """Holds what can't be hashed, compared or looked into, and reads all of it while it is traced."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.table = [{"factor": factor}, bytearray(b"ab"), {frozenset({1}): {2}}]
+        self.generator = np.random.default_rng(0)
+        self.unlike = _Unlike()
+
+    def call(self, x):
+        return x * self.table[0]["factor"] * len(self.table[1])
+
+
+class _Unlike:
+    """Answers a comparison with an array, and has no hash."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return np.ones(3)
+
+
+def opaque(factor):
+    return compiled(stack(layers.Dense(8, activation="tanh"), Opaque(factor)), adam(1e-2))
+
+
+def made_by_the_builder(factor):
+    class Scaled(layers.Dense):
+        def call(self, x):
+            return factor * super().call(x)
+
+    return compiled(stack(Scaled(8, activation="tanh")), adam(1e-2))
+
+
+def counted_names(extra):
+    for _ in range(extra):
+        keras.metrics.AUC()
+    model = stack(layers.Dense(8, activation="tanh"), layers.Dense(1, "sigmoid"), classes=0)
+    metrics = [keras.metrics.AUC(num_thresholds=20)]
+    return compiled(model, adam(1e-2), "binary_crossentropy", metrics=metrics)
+
+
+def annealed(beta):
+    """A variable that is no part of the model is a constant of its training step."""
+    weight = keras.Variable(beta)
+
+    def loss(y, predicted):
+        return ops.mean(ops.square(y - predicted), axis=-1) + weight * ops.mean(ops.abs(predicted))
+
+    return compiled(stack(layers.Dense(8, "tanh"), layers.Dense(2), classes=0), adam(1e-2), loss)
+
+
 def own_optimizer(power):
     return compiled(mlp(), OwnOptimizer(0.05, power))
 
@@ -479,9 +554,9 @@ CASES = [
     Case("nested models", nested_models, {**_RATES, "rate": [0.2, 0.3]}),
     Case("frozen", frozen, _RATES),
     Case("not built before fit", not_built, {"units": [4, 8]}, fleets=2),
-    Case("augmentation", augmentation, {"factor": [0.1, 0.3]}, x=IMAGES),
+    Case("augmentation", augmentation, {"factor": [0.1, 0.3]}, x=IMAGES, fleets=2),
     Case("spectral normalization", spectral, _RATES),
-    Case("constraint", constrained, {"limit": [0.5, 1.0]}),
+    Case("constraint", constrained, {"limit": [0.5, 1.0]}, fleets=2),
     Case(
         "two inputs, two outputs",
         two_and_two,
@@ -498,13 +573,14 @@ CASES = [
     Case("top k", top_k, _RATES),
     Case("label smoothing", smoothed, {"smoothing": [0.1, 0.2]}, y=_ONE_HOT),
     Case("schedule", schedule, {"decay_steps": [20, 40]}),
-    Case("piecewise schedule", piecewise, {"boundary": [5, 10]}),
+    Case("piecewise schedule", piecewise, {"boundary": [5, 10]}, fleets=2),
     Case("weight decay", adamw, {"weight_decay": [1e-3, 1e-1]}),
+    Case("weight decay of some", not_decayed, {"weight_decay": [1e-3, 1e-1]}),
     Case("moving average", averaged, {"ema_momentum": [0.9, 0.5]}),
     Case("moving average, written back", averaged_often, {"ema_overwrite_frequency": [5, 7]}, fleets=2),
     Case("clipnorm", clipped, {"clip": ["clipnorm"], "limit": [0.05, 0.5]}),
     Case("global clipnorm", clipped, {"clip": ["global_clipnorm"], "limit": [0.05, 0.5]}),
-    Case("clipvalue", clipped, {"clip": ["clipvalue"], "limit": [0.01, 0.1]}),
+    Case("clipvalue", clipped, {"clip": ["clipvalue"], "limit": [0.01, 0.1]}, fleets=2),
     Case("betas", betas, {"beta_1": [0.8, 0.9], "beta_2": [0.99, 0.999]}),
     Case("momentum", momentum, {"momentum": [0.5, 0.9], "nesterov": [False]}),
     Case("nesterov", momentum, {"momentum": [0.9], "nesterov": [False, True]}, fleets=2),
@@ -536,10 +612,24 @@ CASES = [
         weights=2e-3,
         why="float16 has 11 bits, and XLA keeps more of them where it fuses",
     ),
+    Case(
+        "mixed float16 by the session's policy",
+        policy_of_the_session,
+        _RATES,
+        rtol=2e-3,
+        weights=2e-3,
+        why="float16 has 11 bits, and XLA keeps more of them where it fuses",
+    ),
+    Case("not compiled", without_jit, _RATES),
+    Case("several steps per execution", several_at_once, _RATES),
     Case("subclassed", subclassed, {"rate": [0.1, 0.3]}),
     Case("own train_step", own_train_step, {**_RATES, "rate": [0.2]}, y=TARGETS),
     Case("added loss, seed generator", penalised, {"factor": [0.1, 0.5]}),
     Case("own optimizer", own_optimizer, {"power": [0.5, 1.5]}),
+    Case("opaque state", opaque, {"factor": [0.4, 0.6]}, fleets=4),
+    Case("class made by the builder", made_by_the_builder, {"factor": [0.5, 1.5]}),
+    Case("counted names of metrics", counted_names, {"extra": [0, 2]}, y=BINARY, fleets=2),
+    Case("variable outside of the model", annealed, {"beta": [0.1, 0.5]}, y=TARGETS, fleets=2),
     Case("batch size", dense, {"learning_rate": [1e-2], "batch_size": [16, 32]}, fit={}),
     Case("epochs", dense, {"learning_rate": [1e-2], "epochs": [3, 5]}, fit={}),
 ]
@@ -562,3 +652,102 @@ def test_lanes_equal_keras_alone(case):
         trained = variables(study.model(row["trial"]))
         assert_variables_agree(trained, alone.variables, atol=case.weights, what=what)
     assert study.trials["fleet"].nunique() == case.fleets
+
+
+# --- beside others ------------------------------------------------------------------------------------------
+
+
+def histories(study):
+    """Hyperparameters and seed → logs."""
+    return {
+        (row["learning_rate"], row["rate"], row["seed"]): history_of(study, row["trial"])
+        for row in study.trials.to_dict("records")
+        if row["state"] == "done"
+    }
+
+
+def crowd(learning_rate, rate):
+    if rate > 1:
+        raise ValueError("no such rate")
+    return compiled(stack(layers.Dense(8, "tanh"), layers.Dropout(rate)), adam(learning_rate))
+
+
+def test_neighbours_do_not_matter():
+    """Reversed, alone, beside a trial that fails, and in another order of seeds: the same numbers."""
+    variants = [{"learning_rate": a, "rate": b} for a in (1e-2, 1e-3) for b in (0.1, 0.5)]
+
+    def run(variants, seeds, **more):
+        return fl.compare(
+            crowd, variants, VECTORS, CLASSES, seeds=seeds, engine="lanes", verbose=0, **_FIT, **more
+        )
+
+    all_of_them = histories(run(variants, 2))
+    others = [
+        run(variants[::-1], [1, 0]),
+        run(variants[2:3], [1]),
+        run([variants[0], {"learning_rate": 1e-2, "rate": 2.0}, variants[3]], 2),
+    ]
+    assert others[2].trials["state"].tolist() == ["done"] * 2 + ["failed"] * 2 + ["done"] * 2
+    for other in others:
+        for trial, logs in histories(other).items():
+            assert_logs_agree(logs, all_of_them[trial], what=str(trial))
+
+
+# --- what lanes leave to the reference engine ---------------------------------------------------------------
+
+
+def not_for_jit(factor):
+    inside = (layers.RandomTranslation(factor, factor, fill_mode="constant"), layers.Flatten())
+    return compiled(stack(*inside, shape=(8, 8, 1)), adam(1e-2))
+
+
+def eager(learning_rate):
+    return compiled(mlp(), adam(learning_rate), run_eagerly=True)
+
+
+def host_code(learning_rate):
+    """Reads a value while it is traced, which only works eagerly."""
+
+    def loss(y, predicted):
+        value = ops.mean(ops.square(y - predicted), axis=-1)
+        assert float(value[0]) >= 0
+        return value
+
+    model = stack(layers.Dense(2), classes=0)
+    return compiled(model, adam(learning_rate), loss, run_eagerly=True)
+
+
+@pytest.mark.parametrize(
+    ("build", "value", "x", "y", "reason"),
+    [
+        (not_for_jit, 0.1, IMAGES, CLASSES, "supports_jit"),
+        (eager, 1e-2, VECTORS, CLASSES, "run_eagerly"),
+        (host_code, 1e-2, VECTORS, TARGETS, "run_eagerly"),
+    ],
+)
+def test_left_to_the_reference_engine(build, value, x, y, reason):
+    name = next(iter(inspect.signature(build).parameters))
+    arguments = {**_FIT, "epochs": 2}
+    study = fl.compare(build, {name: [value]}, x, y, verbose=0, on_error="raise", **arguments)
+    assert study.trials["engine"].tolist() == ["reference"]
+    assert reason in study.trials["reason"][0]
+    alone = keras_alone(build, {name: value}, 0, x, y, **arguments)
+    assert_logs_agree(history_of(study, 0), alone.logs, rtol=0)
+    with pytest.raises(fl.LanesError, match=reason):
+        fl.compare(build, {name: [value]}, x, y, engine="lanes", verbose=0, **arguments)
+
+
+def unseeded(learning_rate):
+    noise = layers.Lambda(lambda t: t + keras.random.normal(ops.shape(t)))
+    return compiled(stack(noise, layers.Dense(4)), adam(learning_rate))
+
+
+def test_what_keras_refuses_fails_as_with_keras_alone():
+    with pytest.raises(ValueError, match="only use seeded random ops"):
+        keras_alone(unseeded, {"learning_rate": 1e-2}, 0, VECTORS, CLASSES, **_FIT)
+    study = fl.compare(unseeded, {"learning_rate": [1e-2]}, VECTORS, CLASSES, verbose=0, **_FIT)
+    (row,) = study.trials.to_dict("records")
+    assert row["engine"] == "reference"
+    assert "can't be traced" in row["reason"]
+    assert row["state"] == "failed"
+    assert "seeded random ops" in row["error"]

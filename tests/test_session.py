@@ -63,6 +63,7 @@ def unsettle():
 @pytest.fixture(autouse=True)
 def _own_state():
     """These tests play with the hidden state by hand."""
+    keras.backend.clear_session()
     keras.utils.set_random_seed(3)
     layers.Dense(2)
     yield
@@ -92,9 +93,13 @@ def test_what_the_caller_draws_next_is_the_same():
 
 def test_an_exception_changes_nothing_of_that():
     before = hidden_state()
-    with pytest.raises(RuntimeError, match="of the builder's"), Session(0):
+
+    def build():
         unsettle()
         raise RuntimeError("of the builder's")
+
+    with pytest.raises(RuntimeError, match="of the builder's"), Session(0):
+        build()
     assert hidden_state() == before
 
 
