@@ -310,6 +310,7 @@ def build(how, factor):
         ("isinstance", False),
         ("formatted", False),
         ("numpy", False),
+        ("clip", False),
     ],
 )
 def test_a_model_that_does_not_lift_is_trained_rightly_all_the_same(how, lifts):

@@ -107,9 +107,13 @@ def _evaluate(closed: ClosedJaxpr, *args: Any) -> list[Any]:
         inputs = [read(atom) for atom in eqn.invars]
         with eqn.ctx.manager:
             rule = _rule(eqn)
-            outputs = rule(*inputs) if rule is not None else _bind(eqn, inputs)
+            outputs = _bind(eqn, inputs) if rule is None else rule(*map(_array, inputs))
         values.update(zip(eqn.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _array(value: Any) -> Any:
+    return value if isinstance(value, jax.Array) else jnp.asarray(value)  # literals need not be arrays
 
 
 def _rule(eqn: JaxprEqn) -> Rule | None:
