@@ -44,7 +44,8 @@ def history_of(study, trial: int) -> dict[str, list[float]]:
     frame = frame[frame["trial"] == trial]
     first = frame.columns.get_loc("epoch") + 1
     logs = {name: frame[name].tolist() for name in frame.columns[first:]}
-    return {name: [v for v in values if not np.all(np.isnan(v))] for name, values in logs.items()}
+    logged = {name: [v for v in values if not np.all(np.isnan(v))] for name, values in logs.items()}
+    return {name: values for name, values in logged.items() if values}
 
 
 def assert_logs_agree(lanes, alone, rtol=1e-5, epochs=5, what="") -> None:

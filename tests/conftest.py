@@ -16,20 +16,3 @@ def _compile_once(tmp_path_factory):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-# Written against the engines, and not yet seen to pass as a whole: to be brought in one by one. Run one with
-# ``python -m pytest --noconftest tests/test_callbacks.py``.
-collect_ignore = [
-    "test_callbacks.py",
-    "test_data_arguments.py",
-    "test_failures.py",
-    "test_isolation_of_compare.py",
-    "test_keras_names.py",
-    "test_lanes_equal_fit.py",
-    "test_lift.py",
-    "test_memory.py",
-    "test_session.py",
-    "test_structure.py",
-    "test_study.py",
-]

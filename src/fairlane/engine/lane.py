@@ -247,6 +247,8 @@ class Lane:
         for callback in self._users_callbacks:
             if (method := batch_method(callback)) is not None:
                 raise Unsuitable(f"callback {type(callback).__name__} acts inside the epoch ({method})")
+        if self.stops_on_nan and self.steps_per_execution > 1:
+            raise Unsuitable("callback TerminateOnNaN looks at the loss once per steps_per_execution")
         iterator = data.training.iterator(self.steps_per_execution)
         self._last_word = _LastWord()
         callbacks = keras.callbacks.CallbackList(

@@ -62,6 +62,7 @@ class _Engine:
         self.static: set[Any] = set()
         self.data: dict[Any, FitData] = {}
         self.flying: dict[Future[Outcome], Chunk] = {}
+        self.landing: Chunk | None = None
         self.active = 0
         self.limit: int | None = None
         self.total = len(feed)
@@ -75,20 +76,23 @@ class _Engine:
                 if future.exception() is not None:
                     continue  # the state was lost on the way
                 chunk.state = future.result().state
-            for i, lane in enumerate(chunk.lanes):
-                lane.give_up(chunk.viewer(i))
+            _give_up(chunk)
+        if self.landing is not None and self.landing not in self.flying.values():
+            _give_up(self.landing)
         for fleet in self._all_fleets():
             for lane in fleet.idle:
                 lane.give_up(lane.own_state)
 
     def run(self) -> Generator[Event | Declined]:
         while len(self.feed) or self.active:
-            if self._starving() and self._room():
-                self._admit()
-            else:
-                self._launch()
-                self._await()
-            yield from self._told()
+            try:
+                if self._starving() and self._room():
+                    self._admit()
+                else:
+                    self._launch()
+                    self._await()
+            finally:  # Ctrl-C comes in the middle: what has happened is told all the same
+                yield from self._told()
 
     def _told(self) -> Generator[Event | Declined]:
         events, self.events = self.events, []
@@ -244,6 +248,7 @@ class _Engine:
         """Tell each lane of its epoch, and send the chunk, or what is left of it, on."""
         fleet = chunk.fleet
         chunk.state = outcome.state
+        self.landing = chunk
         fleet.loop.note(chunk.width, outcome.seconds)
         ends = [self._end_epoch(chunk, outcome, i) for i in range(len(chunk.lanes))]
         chunk.patch({i: state for i, state in enumerate(ends) if state is not None})
@@ -261,10 +266,11 @@ class _Engine:
         shapes = {fleet.shape_of(chunk.lanes[i]) for i in going}
         if len(going) == len(chunk.lanes) and len(shapes) == 1:
             self._send(chunk)
-            return
-        for i in going:
-            chunk.lanes[i].state = chunk.look(i)
-            fleet.idle.append(chunk.lanes[i])
+        else:
+            for i in going:
+                chunk.lanes[i].state = chunk.look(i)
+                fleet.idle.append(chunk.lanes[i])
+        self.landing = None
 
     def _crash(self, chunk: Chunk, error: BaseException) -> None:
         """A worker raised: the states of its lanes are gone, and all others are as they were."""
@@ -328,6 +334,12 @@ def failed(job: Job, epoch: int | None, error: Exception, seconds: float) -> Tri
     """The event of a job that raised."""
     text = "".join(traceback.format_exception(error))
     return TrialFailed(job.trial, epoch, one_line(error), text, seconds, error)
+
+
+def _give_up(chunk: Chunk) -> None:
+    for i, lane in enumerate(chunk.lanes):
+        if not lane.ended:
+            lane.give_up(chunk.viewer(i))
 
 
 def _identity(value: Any) -> Any:
