@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _backend.choose()
 
 if TYPE_CHECKING:
+    from fairlane.copies import copy, fresh
     from fairlane.errors import (
         BuilderError,
         FairlaneError,
@@ -30,6 +31,8 @@ _HOMES = {
     "compare": "study",
     "fit": "study",
     "Study": "study",
+    "copy": "copies",
+    "fresh": "copies",
     "shared_state": "isolation",
     "check_independent": "isolation",
     "Trial": "trial",
@@ -59,7 +62,9 @@ __all__ = [
     "__version__",
     "check_independent",
     "compare",
+    "copy",
     "fit",
+    "fresh",
     "shared_state",
 ]
 

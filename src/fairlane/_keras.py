@@ -5,6 +5,7 @@ In: Keras objects. Out: what Keras knows of them and has no public name for. Tri
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_data_adapter, array_slicing
 from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.utils.tracking import DotNotTrackScope
 
 
 def is_functional(layer: Any) -> bool:
@@ -69,6 +71,59 @@ def excluded_from_weight_decay(optimizer: Any, variables: list[Any]) -> tuple[li
     return positions, [] if pattern is None else [pattern.pattern]
 
 
+def trained_variables(optimizer: Any) -> list[Any]:
+    """The variables that a built optimizer trains."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return list((optimizer if inner is None else inner)._trainable_variables)
+
+
+def has_settable_learning_rate(optimizer: Any) -> bool:
+    """Whether its learning rate is a variable, and neither a schedule nor a function."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return isinstance((optimizer if inner is None else inner)._learning_rate, keras.Variable)
+
+
+def build_metrics_like(old: Any, new: Any, counterpart: Callable[[Any], Any]) -> None:
+    """Build a compiled model's metrics and losses as another one's are, which data has built.
+
+    Args:
+        old: a compiled model.
+        new: one compiled with the same arguments.
+        counterpart: an object of the old one's metrics or losses → the new one's.
+    """
+    metrics = old._compile_metrics
+    if metrics is not None and new._compile_metrics is None:
+        # Compiled again, without metrics: then Keras keeps those of before, and logs them on.
+        with DotNotTrackScope():
+            new._compile_metrics = type(metrics)(
+                counterpart(metrics._user_metrics),
+                counterpart(metrics._user_weighted_metrics),
+                output_names=metrics.output_names,
+            )
+    new_metrics = new._compile_metrics
+    if metrics is not None and metrics.built and not new_metrics.built:
+        for name in ("_flat_metrics", "_flat_weighted_metrics"):
+            lists = [_metrics_list_like(one, counterpart) for one in getattr(metrics, name)]
+            setattr(new_metrics, name, lists)
+        new_metrics._resolved_output_names = getattr(metrics, "_resolved_output_names", None)
+        new_metrics.built = True
+    loss, new_loss = old._compile_loss, new._compile_loss
+    if loss is not None and loss.built and new_loss is not None and not new_loss.built:
+        new_loss._flat_losses = [one._replace(loss=counterpart(one.loss)) for one in loss._flat_losses]
+        for metric in loss.metrics:
+            new_loss._tracker.add_to_store("metrics", keras.metrics.Mean(name=metric.name))
+        new_loss._y_pred_build_structure = loss._y_pred_build_structure
+        new_loss._y_true_build_structure = loss._y_true_build_structure
+        new_loss.built = True
+
+
+def _metrics_list_like(old: Any, counterpart: Callable[[Any], Any]) -> Any:
+    """A ``MetricsList`` (or metric, or None) of the counterparts."""
+    if not hasattr(old, "metrics"):
+        return old if old is None else counterpart(old)
+    return type(old)([counterpart(metric) for metric in old.metrics], output_name=old.output_name)
+
+
 def weight_decays(optimizer: Any, variables: list[Any]) -> list[bool]:
     """Which variables the optimizer's weight decay applies to."""
     return [bool(optimizer._use_weight_decay(v)) for v in variables]
@@ -105,12 +160,7 @@ _SETTINGS = (
 def attributes() -> dict[str, Any]:
     """This thread's attributes, and (under "") the object that holds them."""
     tracker = global_state.GLOBAL_STATE_TRACKER
-    copied = dict(tracker.__dict__)
-    # Name counters are counted in place: keep the numbers, not the counter.
-    if "object_name_uids" in copied:
-        copied["object_name_uids"] = copied["object_name_uids"].copy()
-    copied[""] = tracker
-    return copied
+    return {"": tracker, **{k: _own(v) for k, v in tracker.__dict__.items()}}
 
 
 def replace_attributes(values: Mapping[str, Any]) -> None:
@@ -118,9 +168,12 @@ def replace_attributes(values: Mapping[str, Any]) -> None:
     tracker = values.get("", global_state.GLOBAL_STATE_TRACKER)
     global_state.GLOBAL_STATE_TRACKER = tracker
     tracker.__dict__.clear()
-    tracker.__dict__.update({k: v for k, v in values.items() if k})
-    if "object_name_uids" in values:
-        tracker.__dict__["object_name_uids"] = values["object_name_uids"].copy()
+    tracker.__dict__.update({k: _own(v) for k, v in values.items() if k})
+
+
+def _own(value: Any) -> Any:
+    """What Keras changes in place, such as name counters and lists of variables to initialize, as a copy."""
+    return copy.copy(value) if isinstance(value, list | dict | set) else value
 
 
 def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import inspect
 import tempfile
 import types
 import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,16 +34,23 @@ def rebuild(model: Any, changes: Changes | None = None, *, keep_seeds: bool = Fa
     """Another model like ``model``.
 
     Args:
-        model: a compiled model; it is read and not changed.
+        model: a model; it is read and not changed.
         changes: what to change, with paths that `template.Template.check` would accept.
         keep_seeds: whether integer seeds stay, as an exact copy needs; else they are drawn anew.
 
     Returns:
-        A compiled model with new weights and a new optimizer.
+        A model with new weights and a new optimizer, compiled if the given one is.
 
     Raises:
         BuilderError: the model can't be rebuilt, with the class that is in the way.
     """
+    return rebuild_with_counterparts(model, changes, keep_seeds=keep_seeds)[0]
+
+
+def rebuild_with_counterparts(
+    model: Any, changes: Changes | None = None, *, keep_seeds: bool = False
+) -> tuple[Any, Callable[[Any], Any]]:
+    """As `rebuild`; and a function from what the compiled model holds (a metric, say) to the new one's."""
     job = _Rebuild(model, changes or {}, keep_seeds)
     with _dtype_policy_of(model), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the template's own code warned of when it was built
@@ -56,7 +63,7 @@ def rebuild(model: Any, changes: Changes | None = None, *, keep_seeds: bool = Fa
     if not changes:
         _check_alike(model, new)
     _check_nothing_shared(model, new)
-    return new
+    return new, job.counterpart
 
 
 def is_graph(model: Any) -> bool:
@@ -151,7 +158,7 @@ class _Rebuild:
                 f"`{missing[0]}` and keeps it under another name. Add `self.{missing[0]} = {missing[0]}` to "
                 f"{_config.class_name(old)}.__init__. {_config.BUILDER_INSTEAD}"
             )
-        return {name: self._argument(value) for name, value in values.items()}
+        return {name: self.counterpart(value) for name, value in values.items()}
 
     def _operation(self, old: Any) -> Any:
         """An operation of the graph that is no layer, such as ``x + 1``; it has no state."""
@@ -169,13 +176,14 @@ class _Rebuild:
         if isinstance(old, keras.Model) and old.built and not new.built:
             with keras.name_scope(new.name):
                 new.build_from_config(old.get_build_config())
+            new.built = len(new.variables) == len(old.variables)  # Keras leaves that to its loader
             self._carry_over(old, new)
         return new
 
     def _config(self, old: Any, changes: Mapping[tuple[str, ...], Any]) -> _config.Config:
-        config = _config.config_of(old, keep_seeds=self._keep_seeds, renew=self._argument)
+        config = _config.config_of(old, keep_seeds=self._keep_seeds, renew=self.counterpart)
         for keys, value in sorted(changes.items(), key=lambda change: len(change[0])):
-            config.set(keys, self._argument(value))
+            config.set(keys, self.counterpart(value))
         return config
 
     # --- what configs do not hold ---
@@ -205,6 +213,8 @@ class _Rebuild:
 
     def _compile(self, new: Any) -> None:
         old = self._model
+        if not old.compiled:
+            return
         if type(old).compile is not keras.Model.compile:
             self._compile_by_class(new)
             return
@@ -212,7 +222,7 @@ class _Rebuild:
         given = {
             "optimizer": self._optimizer(arguments["optimizer"], new),
             **{name: self._changed(name, arguments[name]) for name in ("loss", "loss_weights")},
-            **{name: self._argument(arguments[name]) for name in ("metrics", "weighted_metrics")},
+            **{name: self.counterpart(arguments[name]) for name in ("metrics", "weighted_metrics")},
         }
         new.compile(
             **given,
@@ -257,7 +267,7 @@ class _Rebuild:
         if () in changes:
             old = changes.pop(())
         if not changes:
-            return self._argument(old)
+            return self.counterpart(old)
         if not isinstance(old, dict):
             return self._renew(old, changes)
         inner: dict[str, dict[tuple[str, ...], Any]] = {key: {} for key in old}
@@ -265,12 +275,12 @@ class _Rebuild:
             inner[key][tuple(rest)] = value
         return {key: self._with_changes(value, inner[key]) for key, value in old.items()}
 
-    def _argument(self, value: Any) -> Any:
+    def counterpart(self, value: Any) -> Any:
         """A value that takes another's place in the new model: objects with state anew, others as are."""
         if isinstance(value, dict):
-            return {key: self._argument(inner) for key, inner in value.items()}
+            return {key: self.counterpart(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
-            items = [self._argument(inner) for inner in value]
+            items = [self.counterpart(inner) for inner in value]
             return tuple(items) if isinstance(value, tuple) else items
         if isinstance(value, np.generic):
             return value.item()
