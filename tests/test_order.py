@@ -10,6 +10,19 @@ import fairlane
 ORDER = (
     "_backend",
     "errors",
+    "check.forms",
+    "check.known",
+    "check.values",
+    "check.events",
+    "check.machine",
+    "check.calls",
+    "check.interpret",
+    "check.python",
+    "check.r",
+    "check.sources",
+    "check.rules",
+    "check",
+    "check.output",
     "trial",
     "stats",
     "_keras",
@@ -104,6 +117,14 @@ def test_a_module_imports_only_what_stands_above_it(name):
     above = {*ORDER[: ORDER.index(name)], name}  # a package's modules may be named from within
     below = sorted(set(imported_by(tree, name, path.name == "__init__.py")) - above)
     assert not below, f"fairlane.{name} imports {below}, which stand below it"
+
+
+def test_the_checker_stands_on_the_errors_alone():
+    for name in ORDER:
+        if name.partition(".")[0] == "check":
+            tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+            found = set(imported_by(tree, name, FILES[name].name == "__init__.py"))
+            assert {module for module in found if module.partition(".")[0] != "check"} <= {"errors"}
 
 
 def test_the_package_itself_imports_no_more_than_the_backends_choice():

@@ -1,10 +1,13 @@
 """The command line: parses and delegates.
 
-In: arguments. Out: an exit code: 0 where all went well, 2 where what was asked can't be done.
+In: arguments. Out: an exit code: 0 where all went well, 1 where `check` has findings, 2 where what was asked
+can't be done.
 """
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -60,3 +63,91 @@ def demo(
     except StudyError as error:
         typer.echo(f"fairlane demo: {error}", err=True)
         raise typer.Exit(2) from None
+
+
+class Format(StrEnum):
+    """What `check` writes."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    github = "github"
+
+
+def _explain(code: str | None) -> None:
+    """Print the page of a rule, and no more."""
+    if code is None:
+        return
+    from fairlane.check.rules import RULES
+
+    rule = RULES.get(code.upper())
+    if rule is None:
+        typer.echo(f"fairlane check: no rule {code}; there are {', '.join(RULES)}", err=True)
+        raise typer.Exit(2)
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(rule.page))
+    else:
+        typer.echo(rule.page, nl=False)
+    raise typer.Exit
+
+
+def _codes(given: str | None, option: str) -> tuple[str, ...]:
+    """The codes of ``FL001,FL002``; a beginning of codes stands for all that begin so."""
+    from fairlane.check.rules import RULES
+
+    codes = tuple(code.strip().upper() for code in (given or "").split(",") if code.strip())
+    for code in codes:
+        if not any(known.startswith(code) for known in RULES):
+            typer.echo(
+                f"fairlane check: {option} {code}: no such rule; there are {', '.join(RULES)}", err=True
+            )
+            raise typer.Exit(2)
+    return codes
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Files, and directories that are searched for them.")],
+    select: Annotated[
+        str | None, typer.Option(help="Apply only these rules.", metavar="CODES", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        str | None, typer.Option(help="Do not apply these rules.", metavar="CODES", show_default=False)
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.text,
+    explain: Annotated[
+        str | None,
+        typer.Option(callback=_explain, is_eager=True, metavar="CODE", help="Print the page of a rule."),
+    ] = None,
+) -> None:
+    """Find state that leaks between models, in Python, notebooks, R and R Markdown, before it is run.
+
+    Exit status: 0 without findings, 1 with findings, 2 where a file could not be read.
+    """
+    from fairlane.check import check_paths, output
+
+    report = check_paths(paths, select=_codes(select, "--select"), ignore=_codes(ignore, "--ignore"))
+    match format:
+        case Format.json:
+            typer.echo(output.as_json(report))
+        case Format.sarif:
+            typer.echo(output.sarif(report, fairlane.__version__))
+        case Format.github:
+            for line in output.github(report):
+                typer.echo(line)
+        case Format.text if sys.stdout.isatty():
+            from rich.console import Console
+
+            console = Console(highlight=False)
+            for part in output.framed(report):
+                console.print(part, soft_wrap=True)
+        case Format.text:
+            for line in output.plain(report):
+                typer.echo(line)
+    for line in output.failures(report):
+        typer.echo(line, err=True)
+    typer.echo(output.closing(report), err=format is not Format.text)
+    raise typer.Exit(report.status)

@@ -1,0 +1,466 @@
+"""What calls of Keras's functions and methods do.
+
+In: a function or method, and its arguments' values. Out: the value of the call, and what it changes in the
+`Machine`: models made, compiled, trained, given weights; seeds set. What is unknown is taken to be able to
+give a model new weights, so that nothing is claimed of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fairlane.check import known
+from fairlane.check.forms import Argument, At, Attribute, Form, Group, Name
+from fairlane.check.known import Kind, Meaning, names
+from fairlane.check.machine import Given, Invoke, Machine, constant, path_of
+from fairlane.check.values import (
+    NO_LOOPS,
+    Alias,
+    ClassValue,
+    Const,
+    Container,
+    Folds,
+    Part,
+    Ref,
+    Seed,
+    Tensor,
+    Thing,
+    Training,
+    Use,
+    Value,
+)
+
+SETTERS = frozenset(
+    {"set_weights", "load_weights", "assign", "restore", "load_state_dict", "load_own_variables"}
+)
+PART_READERS = names(
+    "get_weights numpy count_params get_config index summary copy call keys values items pop append"
+)
+CONVERSIONS = frozenset(
+    {"int", "float", "round", "abs", "str", "as.numeric", "as.integer", "as.double", "exp"}
+)
+TUPLING = frozenset({"list", "tuple", "sorted", "reversed", "enumerate", "zip", "iter", "tqdm", "trange"})
+DATA = frozenset(
+    {"x", "y", "data", "generator", "validation_data", "callbacks", "verbose", "object", "model"}
+)
+
+
+class Calls:
+    """Keras, as far as the rules need it.
+
+    Args:
+        machine: the program being interpreted.
+        invoke: what calls a function of the file.
+    """
+
+    def __init__(self, machine: Machine, invoke: Invoke) -> None:
+        self.machine = machine
+        self.invoke = invoke
+
+    # Functions by their full names
+
+    def named(self, path: str, given: list[Given], at: At) -> Value:
+        """Call something imported, or one of R's own functions."""
+        meaning = self.machine.meaning(path)
+        if meaning is not None:
+            return self.meant(meaning, given, at)
+        last = path.replace("::", ".").replace("$", ".").rsplit(".", 1)[-1]
+        values = [one.value for one in given]
+        if "seed" in last.lower() and not path.startswith("numpy") and last != "set.seed":
+            self.seeded(at)
+        if last in SETTERS or "reset" in last or "reinit" in last:
+            self.machine.excuse_all()
+        if last in TUPLING | {"range", "len", "dict"} and "." not in path:
+            return self.builtin(last, given, at)
+        if last in CONVERSIONS:
+            return Value(at, self.machine.loops_of(given))
+        if not self.is_harmless(path):
+            self.machine.escape(values)
+        return self.result(values, at)
+
+    def result(self, values: Iterable[Value], at: At) -> Value:
+        """The value of a call of something unknown: a tensor, if one went in."""
+        values = list(values)
+        applied = self.machine.applied(values)
+        is_tensor = any(isinstance(i, Tensor) for v in values for i in self.machine.inside(v))
+        return Tensor(at, NO_LOOPS, applied) if is_tensor else Value(at)
+
+    def is_harmless(self, path: str) -> bool:
+        """Whether a function surely leaves the weights of a model as they are."""
+        root = path.partition(".")[0]
+        if self.machine.is_r:
+            package, _, bare = path.rpartition("::")
+            return bare in known.R_HARMLESS or root in known.HARMLESS_MODULES or bool(package)
+        return root in known.HARMLESS_MODULES or path in known.HARMLESS_BUILTINS
+
+    def builtin(self, name: str, given: list[Given], at: At) -> Value:
+        """Python's own functions that hand on what they are given."""
+        values = [one.value for one in given]
+        machine = self.machine
+        if any(isinstance(value, Folds) for value in values):
+            return Folds(at)
+        if name == "range":
+            return self.range(values, at)
+        if not values:
+            return machine.container(at, () if name in ("list", "tuple", "dict") else None)
+        items = [machine.items(value) for value in values]
+        if name in ("list", "tuple", "iter", "tqdm", "reversed", "sorted") and items[0] is not None:
+            order = items[0] if name != "reversed" else tuple(reversed(items[0]))
+            return machine.container(at, order)
+        if name == "enumerate" and items[0] is not None:
+            pairs = [machine.container(at, (Const(at, NO_LOOPS, i), v)) for i, v in enumerate(items[0])]
+            return machine.container(at, pairs)
+        if name == "zip" and any(one is not None for one in items):
+            length = min(len(one) for one in items if one is not None)
+            rows = [
+                [one[i] if one is not None else Value(at) for one in items] for i in range(min(length, 8))
+            ]
+            return machine.container(at, [machine.container(at, row) for row in rows])
+        if name == "dict":
+            return Container(at)
+        return Value(at)
+
+    def range(self, values: list[Value], at: At) -> Value:
+        """``range(3)``: two of its numbers stand for all of them."""
+        bounds = [constant(value) for value in values]
+        numbers = [bound for bound in bounds if isinstance(bound, int)]
+        if numbers and len(numbers) == len(bounds) < 4:
+            try:
+                numbers = list(range(*numbers)[:2])
+            except (ValueError, OverflowError):
+                return Value(at)
+            return self.machine.container(at, [Const(at, NO_LOOPS, n) for n in numbers])
+        return Value(at)
+
+    # What Keras's names do
+
+    def meant(self, meaning: Meaning, given: list[Given], at: At) -> Value:
+        """Call something of Keras's."""
+        machine = self.machine
+        match meaning.kind:
+            case Kind.METHOD:
+                return self.method_as_function(meaning.name, given, at)
+            case Kind.MODEL:
+                return self.model(meaning, given, at)
+            case Kind.LOAD:
+                return machine.make(Kind.MODEL, meaning.name, at, machine.loops_of(given))
+            case Kind.COPY:
+                return self.copy(meaning, given, at)
+            case Kind.SEED:
+                self.seeded(at)
+                return Value(at)
+            case Kind.INPUT:
+                return Tensor(at)
+            case Kind.LAYER:
+                return self.layer(meaning, given, at)
+            case Kind.HARMLESS | Kind.LOSS:
+                return Value(at, machine.loops_of(given))
+            case _:
+                thing = machine.make(meaning.kind, meaning.name, at, machine.loops_of(given))
+                machine.state.set(thing, "#given", tuple(given))
+                return thing
+
+    def seeded(self, at: At) -> None:
+        """A seed is set."""
+        self.machine.state.set(None, "#seed", Seed(at, self.machine.path))
+
+    def copy(self, meaning: Meaning, given: list[Given], at: At) -> Value:
+        """A copy of anything that is followed is a new thing of its kind."""
+        value = given[0].value if given else Value(at)
+        if isinstance(value, Thing):
+            made = self.machine.make(value.kind, value.name, at, value.loops)
+            made.cls = value.cls
+            if value.kind is Kind.INITIALIZER:
+                made.name = ""  # whether it draws other numbers depends on how it was made
+            return made
+        if meaning.name == "deepcopy" or isinstance(value, Container):
+            return Value(at)
+        return self.machine.make(Kind.MODEL, meaning.name, at)
+
+    def model(self, meaning: Meaning, given: list[Given], at: At) -> Value:
+        """A model is built: of a list of layers, or from inputs to outputs."""
+        machine = self.machine
+        model = machine.make(Kind.MODEL, meaning.name, at, machine.loops_of(given))
+        layers: set[tuple[Thing, int]] = set()
+        loops = model.loops
+        for one in given:
+            for inner in machine.inside(one.value):
+                layers |= self.layers_in(inner, meaning.name)
+                loops |= inner.loops
+        for layer, _ in layers:
+            loops |= layer.loops
+        machine.state.change(model, lambda old: replace(old, layers=frozenset(layers), loops=loops))
+        return model
+
+    def layers_in(self, value: Value, how: str) -> set[tuple[Thing, int]]:
+        """The layers that a value brings into a model."""
+        if isinstance(value, Tensor):
+            return set(value.applied)
+        if isinstance(value, Part) and value.whole is not None:
+            return set(self.machine.state.model(value.whole).layers)
+        if isinstance(value, Thing) and value.kind in (Kind.LAYER, Kind.MODEL) and how == "Sequential":
+            return {(value, self.machine.next_time())}
+        return set()
+
+    def layer(self, meaning: Meaning, given: list[Given], at: At) -> Value:
+        """A layer is made; R's functions also add it to a model, or apply it to a tensor."""
+        machine = self.machine
+        layer = machine.make(Kind.LAYER, meaning.name, at, machine.loops_of(given))
+        if any(one.name == "trainable" and constant(one.value) is False for one in given):
+            machine.state.set(layer, "#frozen", True)
+        for one in given:
+            for inner in machine.inside(one.value):
+                if isinstance(inner, Thing) and inner.kind is Kind.INITIALIZER:
+                    machine.events.used_initializer(inner, layer, one.form.at, machine.state)
+        if not machine.is_r or not given or given[0].name not in (None, "object"):
+            return layer
+        into = given[0].value
+        if isinstance(into, Thing) and into.kind is Kind.MODEL and self.is_sequential(into):
+            self.add(into, layer)
+            return into
+        return self.apply(layer, [into], at)
+
+    def is_sequential(self, model: Thing) -> bool:
+        """Whether a layer after a model is added to it, and not applied to its outputs."""
+        return model.name == "Sequential"
+
+    def add(self, model: Thing, layer: Value) -> None:
+        """``model.add(layer)``."""
+        layers = self.layers_in(layer, "Sequential")
+        loops = layer.loops
+        self.machine.state.change(
+            model, lambda old: replace(old, layers=old.layers | layers, loops=old.loops | loops)
+        )
+
+    def apply(self, layer: Thing, values: list[Value], at: At) -> Value:
+        """``layer(tensor)``."""
+        applied = self.machine.applied(values) | {(layer, self.machine.next_time())}
+        return Tensor(at, layer.loops, applied)
+
+    # Methods of models
+
+    def method_as_function(self, name: str, given: list[Given], at: At) -> Value:
+        """R's ``fit(model, ...)``."""
+        named = [one for one in given if one.name in ("object", "model")]
+        first = next(iter(named or [one for one in given if one.name is None]), None)
+        if first is None:
+            return Value(at)
+        rest = [one for one in given if one is not first]
+        if name == "freeze":
+            self.machine.excuse_all(touched=True)
+            return first.value
+        if isinstance(first.value, Thing) and first.value.kind is Kind.MODEL:
+            result = self.method(first.value, name, rest, at, first.form)
+            returns_model = name in ("compile", *known.RESETTING_METHODS)
+            return first.value if returns_model else result
+        if name in known.RESETTING_METHODS:
+            self.machine.excuse_all()
+        return first.value if name == "compile" else Value(at)
+
+    def method(self, model: Thing, name: str, given: list[Given], at: At, receiver: Form) -> Value:
+        """A method of a model is called."""
+        machine = self.machine
+        if name == "compile":
+            self.compiled(model, given, at)
+        elif name in known.TRAINING:
+            self.trained(model, name, given, at, receiver)
+        elif name in ("add", "pop"):
+            if name == "add" and given:
+                self.add(model, given[0].value)
+            if machine.state.model(model).trained is not None:
+                machine.excuse(model)
+        elif name == "get_layer":
+            return Part(at, NO_LOOPS, model)
+        elif name not in known.HARMLESS_METHODS:
+            machine.excuse(model)
+        return Value(at)
+
+    def compiled(self, model: Thing, given: list[Given], at: At) -> None:
+        """``model.compile(...)``."""
+        machine, uses = self.machine, []
+        for index, one in enumerate(given):
+            if one.name in ("optimizer", "metrics", "weighted_metrics") or (one.name is None and index < 3):
+                for item, place in self.items_with_places(one):
+                    if item.kind in (Kind.OPTIMIZER, Kind.METRIC):
+                        uses.append(Use(item, place))
+        loops = machine.loops_of(given)
+        machine.state.change(
+            model,
+            lambda old: replace(
+                old,
+                compiled=at,
+                compiled_path=machine.path,
+                uses=tuple(uses),
+                compiled_since=old.trained is not None,
+                loops=old.loops | loops,
+            ),
+        )
+
+    def items_with_places(self, given: Given) -> Iterable[tuple[Thing, At]]:
+        """The things in an argument, each with its place where the list is written out."""
+        form, items = given.form, self.machine.items(given.value)
+        if items is not None and isinstance(form, Group) and len(items) == len(form.items):
+            for value, item in zip(items, form.items, strict=True):
+                yield from self.items_with_places(Given(value, None, _form(item)))
+            return
+        for inner in self.machine.inside(given.value):
+            if isinstance(inner, Thing):
+                yield inner, form.at
+
+    def trained(self, model: Thing, how: str, given: list[Given], at: At, receiver: Form) -> None:
+        """``model.fit(...)``."""
+        machine = self.machine
+        if machine.continuing:
+            return
+        data = [one for one in given if one.name in ("x", "y", "data", "generator")]
+        data += [one for one in given if one.name is None and not one.spread][: max(0, 2 - len(data))]
+        known_of = machine.state.model(model)
+        name = receiver.id if isinstance(receiver, Name) else ""
+        if isinstance(receiver, Attribute):
+            name = f"{machine.text(receiver.at)}"
+        now = Training(
+            at=at,
+            path=machine.path,
+            name=name,
+            alias=self.alias_of(receiver, model),
+            data=tuple(one.value for one in data),
+            texts=tuple(machine.text(one.form.at) for one in data),
+            goes_on=any(one.name == "initial_epoch" for one in given),
+            time=machine.next_time(),
+            compiled=known_of.compiled,
+            compiled_path=known_of.compiled_path,
+        )
+        if how == "fit":
+            own = [one for one in given if one.name not in DATA and one.name is not None]
+            machine.events.variant(model, now, known_of.loops | machine.loops_of(own), machine.state)
+            for one in given:
+                if one.name == "callbacks":
+                    self.watched(model, one, at)
+        machine.events.trained(model, now, machine.state)
+
+    def watched(self, model: Thing, callbacks: Given, at: At) -> None:
+        """Callbacks watch a training."""
+        for thing, place in self.items_with_places(callbacks):
+            if thing.kind is Kind.CALLBACK:
+                self.machine.events.used_callbacks(model, [thing], place, at, self.machine.state)
+
+    def alias_of(self, receiver: Form, model: Thing) -> Alias | None:
+        """Whether the name that trains a model is its second one."""
+        if isinstance(receiver, Name):
+            found = self.machine.state.get(model, f"#alias {receiver.id}")
+            return found if isinstance(found, Alias) else None
+        return None
+
+    # Methods of everything else
+
+    def part_method(self, part: Part, name: str, given: list[Given], at: At) -> Value:
+        """A method of a layer or a weight of a model."""
+        if part.whole is not None and name not in PART_READERS:
+            self.machine.excuse(part.whole)
+        values = [one.value for one in given]
+        applied = self.machine.applied(values)
+        if applied or any(isinstance(value, Tensor) for value in values):
+            return Tensor(at, NO_LOOPS, applied)
+        return Part(at, NO_LOOPS, part.whole)
+
+    def container_method(self, of: Container, name: str, given: list[Given], at: At) -> Value:
+        """A method of a list or a dictionary."""
+        machine, items = self.machine, self.machine.items(of)
+        values = [one.value for one in given]
+        if name == "append" and values and items is not None and len(items) < 16:
+            machine.state.set(of, "#items", (*items, values[0]))
+        elif name in ("items", "values") and (keyed := machine.state.get(of, "#keyed")):
+            assert isinstance(keyed, dict)
+            if name == "values":
+                return machine.container(at, keyed.values())
+            pairs = [machine.container(at, (Const(at, NO_LOOPS, k), v)) for k, v in keyed.items()]
+            return machine.container(at, pairs)
+        elif name == "get" and values:
+            return self.item(of, values[0], at)
+        elif name == "copy":
+            return machine.container(at, items)
+        elif name not in ("keys", "index", "count", "items", "values"):
+            machine.state.drop(of, "#items")
+            machine.state.drop(of, "#keyed")
+        return Value(at, of.loops)
+
+    def item(self, of: Value, key: Value, at: At) -> Value:
+        """``of[key]``."""
+        machine = self.machine
+        if isinstance(of, Part):
+            return Part(at, NO_LOOPS, of.whole)
+        if isinstance(of, Container):
+            wanted, items = constant(key), machine.items(of)
+            keyed = machine.state.get(of, "#keyed")
+            if isinstance(keyed, dict) and isinstance(wanted, str | int) and wanted in keyed:
+                found = keyed[wanted]
+                assert isinstance(found, Value)
+                return found
+            if items is not None and isinstance(wanted, int) and not isinstance(wanted, bool):
+                index = wanted - 1 if machine.is_r else wanted
+                if -len(items) <= index < len(items):
+                    return items[index]
+        if isinstance(of, Tensor):
+            return Tensor(at, NO_LOOPS, of.applied)
+        return Value(at, of.loops)
+
+    def thing_method(self, thing: Thing, name: str, given: list[Given], at: At) -> Value:
+        """A method of an optimizer, a layer, a splitter ..."""
+        if thing.kind is Kind.SPLITTER and name == "split":
+            return Folds(at)
+        if thing.kind is Kind.LAYER and name in SETTERS:
+            self.machine.excuse_all()
+        return self.result([one.value for one in given], at)
+
+    def other_method(self, of: Value, name: str, given: list[Given], at: At) -> Value:
+        """A method of something unknown."""
+        values = [one.value for one in given]
+        if name in SETTERS or "reset" in name or "reinit" in name:
+            self.machine.excuse_all()
+        if "seed" in name:
+            self.seeded(at)
+        if name != "append":
+            self.machine.escape(values)
+        if isinstance(of, Tensor):
+            return Tensor(at, NO_LOOPS, of.applied | self.machine.applied(values))
+        return self.result(values, at)
+
+    def subclass(self, cls: ClassValue, at: At, given: list[Given]) -> Thing:
+        """An instance of a class of the file that is based on one of Keras's."""
+        kind = cls.kind or Kind.MODEL
+        thing = self.machine.make(kind, cls.form.name if cls.form else "", at, self.machine.loops_of(given))
+        thing.cls = cls
+        return thing
+
+
+def _form(item: Argument) -> Form:
+    return item.value
+
+
+def is_fold_name(form: Form | None) -> bool:
+    """Whether a loop's variable, or what it runs over, calls itself a fold."""
+    names: list[str] = []
+    pending: list[Form] = [] if form is None else [form]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, Name):
+            names.append(current.id)
+        elif isinstance(current, Attribute):
+            names.append(current.name)
+        elif isinstance(current, Group):
+            pending.extend(item.value for item in current.items)
+        else:
+            pending.extend(getattr(current, "parts", ()))
+            pending.extend(argument.value for argument in getattr(current, "arguments", ()))
+    return any(_is_fold(name) for name in names)
+
+
+def _is_fold(name: str) -> bool:
+    words = name.lower().replace(".", "_").split("_")
+    return any(word in ("fold", "folds", "kfold", "kfolds", "nfolds") for word in words)
+
+
+def reference(value: Value) -> Ref | None:
+    """A value as something imported."""
+    return value if isinstance(value, Ref) and path_of(value) else None

@@ -1,0 +1,184 @@
+"""The program being interpreted: where it is, what is so, and how much has been done.
+
+In: a program and its `Events`. Out: what `calls` and `interpret` both work on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from fairlane.check import known
+from fairlane.check.events import Events
+from fairlane.check.forms import At, Form, Program
+from fairlane.check.known import Kind, Meaning
+from fairlane.check.values import (
+    NO_LOOPS,
+    Const,
+    Container,
+    Loops,
+    ModelState,
+    Path,
+    Ref,
+    Seed,
+    State,
+    Tensor,
+    Thing,
+    Value,
+)
+
+MOST_STEPS = 60_000
+"""What is interpreted of one file before the checker contents itself with what it has found."""
+
+
+class Enough(Exception):
+    """The file is too large to be followed to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument of a call: its value, its name, and its form."""
+
+    value: Value
+    name: str | None
+    form: Form
+    spread: bool = False
+
+
+@dataclass(eq=False)
+class Machine:
+    """The state of the interpretation. ``alive`` is False where a path has ended."""
+
+    program: Program
+    events: Events
+    state: State = field(default_factory=State)
+    alive: bool = True
+    path: Path = ()
+    time: int = 0
+    steps: int = 0
+    models: list[Thing] = field(default_factory=list)
+    continuing: int = 0
+    stars: list[str] = field(default_factory=list)
+
+    def tick(self, cost: int = 1) -> int:
+        """Count what is done.
+
+        Raises:
+            Enough: it is too much.
+        """
+        self.steps += cost
+        if self.steps > MOST_STEPS:
+            raise Enough
+        return self.steps
+
+    def next_time(self) -> int:
+        """A number greater than all before."""
+        self.time += 1
+        return self.time
+
+    def text(self, at: At) -> str:
+        """What stands at a place, of its first line."""
+        lines = self.program.lines
+        line = lines[at.line - 1] if at.line <= len(lines) else ""
+        return line[at.column - 1 : at.end_column - 1 if at.line == at.end_line else None]
+
+    @property
+    def is_r(self) -> bool:
+        """Whether the program is R."""
+        return self.program.language == "r"
+
+    def meaning(self, path: str) -> Meaning | None:
+        """What a full name stands for."""
+        if self.is_r and (found := known.r(path)):
+            return found
+        return known.python(path.replace("$", "."))
+
+    def make(self, kind: Kind, name: str, at: At, loops: Loops = NO_LOOPS) -> Thing:
+        """A new thing."""
+        seed = self.state.get(None, "#seed")
+        thing = Thing(at, loops, kind, name, self.path, "", seed if isinstance(seed, Seed) else None)
+        if kind is Kind.MODEL:
+            self.models.append(thing)
+            self.state.set(thing, "#model", ModelState(loops=loops))
+        return thing
+
+    def container(self, at: At, items: Iterable[Value] | None, loops: Loops = NO_LOOPS) -> Container:
+        """A new list, with items that are known, or not."""
+        made = Container(at, loops)
+        if items is not None:
+            self.state.set(made, "#items", tuple(items))
+        return made
+
+    def items(self, value: Value) -> tuple[Value, ...] | None:
+        """The items of a list, or None where they are not known."""
+        found = self.state.get(value, "#items") if isinstance(value, Container) else None
+        return found if isinstance(found, tuple) else None
+
+    def inside(self, value: Value, depth: int = 0) -> Iterable[Value]:
+        """A value, and all that lies in it if it is a list."""
+        yield value
+        if depth < 4:
+            for item in self.items(value) or ():
+                yield from self.inside(item, depth + 1)
+            if isinstance(value, Container) and (keyed := self.state.get(value, "#keyed")):
+                assert isinstance(keyed, dict)
+                for item in keyed.values():
+                    yield from self.inside(item, depth + 1)
+
+    # What is done to models
+
+    def excuse(self, model: Thing) -> None:
+        """A model's weights are set, or may have been: what was trained before counts no more."""
+        self.state.change(
+            model, lambda old: replace(old, trained=None, compiled_since=False, set_weights=True)
+        )
+
+    def excuse_all(self, touched: bool = False) -> None:
+        """Some model's weights may have been set, or frozen: of which one, nobody knows."""
+        for model in self.models:
+            if self.state.get(model, "#model") is not None:
+                self.excuse(model)
+                if touched:
+                    self.state.change(model, lambda old: replace(old, touched=True))
+
+    def escape(self, values: Iterable[Value]) -> None:
+        """Values are handed to something unknown, which may do anything to them."""
+        for value in values:
+            for inner in self.inside(value):
+                if isinstance(inner, Thing) and inner.kind is Kind.MODEL:
+                    self.excuse(inner)
+                self.state.drop(inner, "#items")
+                self.state.drop(inner, "#keyed")
+
+    # Reading values
+
+    def applied(self, values: Iterable[Value]) -> frozenset[tuple[Thing, int]]:
+        """The layers on the way to tensors."""
+        found: set[tuple[Thing, int]] = set()
+        for value in values:
+            for inner in self.inside(value):
+                if isinstance(inner, Tensor):
+                    found |= inner.applied
+        return frozenset(found)
+
+    def loops_of(self, given: Iterable[Given]) -> Loops:
+        """The loops whose variables have a part in some arguments."""
+        found = NO_LOOPS
+        for one in given:
+            if one.name is None or "seed" not in one.name:
+                for inner in self.inside(one.value):
+                    found |= inner.loops
+        return found
+
+
+def constant(value: Value) -> object:
+    """What a value is, if that is known; otherwise None."""
+    return value.value if isinstance(value, Const) else None
+
+
+def path_of(value: Value) -> str:
+    """The full name of something imported; otherwise nothing."""
+    return value.path if isinstance(value, Ref) else ""
+
+
+Invoke = Callable[[Value, list[Given], At], Value]
