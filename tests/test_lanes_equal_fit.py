@@ -637,6 +637,14 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def policy_of_before():
+    """Keras alone leaves behind the policy that a builder sets."""
+    before = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.mark.parametrize(
     "case", [pytest.param(c, id=c.name, marks=[pytest.mark.slow] * c.slow) for c in CASES]
 )

@@ -51,6 +51,7 @@ KERAS_ROOTS = (
     "tensorflow.compat.v2.keras.",
     "tf_keras.",
     "keras.api.",
+    "keras.src.",
     "keras.",
 )
 """Longest first, where one is the beginning of another."""
