@@ -33,6 +33,7 @@ ORDER = (
     "places",
     "past",
     "copies",
+    "watch",
     "template",
     "structure",
     "lift",

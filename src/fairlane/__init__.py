@@ -16,6 +16,7 @@ _backend.choose()
 if TYPE_CHECKING:
     from fairlane.copies import copy, fresh
     from fairlane.errors import (
+        AlreadyTrainedWarning,
         BuilderError,
         FairlaneError,
         FairlaneWarning,
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     )
     from fairlane.study import Study, compare, fit
     from fairlane.trial import Trial, TrialState, Variant
+    from fairlane.watch import continuing, guard
 
 _HOMES = {
     "compare": "study",
     "fit": "study",
     "Study": "study",
+    "guard": "watch",
+    "continuing": "watch",
     "copy": "copies",
     "fresh": "copies",
     "shared_state": "isolation",
@@ -41,6 +45,7 @@ _HOMES = {
     "FairlaneError": "errors",
     "FairlaneWarning": "errors",
     "StudyError": "errors",
+    "AlreadyTrainedWarning": "errors",
     "BuilderError": "errors",
     "LanesError": "errors",
     "SharedStateError": "errors",
@@ -48,6 +53,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AlreadyTrainedWarning",
     "BuilderError",
     "FairlaneError",
     "FairlaneWarning",
@@ -62,9 +68,11 @@ __all__ = [
     "__version__",
     "check_independent",
     "compare",
+    "continuing",
     "copy",
     "fit",
     "fresh",
+    "guard",
     "shared_state",
 ]
 

@@ -52,3 +52,7 @@ class TrialError(FairlaneError):
 
 class FairlaneWarning(UserWarning):
     """The base of Fairlane's warnings."""
+
+
+class AlreadyTrainedWarning(FairlaneWarning):
+    """The guard saw a trained model, or an optimizer, metric or callback of another one, used again."""

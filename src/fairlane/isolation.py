@@ -1,7 +1,8 @@
 """What models share that should be independent.
 
-In: Keras models. Out: the models, layers, variables, optimizers, metrics, seed generators and initializers
-that two or more of them hold in common (`shared_state`), or an error that lists them (`check_independent`).
+In: Keras models. Out: the models, layers, variables, optimizers, metrics, seed generators, initializers and
+callbacks that two or more of them hold in common (`shared_state`), or an error that lists them
+(`check_independent`).
 
 Only what training can change, or what decides where training starts, counts: a layer without state (such
 as `Flatten`), an adapted preprocessing layer (such as `Normalization`) and a loss may be shared freely.
@@ -25,6 +26,7 @@ _WHY = {
     "optimizer": "Its moments, step count and learning rate carry over from one model to the other.",
     "metric": "What one model adds to it shows in the other's logs.",
     "seed generator": "Each draw by one model moves the random numbers of the other.",
+    "callback": "What it has seen of one model, its best value or its history, counts for the other.",
     "initializer": "It gives equal values for equal shapes, so the models do not start independently.",
 }
 
@@ -36,8 +38,8 @@ class Shared:
     """One thing that two or more models hold in common.
 
     Attributes:
-        kind: ``"model"``, ``"layer"``, ``"variable"``, ``"optimizer"``, ``"metric"``, ``"seed generator"``
-            or ``"initializer"``.
+        kind: ``"model"``, ``"layer"``, ``"variable"``, ``"optimizer"``, ``"metric"``, ``"seed generator"``,
+            ``"initializer"`` or ``"callback"``.
         name: its own name.
         where: for each model that holds it, the model's position and the path within the model, such as
             ``(0, "encoder/dense_1")`` or ``(1, "model.optimizer")``.
@@ -57,6 +59,9 @@ class Shared:
     def __str__(self) -> str:
         places = "; ".join(f"{path} in model {position}" for position, path in self.where)
         return f"{self.kind} {self.name!r} ({places})"
+
+    def __repr__(self) -> str:
+        return f"<Shared {self}>"
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,7 @@ def _inventory(model: Any) -> list[_Found]:
         *_layer_state(model, "", (), set()),
         *_optimizers(model),
         *_compiled_metrics(model),
+        *_callbacks(model),
     ]
 
 
@@ -225,6 +231,13 @@ def _compiled_metrics(model: Any) -> Iterator[_Found]:
         for metric in keras.tree.flatten(arguments.get(name)):
             if isinstance(metric, keras.metrics.Metric):
                 yield _Found(metric, "metric", f"model.{name}/{metric.name}", (id(model),))
+
+
+def _callbacks(model: Any) -> Iterator[_Found]:
+    """The callbacks that a model holds: its ``history``, which is the user's where ``fit`` was given one."""
+    for name, value in vars(model).items():
+        if isinstance(value, keras.callbacks.Callback):
+            yield _Found(value, "callback", f"model.{name.lstrip('_')}", (id(model),))
 
 
 def _message(shared: list[Shared], labels: Sequence[str]) -> str:

@@ -23,13 +23,15 @@ class Past:
         epochs: how many it was trained for.
         trained: where it was trained last.
         order: when that was, as a count of all trainings; 0 for never.
-        recompiled: whether it was compiled again since, with training before that.
+        recompiled: whether it was compiled again since, and going on was not said to be meant.
+        continuing: in how many `fairlane.continuing` blocks it is.
     """
 
     epochs: int = 0
     trained: Place | None = None
     order: int = 0
     recompiled: bool = False
+    continuing: int = 0
 
 
 @dataclass(eq=False)

@@ -422,7 +422,7 @@ class Models:
             except Exception:
                 return
         names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
-        check_independent(*models, names=names, ignore=("initializer",))
+        check_independent(*models, names=names, ignore=("initializer", "callback"))
 
 
 def _article(value: Any) -> str:
