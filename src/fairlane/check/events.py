@@ -238,6 +238,8 @@ class Events:
 
     def _layers_used(self, model: Thing, known: ModelState, now: Training, state: State) -> None:
         """Layers with weights that another model has trained, which is not a view of the same graph."""
+        if known.trained is not None:
+            return
         for layer, _ in sorted(known.layers, key=lambda pair: (pair[0].origin.line, pair[1])):
             has_weights = layer.kind is Kind.LAYER and layer.name in LAYERS_WITH_WEIGHTS
             if not has_weights or state.get(layer, "#frozen") or known.touched:

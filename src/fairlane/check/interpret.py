@@ -620,11 +620,17 @@ class _Interpreter:
         positional = [] if given is None else [one for one in given if one.name is None and not one.spread]
         named = {} if given is None else {one.name: one for one in given if one.name is not None}
         spread = given is None or any(one.spread for one in given)
+        unpacked = [] if given is None else [one for one in given if one.spread]
+        loops = machine.loops_of(unpacked)
         parameters = list(form.parameters)
         if owner is not None and closure.cls is not None and parameters and "staticmethod" not in decorators:
             state.set(scope, parameters.pop(0).name, owner)
         for index, parameter in enumerate(parameters):
-            unknown = Value(At(form.at.line, form.at.column, -index - 1, form.at.end_line))
+            unknown = Value(At(form.at.line, form.at.column, -index - 1, form.at.end_line), loops)
+            for one in unpacked:
+                keyed = state.get(one.value, "#keyed")
+                if isinstance(keyed, dict) and isinstance(keyed.get(parameter.name), Value):
+                    unknown = keyed[parameter.name]
             if parameter.rest:
                 value: Value = machine.container(form.at, None)
                 if positional and not machine.is_r:

@@ -94,7 +94,7 @@ RESETTING_METHODS = frozenset({"set_weights", "load_weights", "add", "pop", "loa
 
 STATEFUL_CALLBACKS = names(
     """
-    EarlyStopping ReduceLROnPlateau ModelCheckpoint BackupAndRestore History CSVLogger TensorBoard
+    EarlyStopping ReduceLROnPlateau ModelCheckpoint History CSVLogger TensorBoard
     SwapEMAWeights
     """
 )

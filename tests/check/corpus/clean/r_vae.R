@@ -1,0 +1,21 @@
+library(keras)
+x <- layer_input(shape = c(original_dim))
+h <- layer_dense(x, intermediate_dim, activation = "relu")
+z_mean <- layer_dense(h, latent_dim)
+z_log_var <- layer_dense(h, latent_dim)
+sampling <- function(arg) {
+  z_mean <- arg[, 1:latent_dim]
+  z_mean + k_exp(arg[, (latent_dim + 1):(2 * latent_dim)] / 2) * k_random_normal(shape = latent_dim)
+}
+z <- layer_concatenate(list(z_mean, z_log_var)) %>% layer_lambda(sampling)
+decoder_h <- layer_dense(units = intermediate_dim, activation = "relu")
+decoder_mean <- layer_dense(units = original_dim, activation = "sigmoid")
+h_decoded <- decoder_h(z)
+x_decoded_mean <- decoder_mean(h_decoded)
+vae <- keras_model(x, x_decoded_mean)
+encoder <- keras_model(x, z_mean)
+decoder_input <- layer_input(shape = latent_dim)
+generator <- keras_model(decoder_input, decoder_mean(decoder_h(decoder_input)))
+vae %>% compile(optimizer = "rmsprop", loss = vae_loss)
+vae %>% fit(x_train, x_train, epochs = 50, callbacks = list(callback_early_stopping(patience = 3)))
+x_test_encoded <- predict(encoder, x_test)
