@@ -325,7 +325,7 @@ class Calls:
             name=name,
             alias=self.alias_of(receiver, model),
             data=tuple(one.value for one in data),
-            texts=tuple(machine.text(one.form.at) for one in data),
+            texts=tuple("" if isinstance(one.form, Name) else machine.text(one.form.at) for one in data),
             goes_on=any(one.name == "initial_epoch" for one in given),
             time=machine.next_time(),
             compiled=known_of.compiled,

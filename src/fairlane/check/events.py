@@ -359,7 +359,7 @@ def _two_names(before: Training, now: Training) -> bool:
 def _differ(a: Training, b: Training) -> bool:
     """Whether two trainings are plainly of different data."""
     pairs = zip(a.data, b.data, a.texts, b.texts, strict=False)
-    return any(_different(x, y) and one != other for x, y, one, other in pairs)
+    return any(_different(x, y) and (one != other or not one) for x, y, one, other in pairs)
 
 
 def _different(x: Value, y: Value) -> bool:

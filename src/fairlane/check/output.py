@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import quote
 
 from fairlane.check import RULES, Failure, Finding, Place, Report
-from fairlane.check.rules import URL
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -100,7 +99,6 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "fix": finding.fix,
         "related": [{**asdict(place), "message": what} for place, what in finding.related],
-        "url": f"{URL}/{finding.code}.md",
     }
 
 
@@ -132,14 +130,13 @@ def sarif(report: Report, version: str) -> str:
             "id": rule.code,
             "name": rule.name,
             "shortDescription": {"text": rule.title},
-            "helpUri": f"{URL}/{rule.code}.md",
             "help": {"text": rule.page, "markdown": rule.page},
             "defaultConfiguration": {"level": "error"},
         }
         for rule in RULES.values()
     ]
     order = list(RULES)
-    driver = {"name": "fairlane check", "semanticVersion": version, "informationUri": URL, "rules": rules}
+    driver = {"name": "fairlane check", "semanticVersion": version, "rules": rules}
     invocation = {
         "executionSuccessful": not report.failures,
         "toolExecutionNotifications": [_notification(failure) for failure in report.failures],

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 
-URL = "https://github.com/fairlane/fairlane/blob/main/src/fairlane/check/pages"
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -159,7 +159,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A model was trained."""
+    """A model was trained; ``texts`` are its data's expressions, those that are no mere names."""
 
     at: At
     path: Path
