@@ -332,6 +332,55 @@ def test_should_validate():
         _keras.should_validate(model, 0, "often")
 
 
+def test_trained_variables_and_settable_rates():
+    model = built()
+    assert [id(v) for v in _keras.trained_variables(model.optimizer)] == [
+        id(v) for v in model.trainable_variables
+    ]
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    scaled.build(model.trainable_variables)
+    assert len(_keras.trained_variables(scaled)) == len(model.trainable_variables)
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    assert _keras.has_settable_learning_rate(scaled)
+    assert not _keras.has_settable_learning_rate(keras.optimizers.SGD(schedule))
+
+
+def test_metrics_built_like_others():
+    """The whole of it is in test_copies; here, that Keras's own attributes are still those."""
+    inputs = keras.Input((2,))
+    outputs = [layers.Dense(1, name=name)(inputs) for name in "ab"]
+
+    def compiled():
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", ["mse", "mae"], metrics=[["mse"], None], weighted_metrics=[None, ["mae"]])
+        return model
+
+    x, y = np.zeros((4, 2)), [np.zeros((4, 1)), np.zeros((4, 1))]
+    old, new = compiled(), compiled()
+    old.train_on_batch(x, y)
+    copies = {}
+
+    def counterpart(thing):
+        return copies.setdefault(id(thing), type(thing).from_config(thing.get_config()))
+
+    _keras.build_metrics_like(old, new, counterpart)
+    assert [m.name for m in new.metrics] == [m.name for m in old.metrics]
+    assert len(new.metrics_variables) == len(old.metrics_variables) == 10
+    assert not {id(v) for v in new.metrics_variables} & {id(v) for v in old.metrics_variables}
+    assert set(new.get_metrics_result()) == set(old.get_metrics_result())
+    new.train_on_batch(x, y)
+    assert _keras._metrics_list_like(None, counterpart) is None
+    metric = keras.metrics.Mean()
+    assert type(_keras._metrics_list_like(metric, counterpart)) is keras.metrics.Mean
+
+
+def test_what_keras_changes_in_place_is_copied():
+    found = {"a": [1], "b": 2}
+    assert _keras._own(found["a"]) == [1]
+    assert _keras._own(found["a"]) is not found["a"]
+    assert _keras._own(found["b"]) == 2
+
+
 def test_every_function_is_tried_here():
     functions = {
         name
