@@ -98,7 +98,7 @@ def test_the_founding_program(library, pipe, arrow):
     (finding,) = check_text(text, "founding.R").findings
     shift = bool(library)
     assert (finding.code, finding.place.line) == ("FL001", 6 + shift)
-    assert f"line {15 + shift} and line {16 + shift}" in finding.message
+    assert f"the trainings of lines {15 + shift} and {16 + shift} train" in finding.message
     lines = [place.line - shift for place, _ in finding.related]
     assert lines == [1, 15, 16, 11]
 

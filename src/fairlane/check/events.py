@@ -166,7 +166,12 @@ class Events:
             yield now.at, "trained here"
 
     def _both(self, first: At, second: At) -> str:
-        return f"the trainings of {self.where(first)} and {self.where(second)} train"
+        one, two = self.where(first), self.where(second)
+        if one == two:
+            return f"the trainings of {one} train"
+        if one.startswith("line ") and two.startswith("line "):
+            return f"the trainings of lines {one[5:]} and {two[5:]} train"
+        return f"the trainings of {one} and {two} train"
 
     def _built(self, model: Thing) -> str:
         return f" (built in {self.where(model.origin)})"

@@ -221,7 +221,7 @@ class _Interpreter:
             for module in self.machine.stars:
                 if known.python(f"{module}.{form.id}"):
                     return Ref(form.at, NO_LOOPS, f"{module}.{form.id}")
-            if only_functions and form.id in known.HARMLESS_BUILTINS | {"range", "float", "int"}:
+            if only_functions and form.id in known.HARMLESS_BUILTINS | {"range", "map", "filter"}:
                 return Ref(form.at, NO_LOOPS, form.id)
         if form.id not in self.unbound:  # one value for a name, at a place of its own
             place = At(0, len(self.unbound), 0, 0)
