@@ -184,6 +184,10 @@ def test_tensorflow_random_state(monkeypatch):
     context._seed, context._rng = 2, None
     restore()
     assert (context._seed, context._rng, heard) == (1, generator, ["state"])
+    unused = types.SimpleNamespace(_seed=None)  # as before the first seed is set
+    module.context = lambda: unused
+    _keras.tensorflow_random_state()()
+    assert unused._seed is None
 
 
 # --- fit --------------------------------------------------------------------------------------------------------

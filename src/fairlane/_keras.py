@@ -184,7 +184,7 @@ def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
 def tensorflow_random_state() -> Callable[[], None]:
     """A function that puts TensorFlow's global seed, which ``set_random_seed`` sets, back as it is."""
     context = sys.modules["tensorflow.python.eager.context"].context()
-    seed, generator = context._seed, context._rng
+    seed, generator = context._seed, getattr(context, "_rng", None)  # made when the seed is first set
     position = generator.getstate() if generator is not None else None
 
     def restore() -> None:

@@ -27,6 +27,9 @@ def copy(model: Any) -> Any:
     So the copy and the original, trained on the same batches, give the same numbers. Layers that are used
     twice in the model are used twice in the copy.
 
+    On torch, Keras's dropout draws from torch's global generator, which no model has to itself: there, the
+    numbers are the same only for models without dropout.
+
     A model without weights yet has none to copy: such a copy draws its own when it is first called.
 
     Args:
