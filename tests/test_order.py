@@ -16,6 +16,8 @@ ORDER = (
     "check.events",
     "check.machine",
     "check.calls",
+    "check.evaluate",
+    "check.functions",
     "check.interpret",
     "check.python",
     "check.r",

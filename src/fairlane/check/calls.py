@@ -343,7 +343,7 @@ class Calls:
         """Callbacks watch a training."""
         for thing, place in self.items_with_places(callbacks):
             if thing.kind is Kind.CALLBACK:
-                self.machine.events.used_callbacks(model, [thing], place, at, self.machine.state)
+                self.machine.events.used(model, Use(thing, place), at, self.machine.state)
 
     def alias_of(self, receiver: Form, model: Thing) -> Alias | None:
         """Whether the name that trains a model is its second one."""

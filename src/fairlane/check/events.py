@@ -1,7 +1,7 @@
 """The rules: what has happened to models → findings.
 
-In: calls such as `Events.trained`, made while a program is interpreted. Out: `Events.found`, one `Found` for
-each fault, in the order of discovery.
+In: calls such as `Events.trained`, made while a program is interpreted. Out: of `Events.finish`, one `Found`
+for each fault, in the order of discovery.
 
 The event at the core is: *a model was trained, compiled again and trained again, and nothing in between says
 that this is meant*. A second name for the model makes it FL001, a cross-validation FL010, a loop FL003, and
@@ -61,9 +61,8 @@ class Events:
         self.shared_layers: list[tuple[Thing, Training, Thing, Training, Found]] = []
         self.last_trained: dict[Thing, int] = {}
 
-    @property
-    def found(self) -> list[Found]:
-        """The faults, without those that a later training showed to be meant."""
+    def finish(self) -> list[Found]:
+        """The faults of a program at its end, without those that a later training showed to be meant."""
         for first, _, _, then, found in self.shared_layers:
             if self.last_trained.get(first, 0) < then.time:  # not trained in turns
                 self.report(found)
@@ -83,7 +82,7 @@ class Events:
         if old.trained is not None:
             self._trained_again(model, old, old.trained, now)
         for use in old.uses:
-            self._used(model, use, now, state)
+            self.used(model, use, now.at, state)
         self._layers_used(model, old, now, state)
         self.last_trained[model] = now.time
         state.change(model, lambda known: replace(known, trained=now, compiled_since=False))
@@ -182,42 +181,27 @@ class Events:
 
     # FL004, FL005, FL006: one instance for several models
 
-    def _used(self, model: Thing, use: Use, now: Training, state: State) -> None:
+    def used(self, model: Thing, use: Use, trained: At, state: State) -> None:
+        """Something is used in the training of a model: was it used for another one?"""
+        if use.thing.kind is Kind.CALLBACK and use.thing.name not in STATEFUL_CALLBACKS:
+            return
         users = state.get(use.thing, "#users")
         users = users if isinstance(users, tuple) else ()
-        others = [(other, at) for other, at in users if other is not model]
+        others = [at for other, at in users if other is not model]
         if others:
-            self.report(self._shared(use, others[0][0], others[0][1], now))
+            self.report(self._shared(use, others[0], trained))
         state.set(use.thing, "#users", (*users, (model, use.at)))
 
-    def _shared(self, use: Use, other: Thing, at: At, now: Training) -> Found:
+    def _shared(self, use: Use, first: At, trained: At) -> Found:
         thing = use.thing
         code, what, why, fix = _SHARED[thing.kind]
         label = f"`{thing.label}` " if thing.label else ""
         message = (
             f"the {what} {label}made in {self.where(thing.origin)} is used for more than one model: {why}"
         )
-        related = [(thing.origin, f"the {what} is made here"), (at, "used for the first model here")]
-        related.append((now.at, "the next model is trained with it here"))
+        related = [(thing.origin, f"the {what} is made here"), (first, "used for the first model here")]
+        related.append((trained, "the next model is trained with it here"))
         return Found(code, use.at, message, fix, tuple(related))
-
-    def used_callbacks(self, model: Thing, callbacks: Iterable[Thing], at: At, now: At, state: State) -> None:
-        """Callbacks are handed to a training."""
-        for callback in callbacks:
-            if callback.name in STATEFUL_CALLBACKS:
-                users = state.get(callback, "#users")
-                users = users if isinstance(users, tuple) else ()
-                others = [(other, where) for other, where in users if other is not model]
-                if others:
-                    code, what, why, fix = _SHARED[Kind.CALLBACK]
-                    name = f"`{callback.label}`" if callback.label else callback.name
-                    message = (
-                        f"the {what} {name} made in {self.where(callback.origin)} watches more than one "
-                        f"model: {why}"
-                    )
-                    related = ((callback.origin, f"the {what} is made here"), (now, "trained with it here"))
-                    self.report(Found(code, at, message, fix, related))
-                state.set(callback, "#users", (*users, (model, at)))
 
     # FL007
 

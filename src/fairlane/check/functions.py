@@ -1,0 +1,334 @@
+"""Functions, classes and calls: the part of the interpreter that follows a program from one to another.
+
+In: calls. Out: their values. A function of the file is run where it is called, with what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fairlane.check import known
+from fairlane.check.calls import reference
+from fairlane.check.evaluate import MOST_ITEMS, Evaluator, last_name
+from fairlane.check.forms import Argument, Assign, At, Attribute, Block, Call, Class, Form, Function, Name
+from fairlane.check.known import Kind
+from fairlane.check.machine import Given, Machine
+from fairlane.check.values import (
+    NO_LOOPS,
+    ClassValue,
+    Closure,
+    Const,
+    Container,
+    Object,
+    Part,
+    Ref,
+    Scope,
+    State,
+    Step,
+    Thing,
+    Value,
+    joined,
+)
+
+DEEPEST_CALL = 12
+CACHES = known.names("lru_cache cache memoize cached cache_resource cached_property singleton")
+
+
+class Frame:
+    """A function that is being run: the states in which it returns."""
+
+    def __init__(self) -> None:
+        self.returns: list[State] = []
+
+
+class Turns:
+    """A loop that is being run: the states in which it is left, or goes on early."""
+
+    def __init__(self) -> None:
+        self.breaks: list[State] = []
+        self.continues: list[State] = []
+
+
+class Functions(Evaluator):
+    """Follows calls.
+
+    Args:
+        machine: the program, before its first step.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine)
+        self.frames: list[Frame] = [Frame()]
+        self.turns: list[Turns] = []
+        self.running: list[Function] = []
+        self.called: set[Function] = set()
+        self.closures: list[Closure] = []
+
+    # Functions
+
+    def function(self, form: Function, scope: Scope) -> Value:
+        """A function is defined."""
+        closure = Closure(form.at, NO_LOOPS, form, scope)
+        self.closures.append(closure)
+        if not self.machine.is_r:  # Python evaluates defaults once, where the function is defined
+            for parameter in form.parameters:
+                if parameter.default is not None:
+                    value = self.run(parameter.default, scope)
+                    self.machine.state.set(closure.form, f"#default {parameter.name}", value)
+        return closure
+
+    def make_class(self, form: Class, scope: Scope) -> Value:
+        """A class is defined."""
+        cls = ClassValue(form.at, NO_LOOPS, form)
+        for base in form.bases:
+            value = self.run(base, scope)
+            if isinstance(value, ClassValue):
+                cls.kind, cls.base = value.kind, value.base
+                cls.methods.update(value.methods)
+            elif isinstance(value, Ref) and (meaning := self.machine.meaning(value.path)):
+                cls.kind, cls.base = meaning.kind, meaning.name
+        own = Scope(scope)
+        self.run(form.body, own)
+        for statement in form.body.items if isinstance(form.body, Block) else ():
+            if isinstance(statement, Assign) and isinstance(statement.target, Name):
+                name = statement.target.id
+                held = self.machine.state.get(own, name)
+                if isinstance(held, Closure):
+                    held.scope, held.cls = scope, cls
+                    cls.methods[name] = held
+                elif isinstance(held, Value):
+                    self.machine.state.set(cls, f".{name}", held)
+        return cls
+
+    def call(self, form: Call, scope: Scope) -> Value:
+        """A call."""
+        callee = form.function
+        if isinstance(callee, Attribute):
+            of = self.run(callee.of, scope)
+            given = self.given(form.arguments, scope)
+            return self.method_call(of, callee, given, form.at)
+        function = self.name(callee, scope, True) if isinstance(callee, Name) else self.run(callee, scope)
+        given = self.given(form.arguments, scope)
+        return self.call_value(function, given, form.at)
+
+    def given(self, arguments: Iterable[Argument], scope: Scope) -> list[Given]:
+        """The arguments of a call."""
+        return [Given(self.run(a.value, scope), a.name, a.value, a.spread) for a in arguments]
+
+    def call_value(self, function: Value, given: list[Given], at: At) -> Value:
+        """Call a value with arguments."""
+        if not self.machine.alive:
+            return Value(at)
+        match function:
+            case Closure():
+                return self.invoke(function, given, at, function.owner)
+            case ClassValue():
+                return self.instantiate(function, given, at)
+            case Thing() if function.kind in (Kind.LAYER, Kind.MODEL):
+                return self.calls.apply(function, [one.value for one in given], at)
+            case Part():
+                return self.calls.part_method(function, "call", given, at)
+        ref = reference(function)
+        if ref is not None:
+            if ref.path in ("map", "filter") and len(given) > 1:
+                return self.map(given, at)
+            value = self.calls.named(ref.path, given, at)
+            if ref.loops and isinstance(value, Thing):
+                value.loops |= ref.loops
+            return value
+        return self.calls.other_method(function, "", given, at)
+
+    def method_call(self, of: Value, callee: Attribute, given: list[Given], at: At) -> Value:
+        """``of.name(...)``."""
+        name = callee.name
+        is_ours = isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None)
+        is_model = isinstance(of, Thing) and of.kind is Kind.MODEL
+        keras_own = is_model and name in {"compile", "fit", "evaluate", "predict"}
+        if is_ours and not keras_own and (member := self.member(of, name, at)) is not None:
+            return self.call_value(member, given, at)
+        match of:
+            case Ref():
+                return self.call_value(self.attribute_of(of, name, at), given, at)
+            case Thing() if of.kind is Kind.MODEL:
+                return self.calls.method(of, name, given, at, callee.of)
+            case Thing():
+                return self.calls.thing_method(of, name, given, at)
+            case Part():
+                return self.calls.part_method(of, name, given, at)
+            case Container() if self.machine.is_r:
+                return self.call_value(self.attribute_of(of, name, at), given, at)
+            case Container():
+                return self.calls.container_method(of, name, given, at)
+        if name == "optimize" and given and isinstance(given[0].value, Closure):
+            return self.repeat(given[0].value, at)
+        return self.calls.other_method(of, name, given, at)
+
+    def map(self, given: list[Given], at: At) -> Value:
+        """Python's ``map(f, items)``."""
+        function, over = given[0].value, given[1]
+        collected = []
+        serial = self.machine.next_time()
+        path = self.machine.path
+        for turn, item in enumerate(self.rounds(over.value, serial, over.form.at)):
+            self.machine.path = (*path, Step(at, serial, turn))
+            collected.append(self.call_value(function, [Given(item, None, over.form)], at))
+        self.machine.path = path
+        return self.machine.container(at, collected)
+
+    def repeat(self, function: Closure, at: At) -> Value:
+        """``study.optimize(objective)``: the function is called again and again."""
+        serial, path = self.machine.next_time(), self.machine.path
+        for turn in range(2):
+            self.machine.path = (*path, Step(at, serial, turn))
+            self.call_value(function, [Given(Value(at), None, function.form or Name(at, ""))], at)
+        self.machine.path = path
+        return Value(at)
+
+    def instantiate(self, cls: ClassValue, given: list[Given] | None, at: At) -> Value:
+        """An instance of a class of the file."""
+        made: Value
+        if cls.kind is not None:
+            made = self.calls.subclass(cls, at, given or [])
+        else:
+            made = Object(at, NO_LOOPS, cls)
+        init = cls.methods.get("__init__")
+        if init is not None:
+            self.invoke(init, given, at, made)
+        elif given:
+            self.machine.escape([one.value for one in given])
+        return made
+
+    def invoke(self, closure: Closure, given: list[Given] | None, at: At, owner: Value | None) -> Value:
+        """Run a function of the file; arguments of None are all unknown."""
+        form, machine = closure.form, self.machine
+        assert form is not None
+        if form in self.running or len(self.running) >= DEEPEST_CALL or form.generator:
+            machine.escape([one.value for one in given or ()])
+            if form.generator:
+                return Value(at)
+            return Value(at)
+        self.called.add(form)
+        scope = Scope(closure.scope, form.outer)
+        self.parameters(form, closure, given, scope, owner)
+        path, frame, turns = machine.path, Frame(), self.turns
+        machine.path = (*path, Step(at, machine.next_time()))
+        self.frames.append(frame)
+        self.turns = []
+        self.running.append(form)
+        value = self.run(form.body, scope)
+        self.running.pop()
+        self.frames.pop()
+        self.turns, machine.path = turns, path
+        if machine.alive:
+            if form.implicit:
+                machine.state.set(scope, "#returned", value)
+            frame.returns.append(machine.state)
+        return self.returned(frame, scope, form, at)
+
+    def returned(self, frame: Frame, scope: Scope, form: Function, at: At) -> Value:
+        """Where a function's paths meet: its value, and the state after it."""
+        machine = self.machine
+        after = joined(frame.returns)
+        if after is None:  # it always raises, or so it seems
+            machine.alive = False
+            return Value(at)
+        machine.state, machine.alive = after, True
+        value = after.get(scope, "#returned")
+        if any(last_name(decorator) in CACHES for decorator in form.decorators):
+            return Value(form.at)
+        return value if isinstance(value, Value) else Const(at)
+
+    def parameters(
+        self,
+        form: Function,
+        closure: Closure,
+        given: list[Given] | None,
+        scope: Scope,
+        owner: Value | None,
+    ) -> None:
+        """Bind a function's parameters to what it is given."""
+        machine, state = self.machine, self.machine.state
+        decorators = {last_name(decorator) for decorator in form.decorators}
+        positional = [] if given is None else [one for one in given if one.name is None and not one.spread]
+        named = {} if given is None else {one.name: one for one in given if one.name is not None}
+        spread = given is None or any(one.spread for one in given)
+        unpacked = [] if given is None else [one for one in given if one.spread]
+        loops = machine.loops_of(unpacked)
+        parameters = list(form.parameters)
+        if owner is not None and closure.cls is not None and parameters and "staticmethod" not in decorators:
+            state.set(scope, parameters.pop(0).name, owner)
+        for index, parameter in enumerate(parameters):
+            unknown = Value(At(form.at.line, form.at.column, -index - 1, form.at.end_line), loops)
+            for one in unpacked:
+                keyed = state.get(one.value, "#keyed")
+                if isinstance(keyed, dict) and isinstance(keyed.get(parameter.name), Value):
+                    unknown = keyed[parameter.name]
+            if parameter.rest:
+                value: Value = machine.container(form.at, None)
+                if positional and not machine.is_r:
+                    value = machine.container(form.at, [one.value for one in positional])
+                positional = []
+            elif parameter.name in named:
+                value = named[parameter.name].value
+            elif positional:
+                value = positional.pop(0).value
+            elif parameter.default is not None and given is not None and not spread:
+                value = self.default(form, parameter.name, parameter.default, scope)
+            else:
+                value = unknown
+            state.set(scope, parameter.name, value)
+
+    def default(self, form: Function, name: str, default: Form, scope: Scope) -> Value:
+        """A parameter's default."""
+        if self.machine.is_r:
+            return self.run(default, scope)
+        found = self.machine.state.get(form, f"#default {name}")
+        return found if isinstance(found, Value) else Value(default.at)
+
+    # What is run more than once
+
+    def rounds(self, over: Value, serial: int, at: At) -> list[Value]:
+        """What a loop's variable is in each round that is run: two stand for all, if nothing tells."""
+        machine = self.machine
+        mine = frozenset({serial})
+        items = machine.items(over)
+        keyed = machine.state.get(over, "#keyed")
+        if items is None and isinstance(keyed, dict) and not machine.is_r:
+            items = tuple(Const(at, NO_LOOPS, key) for key in keyed)
+        elif items is None and isinstance(keyed, dict):
+            items = tuple(keyed.values())
+        if items is None:
+            if isinstance(over, Part):
+                return [Part(at, NO_LOOPS, over.whole), Part(at, NO_LOOPS, over.whole)]
+            return [Value(at, mine | over.loops), Value(at, mine | over.loops)]
+        plain = all(self.is_plain(item) for item in items)
+        items = items[: 2 if plain else MOST_ITEMS]
+        return [self.of_loop(item, mine) for item in items]
+
+    def is_plain(self, value: Value) -> bool:
+        """Whether nothing in a value is followed."""
+        return all(isinstance(i, Const | Container) or type(i) is Value for i in self.machine.inside(value))
+
+    def of_loop(self, value: Value, mine: frozenset[int]) -> Value:
+        """A value as one of a loop's variants."""
+        machine = self.machine
+        match value:
+            case Const():
+                return Const(value.origin, value.loops | mine, value.value)
+            case Ref():
+                return Ref(value.origin, value.loops | mine, value.path)
+            case Thing() if value.kind is Kind.OPTIMIZER:
+                value.loops |= mine
+            case Container():
+                items = machine.items(value)
+                made = machine.container(
+                    value.origin, None if items is None else [self.of_loop(i, mine) for i in items], mine
+                )
+                keyed = machine.state.get(value, "#keyed")
+                if isinstance(keyed, dict):
+                    inner = {key: self.of_loop(item, mine) for key, item in keyed.items()}
+                    machine.state.set(made, "#keyed", inner)
+                return made
+            case _ if type(value) is Value:
+                return Value(value.origin, value.loops | mine)
+        return value
