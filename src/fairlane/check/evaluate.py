@@ -274,7 +274,11 @@ class Evaluator:
     def index(self, form: Index, scope: Scope) -> Value:
         """``of[key]``."""
         of, key = self.run(form.of, scope), self.run(form.key, scope)
-        return self.calls.item(of, key, form.at)
+        found = self.calls.item(of, key, form.at)
+        items = self.machine.items(of)
+        if key.loops and items and type(found) is Value and all(isinstance(item, Const) for item in items):
+            found.loops |= key.loops  # rates[i], where rates are written out: one of a loop's variants
+        return found
 
     def group(self, form: Group, scope: Scope) -> Value:
         """A list, with its items as long as all of them are known."""

@@ -40,10 +40,12 @@ DEEPEST = 150
 MAPPERS = names(
     """
     lapply sapply vapply map map_dbl map_int map_chr map_lgl map_df map_dfr map_dfc walk imap iwalk map_vec
-    future_map future_lapply pblapply mclapply future_map_dfr
+    pblapply pbsapply map_depth keep discard
     """
 )
-"""Functions that call their second argument with each item of their first."""
+"""Functions that call their second argument with each item of their first, one after the other.
+
+Those that do so in other processes are not among them: there each has a model of its own."""
 
 PARALLEL_MAPPERS = frozenset(
     {"map2", "map2_dfr", "map2_df", "map2_dbl", "walk2", "pmap", "pmap_dfr", "pmap_df"}
@@ -215,7 +217,7 @@ class _Lowering:
             case "%T>%":
                 value = self.form(left)
                 return Block(at, (self.pipe(left, right, at), value)) if isinstance(value, Name) else value
-            case "%do%" | "%dopar%":
+            case "%do%":
                 return Loop(at, None, None, self.form(right), collects=True)
         return Operation(at, operator, (self.form(left), self.form(right)))
 
@@ -283,11 +285,24 @@ class _Lowering:
             return Loop(at, None, None, values[1], collects=True)
         if name in TRANSPARENT and values:
             return Block(at, tuple(values))
+        if name in ("switch", "tryCatch", "withCallingHandlers", "ifelse", "if_else") and values:
+            return self.one_of(at, name, arguments)
+        if name in ("quote", "bquote", "expression", "substitute", "rlang::expr", "~"):
+            return Operation(at, name, ())  # not evaluated
         if name == "stop":
             return Block(at, (Operation(at, "stop", tuple(values)), Leave(at, "raise")))
         if name == "assign" and len(values) >= 2 and isinstance(values[0], Constant):
             return Assign(at, Name(at, str(values[0].value)), values[1])
         return None
+
+    def one_of(self, at: At, name: str, arguments: list[Argument]) -> Form:
+        """``switch(...)`` runs one of its arguments; ``tryCatch`` its first, and its handlers on occasion."""
+        values = [argument.value for argument in arguments]
+        if name in ("tryCatch", "withCallingHandlers"):
+            first = next((a.value for a in arguments if a.name in (None, "expr")), None)
+            last = [a.value for a in arguments if a.name == "finally"]
+            return Block(at, (*([] if first is None else [first]), *last))
+        return Branch(at, (values[0],), (*values[1:], Block(at, ())))
 
     def mapped(self, at: At, arguments: list[Argument]) -> Form:
         """``lapply(items, f, more)``: a loop that calls f."""
