@@ -239,7 +239,9 @@ class _Interpreter(Functions):
         turns = Turns()
         self.turns.append(turns)
         collected: list[Value] = []
-        items = self.rounds(over, serial, form.at) if form.target is not None else [Value(form.at)] * 2
+        items = [Value(form.at)] * (1 if _tries_again(form) else 2)
+        if form.target is not None:
+            items = self.rounds(over, serial, form.at)
         for turn, item in enumerate(items):
             machine.path = (*path, Step(form.at, serial, turn, folds))
             if form.target is not None:
@@ -299,6 +301,12 @@ class _Interpreter(Functions):
         if machine.alive:
             self.run(form.final, scope)
         return value
+
+
+def _tries_again(form: Loop) -> bool:
+    """``while not done: try: ...``: what fails is done again, and what is done well, once."""
+    inside = form.body.items if isinstance(form.body, Block) else ()
+    return form.target is None and any(isinstance(item, Try) and item.handlers for item in inside)
 
 
 def _is_main(form: Form) -> bool:
