@@ -15,6 +15,7 @@ ORDER = (
     "check.values",
     "check.events",
     "check.machine",
+    "check.containers",
     "check.calls",
     "check.evaluate",
     "check.functions",

@@ -230,7 +230,7 @@ class Evaluator:
             case Tensor():
                 return Tensor(at, NO_LOOPS, of.applied)
             case Container() if machine.is_r:
-                return self.calls.item(of, Const(at, NO_LOOPS, name), at)
+                return self.calls.containers.item(of, Const(at, NO_LOOPS, name), at)
         if isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None):
             found = self.member(of, name, at)
             if found is not None:
@@ -274,7 +274,7 @@ class Evaluator:
     def index(self, form: Index, scope: Scope) -> Value:
         """``of[key]``."""
         of, key = self.run(form.of, scope), self.run(form.key, scope)
-        found = self.calls.item(of, key, form.at)
+        found = self.calls.containers.item(of, key, form.at)
         items = self.machine.items(of)
         if key.loops and items and type(found) is Value and all(isinstance(item, Const) for item in items):
             found.loops |= key.loops  # rates[i], where rates are written out: one of a loop's variants

@@ -158,7 +158,7 @@ class Functions(Evaluator):
             case Container() if self.machine.is_r:
                 return self.call_value(self.attribute_of(of, name, at), given, at)
             case Container():
-                return self.calls.container_method(of, name, given, at)
+                return self.calls.containers.method(of, name, given, at)
         if name == "optimize" and given and isinstance(given[0].value, Closure):
             return self.repeat(given[0].value, at)
         return self.calls.other_method(of, name, given, at)
