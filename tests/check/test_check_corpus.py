@@ -98,9 +98,10 @@ def test_the_founding_program(library, pipe, arrow):
     (finding,) = check_text(text, "founding.R").findings
     shift = bool(library)
     assert (finding.code, finding.place.line) == ("FL001", 6 + shift)
-    assert f"the trainings of lines {15 + shift} and {16 + shift} train" in finding.message
+    words = f"the trainings of lines {15 + shift} and {16 + shift} (fit in line {11 + shift}) train"
+    assert words in finding.message
     lines = [place.line - shift for place, _ in finding.related]
-    assert lines == [1, 15, 16, 11]
+    assert lines == [1, 15, 16, 7, 11]
 
 
 def test_the_founding_program_corrected():

@@ -118,7 +118,7 @@ def test_sarif_names_both_trainings_of_an_alias():
     (result,) = json.loads(output.sarif(check_text(text, "a b/c.py"), "1"))["runs"][0]["results"]
     assert result["ruleId"] == "FL001"
     lines = [one["physicalLocation"]["region"]["startLine"] for one in result["relatedLocations"]]
-    assert lines == [2, 7, 8, 6]
+    assert lines == [2, 7, 8, 5, 6]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%20b/c.py"
 
 

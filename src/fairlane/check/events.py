@@ -107,7 +107,9 @@ class Events:
     def _alias(self, model: Thing, alias: Alias, before: Training, now: Training, loop: Step | None) -> Found:
         first, second = _apart(before, now)
         both = (
-            f"every round of the loop in {self.where(loop.at)} trains" if loop else self._both(first, second)
+            f"every round of the loop in {self.where(loop.at)} trains"
+            if loop
+            else self._both(first, second, now)
         )
         message = (
             f"`{alias.name}` is a second name for the model `{alias.old}`{self._built(model)}, not a copy: "
@@ -142,8 +144,8 @@ class Events:
     def _twice(self, model: Thing, before: Training, now: Training) -> Found:
         first, second = _apart(before, now)
         message = (
-            f"{self._the(model, now)} has been trained before: {self._both(first, second)} one network, the "
-            "second from the weights that the first left, for compile() does not reset them"
+            f"{self._the(model, now)} has been trained before: {self._both(first, second, now)} one network, "
+            "the second from the weights that the first left, for compile() does not reset them"
         )
         fix = (
             f"build a model for each training, or train `{self.fresh}`; if going on is meant, say so "
@@ -162,15 +164,19 @@ class Events:
             yield first, "the first training"
             yield second, "the second training, of the same network"
         if now.at not in (first, second):
+            if now.compiled is not None:
+                yield now.compiled, "compiled here, which leaves the weights as they are"
             yield now.at, "trained here"
 
-    def _both(self, first: At, second: At) -> str:
-        one, two = self.where(first), self.where(second)
+    def _both(self, first: At, second: At, now: Training) -> str:
+        """The two trainings by their lines; those of one function by the lines of its calls."""
+        one, two, fit = self.where(first), self.where(second), self.where(now.at)
+        within = "" if fit in (one, two) else f" (fit in {fit})"
         if one == two:
-            return f"the trainings of {one} train"
+            return f"the two trainings of {one}{within} train"
         if one.startswith("line ") and two.startswith("line "):
-            return f"the trainings of lines {one[5:]} and {two[5:]} train"
-        return f"the trainings of {one} and {two} train"
+            return f"the trainings of lines {one[5:]} and {two[5:]}{within} train"
+        return f"the trainings of {one} and {two}{within} train"
 
     def _built(self, model: Thing) -> str:
         return f" (built in {self.where(model.origin)})"
