@@ -22,6 +22,7 @@ NAMES = {
     "keras-tuner": "KerasTuner",
     "ray-tune": "Ray Tune",
 }
+MODELS = {"cnn": "small CNN", "lstm": "LSTM", "attention": "attention block"}
 TITLES = {"digits": "digits MLP", "mnist": "MNIST MLP", "architectures": ""}
 
 
@@ -34,7 +35,7 @@ def cases(name: str) -> pd.DataFrame:
     seconds = rows.groupby(["case", "worker"], sort=False)["seconds"].median().unstack()
     title = f"{TITLES[name]}, " if TITLES[name] else ""
     table = {
-        title + str(case): {
+        title + named(str(case)): {
             NAMES[worker]: cell(seconds.loc[case, worker], seconds.loc[case, "fairlane"])
             for worker in NAMES
             if worker in seconds.columns and pd.notna(seconds.loc[case, worker])
@@ -42,6 +43,12 @@ def cases(name: str) -> pd.DataFrame:
         for case in dict.fromkeys(rows["case"])
     }
     return pd.DataFrame.from_dict(table, orient="index")
+
+
+def named(case: str) -> str:
+    """A case under its model's full name."""
+    model, _, rest = case.partition(",")
+    return f"{MODELS[model]},{rest}" if model in MODELS else case
 
 
 def cell(seconds: float, fairlane: float) -> str:

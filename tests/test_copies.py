@@ -489,3 +489,16 @@ def test_a_learning_rate_that_can_t_be_known_gets_a_word() -> None:
 def test_a_schedule_starts_again() -> None:
     model = trained(objects)
     assert float(fl.fresh(model).optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def test_a_study_s_model_has_its_first_learning_rate() -> None:
+    def build(rate: float) -> keras.Model:
+        return classifier(optimizer=keras.optimizers.SGD(rate))
+
+    def callbacks() -> list[Any]:
+        return [keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=10.0)]
+
+    study = fl.compare(build, {"rate": [0.05]}, X, Y, epochs=5, callbacks=callbacks, verbose=0)
+    model = study.model(0)
+    assert float(model.optimizer.learning_rate) < 0.05
+    assert float(fl.fresh(model).optimizer.learning_rate) == pytest.approx(0.05)

@@ -259,7 +259,9 @@ def test_fairlane_08():
         for name in ("first", "second"):
             fit(build(name=name), callbacks=[callback])
     seen = []
-    fl.compare(build, {"rate": [0.1, 0.2]}, X, Y, callbacks=lambda: [seen.append(plateau()) or seen[-1]], **BRIEF)
+    fl.compare(
+        build, {"rate": [0.1, 0.2]}, X, Y, callbacks=lambda: [seen.append(plateau()) or seen[-1]], **BRIEF
+    )
     assert len({id(one) for one in seen}) == 2
 
 
@@ -273,7 +275,9 @@ def test_leak_09():
 
 
 def test_fairlane_09():
-    study = fl.compare(build, {"rate": [0.05]}, X, Y, seeds=2, epochs=4, callbacks=lambda: [plateau()], **BRIEF)
+    study = fl.compare(
+        build, {"rate": [0.05]}, X, Y, seeds=2, epochs=4, callbacks=lambda: [plateau()], **BRIEF
+    )
     rates = study.history.query("epoch == 0")["learning_rate"]
     np.testing.assert_allclose(rates, 0.05, rtol=1e-6)
     assert rate_of(fl.fresh(reduced())) == pytest.approx(0.05)
@@ -361,7 +365,10 @@ def test_leak_13():
 
 
 def test_fairlane_13():
-    with fl.guard(), pytest.warns(fl.AlreadyTrainedWarning, match="HeNormal object initializes layers 'a', 'b'"):
+    with (
+        fl.guard(),
+        pytest.warns(fl.AlreadyTrainedWarning, match="HeNormal object initializes layers 'a', 'b'"),
+    ):
         twins()
 
 
@@ -600,7 +607,8 @@ def test_fairlane_22():
             fit(model, x=x, y=y)
     template = build()
     scores = [
-        fl.compare(template, [{}], x, y, validation_data=(vx, vy), epochs=3, **BRIEF) for x, y, vx, vy in folds()
+        fl.compare(template, [{}], x, y, validation_data=(vx, vy), epochs=3, **BRIEF)
+        for x, y, vx, vy in folds()
     ]
     starts = [losses(score, 0)[0] for score in scores]
     assert max(starts) < 2 * min(starts)

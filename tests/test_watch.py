@@ -405,6 +405,14 @@ def test_fresh_knows_the_rate_that_the_guard_saw(told):
     assert told() == []
 
 
+def test_a_rate_that_was_set_before_training_is_the_first(told):
+    model = compiled(optimizer=keras.optimizers.SGD(0.25))
+    model.optimizer.learning_rate = 0.125
+    fit(model)
+    model.optimizer.learning_rate = 1e-3
+    assert float(fl.fresh(model).optimizer.learning_rate) == 0.125
+
+
 # --- programs that do not mention Fairlane ------------------------------------------------------------
 
 SCRIPT = """

@@ -78,9 +78,9 @@ def trained_variables(optimizer: Any) -> list[Any]:
 
 
 def has_settable_learning_rate(optimizer: Any) -> bool:
-    """Whether its learning rate is a variable, and neither a schedule nor a function."""
+    """Whether it is an optimizer whose learning rate is a variable, and neither a schedule nor a function."""
     inner = getattr(optimizer, "inner_optimizer", None)
-    return isinstance((optimizer if inner is None else inner)._learning_rate, keras.Variable)
+    return isinstance(getattr(inner or optimizer, "_learning_rate", None), keras.Variable)
 
 
 def build_metrics_like(old: Any, new: Any, counterpart: Callable[[Any], Any]) -> None:

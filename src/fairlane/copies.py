@@ -115,6 +115,17 @@ def fresh(model: Any, seed: int | None = None) -> Any:
     return new
 
 
+def remember_learning_rate(model: Any) -> None:
+    """Before an optimizer's first step, note its learning rate as the first one, for `fresh`."""
+    optimizer = getattr(model, "optimizer", None)
+    if _keras.has_settable_learning_rate(optimizer) and not _steps(optimizer):
+        past.note_learning_rate(optimizer, float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+
+
+def _steps(optimizer: Any) -> int:
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+
 def _check(model: Any, name: str) -> None:
     if not isinstance(model, keras.Model):
         raise BuilderError(f"fairlane.{name} takes a keras.Model, not {type(model).__name__}.")
@@ -180,14 +191,11 @@ def _carry_values(old: Any, new: Any) -> None:
 def _first_learning_rate(model: Any) -> float | None:
     """The learning rate before any callback changed it; None where it is the optimizer's as it stands."""
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is None or not _keras.has_settable_learning_rate(optimizer):
+    if not _keras.has_settable_learning_rate(optimizer) or not (steps := _steps(optimizer)):
         return None
     known = past.learning_rate_of(optimizer)
     if known is not None:
         return known
-    steps = int(keras.ops.convert_to_numpy(optimizer.iterations))
-    if steps == 0:
-        return None
     now = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     first, complete = _from_history(model, now, steps)
     if not complete:

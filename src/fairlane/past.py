@@ -61,6 +61,11 @@ class _ByIdentity(Generic[T]):
             self._held[key] = (ref(thing, lambda _: self._held.pop(key, None)), value)
         return self._held[key][1]
 
+    def set(self, thing: Any, value: T) -> None:
+        """Give a thing a value."""
+        self._held.pop(id(thing), None)
+        self.setdefault(thing, value)
+
     def items(self) -> list[tuple[Any, T]]:
         """All living things with their values."""
         pairs = [(reference(), value) for reference, value in list(self._held.values())]
@@ -105,8 +110,8 @@ def serve(thing: Any, model: Any, place: Place) -> Service | None:
 
 
 def note_learning_rate(optimizer: Any, rate: float) -> None:
-    """Note the rate that an optimizer began with, unless it has been noted."""
-    _LEDGER.rates.setdefault(optimizer, rate)
+    """Note the rate that an optimizer begins with."""
+    _LEDGER.rates.set(optimizer, rate)
 
 
 def learning_rate_of(optimizer: Any) -> float | None:

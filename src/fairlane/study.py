@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane import _keras, frames, plots
+from fairlane.copies import remember_learning_rate
 from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, lanes, reference
 from fairlane.errors import (
@@ -318,6 +319,7 @@ class Study:
                 f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
             )
         model = self._rebuild(record.trial)
+        remember_learning_rate(model)  # callbacks may have changed the one that is written now
         write_state(model, record.weights)
         return model
 

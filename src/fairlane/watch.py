@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from fairlane import _keras, past
+from fairlane.copies import remember_learning_rate
 from fairlane.errors import AlreadyTrainedWarning
 from fairlane.places import Place, caller, warn_at
 
@@ -175,15 +176,12 @@ class _Watch:
         return result
 
     def _after_compile(self, model: Any) -> None:
-        optimizer = getattr(model, "optimizer", None)
         place = caller()
-        if optimizer is not None:
-            if _keras.has_settable_learning_rate(optimizer):
-                rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-                past.note_learning_rate(optimizer, rate)
-            while optimizer is not None:
-                self._serve("optimizer", optimizer, model, place)
-                optimizer = getattr(optimizer, "inner_optimizer", None)
+        remember_learning_rate(model)
+        optimizer = getattr(model, "optimizer", None)
+        while optimizer is not None:
+            self._serve("optimizer", optimizer, model, place)
+            optimizer = getattr(optimizer, "inner_optimizer", None)
         arguments = _keras.compile_arguments(model)
         for name in ("metrics", "weighted_metrics"):
             for metric in keras.tree.flatten(arguments.get(name)):
@@ -214,6 +212,7 @@ class _Watch:
             return original(model, *args, **kwargs)
         place = caller()
         known = _past_of(model)
+        remember_learning_rate(model)
         if known.recompiled and not known.continuing:
             self._tell("fit", place, _goes_on(model, known))
         for callback in _listed(kwargs.get("callbacks", args[5] if len(args) > 5 else None)):

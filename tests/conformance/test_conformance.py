@@ -1,0 +1,104 @@
+"""The conformance suite: whatever ``Model.fit`` can train, lanes train with the same result.
+
+One body for all of ``cases.py``: two learning rates, as two lanes of one program, against the reference
+engine; the logs of all epochs, and the weights after the first. With ``FAIRLANE_CONFORMANCE=PATH`` in the
+environment, what was found is written to ``PATH`` as JSON, a file per process, for ``table.py``.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import fairlane as fl
+from conformance.cases import CASES, Case
+
+EPOCHS = 3
+
+# Keras asks JAX for 64 bits, in metrics and where a case does, and JAX says each time that it has 32.
+pytestmark = pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps the weights after the first epoch."""
+
+    def __init__(self, kept: dict[int, list[Any]], trial: int) -> None:
+        super().__init__()
+        self.kept, self.trial = kept, trial
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 0:
+            self.kept[self.trial] = [np.asarray(w, "float64") for w in self.model.get_weights()]
+
+
+def run(case: Case, engine: str) -> tuple[Any, dict[int, list[Any]]]:
+    weights: dict[int, list[Any]] = {}
+    arguments = {"epochs": EPOCHS, "batch_size": 16, "validation_split": 0.25, **case.fit}
+    study = fl.compare(
+        case.build,
+        {"rate": list(case.rates)},
+        case.x,
+        case.y,
+        engine=engine,
+        callbacks=lambda trial: [Weights(weights, trial.number)],
+        verbose=0,
+        **arguments,
+    )
+    assert study.trials["error"].tolist() == ["", ""], study._record(0).traceback
+    return study, weights
+
+
+def difference(a: Any, b: Any) -> float:
+    """The largest relative difference of two columns, of numbers or arrays; of values near zero, the absolute one times 100."""
+    a, b = (np.stack([np.ravel(value) for value in column]).astype("float64") for column in (a, b))
+    assert np.array_equal(np.isnan(a), np.isnan(b))
+    gap = np.abs(a - b) / np.maximum(np.abs(b), 1e-2)
+    return float(np.nanmax(gap)) if gap.size else 0.0
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.family}: {case.name}") for case in CASES])
+def test_lanes_equal_the_reference(case: Case) -> None:
+    lanes, lanes_weights = run(case, "auto")
+    reference, reference_weights = run(case, "reference")
+    (engine,) = set(lanes.trials["engine"])
+    reason = lanes.trials["reason"][0]
+    assert engine == case.engine, reason
+
+    logs = [c for c in reference.history.columns if c not in ("trial", "rate", "seed", "epoch")]
+    assert list(lanes.history.columns) == list(reference.history.columns)
+    gaps = {name: difference(lanes.history[name], reference.history[name]) for name in logs}
+    apart = [
+        float(np.max(np.abs(a - b), initial=0.0))
+        for trial in (0, 1)
+        for a, b in zip(lanes_weights[trial], reference_weights[trial], strict=True)
+    ]
+    note(case, engine, reason, max(gaps.values()), max(apart))
+    assert {name: gap for name, gap in gaps.items() if gap > case.rtol} == {}
+    assert max(apart) <= case.atol
+    assert not case.why or (case.rtol, case.atol) != (1e-5, 1e-5)
+
+
+def note(case: Case, engine: str, reason: str, logs: float, weights: float) -> None:
+    folder = os.environ.get("FAIRLANE_CONFORMANCE")
+    if folder:
+        row = {
+            "family": case.family,
+            "case": case.name,
+            "engine": engine,
+            "reason": reason,
+            "logs": logs,
+            "weights": weights,
+        }
+        row |= {"rtol": case.rtol, "atol": case.atol, "why": case.why}
+        with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def test_there_are_enough_and_no_name_twice() -> None:
+    names = [(case.family, case.name) for case in CASES]
+    assert len(names) == len(set(names)) >= 80
+    assert sum(case.engine == "lanes" for case in CASES) >= 0.9 * len(CASES)
