@@ -117,7 +117,7 @@ def fresh(model: Any, seed: int | None = None) -> Any:
 
 def remember_learning_rate(model: Any) -> None:
     """Before an optimizer's first step, note its learning rate as the first one, for `fresh`."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: Any = getattr(model, "optimizer", None)
     if _keras.has_settable_learning_rate(optimizer) and not _steps(optimizer):
         past.note_learning_rate(optimizer, float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
 
@@ -190,7 +190,7 @@ def _carry_values(old: Any, new: Any) -> None:
 
 def _first_learning_rate(model: Any) -> float | None:
     """The learning rate before any callback changed it; None where it is the optimizer's as it stands."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: Any = getattr(model, "optimizer", None)
     if not _keras.has_settable_learning_rate(optimizer) or not (steps := _steps(optimizer)):
         return None
     known = past.learning_rate_of(optimizer)
