@@ -19,8 +19,9 @@ HEAD = """# Conformance
 
 What `Model.fit` trains, `fairlane.compare` trains, with the same result. Each case is a model, data and
 arguments of `fit`, with two learning rates as two lanes of one program. It is trained on lanes and on the
-reference engine, three epochs of batches of 16 with a smaller last one, and validated. The last two columns
-are the largest differences found: of any value in the logs, relatively, and of any weight after the first epoch.
+reference engine, for three epochs with validation. The last two columns are the largest
+differences found: of any value in the logs, relatively, and of any weight after the first epoch.
+`scan×2` is one program for both lanes; `scan×1`, for convolutions on a CPU, runs one after the other in it.
 
 {count} cases, {lanes} of them on lanes. Written by `tests/conformance/table.py` from a run of the suite with
 {versions}. The suite itself asks for 1e-5 of both, but where a row says why not.
@@ -45,6 +46,7 @@ def main(folder: str) -> None:
 def rows_in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """As in ``cases.py``."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
+    import fairlane  # noqa: F401 - chooses Keras's backend
     from conformance.cases import CASES
 
     place = {(case.family, case.name): i for i, case in enumerate(CASES)}
@@ -54,7 +56,7 @@ def rows_in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def line_of(row: dict[str, Any]) -> str:
     """A row of the table."""
-    engine = row["engine"] + (f": {row['reason']}" if row["reason"] else "")
+    engine = f"{row['engine']} {row['loop']}".strip() + (f": {row['reason']}" if row["reason"] else "")
     why = f" ({row['why']})" if row["why"] and max(row["logs"], row["weights"]) > 1e-5 else ""
     return f"| {row['case']}{why} | {engine} | {row['logs']:.0e} | {row['weights']:.0e} |"
 
