@@ -107,6 +107,19 @@ def test_an_interrupted_training_counts_as_far_as_it_came(told):
     assert "trained for 1 epoch, " in told()[0] or "trained for 2 epochs" in told()[0]
 
 
+def test_a_fit_that_fails_before_it_trains_does_not_count(told):
+    model = compiled()
+    fit(model, epochs=2)
+    with pytest.raises(ValueError, match=r"cardinality|same"):
+        model.fit(X, Y[:-1], verbose=0)
+    model.compile("adam", "mse")
+    assert "has been trained for 2 epochs" in told()[0]
+    with pytest.raises(ValueError, match=r"cardinality|same"):
+        model.fit(X, Y[:-1], verbose=0)
+    fit(model)
+    assert len(told()) == 3  # compile, and fit twice: the failed one has changed nothing
+
+
 def test_an_optimizer_of_two_models(told):
     optimizer = keras.optimizers.SGD()
     compiled("first", optimizer)

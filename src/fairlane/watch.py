@@ -218,12 +218,13 @@ class _Watch:
         for callback in _listed(kwargs.get("callbacks", args[5] if len(args) > 5 else None)):
             if isinstance(callback, _STATEFUL_CALLBACKS):
                 self._serve("callback", callback, model, place)
+        before = _epochs_of(model)
         self.fitting += 1
         try:
             return original(model, *args, **kwargs)
         finally:
             self.fitting -= 1
-            _note_training(model, known, place)
+            _note_training(model, known, place, before)
 
     def _tell(self, kind: str, place: Place, message: str) -> None:
         if (kind, place) not in self.told:
@@ -242,16 +243,25 @@ _CONSTANT = (
 def _past_of(model: Any) -> past.Past:
     """What is known of a model, with what its own `history` tells of the time before the guard was on."""
     known = past.of(model)
-    epochs = len(getattr(getattr(model, "history", None), "epoch", ()))
+    epochs = _epochs_of(model)
     if not known.epochs and epochs:
-        known.epochs = epochs
+        known.epochs = len(epochs)
         known.order = past.next_order()
     return known
 
 
-def _note_training(model: Any, known: past.Past, place: Place) -> None:
-    """After ``fit``, also one that was interrupted: which epochs it did is in the model's history."""
-    known.epochs += len(getattr(getattr(model, "history", None), "epoch", ()))
+def _epochs_of(model: Any) -> list[int] | None:
+    """The epochs of the model's last training; a new list for each."""
+    epochs: list[int] | None = getattr(getattr(model, "history", None), "epoch", None)
+    return epochs
+
+
+def _note_training(model: Any, known: past.Past, place: Place, before: list[int] | None) -> None:
+    """After ``fit``, also one that was interrupted; not after one that failed before it trained."""
+    epochs = _epochs_of(model)
+    if epochs is None or epochs is before:
+        return
+    known.epochs += len(epochs)
     known.trained = place
     known.order = past.next_order()
     known.recompiled = False
