@@ -344,6 +344,7 @@ def test_trained_variables_and_settable_rates():
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
     scaled.build(model.trainable_variables)
     assert len(_keras.trained_variables(scaled)) == len(model.trainable_variables)
+    assert _keras._unwrapped(scaled) is scaled.inner_optimizer
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
     assert _keras.has_settable_learning_rate(scaled)
     assert not _keras.has_settable_learning_rate(keras.optimizers.SGD(schedule))

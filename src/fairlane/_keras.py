@@ -73,14 +73,17 @@ def excluded_from_weight_decay(optimizer: Any, variables: list[Any]) -> tuple[li
 
 def trained_variables(optimizer: Any) -> list[Any]:
     """The variables that a built optimizer trains."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    return list((optimizer if inner is None else inner)._trainable_variables)
+    return list(_unwrapped(optimizer)._trainable_variables)
 
 
 def has_settable_learning_rate(optimizer: Any) -> bool:
     """Whether it is an optimizer whose learning rate is a variable, and neither a schedule nor a function."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    return isinstance(getattr(inner or optimizer, "_learning_rate", None), keras.Variable)
+    return isinstance(getattr(_unwrapped(optimizer), "_learning_rate", None), keras.Variable)
+
+
+def _unwrapped(optimizer: Any) -> Any:
+    """The optimizer inside one that scales the loss; any other, itself."""
+    return getattr(optimizer, "inner_optimizer", None) or optimizer
 
 
 def build_metrics_like(old: Any, new: Any, counterpart: Callable[[Any], Any]) -> None:

@@ -30,6 +30,9 @@ _WHY = {
     "initializer": "It gives equal values for equal shapes, so the models do not start independently.",
 }
 
+PAST = ("initializer", "callback")
+"""Kinds of `Shared` that matter before weights are drawn, or to a training that is over."""
+
 _LISTED = 5
 
 

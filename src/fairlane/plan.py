@@ -20,7 +20,7 @@ import numpy as np
 
 from fairlane import _keras
 from fairlane.errors import BuilderError, SharedStateError, StudyError
-from fairlane.isolation import check_independent
+from fairlane.isolation import PAST, check_independent
 from fairlane.session import Session, left_as_found
 from fairlane.template import Template
 from fairlane.trial import RESERVED_COLUMNS, Trial, Variant
@@ -422,7 +422,7 @@ class Models:
             except Exception:
                 return
         names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
-        check_independent(*models, names=names, ignore=("initializer", "callback"))
+        check_independent(*models, names=names, ignore=PAST)
 
 
 def _article(value: Any) -> str:

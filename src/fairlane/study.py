@@ -29,7 +29,7 @@ from fairlane.errors import (
     StudyError,
     TrialError,
 )
-from fairlane.isolation import check_independent
+from fairlane.isolation import PAST, check_independent
 from fairlane.plan import Callbacks, Models, check_fit_arguments, check_seed, data_reason, plan
 from fairlane.program import write_state
 from fairlane.progress import Progress
@@ -516,7 +516,7 @@ def _checked_models(models: Any) -> list[keras.Model]:
                 f"model {i} ({model.name!r}) is not compiled, so it has no optimizer and no loss; call "
                 "model.compile(...) first"
             )
-    check_independent(*listed, ignore=("initializer", "callback"))
+    check_independent(*listed, ignore=PAST)
     return listed
 
 
