@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import statistics
 import time
 from pathlib import Path
 from typing import Any
-
-import _peers
-import _tasks
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -34,9 +32,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
     calls = parser.parse_args().calls
-    _peers.start_backend()
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
     import keras
 
+    import _tasks
     import fairlane as fl
 
     task = _tasks.digits(trials=1, epochs=20)

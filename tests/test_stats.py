@@ -73,7 +73,7 @@ def test_a_large_normal_sample_has_the_interval_of_the_textbook():
 
 
 def test_the_coverage_for_five_seeds_is_what_the_docstring_says():
-    # The docstring says 81 % of 95 % intervals hold the mean; the standard error of 600 is 1.6 %.
+    # The docstring says 83 % of 95 % intervals hold the mean; the standard error of 600 is 1.6 %.
     rng = np.random.default_rng(3)
     hits = 0
     for _ in range(600):
