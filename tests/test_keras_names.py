@@ -222,8 +222,8 @@ def test_epoch_iterator_is_that_of_fit(monkeypatch):
     assert type(made[0]) is type(iterator)
 
 
-def test_number_iterator():
-    iterator = _keras.number_iterator(
+def test_batch_iterator():
+    iterator = _keras.batch_iterator(
         np.arange(5, dtype="int32"), batch_size=2, shuffle=False, steps_per_epoch=None, steps_per_execution=1
     )
     with iterator.catch_stop_iteration():
@@ -232,7 +232,7 @@ def test_number_iterator():
 
 
 def test_number_iterator_warns_where_fit_does():
-    iterator = _keras.number_iterator(
+    iterator = _keras.batch_iterator(
         np.arange(5, dtype="int32"), batch_size=2, shuffle=False, steps_per_epoch=9, steps_per_execution=1
     )
     with (
@@ -256,7 +256,7 @@ def test_symbolic_build_builds_what_fit_builds():
     model = built(fitted=False)
     assert not model.optimizer.built
     np.random.seed(0)  # noqa: NPY002
-    _keras.symbolic_build(model, _keras.epoch_iterator(X, Y, batch_size=4, shuffle=True))
+    first = _keras.symbolic_build(model, _keras.epoch_iterator(X, Y, batch_size=4, shuffle=True))
     left = np.random.rand()  # noqa: NPY002
     assert model.optimizer.built
     assert [m.name for m in model.metrics] == ["loss", "compile_metrics"]
@@ -264,8 +264,13 @@ def test_symbolic_build_builds_what_fit_builds():
     np.random.seed(0)  # noqa: NPY002
     np.random.permutation(6)  # noqa: NPY002
     assert left == np.random.rand()  # noqa: NPY002
-    _keras.symbolic_build(model, _keras.epoch_iterator(X, Y, batch_size=4, shuffle=True))
+    nothing = _keras.symbolic_build(model, _keras.epoch_iterator(X, Y, batch_size=4, shuffle=True))
+    assert nothing is None
     assert model.metrics_variables[0].value == 0
+    other = built(fitted=False)
+    _keras.symbolic_build_from(other, first)
+    assert other.optimizer.built
+    assert [v.path for v in other.metrics_variables] == [v.path for v in model.metrics_variables]
 
 
 def test_pending_state_is_assigned_when_a_callback_asks_for_the_model():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fairlane as fl
+from fairlane.data import FitData
 from fairlane.engine import Declined, Feed, Job, fleet, lanes, loops, memory
 from fairlane.session import Session
 from fairlane.trial import EpochEnded, Trial, TrialDone, TrialFailed, TrialStarted, Variant
@@ -45,8 +46,11 @@ def assert_expected(study: fl.Study, expected: np.ndarray) -> None:
 def jobs(n: int, epochs: int = EPOCHS) -> Feed:
     trials = [Trial(i, Variant(i, {"learning_rate": 0.01 * (i + 1)}), i) for i in range(n)]
     arguments = {"x": X, "y": Y, "epochs": epochs, "batch_size": 16}
+    data = FitData.of({"x": X, "y": Y, "batch_size": 16})
     return Feed(
-        Job(t, lambda t=t: build(**t.hyperparameters), arguments, None, lambda t=t: Session(t.seed))
+        Job(
+            t, lambda t=t: build(**t.hyperparameters), arguments, None, lambda t=t: Session(t.seed), data=data
+        )
         for t in trials
     )
 
@@ -118,19 +122,24 @@ def test_no_thread_is_left_when_the_run_is_given_up():
 
 
 def test_a_crash_of_a_worker_costs_its_lanes_only(monkeypatch):
-    epoch = fleet.Fleet._epoch
+    epoch = fleet.Fleet.epoch
 
-    def crash(self, chunk, orders, validates):
-        if any(lane.trial.number == 0 and lane.epoch == 1 for lane in chunk.lanes):
-            raise RuntimeError("out of memory, say")
-        return epoch(self, chunk, orders, validates)
+    def crash(self, chunk):
+        work = epoch(self, chunk)
 
-    monkeypatch.setattr(fleet.Fleet, "_epoch", crash)
+        def crashing():
+            if any(lane.trial.number == 0 and lane.epoch == 1 for lane in chunk.lanes):
+                raise RuntimeError("something went wrong")
+            return work()
+
+        return crashing
+
+    monkeypatch.setattr(fleet.Fleet, "epoch", crash)
     monkeypatch.setattr(lanes, "choose", lambda model: loops.Loop(1, stepwise=False))
     events = list(lanes.run(jobs(3)))
     failures = [e for e in events if isinstance(e, TrialFailed)]
     assert [(e.trial.number, e.epoch, e.error) for e in failures] == [
-        (0, 1, "RuntimeError: out of memory, say")
+        (0, 1, "RuntimeError: something went wrong")
     ]
     assert sorted(e.trial.number for e in events if isinstance(e, TrialDone)) == [1, 2]
 
@@ -153,8 +162,9 @@ def reads_values() -> keras.Model:
 
 def test_a_model_that_does_not_trace_is_declined_with_the_reason():
     trial = Trial(0, Variant(0, {}), 0)
-    arguments = {"x": X, "y": X[:, :2], "epochs": 1}
-    feed = Feed([Job(trial, reads_values, arguments, None, lambda: Session(0))])
+    data = {"x": X, "y": X[:, :2]}
+    arguments = {**data, "epochs": 1}
+    feed = Feed([Job(trial, reads_values, arguments, None, lambda: Session(0), data=FitData.of(data))])
     *_, event = lanes.run(feed)
     assert isinstance(event, Declined)
     assert event.reason.startswith("its training step can't be traced (Tracer")
@@ -188,13 +198,13 @@ def test_shapes_make_fleets_and_numbers_do_not():
 def test_a_lane_that_stopped_early_leaves_the_program(monkeypatch):
     """Once three of four lanes have stopped, the fourth trains in a chunk of its own."""
     sizes = []
-    epoch = fleet.Fleet._epoch
+    epoch = fleet.Fleet.epoch
 
-    def spy(self, chunk, orders, validates):
+    def spy(self, chunk):
         sizes.append(len(chunk.lanes))
-        return epoch(self, chunk, orders, validates)
+        return epoch(self, chunk)
 
-    monkeypatch.setattr(fleet.Fleet, "_epoch", spy)
+    monkeypatch.setattr(fleet.Fleet, "epoch", spy)
     monkeypatch.setattr(lanes, "default_threads", lambda: 1)
 
     def callbacks(trial):

@@ -222,12 +222,12 @@ def epoch_iterator(x: Any, y: Any = None, **arguments: Any) -> Any:
     return EpochIterator(x=x, y=y, **arguments)
 
 
-def number_iterator(numbers: Any, **arguments: Any) -> Any:
-    """An iterator over NumPy batches of ``numbers``, cut and shuffled as ``fit`` does."""
-    return _NumberIterator(x=numbers, **arguments)
+def batch_iterator(x: Any, y: Any = None, **arguments: Any) -> Any:
+    """An iterator over NumPy batches, cut and shuffled as ``fit`` does, that reads none ahead."""
+    return _BatchIterator(x=x, y=y, **arguments)
 
 
-class _NumberIterator(EpochIterator):  # type: ignore[misc]
+class _BatchIterator(EpochIterator):  # type: ignore[misc]
     """Yields, once per execution, the iterator to take its batches from, as the JAX trainer's does."""
 
     def __next__(self) -> Any:
@@ -251,10 +251,27 @@ def adapter_arrays(iterator: Any) -> tuple[Any, int]:
 # --- fit's steps ------------------------------------------------------------------------------------
 
 
-def symbolic_build(model: Any, iterator: Any) -> None:
-    """Build what ``fit`` builds before its first epoch, drawing the same random numbers."""
-    model._symbolic_build(iterator=iterator)
+def symbolic_build(model: Any, iterator: Any) -> Any:
+    """Build what ``fit`` builds before its first epoch, drawing the same random numbers.
+
+    Returns:
+        The batch that was read for it; None where everything was built.
+    """
+    seen: list[Any] = []
+
+    def reading() -> Any:
+        for begin, end, batches in iterator:
+            seen.append(next(batches))
+            yield begin, end, seen
+
+    model._symbolic_build(iterator=reading())
     iterator.reset()
+    return seen[0] if seen else None
+
+
+def symbolic_build_from(model: Any, batch: Any) -> None:
+    """Build what ``fit`` builds before its first epoch, from a batch that was read before."""
+    model._symbolic_build(data_batch=batch)
 
 
 def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> None:

@@ -2,11 +2,13 @@
 
 In: ``x``, ``y`` and the other data arguments, as ``Model.fit`` takes them. Out: a `FitData` that every
 trial of a fleet shares, and a `BatchOrder` per trial. Splitting, checking, converting and shuffling are
-Keras's own: the order of a trial's batches is what Keras's iterator yields over the sample numbers.
+Keras's own: the order of a trial's batches is what Keras's iterator yields over the sample numbers. What
+is no array, or too large to be kept on the device, becomes a `fairlane.sources.Source`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from fairlane import _keras
 from fairlane.session import Session
+from fairlane.sources import Source
 
 Indices = NDArray[np.int32]
 """Sample numbers, shape ``(steps, batch)``."""
@@ -70,7 +73,7 @@ class Batches:
             whole: put an epoch into one batch, instead of cutting it.
         """
         cut = dict(self.arguments, batch_size=self.samples) if whole else self.arguments
-        return _keras.number_iterator(
+        return _keras.batch_iterator(
             np.arange(self.samples, dtype="int32"),
             steps_per_execution=steps_per_execution,
             **cut,
@@ -82,19 +85,40 @@ class FitData:
     """What the trials of one fleet are trained and validated on.
 
     Attributes:
-        training: the training batches.
+        training: the training batches, kept on the device; or where to read them from.
         validation: the validation batches, or None.
     """
 
-    training: Batches
-    validation: Batches | None
+    training: Batches | Source
+    validation: Batches | Source | None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether batches are read while lanes train."""
+        return isinstance(self.training, Source) or isinstance(self.validation, Source)
+
+    @property
+    def once(self) -> bool:
+        """Whether a part of it can be read only once."""
+        return any(isinstance(s, Source) and s.once for s in (self.training, self.validation))
+
+    @property
+    def first(self) -> Any:
+        """The first training batch that was read, to build models from; None where none was."""
+        return self.training.first if isinstance(self.training, Source) else None
+
+    def again(self) -> dict[str, Any]:
+        """The arguments of ``Model.fit`` to give anew, since taking them apart has read from them."""
+        parts = {"x": self.training, "validation_data": self.validation}
+        return {k: v.again() for k, v in parts.items() if isinstance(v, Source) and v.once}
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> FitData:
+    def of(cls, arguments: Mapping[str, Any], room: float = math.inf) -> FitData:
         """Take ``Model.fit``'s data arguments apart, with Keras's own checks and errors.
 
         Args:
             arguments: those of `DATA_ARGUMENTS` that are given.
+            room: bytes of arrays that may be kept on the device.
 
         Raises:
             ValueError: whatever Keras raises for them.
@@ -102,11 +126,14 @@ class FitData:
         given = {"shuffle": True, **{k: v for k, v in arguments.items() if v is not None}}
         x, y, weight = given.get("x"), given.get("y"), given.get("sample_weight")
         held_out = given.get("validation_data")
+        kept = array_bytes(x, y, weight, held_out) <= room
         if given.get("validation_split") and held_out is None:
             (x, y, weight), held_out = _keras.split(x, y, weight, given["validation_split"])
-        training = _batches(
+        training = _part(
+            "x",
             x,
-            y,
+            kept,
+            y=y,
             sample_weight=weight,
             class_weight=given.get("class_weight"),
             batch_size=given.get("batch_size"),
@@ -116,9 +143,11 @@ class FitData:
         if held_out is None:
             return cls(training, None)
         val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(held_out)
-        validation = _batches(
+        validation = _part(
+            "validation_data",
             val_x,
-            val_y,
+            kept,
+            y=val_y,
             sample_weight=val_weight,
             class_weight=None,
             batch_size=given.get("validation_batch_size") or given.get("batch_size"),
@@ -128,8 +157,19 @@ class FitData:
         return cls(training, validation)
 
 
-def _batches(x: Any, y: Any, *, sample_weight: Any, class_weight: Any, **cut: Any) -> Batches:
-    iterator = _keras.epoch_iterator(x, y, sample_weight=sample_weight, class_weight=class_weight, **cut)
+def array_bytes(*data: Any) -> int:
+    """Bytes of the arrays among ``Model.fit``'s data arguments."""
+    leaves = (leaf for leaf in keras.tree.flatten(data) if leaf is not None)
+    return sum(int(getattr(leaf, "nbytes", 8 * np.size(leaf))) for leaf in leaves if hasattr(leaf, "shape"))
+
+
+def _part(
+    name: str, x: Any, kept: bool, *, y: Any, sample_weight: Any, class_weight: Any, **cut: Any
+) -> Batches | Source:
+    content = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight}
+    if not (kept and _keras.is_array_data(x, y, sample_weight)):
+        return Source.of(name, x, **content, **cut)
+    iterator = _keras.epoch_iterator(x, **content, **cut)
     arrays, samples = _keras.adapter_arrays(iterator)
     return Batches(arrays, samples, cut, iterator.data_adapter)
 

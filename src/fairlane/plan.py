@@ -18,7 +18,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane import _keras
 from fairlane.errors import BuilderError, SharedStateError, StudyError
 from fairlane.isolation import PAST, check_independent
 from fairlane.session import Session, left_as_found
@@ -320,13 +319,14 @@ def _did_you_mean(name: Any, options: Iterable[str]) -> str:
 # --- data -------------------------------------------------------------------------------------------
 
 
-def data_reason(x: Any, arguments: Mapping[str, Any], trials: int) -> str:
+def data_reason(x: Any, arguments: Mapping[str, Any], trials: int, on_lanes: bool) -> str:
     """Why data can't be trained on in lanes; empty where they can.
 
     Args:
         x: ``Model.fit``'s ``x``.
         arguments: its other arguments, ``y`` among them.
         trials: how many trials read it.
+        on_lanes: whether lanes may be used at all.
 
     Raises:
         StudyError: it can't be trained on at all.
@@ -335,24 +335,29 @@ def data_reason(x: Any, arguments: Mapping[str, Any], trials: int) -> str:
         raise StudyError("x is missing: what are the models to be trained on?")
     held_out = arguments.get("validation_data")
     for name, source in (("x", x), ("validation_data", held_out)):
-        if isinstance(source, types.GeneratorType) and trials > 1:
+        if isinstance(source, types.GeneratorType) and trials > 1 and not on_lanes:
             raise StudyError(
-                f"{name} is a generator, which can be read once, and there are {trials} trials; "
-                "give arrays, or a keras.utils.PyDataset"
+                f"{name} is a generator, which can be read once, and there are {trials} trials, which read "
+                "it one after another; on lanes they read it together. Give arrays, or a "
+                "keras.utils.PyDataset"
             )
-    parts = (x, arguments.get("y"), arguments.get("sample_weight"))
-    if not _is_arrays(*parts):
-        return f"x is a {type(x).__name__}, and lanes take arrays"
-    if held_out is not None and not _is_arrays(*_flat(held_out)):
-        return f"validation_data is a {type(held_out).__name__}, and lanes take arrays"
+    for name, data in (
+        ("x", (x, arguments.get("y"), arguments.get("sample_weight"))),
+        ("validation_data", _flat(held_out)),
+    ):
+        for leaf in keras.tree.flatten(data):
+            if _is_sparse(leaf):
+                return (
+                    f"{name} has sparse arrays ({type(leaf).__name__}), and lanes take dense ones; "
+                    "convert them (.toarray()) where they fit into memory"
+                )
     return ""
 
 
-def _is_arrays(*parts: Any) -> bool:
-    return _keras.is_array_data(*parts) and not any(
-        hasattr(a, "todense") or (hasattr(a, "to_dense") and getattr(a, "is_sparse", False))
-        for a in keras.tree.flatten(parts)
-    )
+def _is_sparse(array: Any) -> bool:
+    """Whether it is a sparse array of SciPy's, JAX's, torch's or TensorFlow's."""
+    dense_by_name = hasattr(array, "to_dense") and getattr(array, "is_sparse", False)
+    return hasattr(array, "todense") or dense_by_name or type(array).__name__ == "SparseTensor"
 
 
 def _flat(held_out: Any) -> tuple[Any, ...]:

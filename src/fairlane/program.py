@@ -68,11 +68,24 @@ def metrics_at_rest(model: keras.Model) -> Arrays:
 
 
 class Run(NamedTuple):
-    """What a compiled piece does: train on or test ``steps`` batches of ``batch`` samples."""
+    """What a compiled piece does: train on or test ``steps`` batches.
+
+    Attributes:
+        training: train, or test.
+        steps: how many batches.
+        batch: samples in each, to be taken from the whole data; 0 where the batches are given.
+        shapes: of the batches that are given.
+    """
 
     training: bool
     steps: int
-    batch: int
+    batch: int = 0
+    shapes: Any = None
+
+    @property
+    def picks(self) -> bool:
+        """Whether each lane picks its own samples from the whole data."""
+        return self.training and self.shapes is None
 
 
 class Carry(NamedTuple):
@@ -110,6 +123,8 @@ class Program:
         stepwise: whether each batch is a dispatch of its own.
         around: the context to trace in.
         rewrite: rewrites the traced step for the device; None leaves it.
+        donates: whether a call uses its first argument up. Where it does not, it is still there when memory
+            runs out.
         seconds_compiling: what tracing and compiling has cost so far.
     """
 
@@ -121,6 +136,7 @@ class Program:
     stepwise: bool = False
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
     rewrite: Rewriting | None = None
+    donates: bool = True
     seconds_compiling: float = 0.0
     _pieces: dict[Run, Future[Any]] = field(default_factory=dict)
     _lanes: Sequence[Numbers] = ()
@@ -135,8 +151,9 @@ class Program:
         """Trace pieces now, in the caller's thread, and begin to compile them in others.
 
         Args:
-            pieces: for each, the sample numbers ``(width, steps, batch)`` of a training run or the first
-                sample ``()`` of a test run, and the data; shapes and dtypes will do.
+            pieces: for each, the sample numbers ``(width, steps, batch)`` of a training run, the first
+                sample ``()`` of a test run, or None where batches are given; and the data. Shapes and dtypes
+                will do.
             carry: shapes and dtypes of the first argument.
             lanes: the numbers of some lanes.
             executor: where to compile.
@@ -166,7 +183,8 @@ class Program:
 
     def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
         began = time.perf_counter()
-        traced = jax.jit(self._vectorised(run), donate_argnums=0).trace(*arguments)
+        donated = (0,) if self.donates else ()
+        traced = jax.jit(self._vectorised(run), donate_argnums=donated).trace(*arguments)
         if self.rewrite is not None and run.steps > 1 and slow_in_loops(traced.jaxpr):
             raise SlowInLoop
         lowered = traced.lower()
@@ -186,9 +204,9 @@ class Program:
             return None
         return {"xla_backend_optimization_level": 1}
 
-    def call(self, run: Run, *arguments: Any) -> Any:
-        """Dispatch a piece; its first argument is used up."""
-        return self._pieces[run].result()(*arguments)
+    def compiled(self, run: Run) -> Any:
+        """The compiled piece, to be called."""
+        return self._pieces[run].result()
 
     def _explore(self, run: Run, carry: Carry, order: Any, data: Any) -> None:
         """Trace without compiling, to find out which inputs the different numbers make."""
@@ -196,7 +214,7 @@ class Program:
         def one_lane(tree: Any) -> Any:
             return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
 
-        order = one_lane(order) if run.training else order
+        order = one_lane(order) if run.picks else order
         jax.eval_shape(lambda c, o, d: self._run(run, c, None, o, d), one_lane(carry), order, data)
 
     def _vectorised(self, run: Run) -> Callable[..., Any]:
@@ -204,12 +222,12 @@ class Program:
             return self._run(run, carry, lifted, order, data)
 
         if self.width > 1:
-            wide: Callable[..., Any] = jax.vmap(piece, in_axes=(0, 0, 0 if run.training else None, None))
+            wide: Callable[..., Any] = jax.vmap(piece, in_axes=(0, 0, 0 if run.picks else None, None))
             return wide
 
         def alone(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
             carry, lifted = jax.tree.map(lambda a: a[0], (carry, lifted))
-            out = piece(carry, lifted, order[0] if run.training else order, data)
+            out = piece(carry, lifted, order[0] if run.picks else order, data)
             return jax.tree.map(lambda a: jnp.asarray(a)[None], out)
 
         return alone
@@ -217,14 +235,17 @@ class Program:
     def _run(self, run: Run, carry: Carry, lifted: Arrays | None, order: Any, data: Any) -> Any:
         with self.lift.applied(self._lanes, self.structure, lifted, run):
             if run.training:
-                return self._train(carry, order, data)
+                return self._train(run, carry, order, data)
             return self._test(run, carry, order, data)
 
-    def _train(self, carry: Carry, order: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
+    def _train(self, run: Run, carry: Carry, order: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
         train_step = self._rewritten(self.model.train_step)
+        batches = data if run.shapes is not None else order
 
-        def step(carry: Carry, numbers: Any) -> tuple[Carry, Any]:
-            batch = jax.tree.map(lambda a: jnp.take(a, numbers, axis=0, mode="clip"), data)
+        def step(carry: Carry, item: Any) -> tuple[Carry, Any]:
+            batch = item
+            if run.shapes is None:
+                batch = jax.tree.map(lambda a: jnp.take(a, item, axis=0, mode="clip"), data)
             logs, state = train_step(tuple(carry.state), batch)
             new = Carry(_like(State(*state), carry.state), carry.steps + 1, carry.stopped)
             if self.stop_on_nan:
@@ -233,11 +254,11 @@ class Program:
                 new = new._replace(stopped=carry.stopped | ~jnp.isfinite(loss))
             return new, self._own_logs(logs)
 
-        if order.shape[0] == 1:
-            carry, logs = step(carry, order[0])
+        if run.steps == 1:
+            carry, logs = step(carry, _first(batches))
         else:
             before = carry.steps
-            carry, all_logs = jax.lax.scan(step, carry, order)
+            carry, all_logs = jax.lax.scan(step, carry, batches)
             last = jnp.maximum(carry.steps - before, 1) - 1
             logs = jax.tree.map(lambda a: a[last], all_logs)
         return carry, logs if logs is not None else self._metric_logs(carry.state)
@@ -245,18 +266,22 @@ class Program:
     def _test(self, run: Run, carry: Carry, start: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
         test_step = self._rewritten(self.model.test_step)
 
-        def step(state: State, i: Any) -> tuple[State, Any]:
-            first = start + i * run.batch
-            batch = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data)
+        batches = data if run.shapes is not None else jnp.arange(run.steps)
+
+        def step(state: State, item: Any) -> tuple[State, Any]:
+            batch = item
+            if run.shapes is None:
+                first = start + item * run.batch
+                batch = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data)
             tested = (state.trainable, state.non_trainable, state.metrics)
             logs, (trainable, non_trainable, metrics) = test_step(tested, batch)
             new = State(trainable, non_trainable, state.optimizer, metrics)
             return _like(new, state), self._own_logs(logs)
 
         if run.steps == 1:
-            state, logs = step(carry.state, 0)
+            state, logs = step(carry.state, _first(batches))
         else:
-            state, all_logs = jax.lax.scan(step, carry.state, jnp.arange(run.steps))
+            state, all_logs = jax.lax.scan(step, carry.state, batches)
             logs = jax.tree.map(lambda a: a[-1], all_logs)
         return carry._replace(state=state), (logs if logs is not None else self._metric_logs(state))
 
@@ -274,6 +299,10 @@ class Program:
             state_mapping=list(zip(self.model.metrics_variables, state.metrics, strict=True))
         ):
             return dict(self.model.get_metrics_result())
+
+
+def _first(batches: Any) -> Any:
+    return jax.tree.map(lambda a: a[0], batches)
 
 
 def _like(new: State, old: State) -> State:

@@ -47,7 +47,7 @@ class Session:
         ...     a = np.random.rand()
         >>> with Session(7):
         ...     b = np.random.rand()
-        >>> a == b, np.random.get_state()[1].sum() == before
+        >>> a == b, bool(np.random.get_state()[1].sum() == before)
         (True, True)
     """
 
@@ -86,6 +86,46 @@ class Session:
         finally:
             self._own.numpy = np.random.get_state()  # noqa: NPY002
             np.random.set_state(caller)  # noqa: NPY002
+
+
+class Generators:
+    """Python's and NumPy's global random generators where they stand now, to go on from later.
+
+    Example:
+        >>> import random
+        >>> generators = Generators()
+        >>> first = random.random()
+        >>> with generators:
+        ...     again = random.random()
+        >>> first == again
+        True
+    """
+
+    def __init__(self) -> None:
+        self._own = _generators()
+        self._caller: Any = None
+
+    def __enter__(self) -> Generators:
+        self._caller = _generators()
+        self.hand_on()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._own = _generators()
+        _set_generators(self._caller)
+
+    def hand_on(self) -> None:
+        """Let the global generators stand where these stand."""
+        _set_generators(self._own)
+
+
+def _generators() -> tuple[Any, Any]:
+    return random.getstate(), np.random.get_state()  # noqa: NPY002
+
+
+def _set_generators(states: tuple[Any, Any]) -> None:
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
 
 
 @contextmanager

@@ -7,6 +7,7 @@ their events to the store, and turns the store into frames and figures.
 from __future__ import annotations
 
 import html
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from fairlane import _keras, frames, plots
 from fairlane.copies import remember_learning_rate
 from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, lanes, reference
+from fairlane.engine.memory import room_for_data
 from fairlane.errors import (
     BuilderError,
     FairlaneWarning,
@@ -106,7 +108,7 @@ def compare(
     _check_choices(engine, on_error, store)
     trials = plan(model, variants, seeds, fit_arguments)
     common = {"x": x, "y": y, **fit_arguments}
-    reasons = _data_reasons(common, [trial.variant for trial in trials])
+    data = _Data(common, [trial.variant for trial in trials], engine)
     models, makers = Models(model), Callbacks(callbacks)
     models.rehearse(trials[0])
     varying = _varying_names(trials)
@@ -120,12 +122,13 @@ def compare(
             partial(Session, trial.seed),
             varying=_varying(trial, varying),
             alike=alike[_likeness(trial)],
-            reason=_session_reason() or reason,
+            reason=data.reason(trial.variant),
+            data=data.parts(trial.variant),
         )
-        for trial, reason in zip(trials, reasons, strict=True)
+        for trial in trials
     ]
     memory = MemoryStore(trials)
-    study = Study(memory, name, lambda trial: _rebuilt(models, common, trial))
+    study = Study(memory, name, lambda trial: _rebuilt(models, common, data, trial))
     with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
         driver = _Driver(memory, engine, on_error, study, progress.update)
         driver.run(jobs, interruptible=True)
@@ -183,13 +186,13 @@ def fit(
     common = {"x": x, "y": y, **fit_arguments}
     makers = Callbacks(callbacks)
     variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
-    reasons = _data_reasons(common, variants)
+    data = _Data(common, variants, engine)
     if seed is None:
         seed = int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
     trials = [Trial(v.number, v, check_seed(seed)) for v in variants]
     jobs = [
-        _in_place(trial, model, common, makers, Session(trial.seed), len(models), _session_reason() or reason)
-        for trial, model, reason in zip(trials, models, reasons, strict=True)
+        _in_place(trial, model, common, makers, Session(trial.seed), len(models), data)
+        for trial, model in zip(trials, models, strict=True)
     ]
     memory = MemoryStore(trials)
     with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
@@ -423,10 +426,12 @@ class _Driver:
         yield from reference.run(Feed(left), self._take)
 
     def _on_lanes(self, jobs: Sequence[Job], left: list[Job]) -> Generator[Event]:
-        able = [job for job in jobs if not job.reason]
+        able: list[Job] = []
         for job in jobs:
-            if job.reason:
+            if job.reason or job.data is None:
                 self._decline(job, job.reason, left)
+            else:
+                able.append(job)
         if not able:
             return
         source = lanes.run(Feed(able))
@@ -440,6 +445,13 @@ class _Driver:
             source.close()
 
     def _decline(self, job: Job, reason: str, left: list[Job]) -> None:
+        if job.data is not None and job.data.once:
+            if len(self._store) > 1:
+                raise StudyError(
+                    f"{job.trial} can't run on lanes: {reason}. The data have a generator, which only lanes "
+                    "can read together; give arrays, or a keras.utils.PyDataset"
+                )
+            job.arguments = {**job.arguments, **job.data.again()}
         if self._engine == "lanes":
             raise LanesError(
                 f"{job.trial} can't run on lanes: {reason}. With engine='auto' it runs on the reference "
@@ -483,21 +495,55 @@ def _check_choices(engine: str, on_error: str, store: Any) -> None:
         )
 
 
-def _data_reasons(common: Mapping[str, Any], variants: Sequence[Variant]) -> list[str]:
-    """Why each variant's data can't be trained on in lanes; those that can, Keras checks here."""
-    reasons: dict[Any, str] = {}
+class _Data:
+    """The data of each variant, taken apart once for all trials that share them.
 
-    def reason(variant: Variant) -> str:
-        given = {**common, **variant.fit_arguments}
+    Args:
+        common: ``Model.fit``'s arguments that are the same for all.
+        variants: one for each trial.
+        engine: as for `compare`.
+
+    Raises:
+        StudyError: they can't be trained on.
+        ValueError: what Keras raises for them.
+    """
+
+    def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
+        self._common = common
+        self._session = _session_reason()
+        self._known: dict[Any, tuple[FitData | None, str]] = {}
+        on_lanes = engine != "reference" and not self._session
+        for variant in variants:
+            key, chosen = self._chosen(variant)
+            if key not in self._known:
+                reason = data_reason(chosen.get("x"), chosen, len(variants), on_lanes)
+                self._known[key] = self._taken_apart(chosen, on_lanes) if not reason else None, reason
+
+    def reason(self, variant: Variant) -> str:
+        """Why a variant can't run on lanes, as far as session and data tell; empty where it can."""
+        return self._session or self._known[self._chosen(variant)[0]][1]
+
+    def parts(self, variant: Variant) -> FitData | None:
+        """A variant's data; None where they can't be taken apart for lanes."""
+        return self._known[self._chosen(variant)[0]][0]
+
+    def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
+        given = {**self._common, **variant.fit_arguments}
         chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
-        key = tuple((name, id(value)) for name, value in chosen.items())
-        if key not in reasons:
-            reasons[key] = data_reason(given["x"], given, len(variants))
-            if not reasons[key]:
-                FitData.of(chosen)
-        return reasons[key]
+        return tuple((name, id(value)) for name, value in chosen.items()), chosen
 
-    return [reason(variant) for variant in variants]
+    def _taken_apart(self, chosen: Mapping[str, Any], on_lanes: bool) -> FitData | None:
+        generators = {id(v) for v in chosen.values() if isinstance(v, GeneratorType)}
+        if generators and not on_lanes:
+            return None  # taking it apart would read its first batches
+        for parts, _ in self._known.values():
+            if generators and parts is not None and parts.once:
+                raise StudyError(
+                    "the data have a generator, which can be read once, and the variants read it in "
+                    "different ways; leave steps_per_epoch and the like the same, or give a "
+                    "keras.utils.PyDataset"
+                )
+        return FitData.of(chosen, room_for_data() if on_lanes else math.inf)
 
 
 def _checked_models(models: Any) -> list[keras.Model]:
@@ -527,9 +573,19 @@ def _in_place(
     makers: Callbacks,
     session: Session,
     alike: int,
-    reason: str,
+    data: _Data,
 ) -> Job:
-    return Job(trial, lambda: model, common, makers.of(trial), lambda: session, True, (), alike, reason)
+    return Job(
+        trial,
+        lambda: model,
+        common,
+        makers.of(trial),
+        lambda: session,
+        in_place=True,
+        alike=alike,
+        reason=data.reason(trial.variant),
+        data=data.parts(trial.variant),
+    )
 
 
 def _session_reason() -> str:
@@ -573,17 +629,17 @@ def _epochs_in_all(jobs: Sequence[Job]) -> int:
     )
 
 
-def _rebuilt(models: Models, common: Mapping[str, Any], trial: Trial) -> keras.Model:
+def _rebuilt(models: Models, common: Mapping[str, Any], data: _Data, trial: Trial) -> keras.Model:
     """A trial's model, built as it was before its first epoch."""
-    given = {**common, **trial.variant.fit_arguments}
-    chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
+    parts = data.parts(trial.variant)
     with Session(trial.seed):
         model = models.build(trial)
-        if not data_reason(given["x"], given, 1):
-            iterator = FitData.of(chosen).training.iterator(int(model.steps_per_execution))
+        if parts is None:
+            _keras.symbolic_build(model, _one_batch(common["x"]))
+        elif parts.first is not None:
+            _keras.symbolic_build_from(model, parts.first)
         else:
-            iterator = _one_batch(given["x"])
-        _keras.symbolic_build(model, iterator)
+            _keras.symbolic_build(model, parts.training.iterator(int(model.steps_per_execution)))
     return model
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from fairlane.data import FitData
 from fairlane.session import Session
 from fairlane.trial import Trial
 
@@ -32,6 +33,7 @@ class Job:
         varying: the numbers among its hyperparameters that another trial has otherwise.
         alike: how many jobs will probably share its program, itself included.
         reason: why it can't run on lanes, where that is known beforehand; else empty.
+        data: its data arguments taken apart for lanes; None where they can't run there.
     """
 
     trial: Trial
@@ -43,6 +45,7 @@ class Job:
     varying: tuple[float, ...] = ()
     alike: int = 1
     reason: str = ""
+    data: FitData | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +19,30 @@ import keras
 import numpy as np
 
 from fairlane import _keras
-from fairlane.data import FitData, Indices, validation_runs
+from fairlane.data import Batches, FitData, Indices, validation_runs
 from fairlane.engine.lane import Lane
 from fairlane.engine.loops import Loop
+from fairlane.engine.memory import OutOfMemory, bytes_needed, free_memory, is_out_of_memory
 from fairlane.lift import Lift, Numbers
 from fairlane.program import Carry, Program, Run, State, on_device
 from fairlane.rewrite import for_cpu
+from fairlane.sources import Piece
 
-Shape = tuple[tuple[tuple[int, int], ...], bool]
-"""The ``(steps, batch)`` runs of an epoch, and whether it ends with validation."""
+Result = TypeVar("Result")
+
+
+class Shape(NamedTuple):
+    """What an epoch looks like; lanes of one chunk have the same.
+
+    Attributes:
+        runs: the ``(steps, batch)`` of each run of batches, where they are not read.
+        validates: whether it ends with validation.
+        most_steps: how many of the batches that are read it takes, or None for all.
+    """
+
+    runs: tuple[tuple[int, int], ...]
+    validates: bool
+    most_steps: int | None
 
 
 @dataclass(eq=False)
@@ -133,6 +148,7 @@ class Fleet:
     _validation: Any = None
     _tests: list[tuple[int, int, int]] = field(default_factory=list)
     _rest: list[Any] = field(default_factory=list)
+    _proven: set[int] = field(default_factory=set)
 
     def take_in(self, lane: Lane) -> None:
         """Count a lane in."""
@@ -151,9 +167,9 @@ class Fleet:
         return self.lift.agrees([lane.structure.numbers])
 
     def shape_of(self, lane: Lane) -> Shape:
-        """What a lane's coming epoch looks like; lanes of one chunk have the same."""
+        """What a lane's coming epoch looks like."""
         runs = tuple((int(run.shape[0]), int(run.shape[1])) for run in lane.runs)
-        return runs, lane.validates_now()
+        return Shape(runs, lane.validates_now(), None if lane.reading is None else lane.most_steps)
 
     def program(self, width: int, lane: Lane) -> Program:
         """The program of a width, made with ``lane`` as the template if there is none."""
@@ -165,6 +181,7 @@ class Fleet:
             if self.static or not all_float32(lane.model):
                 self.lift = Lift(())
             self._place_data(lane)
+        on_cpu = jax.default_backend() == "cpu"
         self.programs[width] = Program(
             lane.model,
             lane.structure,
@@ -173,7 +190,8 @@ class Fleet:
             self.stop_on_nan,
             self.loop.stepwise,
             lane.session,
-            for_cpu if jax.default_backend() == "cpu" else None,
+            for_cpu if on_cpu else None,
+            donates=on_cpu,
         )
         return self.programs[width]
 
@@ -197,74 +215,144 @@ class Fleet:
         self.loop, self.width = Loop(1, stepwise=True), 1
         self.programs.clear()
 
-    def prepare(self, chunk: Chunk, executor: Executor) -> None:
-        """Trace and compile what the chunk's coming epoch needs and is not there yet."""
-        training = [Run(True, *self._dispatched(s, b)) for s, b in self.shape_of(chunk.lanes[0])[0]]
-        testing = [Run(False, *self._dispatched(s, b)) for _, s, b in self._tests]
-        pieces: dict[Run, tuple[Any, Any]] = {}
-        for run in training:
+    def prepare(self, chunk: Chunk, executor: Executor, pieces: Sequence[tuple[bool, Any]] = ()) -> None:
+        """Trace and compile what the chunk's coming epoch needs and is not there yet.
+
+        Args:
+            chunk: the chunk.
+            executor: where to compile.
+            pieces: of the batches that are read, which, and whether they are trained on.
+        """
+        wanted: dict[Run, tuple[Any, Any]] = {}
+        for steps, batch in self.shape_of(chunk.lanes[0]).runs:
+            run = Run(True, self.at_once(steps), batch)
             order = jax.ShapeDtypeStruct((chunk.width, run.steps, run.batch), "int32")
-            pieces[run] = order, self._training
-        for run in testing:
-            pieces[run] = jax.ShapeDtypeStruct((), "int32"), self._validation
-        carry = _shapes(self._carry(chunk.state, chunk.width))
-        chunk.program.prepare(pieces, carry, chunk.numbers(), executor)
+            wanted[run] = order, self._training
+        for _, steps, batch in self._tests:
+            run = Run(False, self.at_once(steps), batch)
+            wanted[run] = jax.ShapeDtypeStruct((), "int32"), self._validation
+        for training, piece in pieces:
+            some = piece.cut(0, self.at_once(piece.steps))
+            wanted[Run(training, some.steps, shapes=piece.shapes)] = None, some.data
+        carry = _shapes(self.carry(chunk.state, chunk.width))
+        chunk.program.prepare(wanted, carry, chunk.numbers(), executor)
         chunk.lifted = chunk.program.lift.values(chunk.numbers())
 
     def epoch(self, chunk: Chunk) -> Callable[[], Outcome]:
         """The work of the chunk's coming epoch, to be done in a worker thread."""
-        runs, validates = self.shape_of(chunk.lanes[0])
-        filled = [*chunk.lanes, *chunk.lanes[:1] * (chunk.width - len(chunk.lanes))]
-        orders = [np.stack([lane.runs[i] for lane in filled]) for i in range(len(runs))]
-        return lambda: self._epoch(chunk, orders, validates)
+        shape, orders = self.shape_of(chunk.lanes[0]), self.orders(chunk)
 
-    def _epoch(self, chunk: Chunk, orders: Sequence[Indices], validates: bool) -> Outcome:
-        began = time.perf_counter()
-        carry = self._carry(chunk.state, chunk.width)
+        def work() -> Outcome:
+            began = time.perf_counter()
+
+            def pass_through(carry: Carry) -> tuple[Carry, Mapping[str, Any], Any, Any, Any]:
+                carry, logs = self.train(chunk, carry, orders)
+                steps, stopped, val_logs = carry.steps, carry.stopped, None
+                if shape.validates:
+                    carry, val_logs = self.validate(chunk, carry)
+                return carry, *jax.device_get((logs, val_logs, steps, stopped))
+
+            start = self.carry(chunk.state, chunk.width)
+            carry, logs, val_logs, steps, stopped = self.guarded(chunk, start, pass_through)
+            return Outcome(carry.state, logs, val_logs, steps, stopped, time.perf_counter() - began)
+
+        return work
+
+    def orders(self, chunk: Chunk) -> list[Indices]:
+        """The sample numbers of the chunk's coming epoch, ``(width, steps, batch)`` per run."""
+        filled = [*chunk.lanes, *chunk.lanes[:1] * (chunk.width - len(chunk.lanes))]
+        return [np.stack([lane.runs[i] for lane in filled]) for i in range(len(chunk.lanes[0].runs))]
+
+    def train(self, chunk: Chunk, carry: Carry, orders: Sequence[Indices]) -> tuple[Carry, Mapping[str, Any]]:
+        """Train on samples of the data on the device."""
         logs: Mapping[str, Any] = {}
         for order in orders:
             _, steps, batch = order.shape
-            at_once, _ = self._dispatched(steps, batch)
-            for first in range(0, steps, at_once):
-                some = order[:, first : first + at_once]
-                run = Run(True, at_once, batch)
-                carry, logs = chunk.program.call(run, carry, chunk.lifted, some, self._training)
-        steps_done, stopped = carry.steps, carry.stopped
-        val_logs: Mapping[str, Any] | None = None
-        if validates:
-            carry, val_logs = self._validate(chunk, carry)
-        logs, val_logs, steps_done, stopped = jax.device_get((logs, val_logs, steps_done, stopped))
-        jax.block_until_ready(carry)
-        seconds = time.perf_counter() - began
-        return Outcome(carry.state, logs, val_logs, steps_done, stopped, seconds)
-
-    def _validate(self, chunk: Chunk, carry: Carry) -> tuple[Carry, Mapping[str, Any]]:
-        carry = self._carry(carry.state, chunk.width)
-        logs: Mapping[str, Any] = {}
-        for start, steps, batch in self._tests:
-            at_once, _ = self._dispatched(steps, batch)
-            for first in range(0, steps, at_once):
-                place = np.int32(start + first * batch)
-                run = Run(False, at_once, batch)
-                carry, logs = chunk.program.call(run, carry, chunk.lifted, place, self._validation)
+            run = Run(True, self.at_once(steps), batch)
+            for first in range(0, steps, run.steps):
+                some = order[:, first : first + run.steps]
+                carry, logs = self._call(chunk, run, carry, some, self._training)
         return carry, logs
 
-    def _carry(self, state: State, width: int) -> Carry:
+    def validate(self, chunk: Chunk, carry: Carry) -> tuple[Carry, Mapping[str, Any]]:
+        """Validate on the data on the device."""
+        carry = self.carry(carry.state, chunk.width)
+        logs: Mapping[str, Any] = {}
+        for start, steps, batch in self._tests:
+            run = Run(False, self.at_once(steps), batch)
+            for first in range(0, steps, run.steps):
+                place = np.int32(start + first * batch)
+                carry, logs = self._call(chunk, run, carry, place, self._validation)
+        return carry, logs
+
+    def go_through(
+        self, chunk: Chunk, carry: Carry, training: bool, piece: Piece
+    ) -> tuple[Carry, Mapping[str, Any]]:
+        """Train or test on batches that were read."""
+        logs: Mapping[str, Any] = {}
+        at_once = self.at_once(piece.steps)
+        for first in range(0, piece.steps, at_once):
+            some = piece if at_once == piece.steps else piece.cut(first, at_once)
+            run = Run(training, some.steps, shapes=piece.shapes)
+            carry, logs = self._call(chunk, run, carry, None, some.data)
+        return carry, logs
+
+    def carry(self, state: State, width: int) -> Carry:
         """The state with its metrics reset, at the start of a pass over data."""
         rest = [np.broadcast_to(r, (width, *r.shape)).copy() for r in self._rest]
         steps = np.zeros((width,), "int32")
         return Carry(state._replace(metrics=rest), steps, np.zeros((width,), bool))
 
-    def _dispatched(self, steps: int, batch: int) -> tuple[int, int]:
+    def at_once(self, steps: int) -> int:
         """How many of ``steps`` go into one dispatch."""
-        return (1 if self.loop.stepwise else steps), batch
+        return 1 if self.loop.stepwise else steps
+
+    def guarded(self, chunk: Chunk, carry: Carry, work: Callable[[Carry], Result]) -> Result:
+        """Do work that uses a carry up, and wait for it.
+
+        Raises:
+            OutOfMemory: memory ran out, or would; with the carry, to go on from.
+        """
+        kept: Carry | None = carry
+        if chunk.program.donates:  # what ran once at this width will run again
+            kept = None if chunk.width in self._proven else jax.tree.map(np.array, carry)
+        try:
+            result: Result = jax.block_until_ready(work(carry))
+        except Exception as error:
+            if kept is None or not (isinstance(error, TooLarge) or is_out_of_memory(error)):
+                raise
+            raise OutOfMemory(str(error), kept, getattr(error, "fits", None)) from error
+        self._proven.add(chunk.width)
+        return result
+
+    def narrow(self, width: int) -> None:
+        """From now on, run no more than ``width`` lanes at once."""
+        self.width = min(self.width, width)
+        self.programs = {w: program for w, program in self.programs.items() if w <= self.width}
+
+    def _call(self, chunk: Chunk, run: Run, carry: Carry, order: Any, data: Any) -> Any:
+        piece = chunk.program.compiled(run)
+        if chunk.width not in self._proven and chunk.width > 1:
+            needed, free = bytes_needed(piece), free_memory()
+            if free is not None and needed > free:
+                raise TooLarge(chunk.width, needed, free)
+        return piece(carry, chunk.lifted, order, data)
 
     def _place_data(self, lane: Lane) -> None:
         self._rest = lane.rest
-        self._training = on_device(self.data.training)
-        if self.data.validation is not None:
+        if isinstance(self.data.training, Batches):
+            self._training = on_device(self.data.training)
+        if isinstance(self.data.validation, Batches):
             self._validation = on_device(self.data.validation)
             self._tests = validation_runs(self.data.validation, self.steps_per_execution)
+
+
+class TooLarge(Exception):
+    """A program would take more memory than is free."""
+
+    def __init__(self, width: int, needed: int, free: int) -> None:
+        super().__init__(f"{width} lanes at once would take {needed:,} bytes, and {free:,} are free")
+        self.fits = max(1, width * free // needed)
 
 
 def stacked(states: Sequence[State], width: int) -> State:

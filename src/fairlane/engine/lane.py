@@ -26,6 +26,7 @@ from fairlane.program import (
     write_state,
 )
 from fairlane.session import Session
+from fairlane.sources import Reading, Source
 from fairlane.structure import Structure, structure
 from fairlane.trial import Trial, Weights
 
@@ -54,7 +55,9 @@ class Lane:
         state: its state as NumPy or JAX arrays while it is in no chunk.
         structure: what its program depends on.
         rest: its metrics' variables when reset.
-        runs: the sample numbers of the coming epoch, drawn by `begin_epoch`.
+        reading: what it reads its training batches from, or None.
+        runs: the sample numbers of the coming epoch, drawn by `begin_epoch`, where it reads none.
+        most_steps: how many batches of the coming epoch it trains on, or None for all.
         epoch: the next epoch, from 0.
         seconds: its share of the time spent.
         ended: whether it is over.
@@ -69,8 +72,17 @@ class Lane:
             self.model: keras.Model = job.model()
             self._refuse_unsuitable_model()
             self.steps_per_execution = int(self.model.steps_per_execution)
-            _keras.symbolic_build(self.model, data.training.iterator(self.steps_per_execution))
-            self._callbacks = self._callback_list(data)
+            self.reading: Reading | None = None
+            if isinstance(data.training, Source):
+                self.reading = data.training.join(self.model, self.steps_per_execution)
+                steps = self.reading.steps
+            else:
+                iterator = data.training.iterator(self.steps_per_execution)
+                steps = iterator.num_batches
+                _keras.symbolic_build(self.model, iterator)
+            if isinstance(data.validation, Source):
+                data.validation.check()
+            self._callbacks = self._callback_list(steps)
             self.model.stop_training = False
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
@@ -79,13 +91,16 @@ class Lane:
         if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
             self.state = jax.tree.map(np.array, self.state)
         self.structure: Structure = structure(self.model, logs_named=not job.in_place)
-        self._order = BatchOrder(data.training, self._session, self.steps_per_execution)
+        self._order: BatchOrder | None = None
+        if not isinstance(data.training, Source):
+            self._order = BatchOrder(data.training, self._session, self.steps_per_execution)
         arguments = job.arguments
         self.epochs = int(arguments.get("epochs", 1))
         self.epoch = _keras.initial_epoch(self.model) or int(arguments.get("initial_epoch") or 0)
         self._validation_freq = arguments.get("validation_freq", 1)
         self.validates = data.validation is not None
         self.runs: list[Indices] = []
+        self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
         self.ended = False
         self._names: dict[str, str] | None = None
@@ -152,9 +167,10 @@ class Lane:
         if self._callbacks is not None:
             callbacks = self._callbacks
             changed = self._called(lambda: callbacks.on_epoch_begin(self.epoch), look)
-        self.runs = self._order.next_epoch()
-        if self.model.stop_training:  # as Keras, which looks at it after each dispatch
-            self.runs = first_steps(self.runs, self.steps_per_execution)
+        # Keras looks at stop_training after each dispatch.
+        self.most_steps = self.steps_per_execution if self.model.stop_training else None
+        if self._order is not None:
+            self.runs = first_steps(self._order.next_epoch(), self.most_steps)
         return changed
 
     def end_epoch(
@@ -222,6 +238,13 @@ class Lane:
         """Leave lanes before the first epoch, for another engine."""
         _keras.set_pending_state(self.model, None)
 
+    def logs_at_rest(self) -> dict[str, Any]:
+        """What Keras logs for an epoch without a batch: its metrics, reset; or the last logs there were."""
+        self.model.reset_metrics()
+        at_rest = keras_logs(self.model.get_metrics_result())
+        last = {k: v for k, v in self.last_logs.items() if not k.startswith("val_")}
+        return last if last and set(last) != set(at_rest) else at_rest
+
     def give_up(self, look: Callable[[], State]) -> None:
         """Leave the caller's own model with what has been trained so far."""
         if self.job.in_place:
@@ -239,7 +262,7 @@ class Lane:
         if self.model.optimizer is None:
             raise Unsuitable("the model is compiled without an optimizer")
 
-    def _callback_list(self, data: FitData) -> Any:
+    def _callback_list(self, steps: int | None) -> Any:
         job = self.job
         self._users_callbacks: list[Any] = list(job.callbacks() if job.callbacks else ())
         if job.callbacks is None and not job.in_place:
@@ -249,7 +272,6 @@ class Lane:
                 raise Unsuitable(f"callback {type(callback).__name__} acts inside the epoch ({method})")
         if self.stops_on_nan and self.steps_per_execution > 1:
             raise Unsuitable("callback TerminateOnNaN looks at the loss once per steps_per_execution")
-        iterator = data.training.iterator(self.steps_per_execution)
         self._last_word = _LastWord()
         callbacks = keras.callbacks.CallbackList(
             [*self._users_callbacks, self._last_word],
@@ -258,7 +280,7 @@ class Lane:
             model=self.model,
             verbose=0,
             epochs=int(job.arguments.get("epochs", 1)),
-            steps=iterator.num_batches,
+            steps=steps,
         )
         # An outsider's callback may hold the model by another name than `self.model`.
         self._eager = any(
@@ -299,8 +321,10 @@ class _LastWord(keras.callbacks.Callback):  # type: ignore[misc]
         self.logs = dict(logs or {})
 
 
-def first_steps(runs: Sequence[Indices], steps: int) -> list[Indices]:
-    """The first ``steps`` batches of an epoch's runs."""
+def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:
+    """The first ``steps`` batches of an epoch's runs; all of them where it is None."""
+    if steps is None:
+        return list(runs)
     cut: list[Indices] = []
     for run in runs:
         if steps > 0:

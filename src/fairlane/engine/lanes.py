@@ -2,7 +2,7 @@
 
 In: a feed of jobs. Out: their events. The caller's thread builds models, draws batches and calls
 callbacks; one worker thread per core (or accelerator) runs the compiled programs, on chunks of lanes.
-While chunks run, the caller's thread prepares more lanes.
+While chunks run, the caller's thread prepares more lanes. Lanes whose batches are read go in convoys.
 """
 
 from __future__ import annotations
@@ -10,20 +10,25 @@ from __future__ import annotations
 import math
 import os
 import traceback
-from collections.abc import Callable, Generator
+import warnings
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 import jax
 
-from fairlane.data import DATA_ARGUMENTS, FitData
+from fairlane.data import FitData
 from fairlane.engine import Declined, Feed, Job, first_line, one_line
+from fairlane.engine.convoy import Convoy
 from fairlane.engine.fleet import Chunk, Fleet, Outcome, stacked
 from fairlane.engine.lane import Lane, Unsuitable
 from fairlane.engine.loops import choose, widest
-from fairlane.engine.memory import lanes_that_fit
+from fairlane.engine.memory import OutOfMemory, lanes_that_fit
+from fairlane.errors import FairlaneWarning
 from fairlane.lift import CannotLift
 from fairlane.program import DoesNotTrace, SlowInLoop, State
+from fairlane.sources import CannotRead, Piece
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted
 
 ENGINE = "lanes"
@@ -60,7 +65,7 @@ class _Engine:
         self.workers = ThreadPoolExecutor(threads, thread_name_prefix="fairlane")
         self.fleets: dict[Any, list[Fleet]] = {}
         self.static: set[Any] = set()
-        self.data: dict[Any, FitData] = {}
+        self.convoys: dict[Any, Convoy] = {}
         self.flying: dict[Future[Outcome], Chunk] = {}
         self.landing: Chunk | None = None
         self.active = 0
@@ -82,12 +87,26 @@ class _Engine:
         for fleet in self._all_fleets():
             for lane in fleet.idle:
                 lane.give_up(lane.own_state)
+        for convoy in self.convoys.values():
+            self._abandon(convoy)
+
+    def _abandon(self, convoy: Convoy) -> None:
+        for leg in convoy.legs:
+            if leg.error is None:
+                leg.leave()
+                _give_up(leg.chunk)
+        for chunk in convoy.chunks:
+            _give_up(chunk)
+        for _, lane in convoy.waiting:
+            lane.give_up(lane.own_state)
 
     def run(self) -> Generator[Event | Declined]:
         while len(self.feed) or self.active:
             try:
                 if self._starving() and self._room():
                     self._admit()
+                elif not self._room() and (convoy := self._next_convoy()):
+                    self._travel(convoy)
                 else:
                     self._launch()
                     self._await()
@@ -105,6 +124,8 @@ class _Engine:
 
     def _room(self) -> bool:
         """Whether there is a job, and memory and use for one more lane."""
+        if any(convoy.epochs for convoy in self.convoys.values()):
+            return False  # who joins now would read everything anew
         waiting = sum(len(f.idle) for f in self._all_fleets())
         enough = waiting >= self.threads * widest()
         return bool(len(self.feed)) and not enough and self.active < (self.limit or self.total)
@@ -118,27 +139,28 @@ class _Engine:
         """Take a job and make a lane of it."""
         job = self.feed.take()
         assert job is not None
-        if job.reason:
+        if job.data is None:
             self.events.append(Declined(job, job.reason))
             return
         try:
-            data = self._data(job)
-            lane = Lane(job, data)
-        except Unsuitable as reason:
+            lane = Lane(job, job.data)
+            self._limit_lanes(lane, job.data)
+        except (Unsuitable, CannotRead) as reason:
             self.events.append(Declined(job, str(reason)))
         except Exception as error:
             self.events.append(failed(job, None, error, 0.0))
         else:
-            if self.limit is None:
-                self.limit = lanes_that_fit(lane.state, self.total)
-            self._assign(lane, data)
+            self._assign(lane, job.data)
 
-    def _data(self, job: Job) -> FitData:
-        chosen = {n: job.arguments[n] for n in DATA_ARGUMENTS if n in job.arguments}
-        key = tuple((n, _identity(v)) for n, v in chosen.items())
-        if key not in self.data:
-            self.data[key] = FitData.of(chosen)
-        return self.data[key]
+    def _limit_lanes(self, lane: Lane, data: FitData) -> None:
+        """Find out, by the first lane, how many may be there at once."""
+        if self.limit is None:
+            self.limit = lanes_that_fit(lane.own_state(), self.total)
+            if data.once and self.limit < self.total:
+                raise Unsuitable(
+                    f"a generator is read once, by all {self.total} trials together, and only {self.limit} "
+                    "fit into memory; give a keras.utils.PyDataset"
+                )
 
     def _assign(self, lane: Lane, data: FitData) -> None:
         """Give a lane to the fleet whose program can train it."""
@@ -152,7 +174,24 @@ class _Engine:
         going, changed = self._begin(lane, fleet, lane.own_state)
         if going:
             lane.state = changed or lane.state
+            self._line_up(fleet, lane)
+
+    def _line_up(self, fleet: Fleet, lane: Lane) -> None:
+        """Let a lane wait for a chunk."""
+        convoy = self._convoy(fleet, lane)
+        if convoy is None:
             fleet.idle.append(lane)
+        else:
+            convoy.waiting.append((fleet, lane))
+
+    def _convoy(self, fleet: Fleet, lane: Lane) -> Convoy | None:
+        """The convoy that a lane goes with, or None where it reads nothing."""
+        if not fleet.data.is_read:
+            return None
+        key = id(fleet.data), id(lane.reading), lane.steps_per_execution
+        if key not in self.convoys:
+            self.convoys[key] = Convoy(fleet.data, lane.reading)
+        return self.convoys[key]
 
     def _fleet(self, lane: Lane, data: FitData) -> Fleet:
         shared = (lane.structure.key, id(data), lane.stops_on_nan, lane.steps_per_execution)
@@ -183,17 +222,27 @@ class _Engine:
                 self._form(fleet, alike)
 
     def _form(self, fleet: Fleet, lanes: list[Lane]) -> None:
+        chunk = self._chunk(fleet, lanes)
+        if self._prepared(chunk):
+            self._send(chunk)
+
+    def _chunk(self, fleet: Fleet, lanes: list[Lane]) -> Chunk:
         width = fleet.width_for(lanes, self.threads)
         program = fleet.program(width, lanes[0])
-        self._send(Chunk(fleet, lanes, width, stacked([x.own_state() for x in lanes], width), program))
+        return Chunk(fleet, lanes, width, stacked([x.own_state() for x in lanes], width), program)
 
     def _send(self, chunk: Chunk) -> None:
+        self.flying[self.workers.submit(chunk.fleet.epoch(chunk))] = chunk
+
+    def _prepared(self, chunk: Chunk, pieces: Sequence[tuple[bool, Piece]] = ()) -> bool:
+        """Have a chunk's programs compiled; where that can't be, let its lanes wait for other chunks."""
         fleet = chunk.fleet
         try:
-            fleet.prepare(chunk, self.workers)
+            fleet.prepare(chunk, self.workers, pieces)
         except SlowInLoop:
             fleet.go_stepwise()
-            fleet.idle += chunk.lanes
+            for lane in chunk.lanes:
+                self._line_up(fleet, lane)
         except CannotLift:
             self._regroup(chunk)
         except DoesNotTrace as error:
@@ -204,24 +253,31 @@ class _Engine:
         else:
             for lane in chunk.lanes:
                 lane.state = None
-            self.flying[self.workers.submit(fleet.epoch(chunk))] = chunk
+            return True
+        return False
+
+    def _wait_no_more(self, fleet: Fleet) -> list[Lane]:
+        """Take all lanes of a fleet out of where they wait."""
+        lanes, fleet.idle = fleet.idle, []
+        for convoy in self.convoys.values():
+            lanes += [lane for home, lane in convoy.waiting if home is fleet]
+            convoy.waiting = [pair for pair in convoy.waiting if pair[0] is not fleet]
+        return lanes
 
     def _regroup(self, chunk: Chunk) -> None:
         """The fleet's numbers can't differ within one program: a fleet for each set of them."""
         fleet = chunk.fleet
         self.static.add(fleet.shared)
-        lanes, fleet.idle = [*chunk.lanes, *fleet.idle], []
-        for lane in lanes:
+        for lane in [*chunk.lanes, *self._wait_no_more(fleet)]:
             fleet.lanes -= 1
             home = self._fleet(lane, fleet.data)
             home.take_in(lane)
-            home.idle.append(lane)
+            self._line_up(home, lane)
 
     def _decline(self, chunk: Chunk, reason: str) -> None:
         fleet = chunk.fleet
         fleet.failure = reason
-        lanes, fleet.idle = [*chunk.lanes, *fleet.idle], []
-        for lane in lanes:
+        for lane in [*chunk.lanes, *self._wait_no_more(fleet)]:
             self.active -= 1
             fleet.lanes -= 1
             lane.withdraw()
@@ -250,6 +306,8 @@ class _Engine:
         chunk.state = outcome.state
         self.landing = chunk
         fleet.loop.note(chunk.width, outcome.seconds)
+        for lane in chunk.lanes:
+            lane.seconds += outcome.seconds / len(chunk.lanes)
         ends = [self._end_epoch(chunk, outcome, i) for i in range(len(chunk.lanes))]
         chunk.patch({i: state for i, state in enumerate(ends) if state is not None})
         going: list[int] = []
@@ -265,20 +323,110 @@ class _Engine:
         chunk.patch(changes)
         shapes = {fleet.shape_of(chunk.lanes[i]) for i in going}
         if len(going) == len(chunk.lanes) and len(shapes) == 1:
-            self._send(chunk)
+            self._go_on(chunk)
         else:
             for i in going:
                 chunk.lanes[i].state = chunk.look(i)
-                fleet.idle.append(chunk.lanes[i])
+                self._line_up(fleet, chunk.lanes[i])
         self.landing = None
+
+    def _go_on(self, chunk: Chunk) -> None:
+        convoy = self._convoy(chunk.fleet, chunk.lanes[0])
+        if convoy is not None:
+            convoy.chunks.append(chunk)
+        elif self._prepared(chunk):
+            self._send(chunk)
 
     def _crash(self, chunk: Chunk, error: BaseException) -> None:
         """A worker raised: the states of its lanes are gone, and all others are as they were."""
         if not isinstance(error, Exception):
             raise error
+        if isinstance(error, OutOfMemory):
+            try:
+                parts = self._halve(chunk, error)
+            except MemoryError as alone:
+                error = alone
+            else:
+                for part in parts:
+                    self._form(part.fleet, part.lanes)
+                return
         for lane in chunk.lanes:
             self._leave(lane, chunk.fleet)
             self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
+
+    def _halve(self, chunk: Chunk, ran_out: OutOfMemory) -> list[Chunk]:
+        """Divide a chunk that memory ran out with; its lanes go on from where it began.
+
+        Raises:
+            MemoryError: it is one lane.
+        """
+        fleet, width = chunk.fleet, chunk.width
+        if width == 1:
+            raise MemoryError(
+                f"memory ran out with this trial alone ({first_line(ran_out)}); a smaller batch needs less"
+            ) from ran_out
+        narrower = max(1, min(ran_out.fits or width // 2, width // 2))
+        fleet.narrow(narrower)
+        warnings.warn(
+            f"memory is too small for {width} lanes at once ({first_line(ran_out)}): going on with "
+            f"{narrower} at a time. No finished epoch is lost",
+            FairlaneWarning,
+            stacklevel=2,
+        )
+        chunk.state = ran_out.kept.state
+        for i, lane in enumerate(chunk.lanes):
+            lane.state = chunk.look(i)
+        parts = [chunk.lanes[i : i + narrower] for i in range(0, len(chunk.lanes), narrower)]
+        return [self._chunk(fleet, lanes) for lanes in parts]
+
+    # --- lanes that read ----------------------------------------------------------------------------
+
+    def _next_convoy(self) -> Convoy | None:
+        """The convoy that is the furthest behind."""
+        for key in [key for key, convoy in self.convoys.items() if convoy.is_empty]:
+            del self.convoys[key]
+        return min(self.convoys.values(), key=lambda convoy: convoy.epochs, default=None)
+
+    def _travel(self, convoy: Convoy) -> None:
+        """Take a convoy through an epoch."""
+        try:
+            convoy.travel(self.workers, partial(self._board, convoy), self._halve)
+        except Exception as error:  # of the source, for all who read it
+            self._stranded(convoy, error)
+            return
+        legs, convoy.legs = convoy.legs, []
+        for leg in legs:
+            if leg.error is None:
+                self._land(leg.chunk, leg.outcome())
+            else:
+                self._crash(leg.chunk, leg.error)
+
+    def _board(self, convoy: Convoy, piece: Piece | None) -> None:
+        """Form a convoy's chunks, ready for their next epoch."""
+        pieces = [] if piece is None else [(True, piece)]
+        chunks, convoy.chunks = convoy.chunks, []
+        convoy.chunks += [chunk for chunk in chunks if self._prepared(chunk, pieces)]
+        while convoy.waiting:
+            fleet, first = convoy.waiting[0]
+            shape = fleet.shape_of(first)
+            alike = [x for home, x in convoy.waiting if home is fleet and fleet.shape_of(x) == shape]
+            lanes = alike[: fleet.width]
+            convoy.waiting = [pair for pair in convoy.waiting if pair[1] not in lanes]
+            chunk = self._chunk(fleet, lanes)
+            if self._prepared(chunk, pieces):
+                convoy.chunks.append(chunk)
+
+    def _stranded(self, convoy: Convoy, error: Exception) -> None:
+        """End all lanes of a convoy whose source raised."""
+        self._abandon(convoy)
+        chunks = [*convoy.chunks, *(leg.chunk for leg in convoy.legs)]
+        aboard = [(chunk.fleet, lane) for chunk in chunks for lane in chunk.lanes]
+        for fleet, lane in [*convoy.waiting, *aboard]:
+            self._leave(lane, fleet)
+            self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
+        convoy.waiting, convoy.chunks, convoy.legs = [], [], []
+
+    # --- beginning and ending epochs ----------------------------------------------------------------
 
     def _end_epoch(self, chunk: Chunk, outcome: Outcome, i: int) -> State | None:
         lane = chunk.lanes[i]
@@ -340,8 +488,3 @@ def _give_up(chunk: Chunk) -> None:
     for i, lane in enumerate(chunk.lanes):
         if not lane.ended:
             lane.give_up(chunk.viewer(i))
-
-
-def _identity(value: Any) -> Any:
-    """Something hashable that is equal for the same data."""
-    return value if isinstance(value, (bool, int, float, str, type(None))) else id(value)

@@ -1,7 +1,7 @@
-"""How many lanes fit into memory at once.
+"""How many lanes fit into memory at once, and what it means that memory ran out.
 
-In: one lane's state. Out: a number of lanes. When it is smaller than the number of trials, a fleet trains
-in waves: a lane that ends makes room for the next trial.
+In: one lane's state, a compiled program, an error. Out: a number of lanes, bytes, `OutOfMemory`. When fewer
+lanes fit than there are trials, a fleet trains in waves: a lane that ends makes room for the next trial.
 """
 
 from __future__ import annotations
@@ -18,6 +18,34 @@ _SHARE = 0.5
 """Of the free memory, what lanes may take; activations and the data want some too."""
 
 
+class OutOfMemory(Exception):
+    """A program wants more memory than there is.
+
+    Attributes:
+        kept: a copy of what the program would have used up, to go on from.
+        fits: how many lanes would fit, as far as that is known; else None.
+    """
+
+    def __init__(self, message: str, kept: Any, fits: int | None = None) -> None:
+        super().__init__(message)
+        self.kept = kept
+        self.fits = fits
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, the device's or the machine's, ran out."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def bytes_needed(compiled: Any) -> int:
+    """Bytes that a compiled program takes beyond its arguments, by XLA's own account of it."""
+    account = compiled.memory_analysis()
+    if account is None:
+        return 0
+    results = account.output_size_in_bytes - account.alias_size_in_bytes
+    return int(account.temp_size_in_bytes + max(0, results))
+
+
 def lanes_that_fit(state: Any, wanted: int) -> int:
     """The number of lanes to keep at once.
 
@@ -29,10 +57,16 @@ def lanes_that_fit(state: Any, wanted: int) -> int:
         A number from 1 to ``wanted``.
     """
     bytes_per_lane = _COPIES * sum(a.nbytes for a in jax.tree.leaves(state))
-    free = free_memory()
-    if free is None or bytes_per_lane == 0:
+    room = room_for_data()
+    if bytes_per_lane == 0 or room == float("inf"):
         return max(1, wanted)
-    return max(1, min(wanted, int(_SHARE * free / bytes_per_lane)))
+    return max(1, min(wanted, int(room / bytes_per_lane)))
+
+
+def room_for_data() -> float:
+    """Bytes of arrays that may be put on the default device; infinite where it does not say."""
+    free = free_memory()
+    return float("inf") if free is None else _SHARE * free
 
 
 def free_memory() -> int | None:
