@@ -53,6 +53,7 @@ ORDER = (
     "engine.reference",
     "engine.lanes",
     "plan",
+    "callbacks",
     "store",
     "frames",
     "plots",

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane import _keras, frames, plots
+from fairlane.callbacks import Callbacks
 from fairlane.copies import remember_learning_rate
 from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, lanes, reference
@@ -32,7 +33,7 @@ from fairlane.errors import (
     TrialError,
 )
 from fairlane.isolation import PAST, check_independent
-from fairlane.plan import Callbacks, Models, check_fit_arguments, check_seed, data_reason, plan
+from fairlane.plan import Models, check_fit_arguments, check_seed, data_reason, plan
 from fairlane.program import write_state
 from fairlane.progress import Progress
 from fairlane.session import Session, left_as_found
