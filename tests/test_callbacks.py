@@ -490,14 +490,15 @@ def test_a_callback_that_cannot_be_copied_recommends_the_function():
     assert compare(VARIANTS[:1], callbacks=lambda: [HasALock()], epochs=1).trials["state"][0] == "done"
 
 
-@both_engines
-def test_one_instance_for_two_trials_fails_the_second(engine):
-    one = kc.EarlyStopping("loss", patience=0)
-    study = compare(callbacks=lambda: [one], engine=engine, epochs=2)
-    assert study.trials["state"].tolist() == ["done", "failed"]
-    assert "SharedStateError: callbacks() for trial 1" in study.trials["error"][1]
-    assert "EarlyStopping that another trial has" in study.trials["error"][1]
-    assert study.trials["epochs"].tolist()[1] == 0
+def test_one_instance_for_two_trials_is_an_error_before_any_training():
+    one, built = kc.EarlyStopping("loss", patience=0), []
+    with pytest.raises(
+        fl.SharedStateError,
+        match=r"callbacks\(\) for trial 1 .* a EarlyStopping that trial 0 .* make them inside the function",
+    ):
+        compare(builder=lambda lr: built.append(lr), callbacks=lambda: [one], epochs=2)
+    assert built == []
+    assert compare(VARIANTS[:1], callbacks=lambda: [one], epochs=2).trials["state"].tolist() == ["done"]
 
 
 class EveryBatch(kc.Callback):

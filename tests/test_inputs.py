@@ -391,10 +391,10 @@ def test_callbacks_are_refused(callbacks, words):
         fl.fit(models, X, Y, callbacks=callbacks, verbose=0)
 
 
-def test_a_callbacks_function_that_returns_something_else_fails_its_trial():
-    study = compare(build, callbacks=lambda: [5])
-    assert study.trials["state"].tolist() == ["failed"]
-    assert "callbacks() for trial 0 (the only variant, seed 0) returned a int" in study.trials["error"][0]
+def test_a_callbacks_function_that_returns_something_else_is_refused():
+    words = "callbacks() for trial 0 (the only variant, seed 0) returned a int in its list, not a Callback"
+    with refused(fl.StudyError, words) as spy:
+        compare(spy, callbacks=lambda: [5])
 
 
 # --- fit ------------------------------------------------------------------------------------------------

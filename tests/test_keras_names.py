@@ -391,6 +391,13 @@ def test_what_keras_changes_in_place_is_copied():
     assert _keras._own(found["b"]) == 2
 
 
+def test_a_tensorboard_that_profiles():
+    tensorboard = keras.callbacks.TensorBoard()
+    assert not _keras.profiles(tensorboard)
+    tensorboard._init_profile_batch((0, 3))  # as its __init__ does, on a Python that can
+    assert _keras.profiles(tensorboard)
+
+
 def test_every_function_is_tried_here():
     functions = {
         name

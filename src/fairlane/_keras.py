@@ -306,3 +306,11 @@ def initial_epoch(model: Any) -> int | None:
 def should_validate(model: Any, epoch: int, validation_freq: Any) -> bool:
     """Whether ``fit`` would validate after this epoch, with Keras's own error for a wrong argument."""
     return bool(model._should_eval(epoch, validation_freq))
+
+
+# --- callbacks --------------------------------------------------------------------------------------
+
+
+def profiles(tensorboard: Any) -> bool:
+    """Whether a ``TensorBoard`` callback was made with ``profile_batch``."""
+    return bool(tensorboard._should_trace)

@@ -11,6 +11,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from types import GeneratorType
 from typing import Any, Literal
@@ -79,7 +80,8 @@ def compare(
         store: not available yet; results are kept in memory.
         name: a name for the study, shown with it.
         callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
-            `Trial`, if it takes an argument); or a list, deep-copied for each trial.
+            `Trial`, if it takes an argument) before the first is trained; or a list, deep-copied for each
+            trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
         on_error: ``"record"`` goes on when a trial fails, ``"raise"`` stops at the first that does.
         verbose: 0 is silent, 1 and ``"auto"`` show progress.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
@@ -88,9 +90,10 @@ def compare(
         The study. After Ctrl-C, too, with everything that was finished.
 
     Raises:
-        StudyError: wrong variants, seeds or arguments; before any training.
+        StudyError: wrong variants, seeds or arguments, or two trials' callbacks would write one file;
+            before any training.
         BuilderError: the builder returns something other than a compiled model; before any training.
-        SharedStateError: the builder's models share state; before any training.
+        SharedStateError: the builder's models share state, or two trials a callback; before any training.
         ValueError: what Keras raises for wrong data; before any training.
         LanesError: ``engine="lanes"``, and a trial can't run there.
         TrialError: ``on_error="raise"``, and a trial failed.
@@ -110,7 +113,7 @@ def compare(
     trials = plan(model, variants, seeds, fit_arguments)
     common = {"x": x, "y": y, **fit_arguments}
     data = _Data(common, [trial.variant for trial in trials], engine)
-    models, makers = Models(model), Callbacks(callbacks)
+    models, makers = Models(model), Callbacks(callbacks, trials)
     models.rehearse(trials[0])
     varying = _varying_names(trials)
     alike = Counter(map(_likeness, trials))
@@ -164,10 +167,10 @@ def fit(
         Each model's ``keras.callbacks.History``, which is its ``model.history`` too.
 
     Raises:
-        SharedStateError: two of the models are one, or share variables, an optimizer or a metric; before
-            any training.
+        SharedStateError: two of the models are one, or share variables, an optimizer, a metric or a
+            callback; before any training.
         BuilderError: one of the models is no compiled ``keras.Model``; before any training.
-        StudyError: wrong arguments; before any training.
+        StudyError: wrong arguments, or two models' callbacks would write one file; before any training.
         LanesError: ``engine="lanes"``, and a model can't be trained there.
         TrialError: training a model raised; the others have been trained to their end.
 
@@ -185,12 +188,14 @@ def fit(
     check_fit_arguments(fit_arguments)
     models = _checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}
-    makers = Callbacks(callbacks)
     variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
     data = _Data(common, variants, engine)
+    with left_as_found() if seed is None else nullcontext():  # it counts as drawn when all is checked
+        number = _drawn_seed() if seed is None else check_seed(seed)
+    trials = [Trial(v.number, v, number) for v in variants]
+    makers = Callbacks(callbacks, trials)
     if seed is None:
-        seed = int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
-    trials = [Trial(v.number, v, check_seed(seed)) for v in variants]
+        _drawn_seed()
     jobs = [
         _in_place(trial, model, common, makers, Session(trial.seed), len(models), data)
         for trial, model in zip(trials, models, strict=True)
@@ -587,6 +592,10 @@ def _in_place(
         reason=data.reason(trial.variant),
         data=data.parts(trial.variant),
     )
+
+
+def _drawn_seed() -> int:
+    return int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
 
 
 def _session_reason() -> str:

@@ -21,7 +21,7 @@ from fairlane.data import FitData, Indices
 from fairlane.engine.fleet import Chunk, Fleet, Outcome
 from fairlane.engine.lane import Lane
 from fairlane.engine.memory import OutOfMemory
-from fairlane.program import Carry, SlowInLoop
+from fairlane.program import Carry, SlowInLoop, State
 from fairlane.sources import Piece, Reading, Source
 
 Prepare = Callable[[Piece | None], None]
@@ -70,13 +70,16 @@ class Convoy:
         """Whether all of its lanes have ended."""
         return not (self.waiting or self.chunks or self.legs)
 
-    def travel(self, executor: Executor, prepare: Prepare, halve: Halve) -> None:
+    def travel(
+        self, executor: Executor, prepare: Prepare, halve: Halve, pause: Callable[[Leg], None]
+    ) -> None:
         """Take all lanes through an epoch: their `legs` hold what came of it.
 
         Args:
             executor: where programs are compiled and run.
             prepare: forms `chunks`.
             halve: divides a chunk.
+            pause: calls the callbacks of lanes that have some between training and validation.
         """
         self.epochs += 1
         if self.training is None:
@@ -91,6 +94,8 @@ class Convoy:
                 self._through(chain([first] if first else [], pieces), True, executor, halve)
         for leg in self.legs:
             leg.end_training()
+            if leg.validates and leg.chunk.fleet.pauses:
+                pause(leg)
         if any(leg.validates for leg in self.legs):
             self._validate(executor, halve)
 
@@ -220,6 +225,10 @@ class Leg:
         else:
             self._val_logs = logs
         self._seconds += time.perf_counter() - began
+
+    def go_on_from(self, state: State) -> None:
+        """Take a state that callbacks have changed."""
+        self._carry = self._carry._replace(state=state)
 
     def end_training(self) -> None:
         """Remember how far the lanes came, and what an epoch without a batch logs."""

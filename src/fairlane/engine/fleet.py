@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -110,6 +110,10 @@ class Outcome:
     stopped: Any
     seconds: float
 
+    def steps_of(self, i: int) -> int | None:
+        """How many steps lane ``i`` did before its loss stopped being finite, or None."""
+        return int(self.steps[i]) if self.stopped[i] else None
+
 
 @dataclass(eq=False)
 class Fleet:
@@ -127,6 +131,7 @@ class Fleet:
         idle: lanes whose next epoch is drawn, and which wait for a chunk.
         lanes: how many it has that have not ended.
         failure: why its program can't be traced, or empty.
+        pauses: whether its lanes' callbacks are called between training and validation.
     """
 
     number: int
@@ -140,6 +145,7 @@ class Fleet:
     idle: list[Lane] = field(default_factory=list)
     lanes: int = 0
     failure: str = ""
+    pauses: bool = False
     lift: Lift | None = None
     numbers: list[Numbers] = field(default_factory=list)
     programs: dict[int, Program] = field(default_factory=dict)
@@ -239,7 +245,7 @@ class Fleet:
         chunk.lifted = chunk.program.lift.values(chunk.numbers())
 
     def epoch(self, chunk: Chunk) -> Callable[[], Outcome]:
-        """The work of the chunk's coming epoch, to be done in a worker thread."""
+        """The work of the chunk's coming epoch, up to a pause, to be done in a worker thread."""
         shape, orders = self.shape_of(chunk.lanes[0]), self.orders(chunk)
 
         def work() -> Outcome:
@@ -248,7 +254,7 @@ class Fleet:
             def pass_through(carry: Carry) -> tuple[Carry, Mapping[str, Any], Any, Any, Any]:
                 carry, logs = self.train(chunk, carry, orders)
                 steps, stopped, val_logs = carry.steps, carry.stopped, None
-                if shape.validates:
+                if shape.validates and not self.pauses:
                     carry, val_logs = self.validate(chunk, carry)
                 return carry, *jax.device_get((logs, val_logs, steps, stopped))
 
@@ -257,6 +263,22 @@ class Fleet:
             return Outcome(carry.state, logs, val_logs, steps, stopped, time.perf_counter() - began)
 
         return work
+
+    def rest_of_epoch(self, chunk: Chunk, trained: Outcome) -> Callable[[], Outcome]:
+        """The work of the chunk's epoch after a pause: the validation."""
+
+        def work() -> Outcome:
+            began = time.perf_counter()
+            carry, val_logs = self.validate(chunk, self.carry(chunk.state, chunk.width))
+            carry, val_logs = jax.block_until_ready((carry, jax.device_get(val_logs)))
+            seconds = trained.seconds + time.perf_counter() - began
+            return replace(trained, state=carry.state, val_logs=val_logs, seconds=seconds)
+
+        return work
+
+    def is_pause(self, chunk: Chunk, outcome: Outcome) -> bool:
+        """Whether the chunk has been trained, and its validation is still to come."""
+        return self.pauses and outcome.val_logs is None and chunk.lanes[0].validates_now()
 
     def orders(self, chunk: Chunk) -> list[Indices]:
         """The sample numbers of the chunk's coming epoch, ``(width, steps, batch)`` per run."""

@@ -17,6 +17,7 @@ import numpy as np
 from fairlane import _keras
 from fairlane.data import BatchOrder, FitData, Indices
 from fairlane.engine import Job
+from fairlane.errors import LanesError
 from fairlane.program import (
     State,
     metrics_at_rest,
@@ -37,7 +38,6 @@ _BATCH_METHODS = (
     "on_train_batch_end",
     "on_test_batch_begin",
     "on_test_batch_end",
-    "on_test_begin",  # comes between training and validation, which are not apart on lanes
 )
 
 
@@ -103,6 +103,7 @@ class Lane:
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
         self.ended = False
+        self._in_test = False
         self._names: dict[str, str] | None = None
         # The caller's own models may have counted their metrics' names differently from each other.
         self.metric_names = list(self.model.get_metrics_result()) if job.in_place else []
@@ -114,6 +115,11 @@ class Lane:
     def stops_on_nan(self) -> bool:
         """Whether a callback ends the epoch at the first batch whose loss is not finite."""
         return any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in self._users_callbacks)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether a callback is to be called between training and validation."""
+        return self.validates and any(has_own(c, "on_test_begin") for c in self._users_callbacks)
 
     @property
     def has_callbacks(self) -> bool:
@@ -173,6 +179,36 @@ class Lane:
             self.runs = first_steps(self._order.next_epoch(), self.most_steps)
         return changed
 
+    def begin_test(
+        self, look: Callable[[], State], logs: dict[str, float], steps: int | None
+    ) -> State | None:
+        """Tell the callbacks of a lane that `pauses` that training has ended and validation begins.
+
+        Args:
+            look: reads the lane's current state.
+            logs: training logs.
+            steps: as for `end_epoch`.
+
+        Returns:
+            The lane's new state, where a callback changed it.
+
+        Raises:
+            LanesError: a callback asks for an end of the validation, which can't be had on lanes.
+        """
+
+        def call() -> None:
+            self._begin_test(logs, steps)
+
+        self.model.stop_evaluating = False
+        changed = self._called(call, look)
+        if self.model.stop_evaluating:
+            raise LanesError(
+                f"a callback of {self.trial} set model.stop_evaluating in on_test_begin, which would end the "
+                "validation after one batch, and on lanes it is not cut short; train with engine='reference'"
+            )
+        self._in_test = True
+        return changed
+
     def end_epoch(
         self,
         look: Callable[[], State],
@@ -199,14 +235,14 @@ class Lane:
             callbacks = self._callbacks
 
             def call() -> None:
-                if steps is not None:
-                    self._terminate_on_nan(steps - 1, logs)
+                if not self._in_test:
+                    self._begin_test(logs, steps, val_logs is not None)
                 if val_logs is not None:
-                    callbacks.on_test_begin()
                     callbacks.on_test_end(val_logs)
                 callbacks.on_epoch_end(self.epoch, epoch_logs)
 
             changed = self._called(call, look)
+            self._in_test = False
             epoch_logs = self._last_word.logs
         self.epoch += 1
         if self.model.stop_training:
@@ -304,6 +340,12 @@ class Lane:
         _keras.set_pending_state(self.model, None)
         return after if after is not None and _changed(look(), held, after) else None
 
+    def _begin_test(self, logs: Mapping[str, float], steps: int | None, validates: bool = True) -> None:
+        if steps is not None:
+            self._terminate_on_nan(steps - 1, logs)
+        if validates:
+            self._callbacks.on_test_begin()
+
     def _terminate_on_nan(self, batch: int, logs: Mapping[str, float]) -> None:
         for callback in self._users_callbacks:
             if isinstance(callback, keras.callbacks.TerminateOnNaN):
@@ -334,21 +376,34 @@ def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:
 
 
 def batch_method(callback: Any) -> str | None:
-    """The name of the first batch-level method that a callback has of its own, or None."""
-    keras_callbacks = keras.callbacks
-    if isinstance(callback, keras_callbacks.TerminateOnNaN):
-        own = type(callback).__mro__[0] is not keras_callbacks.TerminateOnNaN
-        return "a class derived from TerminateOnNaN" if own else None
-    if type(callback) is keras_callbacks.ModelCheckpoint and callback.save_freq == "epoch":
-        return None
-    if type(callback) is keras_callbacks.BackupAndRestore:
+    """What a callback has to do between batches: the first such method, or an argument; or None."""
+    kc, kind = keras.callbacks, type(callback)
+    if isinstance(callback, kc.TerminateOnNaN):
+        return None if kind is kc.TerminateOnNaN else "a class derived from TerminateOnNaN"
+    if kind in (kc.ModelCheckpoint, kc.BackupAndRestore, getattr(kc, "OrbaxCheckpoint", None)):
         return None if callback.save_freq == "epoch" else "save_freq"
-    for name in _BATCH_METHODS:
-        method = getattr(callback, name, None)
-        plain = getattr(keras_callbacks.Callback, name)
-        if method is not None and getattr(method, "__func__", method) is not plain:
-            return name
-    return None
+    if kind is kc.TensorBoard:
+        return _tensorboard_between_batches(callback)
+    if kind is kc.ProgbarLogger:  # with verbose=0, it shows nothing, under Keras alone too
+        return None
+    return next((name for name in _BATCH_METHODS if has_own(callback, name)), None)
+
+
+def _tensorboard_between_batches(callback: Any) -> str | None:
+    """The argument for which a ``TensorBoard`` writes something of single batches or times them, or None."""
+    if callback.update_freq != "epoch":
+        return "update_freq"
+    if callback.write_steps_per_second:
+        return "write_steps_per_second"
+    return "profile_batch" if _keras.profiles(callback) else None
+
+
+def has_own(callback: Any, name: str) -> bool:
+    """Whether a callback has a method of its own, or of its class's, instead of Keras's that does nothing."""
+    method = getattr(callback, name, None)
+    return method is not None and getattr(method, "__func__", method) is not getattr(
+        keras.callbacks.Callback, name
+    )
 
 
 def keras_logs(logs: Mapping[str, Any]) -> dict[str, Any]:

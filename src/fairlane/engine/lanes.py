@@ -20,7 +20,7 @@ import jax
 
 from fairlane.data import FitData
 from fairlane.engine import Declined, Feed, Job, first_line, one_line
-from fairlane.engine.convoy import Convoy
+from fairlane.engine.convoy import Convoy, Leg
 from fairlane.engine.fleet import Chunk, Fleet, Outcome, stacked
 from fairlane.engine.lane import Lane, Unsuitable
 from fairlane.engine.loops import choose, widest
@@ -194,7 +194,7 @@ class _Engine:
         return self.convoys[key]
 
     def _fleet(self, lane: Lane, data: FitData) -> Fleet:
-        shared = (lane.structure.key, id(data), lane.stops_on_nan, lane.steps_per_execution)
+        shared = (lane.structure.key, id(data), lane.stops_on_nan, lane.steps_per_execution, lane.pauses)
         static = shared in self.static
         key = (*shared, *map(str, lane.structure.numbers.values())) if static else shared
         for fleet in self.fleets.setdefault(key, []):
@@ -205,6 +205,7 @@ class _Engine:
         loop = choose(lane.model)
         width = max(1, min(math.ceil(expected / self.threads), loop.width))
         fleet = Fleet(number, data, loop, width, lane.stops_on_nan, lane.steps_per_execution, static, shared)
+        fleet.pauses = lane.pauses
         self.fleets[key].append(fleet)
         return fleet
 
@@ -302,14 +303,48 @@ class _Engine:
 
     def _land(self, chunk: Chunk, outcome: Outcome) -> None:
         """Tell each lane of its epoch, and send the chunk, or what is left of it, on."""
-        fleet = chunk.fleet
         chunk.state = outcome.state
         self.landing = chunk
+        if chunk.fleet.is_pause(chunk, outcome):
+            self._pause(chunk, outcome)
+        else:
+            self._end_and_begin(chunk, outcome)
+        self.landing = None
+
+    def _pause(self, chunk: Chunk, outcome: Outcome) -> None:
+        """Tell each lane that its training has ended, and send the chunk on to validation."""
+        self._begin_tests(chunk, outcome)
+        if not all(lane.ended for lane in chunk.lanes):
+            self.flying[self.workers.submit(chunk.fleet.rest_of_epoch(chunk, outcome))] = chunk
+
+    def _pause_leg(self, leg: Leg) -> None:
+        """The same for lanes that read, whose convoy goes on to validation."""
+        outcome = leg.outcome()
+        leg.chunk.state, self.landing = outcome.state, leg.chunk
+        self._begin_tests(leg.chunk, outcome)
+        leg.go_on_from(leg.chunk.state)
+        self.landing = None
+
+    def _begin_tests(self, chunk: Chunk, outcome: Outcome) -> None:
+        changes = {i: self._begin_test(chunk, outcome, i) for i in range(len(chunk.lanes))}
+        chunk.patch({i: state for i, state in changes.items() if state is not None})
+
+    def _begin_test(self, chunk: Chunk, outcome: Outcome, i: int) -> State | None:
+        lane, logs = chunk.lanes[i], chunk.lanes[i].logs_of(outcome.logs, i)
+        try:
+            assert logs is not None
+            return lane.begin_test(chunk.viewer(i), logs, outcome.steps_of(i))
+        except Exception as error:
+            self._lose(lane, chunk.fleet, lane.epoch, error, chunk.viewer(i))
+            return None
+
+    def _end_and_begin(self, chunk: Chunk, outcome: Outcome) -> None:
+        fleet = chunk.fleet
         fleet.loop.note(chunk.width, outcome.seconds)
         for lane in chunk.lanes:
             lane.seconds += outcome.seconds / len(chunk.lanes)
-        ends = [self._end_epoch(chunk, outcome, i) for i in range(len(chunk.lanes))]
-        chunk.patch({i: state for i, state in enumerate(ends) if state is not None})
+        ends = {i: self._end_epoch(chunk, outcome, i) for i, x in enumerate(chunk.lanes) if not x.ended}
+        chunk.patch({i: state for i, state in ends.items() if state is not None})
         going: list[int] = []
         changes: dict[int, State] = {}
         for i, lane in enumerate(chunk.lanes):
@@ -328,7 +363,6 @@ class _Engine:
             for i in going:
                 chunk.lanes[i].state = chunk.look(i)
                 self._line_up(fleet, chunk.lanes[i])
-        self.landing = None
 
     def _go_on(self, chunk: Chunk) -> None:
         convoy = self._convoy(chunk.fleet, chunk.lanes[0])
@@ -351,8 +385,9 @@ class _Engine:
                     self._form(part.fleet, part.lanes)
                 return
         for lane in chunk.lanes:
-            self._leave(lane, chunk.fleet)
-            self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
+            if not lane.ended:
+                self._leave(lane, chunk.fleet)
+                self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
 
     def _halve(self, chunk: Chunk, ran_out: OutOfMemory) -> list[Chunk]:
         """Divide a chunk that memory ran out with; its lanes go on from where it began.
@@ -376,7 +411,8 @@ class _Engine:
         chunk.state = ran_out.kept.state
         for i, lane in enumerate(chunk.lanes):
             lane.state = chunk.look(i)
-        parts = [chunk.lanes[i : i + narrower] for i in range(0, len(chunk.lanes), narrower)]
+        going = [lane for lane in chunk.lanes if not lane.ended]
+        parts = [going[i : i + narrower] for i in range(0, len(going), narrower)]
         return [self._chunk(fleet, lanes) for lanes in parts]
 
     # --- lanes that read ----------------------------------------------------------------------------
@@ -390,14 +426,16 @@ class _Engine:
     def _travel(self, convoy: Convoy) -> None:
         """Take a convoy through an epoch."""
         try:
-            convoy.travel(self.workers, partial(self._board, convoy), self._halve)
+            convoy.travel(self.workers, partial(self._board, convoy), self._halve, self._pause_leg)
         except Exception as error:  # of the source, for all who read it
             self._stranded(convoy, error)
             return
         legs, convoy.legs = convoy.legs, []
         for leg in legs:
             if leg.error is None:
-                self._land(leg.chunk, leg.outcome())
+                self.landing, leg.chunk.state = leg.chunk, leg.outcome().state
+                self._end_and_begin(leg.chunk, leg.outcome())
+                self.landing = None
             else:
                 self._crash(leg.chunk, leg.error)
 
@@ -422,8 +460,9 @@ class _Engine:
         chunks = [*convoy.chunks, *(leg.chunk for leg in convoy.legs)]
         aboard = [(chunk.fleet, lane) for chunk in chunks for lane in chunk.lanes]
         for fleet, lane in [*convoy.waiting, *aboard]:
-            self._leave(lane, fleet)
-            self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
+            if not lane.ended:
+                self._leave(lane, fleet)
+                self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
         convoy.waiting, convoy.chunks, convoy.legs = [], [], []
 
     # --- beginning and ending epochs ----------------------------------------------------------------
@@ -431,8 +470,7 @@ class _Engine:
     def _end_epoch(self, chunk: Chunk, outcome: Outcome, i: int) -> State | None:
         lane = chunk.lanes[i]
         logs, val_logs = lane.logs_of(outcome.logs, i), lane.logs_of(outcome.val_logs, i)
-        steps = int(outcome.steps[i]) if outcome.stopped[i] else None
-        epoch = lane.epoch
+        steps, epoch = outcome.steps_of(i), lane.epoch
         try:
             assert logs is not None
             epoch_logs, changed = lane.end_epoch(chunk.viewer(i), logs, val_logs, steps)
