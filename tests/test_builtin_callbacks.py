@@ -9,7 +9,7 @@ import importlib.util
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,7 @@ from keras import callbacks as kc
 import fairlane as fl
 from _alone import variables
 from _trial import FIT, Alone, X, Y, alone, build, check_logs, check_weights
+from fairlane.engine.lane import batch_method
 
 VARIANTS: list[dict[str, Any]] = [{"lr": 0.05}, {"lr": 0.2}]
 BRIEF: dict[str, Any] = {**FIT, "epochs": 3}
@@ -74,10 +75,22 @@ def checkpoints(callbacks: list[Any], folder: Path) -> dict[str, list[Any]]:
 
 
 def orbax_state(callbacks: list[Any], folder: Path) -> dict[str, Any]:
-    """The state in the last checkpoint, and the steps that are kept."""
+    """The values in the last checkpoint, by variable, and the steps that are kept."""
+    from orbax.checkpoint import v1 as orbax
+
     steps = sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
-    state = [v for p, v in variables(keras.models.load_model(str(folder))) if "seed_generator" not in p]
+    tree = orbax.load_checkpointables(str(folder / str(steps[-1])))["pytree"]
+    state = {"/".join(map(str, path)): value for path, value in tree_paths(tree)}
+    assert any("kernel" in name for name in state), list(state)
     return {"steps": steps, "state": state}
+
+
+def tree_paths(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if not isinstance(tree, dict):
+        yield path, tree
+        return
+    for key, value in tree.items():
+        yield from tree_paths(value, (*path, key))
 
 
 def events(callbacks: list[Any], folder: Path) -> dict[str, Any]:
@@ -370,6 +383,7 @@ def root(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's and Orbax's own
+@pytest.mark.filterwarnings("ignore:Sharding info not provided:UserWarning")  # Orbax's, when it loads
 @pytest.mark.parametrize(("case", "engine"), _parameters())
 def test_two_trials_are_as_keras_alone(case, engine, root, tmp_path, capsys):
     made: dict[int, list[Any]] = {}
@@ -423,7 +437,7 @@ def _is_number(text: str) -> bool:
 def test_every_class_of_keras_callbacks_is_in_the_table():
     exported = {name for name, value in vars(kc).items() if isinstance(value, type)}
     assert exported - {case.kind for case in CASES} == set()
-    assert {case.kind for case in CASES} - exported <= {"OrbaxCheckpoint"}  # since Keras 3.14
+    assert {case.kind for case in CASES} - exported <= {"OrbaxCheckpoint"}  # 3.13 keeps it to itself
 
 
 def test_the_documentation_shows_the_table():
@@ -433,3 +447,44 @@ def test_the_documentation_shows_the_table():
     assert [line[:2] for line in lines] == [
         (case.shown, "reference" if case.reason else "lanes") for case in CASES
     ]
+
+
+# --- what some of them need -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["lanes", "reference"])
+def test_without_requests_the_monitor_says_so_on_both_engines(engine, monkeypatch):
+    monkeypatch.setattr("keras.src.callbacks.remote_monitor.requests", None)
+    study = fl.compare(
+        build, VARIANTS, X, Y, callbacks=lambda: [kc.RemoteMonitor()], engine=engine, verbose=0, **BRIEF
+    )
+    with pytest.raises(ImportError) as error:
+        alone(VARIANTS[0], make_callbacks=lambda: [kc.RemoteMonitor()], **BRIEF)
+    assert study.trials["error"].tolist() == [f"ImportError: {error.value}"] * 2
+
+
+@pytest.mark.skipif(_there("tensorflow"), reason="tells what happens where TensorFlow is not installed")
+@pytest.mark.parametrize("engine", ["lanes", "reference"])
+def test_without_tensorflow_the_writer_says_so_on_both_engines(engine, tmp_path):
+    def make() -> list[Any]:
+        return [kc.TensorBoard(tmp_path / "{trial}")]
+
+    study = fl.compare(build, VARIANTS, X, Y, callbacks=make, engine=engine, verbose=0, **BRIEF)
+    with pytest.raises(ImportError) as error:
+        alone(VARIANTS[0], make_callbacks=make, **BRIEF)
+    assert study.trials["error"].tolist() == [f"{type(error.value).__name__}: {error.value}"] * 2
+
+
+def test_a_tensorboard_that_profiles_runs_on_the_reference_engine():
+    callback = kc.TensorBoard()
+    assert batch_method(callback) is None
+    callback._init_profile_batch((0, 3))  # what TensorBoard(profile_batch=...) does, on Python 3.12
+    assert batch_method(callback) == "profile_batch"
+
+
+@pytest.mark.parametrize("name", ["ModelCheckpoint", "BackupAndRestore", "TensorBoard", "ProgbarLogger"])
+def test_a_class_derived_from_one_that_has_batch_methods_runs_on_the_reference_engine(name):
+    derived = type("Derived", (getattr(kc, name),), {})
+    arguments = {"ModelCheckpoint": ["a.keras"], "BackupAndRestore": ["a"]}.get(name, [])
+    assert batch_method(getattr(kc, name)(*arguments)) is None
+    assert batch_method(derived(*arguments)).startswith("on_")

@@ -426,6 +426,104 @@ def test_a_variable_held_by_a_callback_is_up_to_date(engine):
     np.testing.assert_allclose(made[0].sums, expected.callbacks[0].sums, rtol=1e-5)
 
 
+# --- between training and validation --------------------------------------------------------------------
+
+
+class Between(Watcher):
+    """Looks at the model and changes it when training has ended and validation begins, and gives it back."""
+
+    def __init__(self, at: int = 0) -> None:
+        super().__init__()
+        self.at = at
+
+    def on_test_begin(self, logs=None):
+        self._see("test begin", logs)
+        kernel = self.model.layers[0].kernel
+        self.kept = kernel.numpy().copy()
+        kernel.assign(self.kept * 0.5)
+
+    def on_test_end(self, logs=None):
+        super().on_test_end(logs)
+        self.model.layers[0].kernel.assign(self.kept)
+
+
+@both_engines
+@pytest.mark.parametrize("validation_freq", [1, 2])
+def test_on_test_begin_comes_between_training_and_validation(engine, validation_freq):
+    watchers: dict[int, Between] = {}
+
+    def make(trial: fl.Trial) -> list[kc.Callback]:
+        return [watchers.setdefault(trial.number, Between())]
+
+    more = {"validation_freq": validation_freq, "epochs": 3}
+    study = compare(callbacks=make, engine=engine, **more)
+    expected = [alone(v, make_callbacks=lambda: [Between()], **more) for v in VARIANTS]
+    check(study, expected, engine)
+    for trial, one in enumerate(expected):
+        ours, theirs = watchers[trial].seen, one.callbacks[0].seen
+        assert [s["what"] for s in ours] == [s["what"] for s in theirs]
+        for a, b in zip(ours, theirs, strict=True):
+            for key in ("kernel", "momentum", "iterations"):
+                np.testing.assert_allclose(a[key], b[key], rtol=1e-4, atol=1e-5, err_msg=a["what"])
+
+
+@both_engines
+def test_on_test_begin_with_a_diverging_neighbour(engine):
+    variants = [{"lr": 0.05}, {"lr": 1e25}]
+
+    def make():
+        return [kc.TerminateOnNaN(), Between()]
+
+    study = compare(variants, callbacks=make, engine=engine)
+    for trial, variant in enumerate(variants):
+        expected = alone(variant, make_callbacks=make)
+        check_logs(study, trial, expected, rtol=1e-4)
+        check_weights(study, trial, expected)
+
+
+class RaisesBetween(kc.Callback):
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.left = epoch
+
+    def on_test_begin(self, logs=None):
+        if self.left == 0:
+            raise ValueError("no validation, please")
+        self.left -= 1
+
+
+@both_engines
+def test_an_error_in_on_test_begin_fails_its_own_trial(engine):
+    variants = [{"lr": 0.05}, {"lr": 0.1}, {"lr": 0.2}]
+    study = compare(variants, callbacks=lambda t: [RaisesBetween(1 if t.number == 1 else 99)], engine=engine)
+    assert study.trials["state"].tolist() == ["done", "failed", "done"]
+    assert study.trials["error"][1] == "ValueError: no validation, please"
+    assert study.trials["epochs"].tolist() == [4, 1, 4]
+    for trial in (0, 2):
+        check_logs(study, trial, alone(variants[trial]))
+        check_weights(study, trial, alone(variants[trial]))
+
+
+def test_an_error_in_on_test_begin_of_all_trials():
+    study = compare(callbacks=lambda: [RaisesBetween(0)], engine="lanes")
+    assert study.trials["state"].tolist() == ["failed"] * 2
+    assert study.trials["epochs"].tolist() == [0, 0]
+
+
+class EndsValidation(kc.Callback):
+    def on_test_begin(self, logs=None):
+        self.model.stop_evaluating = True
+
+
+def test_validation_is_not_cut_short_on_lanes():
+    study = compare(callbacks=lambda: [EndsValidation()], engine="lanes")
+    assert study.trials["state"].tolist() == ["failed"] * 2
+    assert "LanesError: a callback of trial 0" in study.trials["error"][0]
+    assert "train with engine='reference'" in study.trials["error"][0]
+    study = compare(callbacks=lambda: [EndsValidation()], engine="reference")
+    check(study, [alone(v, make_callbacks=lambda: [EndsValidation()]) for v in VARIANTS], "reference")
+
+
 # --- how callbacks are given ----------------------------------------------------------------------------
 
 
