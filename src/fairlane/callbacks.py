@@ -20,7 +20,7 @@ from typing import Any
 import keras
 
 from fairlane.errors import SharedStateError, StudyError
-from fairlane.session import Session
+from fairlane.session import Session, left_as_found
 from fairlane.trial import Trial
 
 WRITES = {
@@ -65,8 +65,8 @@ class Callbacks:
         elif callable(callbacks):
             ask = callbacks if _takes_trial(callbacks) else lambda trial: callbacks()
             self._make = lambda trial: self._checked(ask(trial), trial)
-            for trial in trials:
-                self._ready[trial.number] = self._asked(trial)
+            with left_as_found():
+                self._ready = {trial.number: self._asked(trial) for trial in trials}
         else:
             raise StudyError(
                 "callbacks is a function that returns a list of fresh callbacks, or a list; got "
