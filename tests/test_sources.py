@@ -223,6 +223,26 @@ def test_early_stopping_and_stop_before_an_epoch():
     assert (len(first), len(second)) == (2, 4)
 
 
+@pytest.mark.parametrize("held_out", [Rows(6), (X[:6], Y[:6])], ids=["read", "arrays"])
+def test_callbacks_between_training_and_validation(held_out):
+    def averaging(learning_rate=0.1):
+        model = build()
+        model.compile(keras.optimizers.SGD(learning_rate, use_ema=True, ema_momentum=0.5), "mse")
+        return model
+
+    def swap():
+        return [keras.callbacks.SwapEMAWeights()]
+
+    arguments = {"epochs": 3, "validation_data": held_out, "verbose": 0}
+    with session.left_as_found():
+        study = fl.compare(averaging, TWO, Rows(), callbacks=swap, engine="lanes", **arguments)
+        for trial, rate in enumerate((0.1, 0.01)):
+            keras.utils.set_random_seed(0)
+            expected = averaging(rate).fit(Rows(), callbacks=swap(), **arguments).history
+            mine = study.history[study.history["trial"] == trial]
+            np.testing.assert_allclose(mine["val_loss"], expected["val_loss"], rtol=1e-5)
+
+
 # --- what can't be read ---------------------------------------------------------------------------------
 
 

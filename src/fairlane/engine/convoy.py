@@ -93,7 +93,8 @@ class Convoy:
                 self._set_off()
                 self._through(chain([first] if first else [], pieces), True, executor, halve)
         for leg in self.legs:
-            leg.end_training()
+            if leg.error is None:
+                leg.end_training()
             if leg.validates and leg.chunk.fleet.pauses:
                 pause(leg)
         if any(leg.validates for leg in self.legs):
