@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane import frames
+from fairlane import comparison, frames
 from fairlane.errors import StudyError
 from fairlane.store import Record
 from fairlane.trial import RESERVED_COLUMNS, Trial, TrialState, Variant
@@ -35,8 +36,7 @@ def study(losses, *, name="lr", metric="val_loss"):
 
 
 def summary(records, metric="val_loss", **options):
-    options = {"resamples": 199, "rng": np.random.default_rng(0)} | options
-    return frames.summary(records, metric, **options)
+    return comparison.summary(records, metric, rng=np.random.default_rng(0), **options)
 
 
 def same(column, expected):
@@ -202,6 +202,7 @@ def test_reserved_names_are_the_fixed_columns_of_all_frames():
         frames.long(records),
         frames.trials(records),
         summary(records),
+        summary([replace(r, epochs=[(0, {"loss": 1.0, "val_loss": 1.0})]) for r in records], select="loss"),
     ):
         fixed |= set(frame.columns)
     # "epochs" gives way to the hyperparameter of that name, which is an argument of Model.fit.
@@ -243,88 +244,7 @@ def test_records_can_be_read_back_from_both_frames(epochs_of):
             assert row[name] == value or (math.isnan(row[name]) and math.isnan(value))
 
 
-# summary
-
-
-def test_summary_ranks_variants_and_pairs_seeds():
-    # means: 0.1 → (4+6)/2 = 5, 0.2 → (1+5)/2 = 3; differences 4-1 = 3 and 6-5 = 1, mean 2.
-    frame = summary(study({0.1: [4.0, 6.0], 0.2: [1.0, 5.0]}))
-    assert list(frame.columns) == [
-        *("variant", "lr", "seeds", "mean", "low", "high"),
-        *("difference", "difference_low", "difference_high", "pairs", "failed"),
-    ]
-    # two values span their interval: see test_stats
-    assert frame.loc[0].tolist() == [1, 0.2, 2, 3.0, 1.0, 5.0, 0.0, 0.0, 0.0, 2, 0]
-    assert frame.loc[1].tolist() == [0, 0.1, 2, 5.0, 4.0, 6.0, 2.0, 1.0, 3.0, 2, 0]
-    assert frame.attrs == {
-        "metric": "val_loss",
-        "direction": "min",
-        "at": "last",
-        "confidence": 0.95,
-    }
-
-
-def test_summary_maximises_accuracy_unless_told_otherwise():
-    records = study({"a": [0.5], "b": [0.75]}, metric="val_accuracy")
-    assert summary(records, "val_accuracy")["lr"].tolist() == ["b", "a"]
-    frame = summary(records, "val_accuracy", mode="min")
-    assert frame["lr"].tolist() == ["a", "b"]
-    assert frame.attrs["direction"] == "min"
-
-
-def test_summary_leaves_failures_out_and_pairs_the_common_seeds():
-    # 0.2 has the best mean (2); both have a value for seed 2 alone, so the difference is 8-2 = 6.
-    frame = summary(study({0.1: [None, 4.0, 8.0], 0.2: [2.0, None, 2.0], 0.3: [None] * 3}))
-    assert frame["variant"].tolist() == [1, 0, 2]
-    assert frame["seeds"].tolist() == [2, 2, 0]
-    assert frame["failed"].tolist() == [1, 1, 3]
-    assert frame["pairs"].tolist() == [2, 1, 0]
-    assert same(frame["mean"], [2.0, 6.0, None])
-    assert same(frame["difference"], [0.0, 6.0, None])
-    assert same(frame["difference_low"], [0.0, None, None])  # one pair has no interval
-
-
-def test_a_diverged_trial_and_a_nan_count_as_failed_and_a_waiting_one_not_at_all():
-    lr = Variant(0, {"lr": 0.1})
-    records = [
-        record(0, lr, 0, [{"loss": 1.0}]),
-        record(1, lr, 1, [{"loss": 0.1}], TrialState.DIVERGED),
-        record(2, lr, 2, [{"loss": math.nan}]),
-        record(3, lr, 3, [{"loss": 0.2}], TrialState.INTERRUPTED),
-        record(4, lr, 4, [{"loss": 0.3}], TrialState.RUNNING),
-        record(5, lr, 5, [], TrialState.WAITING),
-    ]
-    assert summary(records, "loss").loc[0, ["seeds", "mean", "failed"]].tolist() == [1, 1.0, 3]
-    assert frames.best(records, "loss") is records[0]
-
-
-def test_at_last_and_at_best():
-    # The best of a is 1 in epoch 1, its last validated value 5 of epoch 2; epoch 3 has none.
-    a = [{"val_loss": 3.0}, {"val_loss": 1.0}, {"val_loss": 5.0}, {"loss": 0.0}]
-    b = [{"val_loss": 2.0}] * 4
-    records = [record(i, Variant(i, {"v": i}), 0, epochs) for i, epochs in enumerate([a, b])]
-    assert summary(records)["mean"].tolist() == [2.0, 5.0]
-    assert summary(records, at="best")["mean"].tolist() == [1.0, 2.0]
-    assert frames.best(records, "val_loss") is records[1]
-    assert frames.best(records, "val_loss", at="best") is records[0]
-
-
-def test_summary_without_hyperparameters():
-    frame = summary([record(0, Variant(0, {}), 0, [{"loss": 1.0}])], "loss")
-    assert frame.loc[0, ["variant", "seeds", "mean"]].tolist() == [0, 1, 1.0]
-
-
-def test_summary_is_the_same_for_the_same_generator():
-    records = study({0.1: [4.0, 6.0, 5.5], 0.2: [1.0, 5.0, 4.5]})
-    one, two = (summary(records, rng=np.random.default_rng(8)) for _ in range(2))
-    pd.testing.assert_frame_equal(one, two)
-
-
-@given(st.permutations(range(6)))
-@settings(deadline=None, max_examples=30, derandomize=True)
-def test_the_order_in_which_trials_finished_does_not_matter(order):
-    records = study({0.1: [4.0, 6.0, 5.5], 0.2: [1.0, 5.0, 4.5]})
-    pd.testing.assert_frame_equal(summary(records), summary([records[i] for i in order]))
+# best
 
 
 def test_best_takes_the_first_of_equals():
@@ -409,7 +329,46 @@ def test_the_mean_over_seeds_ends_where_a_seed_stops():
         record(1, variant, 1, [{"loss": 3.0}, {"loss": 4.0}]),
         record(2, Variant(1, {"lr": 0.5}), 0, [{"loss": 9.0}]),
     ]
-    frame = frames.mean_over_seeds(frames.history(records), ["lr"], ["loss"])
-    assert frame["variant"].tolist() == [0, 0, 0, 1]
-    assert frame["seeds"].tolist() == [2, 2, 2, 1]
-    assert same(frame["loss"], [2.0, 3.0, None, 9.0])
+    means, low, high = frames.over_seeds(frames.history(records), ["lr"], ["loss"])
+    assert means["variant"].tolist() == [0, 0, 0, 1]
+    assert means["seeds"].tolist() == [2, 2, 2, 1]
+    assert same(means["loss"], [2.0, 3.0, None, 9.0])
+    # two values 2 apart: s = sqrt 2, s / sqrt 2 = 1, and t of 1 degree of freedom is 12.706
+    assert low["loss"].tolist() == pytest.approx(
+        [2 - 12.7062, 3 - 12.7062, math.nan, math.nan], nan_ok=True, abs=1e-4
+    )
+    assert high["loss"].tolist() == pytest.approx(
+        [14.7062, 15.7062, math.nan, math.nan], nan_ok=True, abs=1e-4
+    )
+
+
+# test data
+
+
+def test_values_of_test_data_are_columns_of_the_trials_and_of_nothing_else():
+    records = study({0.1: [1.0, 2.0]})
+    records[0].test_logs = {"test_loss": 0.5, "test_mae": 0.25}
+    frame = frames.trials(records)
+    assert list(frame.columns)[4:8] == ["epochs", "val_loss", "test_loss", "test_mae"]
+    assert same(frame["test_loss"], [0.5, None])
+    assert "test_loss" not in frames.history(records)
+    assert "test_loss" not in set(frames.long(records)["metric"])
+
+
+def test_an_epochs_log_with_the_name_of_a_test_value_gives_way():
+    records = study({0.1: [1.0]}, metric="test_loss")
+    records[0].test_logs = {"test_loss": 0.5}
+    frame = frames.trials(records)
+    assert frame.loc[0, ["logged_test_loss", "test_loss"]].tolist() == [1.0, 0.5]
+    records = study({0.1: [1.0]}, name="test_loss")
+    records[0].test_logs = {"test_loss": 0.5}
+    assert frames.trials(records).loc[0, ["test_loss", "logged_test_loss"]].tolist() == [0.1, 0.5]
+
+
+def test_nothing_is_chosen_by_the_test_data():
+    records = study({0.1: [1.0]})
+    records[0].test_logs = {"test_loss": 0.5}
+    with pytest.raises(
+        StudyError, match=r"chosen by is none; choose by a validation metric, and read 'test_loss'"
+    ):
+        frames.best(records, "test_loss")

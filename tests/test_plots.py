@@ -10,10 +10,15 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
-from fairlane import frames, plots
+from fairlane import comparison, frames, plots
 from fairlane.errors import StudyError
+from fairlane.plots import colours as colours_of
+from fairlane.plots import lines, points, scatter
+from fairlane.plots import panels as panels_of
 from fairlane.store import Record
 from fairlane.trial import Trial, TrialState, Variant
 
@@ -42,6 +47,11 @@ def panels(figure):
     return {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")}
 
 
+def ends(figure):
+    """The words at the curves' ends."""
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
 def words(figure):
     return [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
 
@@ -54,15 +64,17 @@ def rates(n):
     return [{"lr": rate} for rate in np.logspace(-5, -1, n).tolist()]
 
 
-def test_doctests():
-    assert doctest.testmod(plots).failed == 0
+@pytest.mark.parametrize("module", [colours_of, panels_of, lines, points, scatter], ids=lambda m: m.__name__)
+def test_doctests(module):
+    assert doctest.testmod(module).failed == 0
 
 
 def test_a_panel_per_metric_and_a_line_per_trial_and_data():
     figure = draw(study([{"lr": 0.1}, {"lr": 0.01}]), title="Two rates")
     assert list(panels(figure)) == ["loss", "accuracy"]
     assert figure.get_suptitle() == "Two rates"
-    assert words(figure) == [["lr=0.1", "lr=0.01"], ["training", "validation"]]
+    assert words(figure) == [["training", "validation"]]
+    assert ends(figure) == ["lr=0.1", "lr=0.01"]
     for axes in panels(figure).values():
         assert [line.get_linestyle() for line in axes.lines] == ["--", "--", "-", "-"]
         assert colours(axes) == {"#0072b2", "#d55e00"}  # Okabe and Ito's blue and vermilion
@@ -77,21 +89,35 @@ def test_epochs_are_drawn_from_one():
     assert ticks == [1, 2, 3, 4]
 
 
-def test_several_seeds_are_thin_lines_around_a_thick_mean():
+def test_several_seeds_are_a_mean_with_a_band():
     figure = draw(study([{"lr": 0.1}, {"lr": 0.2}], seeds=3, logs=["loss"]))
-    lines = panels(figure)["loss"].lines
-    thick = [line for line in lines if line.get_linewidth() > 2]
-    assert (len(lines), len(thick)) == (2 * 3 + 2, 2)
+    axes = panels(figure)["loss"]
     # seeds 0, 1, 2 of variant 0 lie at 1.0, 1.1, 1.2, those of variant 1 one higher
-    assert thick[0].get_ydata() == pytest.approx([1.1] * 3)
-    assert thick[1].get_ydata() == pytest.approx([2.1] * 3)
-    assert words(figure)[1] == ["training", "one seed", "mean of the seeds"]
+    assert [line.get_ydata() for line in axes.lines] == [pytest.approx([1.1] * 3), pytest.approx([2.1] * 3)]
+    # s = 0.1, and t of 2 degrees of freedom 4.302653: ± 4.302653 * 0.1 / sqrt 3
+    reach = [np.ptp(band.get_paths()[0].vertices[:, 1]) / 2 for band in axes.collections]
+    assert reach == pytest.approx([0.248414] * 2, abs=1e-6)
+    assert words(figure) == [["training", "mean of the seeds", "its interval"]]
+
+
+def test_two_seeds_are_thin_lines_around_their_mean():
+    axes = panels(draw(study([{"lr": 0.1}], seeds=2, logs=["loss"])))["loss"]
+    assert [line.get_linewidth() for line in axes.lines] == [0.7, 0.7, 2.0]
+    assert not axes.collections
 
 
 def test_a_lone_seed_beside_several_has_no_mean_of_its_own():
-    records = study([{"lr": 0.1}, {"lr": 0.2}], seeds=2, logs=["loss"])[:3]
-    widths = [line.get_linewidth() for line in panels(draw(records))["loss"].lines]
-    assert sorted(widths) == [0.7, 0.7, 1.6, 2.2]
+    records = study([{"lr": 0.1}, {"lr": 0.2}], seeds=3, logs=["loss"])[:4]
+    axes = panels(draw(records))["loss"]
+    assert [line.get_linewidth() for line in axes.lines] == [2.0, 1.6]
+    assert len(axes.collections) == 1
+
+
+def test_a_band_does_not_stretch_the_panel():
+    records = study([{"lr": 0.1}], seeds=3, logs=["loss"])
+    records[2].epochs[0][1]["loss"] = 1000.0
+    axes = panels(draw(records))["loss"]
+    assert axes.get_ylim()[1] < 500  # the mean is 334; its interval ends at 1766
 
 
 def test_metrics_choose_and_order_the_panels():
@@ -99,7 +125,8 @@ def test_metrics_choose_and_order_the_panels():
     assert list(panels(draw(records, metrics=["accuracy", "loss"]))) == ["accuracy", "loss"]
     figure = draw(records, metrics=["val_loss"])
     assert [line.get_linestyle() for line in panels(figure)["val_loss"].lines] == ["-"]
-    assert words(figure) == [["validation"]]  # one variant needs no legend
+    assert words(figure) == [["validation"]]
+    assert ends(figure) == []  # one variant needs no name
     assert list(panels(draw(records, metrics="loss"))) == ["loss"]
 
 
@@ -109,23 +136,23 @@ def test_any_number_of_panels(n):
     assert len(figure.axes) == len(panels(figure)) == n
 
 
-def test_only_what_differs_is_in_the_legend():
+def test_only_what_differs_is_in_the_labels():
     variants = [{"units": 8, "lr": 0.1, "act": "relu"}, {"units": 8, "lr": 0.1}]
-    assert words(draw(study(variants)))[0] == ["act=relu", "the defaults"]
+    assert ends(draw(study(variants))) == ["act=relu", "the defaults"]
 
 
-def test_numbers_in_the_legend_are_short():
+def test_numbers_in_the_labels_are_short():
     # an integer column with a gap is one of floats, in NumPy's own types
     variants = [{"units": 8, "act": "relu"}, {"act": "relu"}, {"units": 16, "act": "tanh"}]
-    assert words(draw(study(variants)))[0] == [
+    assert ends(draw(study(variants))) == [
         *("units=8, act=relu", "act=relu", "units=16, act=tanh"),
     ]
 
 
-def test_eight_variants_have_eight_colours():
-    figure = draw(study(rates(8)))
-    assert len(colours(panels(figure)["loss"])) == 8
-    assert len(words(figure)[0]) == 8
+def test_seven_variants_have_seven_colours_and_labels():
+    figure = draw(study(rates(7)))
+    assert len(colours(panels(figure)["loss"])) == 7
+    assert len(set(ends(figure))) == 7
     assert len(figure.axes) == 2
 
 
@@ -136,7 +163,7 @@ def test_many_values_of_one_number_have_a_colour_bar(values, scale):
     bar = figure.axes[-1]
     assert bar.get_ylabel() == "lr"
     assert bar.get_yscale() == scale
-    assert words(figure) == [["training", "validation"]]
+    assert words(figure) == [["validation"]]  # of many, training curves would hide them
     assert len(colours(panels(figure)["loss"])) == 30
 
 
@@ -149,19 +176,23 @@ def test_many_values_of_one_number_have_a_colour_bar(values, scale):
     ],
     ids=["words", "two numbers", "a gap"],
 )
-def test_many_variants_without_a_scale_have_a_truncated_legend(variants):
-    figure = draw(study(variants))
-    labels = words(figure)[0]
-    assert len(labels) == 21
-    assert labels[-1] == "... and 5 more (colours repeat)"
-    assert len(colours(panels(figure)["loss"])) == 20
+def test_many_variants_without_a_scale_are_grey_and_the_best_has_colour_and_name(variants):
+    figure = draw(study(variants), best=variants[3])
+    axes = panels(figure)["loss"]
+    assert len(axes.lines) == 25
+    assert colours(axes) == {"#b8b8b8", "#d55e00"}
+    assert to_hex(axes.lines[-1].get_color()) == "#d55e00"  # drawn over the others
+    assert axes.lines[-1].get_ydata().tolist() == [4.0] * 3  # variant 3's
+    assert ends(figure) == [
+        ", ".join(f"{k}={v:.6g}" if k == "lr" else f"{k}={v}" for k, v in variants[3].items())
+    ]
 
 
 def test_long_labels_are_wrapped():
     variants = [{"layers": [1000 + i, 2000, 3000], "activation": f"activation_{i}"} for i in (0, 1)]
-    (label, _) = words(draw(study(variants)))[0]
+    (label, _) = ends(draw(study(variants)))
     assert "\n" in label
-    assert max(map(len, label.splitlines())) <= 38
+    assert max(map(len, label.splitlines())) <= 26
 
 
 @pytest.mark.parametrize(
@@ -218,6 +249,154 @@ def test_the_history_is_not_changed():
     assert list(history.columns) == list(before.columns)
 
 
+# labels
+
+
+def boxes_overlap(figure):
+    """Whether two of a figure's words lie over each other."""
+    figure.draw_without_rendering()
+    texts = [
+        t
+        for axes in figure.axes
+        for t in [*axes.texts, *axes.get_yticklabels(), axes.title, axes.xaxis.label]
+    ]
+    texts += [t for legend in figure.legends for t in legend.get_texts()]
+    found = [t.get_window_extent() for t in texts if t.get_text() and t.get_visible()]
+    return any(a.overlaps(b) for i, a in enumerate(found) for b in found[i + 1 :])
+
+
+@pytest.mark.parametrize("n", [2, 4, 7])
+@pytest.mark.parametrize("long", [False, True])
+def test_labels_never_overlap_even_where_all_curves_end_alike(n, long):
+    records = study([{"lr": 0.1 * i, "activation": f"some_function_{i}" if long else "a"} for i in range(n)])
+    for r in records:
+        for _, logs in r.epochs:
+            logs.update(dict.fromkeys(logs, 1.0))
+    figure = draw(records, title="all alike", note="2 trials failed")
+    assert not boxes_overlap(figure)
+    width = figure.bbox.width
+    assert all(t.get_window_extent().x1 <= width for axes in figure.axes for t in axes.texts)
+
+
+boxes = st.lists(st.tuples(st.floats(0, 100), st.floats(1, 12)), min_size=1, max_size=8)
+
+
+@given(boxes)
+@settings(deadline=None, max_examples=100, derandomize=True)
+def test_spread_boxes_keep_apart_within_the_room_and_stay_where_they_can(boxes):
+    wanted, heights = zip(*boxes, strict=True)
+    centres = panels_of.spread(wanted, heights, 100.0)
+    spans = sorted((c - h / 2, c + h / 2) for c, h in zip(centres, heights, strict=True))
+    assert all(below[1] <= above[0] + 1e-6 for below, above in zip(spans, spans[1:], strict=False))
+    assert spans[0][0] >= -1e-6
+    assert spans[-1][1] <= 100 + 1e-6
+    if len(boxes) == 1:
+        half = heights[0] / 2
+        assert centres[0] == pytest.approx(min(100 - half, max(half, wanted[0])))
+
+
+def test_a_variant_without_a_value_is_named_all_the_same():
+    records = study([{"lr": 0.1}, {"lr": 0.2}], logs=["loss"])
+    for _, logs in records[1].epochs:
+        logs["loss"] = math.nan
+    assert ends(draw(records)) == ["lr=0.1", "lr=0.2: no value"]
+
+
+# final, paired, sweep
+
+
+def compared(kind, records, x=None, **options):
+    names = list(dict.fromkeys(n for r in records for n in r.trial.hyperparameters))
+    table = comparison.summary(records, "loss", rng=np.random.default_rng(0), **options)
+    if kind == "paired":
+        figure = plots.paired(comparison.differences(records, "loss", **options), table, names)
+    else:
+        values = comparison.values(records, "loss")
+        figure = (
+            plots.final(values, table, names) if kind == "final" else plots.sweep(values, table, names, x)
+        )
+    figure.draw_without_rendering()
+    return figure
+
+
+def rows(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_final_has_a_row_per_variant_and_a_point_per_trial():
+    records = study([{"lr": 0.1}, {"lr": 0.2}], seeds=3)
+    records[5].state = TrialState.FAILED
+    (axes,) = compared("final", records).axes
+    assert rows(axes) == ["lr=0.1", "lr=0.2"]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [line.get_xdata() for line in dots] == [pytest.approx([1.0, 1.1, 1.2]), pytest.approx([2.0, 2.1])]
+    means = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"]
+    assert means == pytest.approx([1.1, 2.05])
+    assert [t.get_text() for t in axes.texts] == ["", "1 of 3 failed"]
+    assert axes.get_xlabel() == "loss in the last epoch"
+
+
+def test_a_variant_whose_trials_all_failed_has_a_row():
+    records = study([{"lr": 0.1}, {"lr": 0.2}], seeds=2)
+    for r in records[2:]:
+        r.state = TrialState.FAILED
+    (axes,) = compared("final", records).axes
+    assert rows(axes) == ["lr=0.1", "lr=0.2"]
+    assert [t.get_text() for t in axes.texts] == ["", "2 of 2 failed"]
+
+
+def test_paired_shows_the_differences_and_their_p_values():
+    records = study([{"lr": 0.1}, {"lr": 0.2}], seeds=6)
+    for i, r in enumerate(records[:6]):
+        r.epochs[-1][1]["loss"] -= 0.01 * i
+    figure = compared("paired", records, baseline=1)
+    (axes,) = figure.axes
+    assert rows(axes) == ["lr=0.1"]
+    (dots,) = (line for line in axes.lines if line.get_marker() == "o")
+    assert dots.get_xdata() == pytest.approx([-1.0, -1.01, -1.02, -1.03, -1.04, -1.05])
+    assert [t.get_text() for t in axes.texts] == ["p = 0.031"]
+    assert axes.get_xlabel() == "loss in the last epoch; better is left\nminus that of lr=0.2"
+    assert not boxes_overlap(figure)
+    with pytest.raises(StudyError, match="there is only one variant"):
+        compared("paired", study([{"lr": 0.1}]))
+
+
+def test_many_variants_have_ranks_and_the_best_its_name():
+    figure = compared("final", study(rates(50), seeds=2))
+    axes, bar = figure.axes
+    assert rows(axes) == ["1", "25", "50"]
+    assert bar.get_ylabel() == "lr"
+    assert [t.get_text() for t in axes.texts] == ["lr=1e-05"]
+
+
+def test_sweep_has_a_line_per_combination_of_the_others():
+    variants = [{"lr": lr, "act": act} for act in ("relu", "tanh") for lr in (0.1, 0.001, 0.01)]
+    figure = compared("sweep", study(variants, seeds=2), x="lr")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    means = {tuple(line.get_xdata()): line.get_ydata() for line in axes.lines if line.get_marker() == "D"}
+    assert list(means) == [(0.001, 0.01, 0.1)]  # sorted
+    assert ends(figure) == ["act=relu", "act=tanh"]
+    assert not boxes_overlap(figure)
+
+
+def test_sweep_needs_numbers():
+    records = study([{"lr": 0.1, "act": "relu"}, {"lr": 0.2, "act": "tanh"}])
+    with pytest.raises(
+        StudyError, match=r"'act' are no numbers.*plot\('final'\).*Hyperparameters with numbers: lr"
+    ):
+        compared("sweep", records, x="act")
+    with pytest.raises(
+        StudyError, match=r"x='rate' is no hyperparameter of this study; those with numbers: lr"
+    ):
+        compared("sweep", records, x="rate")
+    for r in records:
+        r.state = TrialState.DONE if r is records[1] else TrialState.FAILED
+    records[1].trial.variant.__dict__["hyperparameters"] = {"lr": None, "act": "relu"}
+    with pytest.raises(StudyError, match="no variant has both a number for 'lr' and a value to draw"):
+        compared("sweep", records, x="lr")
+
+
 def test_errors_say_what_there_is():
     with pytest.raises(StudyError, match="no trial has finished an epoch yet"):
         plots.curves(frames.history([]), [])
@@ -231,6 +410,7 @@ def test_errors_say_what_there_is():
 def test_settings_are_left_alone():
     before = dict(matplotlib.rcParams)
     draw(study(rates(30), seeds=2))
+    compared("final", study(rates(3), seeds=2))
     assert dict(matplotlib.rcParams) == before
 
 

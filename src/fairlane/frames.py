@@ -1,7 +1,7 @@
 """Records → tidy data frames.
 
 In: the records of a study's trials, in the order of the trials. Out: pandas DataFrames, with a row
-per epoch, per value, per trial or per variant, and the best record.
+per epoch, per value or per trial, and the best record.
 
 Every frame names the hyperparameters in the order in which the variants give them. Numbers,
 strings and booleans stand as they are; lists, functions and other objects as a short text, which
@@ -32,10 +32,6 @@ Mode = Literal["auto", "min", "max"]
 Rows = Iterable[Record]
 
 _HISTORY = ("trial", "seed", "epoch")
-_LONG = ("metric", "data", "value")
-_TRIALS = ("state", "seconds", "engine", "fleet", "loop", "reason", "error")
-_ESTIMATES = ("mean", "low", "high", "difference", "difference_low", "difference_high")
-_SUMMARY = ("variant", "seeds", "pairs", "failed")
 _LOGGED = "logged_"
 _VALIDATION = "val_"
 
@@ -69,7 +65,7 @@ def history(records: Rows) -> pd.DataFrame:
         1      0     32     7      1  0.25
     """
     records = list(records)
-    names, cells = _hyperparameters(records)
+    names, cells = named_cells(records)
     rows = [(record, epoch, logs) for record in records for epoch, logs in record.epochs]
     columns = _spec([record for record, _, _ in rows], names, cells)
     columns["epoch"] = [epoch for _, epoch, _ in rows]
@@ -99,8 +95,8 @@ def long(records: Rows) -> pd.DataFrame:
         1      0     32     7      0   loss  validation   0.75
     """
     records = list(records)
-    names, cells = _hyperparameters(records)
-    order = _ordered_logs(records)
+    names, cells = named_cells(records)
+    order = ordered_logs(records)
     rows = [
         (record, epoch, log, logs[log])
         for record in records
@@ -125,7 +121,8 @@ def trials(records: Rows) -> pd.DataFrame:
     Returns:
         Columns ``trial``, the hyperparameters, ``seed``, ``state``, ``epochs`` (how many are done;
         the column is ``epochs_done`` where ``epochs`` is itself a hyperparameter), each log's last
-        value (with ``validation_freq`` perhaps not of the last epoch), ``seconds``, ``engine``,
+        value (with ``validation_freq`` perhaps not of the last epoch), ``test_<metric>`` where there were
+        test data (an epoch's log of that name becomes ``logged_test_<metric>``), ``seconds``, ``engine``,
         ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes) and ``error``.
 
     Example:
@@ -138,99 +135,22 @@ def trials(records: Rows) -> pd.DataFrame:
         0      0     32     7  done       1   0.5      2.0
     """
     records = list(records)
-    names, cells = _hyperparameters(records)
+    names, cells = named_cells(records)
     columns = _spec(records, names, cells)
     columns["state"] = [str(record.state) for record in records]
     done = "epochs_done" if "epochs" in names else "epochs"
     columns[done] = [len(record.epochs) for record in records]
     last = [_last_values(record) for record in records]
-    for log, column in _log_columns(records, names).items():
+    tests = test_metrics(records)
+    for log, column in _log_columns(records, [*names, *tests]).items():
         columns[column] = [values.get(log, math.nan) for values in last]
+    for log in tests:
+        column = _LOGGED + log if log in names else log
+        columns[column] = [record.test_logs.get(log, math.nan) for record in records]
     for name in ("seconds", "engine", "fleet", "loop", "reason", "error"):
         columns[name] = [getattr(record, name) for record in records]
     dtypes = {"trial": "int64", "seed": "int64", done: "int64", "seconds": "float64"}
     return pd.DataFrame(columns).astype({**dtypes, "fleet": "Int64"})
-
-
-def summary(
-    records: Rows,
-    metric: str,
-    *,
-    at: At = "last",
-    mode: Mode = "auto",
-    confidence: float = 0.95,
-    resamples: int = 9999,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """A row per variant: the metric's mean over seeds, and the difference to the best variant.
-
-    A trial counts if it is done and has a finite value of the metric. The best variant is the one
-    with the best mean. Differences are this variant minus the best, over the seeds that count in
-    both: where seeds failed, a mean difference is not the difference of the two means. The best was
-    chosen by the same values, so its mean flatters it a little, the more so the more variants and
-    the fewer seeds there are. For intervals over few seeds, see `fairlane.stats.mean_interval`.
-
-    Args:
-        records: the trials' records.
-        metric: a log's name, such as ``"val_loss"``.
-        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the best.
-        mode: whether smaller or larger is better; see `direction`.
-        confidence: of the intervals, between 0 and 1.
-        resamples: how many bootstrap samples to draw for each interval.
-        rng: where the bootstrap's draws come from.
-
-    Returns:
-        The best variant first, with columns ``variant`` (its number), the hyperparameters,
-        ``seeds`` (how many trials count), ``mean, low, high``, ``difference, difference_low,
-        difference_high``, ``pairs`` (how many seeds the difference is over), and ``failed`` (how
-        many ended trials do not count: failed, diverged, interrupted, or no finite value). The best
-        variant's difference to itself is 0, from 0 to 0. An interval over fewer than 2 values is
-        NaN. ``attrs`` names the ``metric``, ``direction``, ``at`` and ``confidence``.
-
-    Raises:
-        StudyError: no such metric, no trial that counts, or an unknown option.
-
-    Example:
-        >>> import numpy as np
-        >>> from fairlane.store import Record
-        >>> from fairlane.trial import Trial, TrialState, Variant
-        >>> small, large = Variant(0, {"units": 8}), Variant(1, {"units": 32})
-        >>> records = [
-        ...     Record(Trial(0, small, seed=0), TrialState.DONE, [(0, {"loss": 0.75})]),
-        ...     Record(Trial(1, large, seed=0), TrialState.DONE, [(0, {"loss": 0.5})]),
-        ... ]
-        >>> frame = summary(records, "loss", rng=np.random.default_rng(0))
-        >>> frame[["variant", "units", "seeds", "mean", "difference", "failed"]]
-           variant  units  seeds  mean  difference  failed
-        0        1     32      1  0.50        0.00       0
-        1        0      8      1  0.75        0.25       0
-        >>> frame.attrs["direction"]
-        'min'
-    """
-    records = list(records)
-    metric, better = _question(records, metric, at, mode)
-    names, cells = _hyperparameters(records)
-    values: dict[int, dict[int, float]] = {number: {} for number in sorted(cells)}
-    failed = dict.fromkeys(values, 0)
-    for record in records:
-        number = record.trial.variant.number
-        value = _value(record, metric, at, better)
-        if value is not None:
-            values[number][record.trial.seed] = value
-        elif record.state.ended:
-            failed[number] += 1
-    order = _ranked(records, values, metric, better)
-    estimates = _estimates(values, order[0], confidence, resamples, rng)
-    columns: dict[str, list[Any]] = {"variant": order}
-    columns |= {name: [cells[number].get(name) for number in order] for name in names}
-    columns["seeds"] = [len(values[number]) for number in order]
-    for i, name in enumerate(_ESTIMATES):
-        columns[name] = [estimates[number][i] for number in order]
-    columns["pairs"] = [len(values[n].keys() & values[order[0]].keys()) for n in order]
-    columns["failed"] = [failed[number] for number in order]
-    frame = pd.DataFrame(columns)
-    frame.attrs |= {"metric": metric, "direction": better, "at": at, "confidence": confidence}
-    return frame
 
 
 def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Record:
@@ -247,7 +167,8 @@ def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Re
         values that are NaN or infinite.
 
     Raises:
-        StudyError: no such metric, no trial that counts, or an unknown option.
+        StudyError: no such metric, no trial that counts, an unknown option, or a metric of the test data: the
+            best of several test results is none.
 
     Example:
         >>> from fairlane.store import Record
@@ -261,11 +182,16 @@ def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Re
         1
     """
     records = list(records)
-    metric, better = _question(records, metric, at, mode)
-    found = [(_value(record, metric, at, better), record) for record in records]
+    if metric in test_metrics(records):
+        raise StudyError(
+            f"best() chooses, and a test result that something was chosen by is none; choose by a validation "
+            f"metric, and read {metric!r} of that trial in study.trials"
+        )
+    metric, better = question(records, metric, at, mode)
+    found = [(value_of(record, metric, at, better), record) for record in records]
     count = [(value, record) for value, record in found if value is not None]
     if not count:
-        raise _nothing_counts(records, metric)
+        raise nothing_counts(records, metric)
     choose = min if better == "min" else max
     return choose(count, key=lambda pair: pair[0])[1]
 
@@ -375,10 +301,13 @@ def variant_numbers(
     return pd.Series(numbers, index=history_frame.index, dtype="int64"), variants
 
 
-def mean_over_seeds(
-    history_frame: pd.DataFrame, hyperparameters: Sequence[str], columns: Sequence[str]
-) -> pd.DataFrame:
-    """The mean over seeds, per variant and epoch, where every seed of the variant has a value.
+def over_seeds(
+    history_frame: pd.DataFrame,
+    hyperparameters: Sequence[str],
+    columns: Sequence[str],
+    confidence: float = 0.95,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The mean over seeds and its interval, per variant and epoch, where all its seeds have a value.
 
     A mean over whichever seeds are left would jump where one of them stops, as if the others had
     changed; here it ends there, and resumes where all have a value again.
@@ -387,28 +316,38 @@ def mean_over_seeds(
         history_frame: as `history` returns it.
         hyperparameters: the names of its hyperparameters.
         columns: the columns to average.
+        confidence: of the intervals, Student's t.
 
     Returns:
-        Columns ``variant`` (as `variant_numbers` counts), ``epoch``, ``seeds`` (how many trials
+        Three frames of the same rows: the means, and the lower and the upper ends of their intervals. Columns
+        ``variant`` (as `variant_numbers` counts), ``epoch``, ``seeds`` (how many trials
         the variant has), and the given columns, NaN where a seed lacks the value.
 
     Example:
         >>> frame = pd.DataFrame({"trial": [0, 0, 1], "seed": [0, 0, 1], "epoch": [0, 1, 0],
         ...                       "loss": [1.0, 0.5, 3.0]})
-        >>> mean_over_seeds(frame, [], ["loss"])
+        >>> means, low, high = over_seeds(frame, [], ["loss"])
+        >>> means
            variant  epoch  seeds  loss
         0        0      0      2   2.0
         1        0      1      2   NaN
+        >>> low["loss"].round(1).tolist()  # t is 12.7 for 2 seeds
+        [-10.7, nan]
     """
+    columns = list(columns)
     numbers, _ = variant_numbers(history_frame, hyperparameters)
     work = history_frame[["trial", "epoch", *columns]].assign(variant=numbers)
     seeds_of = work.groupby("variant")["trial"].nunique()
-    groups = work.groupby(["variant", "epoch"])[list(columns)]
+    groups = work.groupby(["variant", "epoch"])[columns]
     means = groups.mean().reset_index()
     means.insert(2, "seeds", means["variant"].map(seeds_of))
-    complete = groups.count().reset_index()[list(columns)].eq(means["seeds"], axis=0)
-    means[list(columns)] = means[list(columns)].where(complete)
-    return means
+    complete = groups.count().reset_index()[columns].eq(means["seeds"], axis=0)
+    means[columns] = means[columns].where(complete)
+    seeds = np.broadcast_to(means["seeds"].to_numpy()[:, None], (len(means), len(columns)))
+    deviations = groups.std().to_numpy(dtype=float)
+    ends = stats.student(means[columns].to_numpy(dtype=float), deviations, seeds, confidence)
+    low, high = (means.assign(**dict(zip(columns, end.T, strict=True))) for end in ends)
+    return means, low, high
 
 
 def unknown_metric(metric: str, names: Iterable[str]) -> StudyError:
@@ -444,11 +383,15 @@ def hyperparameters(records: Rows) -> list[str]:
     Args:
         records: the trials' records.
     """
-    return _hyperparameters(list(records))[0]
+    return named_cells(list(records))[0]
 
 
-def _hyperparameters(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[str, Any]]]:
-    """The names, in order; and for each variant's number, its values as they stand in a column."""
+def named_cells(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[str, Any]]]:
+    """The hyperparameters' names, in order; and for each variant's number, its values as a column has them.
+
+    Args:
+        records: the trials' records.
+    """
     variants = {r.trial.variant.number: r.trial.hyperparameters for r in records}
     names = list(dict.fromkeys(name for values in variants.values() for name in values))
     cells: dict[int, dict[str, Any]] = {number: {} for number in variants}
@@ -469,14 +412,20 @@ def _cells(values: Sequence[Any]) -> list[Any]:
             continue
         text = short(value)
         alike = known.setdefault(text, [])  # two lambdas, or lists that are cut at one place
-        i = next((i for i, other in enumerate(alike) if _same(value, other)), len(alike))
+        i = next((i for i, other in enumerate(alike) if same(value, other)), len(alike))
         if i == len(alike):
             alike.append(value)
         cells.append(text if i == 0 else f"{text} ({i + 1})")
     return cells
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Whether two hyperparameters' values are one.
+
+    Args:
+        a: any value.
+        b: any value.
+    """
     if a is b:
         return True
     try:
@@ -492,8 +441,21 @@ def _missing(value: Any) -> bool:
 # Logs
 
 
-def _ordered_logs(records: Sequence[Record]) -> list[str]:
-    """All logs' names: ``loss``, other training metrics, then their ``val_`` counterparts."""
+def test_metrics(records: Iterable[Record]) -> list[str]:
+    """The names of what was measured on test data, such as ``test_loss``.
+
+    Args:
+        records: the trials' records.
+    """
+    return list({log: None for record in records for log in record.test_logs})
+
+
+def ordered_logs(records: Iterable[Record]) -> list[str]:
+    """All logs' names: ``loss``, other training metrics, then their ``val_`` counterparts.
+
+    Args:
+        records: the trials' records.
+    """
     logs = {log: None for record in records for _, epoch in record.epochs for log in epoch}
     training = [log for log in logs if not log.startswith(_VALIDATION)]
     training.sort(key=lambda log: log != "loss")  # stable: only loss moves
@@ -506,7 +468,7 @@ def _ordered_logs(records: Sequence[Record]) -> list[str]:
 def _log_columns(records: Sequence[Record], hyperparameters: Sequence[str]) -> dict[str, str]:
     """Log → column, in order."""
     taken = _taken(hyperparameters)
-    return {log: _LOGGED + log if log in taken else log for log in _ordered_logs(records)}
+    return {log: _LOGGED + log if log in taken else log for log in ordered_logs(records)}
 
 
 def _taken(hyperparameters: Iterable[str]) -> frozenset[str]:
@@ -524,16 +486,24 @@ def _last_values(record: Record) -> dict[str, Any]:
 # The best
 
 
-def _question(
-    records: Sequence[Record], metric: str, at: str, mode: str
-) -> tuple[str, Literal["min", "max"]]:
-    """Check what is asked; return the log's name and its direction."""
+def question(records: Sequence[Record], metric: str, at: str, mode: str) -> tuple[str, Literal["min", "max"]]:
+    """Check what is asked; return the log's name and its direction.
+
+    Args:
+        records: the trials' records.
+        metric: a log's name, or its column's.
+        at: ``"last"`` or ``"best"``.
+        mode: see `direction`.
+
+    Raises:
+        StudyError: nothing finished, no such log, or an unknown option.
+    """
     if at not in ("last", "best"):
         raise StudyError(f"at is 'last' or 'best', not {at!r}")
     better = direction(metric, mode)
-    logs = _ordered_logs(records)
+    logs = ordered_logs(records)
     if not any(record.state is TrialState.DONE for record in records):
-        raise _nothing_counts(records, metric)
+        raise nothing_counts(records, metric)
     if metric not in logs:
         bare = metric.removeprefix(_LOGGED)  # a column's name in the frames will do, too
         if bare not in logs:
@@ -542,58 +512,55 @@ def _question(
     return metric, better
 
 
-def _value(record: Record, metric: str, at: str, better: str) -> float | None:
-    """The trial's value of the metric, or None where the trial does not count."""
+def value_of(record: Record, metric: str, at: str, better: str) -> float | None:
+    """The trial's value of a log, or None where the trial does not count.
+
+    Args:
+        record: the trial's.
+        metric: the log's name.
+        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the best.
+        better: ``"min"`` or ``"max"``.
+
+    Raises:
+        StudyError: it logs an array.
+    """
     if record.state is not TrialState.DONE:
         return None
-    logged = [logs[metric] for _, logs in record.epochs if metric in logs]
-    if any(np.ndim(value) for value in logged):
-        raise StudyError(
-            f"{record.trial} logs {metric!r} as an array, and only single numbers have a best; "
-            "let the metric average over classes, or log each class by itself"
-        )
+    logged = [single(record, metric, logs[metric]) for _, logs in record.epochs if metric in logs]
     if at == "last":
         logged = logged[-1:]
-    finite = [float(value) for value in logged if math.isfinite(value)]
+    finite = [value for value in logged if math.isfinite(value)]
     if not finite:
         return None
     return min(finite) if better == "min" else max(finite)
 
 
-def _ranked(
-    records: Sequence[Record], values: Mapping[int, Mapping[int, float]], metric: str, better: str
-) -> list[int]:
-    """The variants' numbers, best mean first, those without a mean last."""
-    sign = 1 if better == "min" else -1
-    means = {n: math.fsum(of.values()) / len(of) for n, of in values.items() if of}
-    if not means:
-        raise _nothing_counts(records, metric)
-    return sorted(values, key=lambda n: (sign * means.get(n, sign * math.inf), n))
+def single(record: Record, metric: str, value: Any) -> float:
+    """A logged value as a number.
+
+    Args:
+        record: whose it is.
+        metric: the log's name.
+        value: as logged.
+
+    Raises:
+        StudyError: it is an array.
+    """
+    if np.ndim(value):
+        raise StudyError(
+            f"{record.trial} logs {metric!r} as an array, and only single numbers have a best; "
+            "let the metric average over classes, or log each class by itself"
+        )
+    return float(value)
 
 
-def _estimates(
-    values: Mapping[int, Mapping[int, float]],
-    winner: int,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
-) -> dict[int, tuple[float, ...]]:
-    """For each variant, the estimate of its mean and of its difference to the winner."""
-    top = values[winner]
-    estimates: dict[int, tuple[float, ...]] = {}
-    for number, mine in values.items():
-        mean = stats.mean_interval(list(mine.values()), confidence=confidence, resamples=resamples, rng=rng)
-        pairs = [(value, top[seed]) for seed, value in mine.items() if seed in top]
-        a, b = zip(*pairs, strict=True) if pairs else ((), ())
-        difference = stats.paired_difference(a, b, confidence=confidence, resamples=resamples, rng=rng)
-        # Nothing to estimate: a variant does not differ from itself, be it with one seed.
-        mean_difference = (0.0, 0.0, 0.0) if number == winner else difference
-        estimates[number] = (*mean, *mean_difference)
-    return estimates
+def nothing_counts(records: Sequence[Record], metric: str) -> StudyError:
+    """The error where no trial has a value to rank by.
 
-
-def _nothing_counts(records: Sequence[Record], metric: str) -> StudyError:
-    """The error where no trial has a value to rank by."""
+    Args:
+        records: the trials' records.
+        metric: the log's name.
+    """
     done = sum(record.state is TrialState.DONE for record in records)
     if done:
         return StudyError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fairlane.trial import (
     EpochEnded,
     Event,
+    Tested,
     Trial,
     TrialDone,
     TrialFailed,
@@ -37,6 +38,7 @@ class Record:
         error: one line, or empty.
         traceback: the whole traceback, or empty.
         weights: the trained state, or None.
+        test_logs: ``test_<metric>`` → value, where there were test data.
     """
 
     trial: Trial
@@ -50,6 +52,7 @@ class Record:
     error: str = ""
     traceback: str = ""
     weights: Weights | None = None
+    test_logs: dict[str, float] = field(default_factory=dict)
 
     @property
     def last_logs(self) -> dict[str, float]:
@@ -96,6 +99,10 @@ class MemoryStore:
                 record.state = TrialState.FAILED
                 record.error, record.traceback = event.error, event.traceback
                 record.seconds = event.seconds
+            case Tested():
+                record.test_logs = dict(event.logs)
+                if event.error:
+                    record.error = f"the test data could not be evaluated: {event.error}"
         return record
 
     def interrupt(self) -> None:

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fairlane import _keras, frames, plots
+from fairlane import _keras, comparison, frames, plots, stats
 from fairlane.callbacks import Callbacks
 from fairlane.copies import remember_learning_rate
 from fairlane.data import DATA_ARGUMENTS, FitData
@@ -39,10 +39,18 @@ from fairlane.program import write_state
 from fairlane.progress import Progress
 from fairlane.session import Session, left_as_found
 from fairlane.store import MemoryStore, Record
-from fairlane.trial import EpochEnded, Event, Trial, TrialFailed, TrialState, Variant
+from fairlane.testing import check_test_data, evaluate
+from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialFailed, TrialState, Variant
 
 _ENGINES = ("auto", "lanes", "reference")
 _ON_ERROR = ("record", "raise")
+_ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
+_PLOTS = {
+    "curves": ("metrics", "confidence"),
+    "final": _ASKED,
+    "sweep": ("x", *_ASKED),
+    "paired": ("baseline", *_ASKED),
+}
 
 
 def compare(
@@ -58,6 +66,7 @@ def compare(
     callbacks: Any = None,
     on_error: str = "record",
     verbose: Any = "auto",
+    test_data: Any = None,
     **fit_arguments: Any,
 ) -> Study:
     """Train a model with every variant of its hyperparameters and every seed, and compare them.
@@ -84,6 +93,9 @@ def compare(
             trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
         on_error: ``"record"`` goes on when a trial fails, ``"raise"`` stops at the first that does.
         verbose: 0 is silent, 1 and ``"auto"`` show progress.
+        test_data: ``(x, y)`` or ``(x, y, sample_weight)``, or a dataset, which no trial sees until all are
+            trained. Then each finished trial's model is evaluated on it once, as by ``Model.evaluate``: the
+            columns ``test_<metric>`` of `Study.trials`, and ``summary("test_loss")``.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
@@ -113,6 +125,7 @@ def compare(
     trials = plan(model, variants, seeds, fit_arguments)
     common = {"x": x, "y": y, **fit_arguments}
     data = _Data(common, [trial.variant for trial in trials], engine)
+    check_test_data(test_data, len(trials))
     models, makers = Models(model), Callbacks(callbacks, trials)
     models.rehearse(trials[0])
     varying = _varying_names(trials)
@@ -136,6 +149,8 @@ def compare(
     with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
         driver = _Driver(memory, engine, on_error, study, progress.update)
         driver.run(jobs, interruptible=True)
+        if test_data is not None:
+            driver.test(study, test_data, common.get("batch_size"))
     return study
 
 
@@ -242,56 +257,138 @@ class Study:
         self,
         metric: str | None = None,
         *,
+        select: str | None = None,
+        report: str | None = None,
         at: Literal["last", "best"] = "last",
-        mode: Literal["auto", "min", "max"] = "auto",
+        mode: comparison.Modes = "auto",
+        baseline: comparison.Baseline = None,
+        interval: stats.Interval = "t",
         confidence: float = 0.95,
         resamples: int = 9999,
         rng: np.random.Generator | int | None = None,
     ) -> pd.DataFrame:
-        """A row per variant, the best first: mean, interval, and paired difference to the best.
+        """A row per variant, the best first: mean, median, interquartile mean, and paired differences.
+
+        The best variant is chosen by the very values that are shown, so it looks better than it is, and so do
+        the differences to it; the more variants and the fewer seeds, the more. ``baseline=`` compares with a
+        variant that was chosen before, and ``select=`` with ``report=`` shows another metric than the one
+        that
+        chose: best of all, one of ``compare(..., test_data=...)``.
 
         Args:
-            metric: a log's name; by default ``"val_loss"`` where there is one, else ``"loss"``.
-            at: ``"last"`` takes each trial's last epoch, ``"best"`` its best one.
-            mode: ``"min"`` or ``"max"``; ``"auto"`` knows Keras's own metrics.
+            metric: what to show: a log's name, or one of the test data such as ``"test_loss"``; by default
+                ``"val_loss"`` where there is one, else ``"loss"``.
+            select: what to rank variants and choose epochs by; by default the metric itself, and for one
+                of the test data its validation counterpart. The columns ``selected_by`` and ``selected`` say
+                so.
+            report: the same as ``metric``, for ``summary(select="val_loss", report="test_loss")``.
+            at: ``"last"`` takes each trial's last epoch, ``"best"`` the one with the best value of
+            ``select``.
+            mode: ``"min"`` or ``"max"``; ``"auto"`` knows Keras's own metrics. Or a dict of such, by metric.
+            baseline: the variant to compare with: its number, or hyperparameters that it alone has, as a
+                dict; by default the best.
+            interval: ``"t"`` or ``"bootstrap"``, over seeds; see `fairlane.stats.estimate` for which is
+            right.
             confidence: of the intervals.
-            resamples: of the bootstrap over seeds.
+            resamples: of the bootstrap, and the most signings to try for a p-value.
             rng: the generator that resamples, or a seed for one; by default seed 0, so that two calls
                 give the same.
 
         Returns:
-            See `fairlane.frames.summary`.
+            See `fairlane.comparison.summary`. Where seeds are too few to say, NaN and a `FairlaneWarning`.
 
         Raises:
-            StudyError: there is no such metric, or nothing finished.
+            StudyError: there is no such metric or baseline, or nothing finished.
         """
-        generator = np.random.default_rng(0 if rng is None else rng)
-        return frames.summary(
-            self._store,
-            metric or self._default_metric(),
+        if metric is not None and report is not None and metric != report:
+            raise StudyError(
+                f"metric={metric!r} and report={report!r} are two names of one argument; give one"
+            )
+        shown = metric or report
+        if select is not None and shown is None:
+            raise StudyError(f"select={select!r} chooses; say with report=... which metric to show")
+        table = self._summary(
+            shown,
+            select=select,
             at=at,
             mode=mode,
+            baseline=baseline,
+            interval=interval,
             confidence=confidence,
             resamples=resamples,
-            rng=generator,
+            rng=rng,
         )
+        for note in table.attrs["notes"]:
+            warnings.warn(note, FairlaneWarning, stacklevel=2)
+        return table
 
-    def plot(self, *, metrics: Sequence[str] | None = None, title: str | None = None) -> Any:
-        """The learning curves: a panel per metric, a colour per variant, training and validation.
+    def _summary(
+        self, metric: str | None = None, rng: np.random.Generator | int | None = None, **options: Any
+    ) -> pd.DataFrame:
+        generator = np.random.default_rng(0 if rng is None else rng)
+        return comparison.summary(self._store, metric or self._default_metric(), rng=generator, **options)
+
+    def plot(
+        self,
+        kind: Literal["curves", "final", "sweep", "paired"] = "curves",
+        *,
+        metrics: Sequence[str] | None = None,
+        title: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A figure: the learning curves, or the variants compared.
+
+        - ``plot()``: a panel per metric, a colour per variant, training and validation; of several seeds the
+          mean and its interval as a band. Options: ``metrics``, ``confidence``.
+        - ``plot("final")``: a point per trial, the mean and interval of each variant, the best on top.
+        - ``plot("sweep", x="learning_rate")``: a metric against a numeric hyperparameter.
+        - ``plot("paired")``: each seed's difference to the best variant, or to ``baseline=...``.
+
+        The last three take ``metric`` and the options of `summary`.
 
         Args:
-            metrics: which, in which order; by default all.
+            kind: which figure.
+            metrics: of the curves: which, in which order; by default all.
             title: above the panels; by default the study's name.
+            **options: as above.
 
         Returns:
             A ``matplotlib.figure.Figure``.
+
+        Raises:
+            StudyError: there is nothing to draw yet, or an option that this kind does not take.
         """
-        return plots.curves(
-            self.history,
-            frames.hyperparameters(self._store),
-            metrics=metrics,
-            title=title or self.name,
-        )
+        names, title = frames.hyperparameters(self._store), title or self.name
+        _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
+        if kind == "curves":
+            found, note = self._curves_words()
+            return plots.curves(
+                self.history, names, metrics=metrics, best=found, title=title, note=note, **options
+            )
+        metric = options.pop("metric", None) or self._default_metric()
+        x = options.pop("x", None)
+        table = self._summary(metric, **options)
+        question = {name: options[name] for name in ("select", "at", "mode") if name in options}
+        if kind == "paired":
+            baseline = options.get("baseline")
+            pairs = comparison.differences(self._store, metric, baseline=baseline, **question)
+            return plots.paired(pairs, table, names, title=title)
+        values = comparison.values(self._store, metric, **question)
+        if kind == "sweep":
+            return plots.sweep(values, table, names, x, title=title)
+        return plots.final(values, table, names, title=title)
+
+    def _curves_words(self) -> tuple[dict[str, Any] | None, str]:
+        """The best variant's hyperparameters, as columns have them; and how many trials did not end well."""
+        names = frames.hyperparameters(self._store)
+        bad = Counter(str(record.state) for record in self._store if record.state.ended)
+        note = ", ".join(f"{_plural(n, 'trial')} {state}" for state, n in bad.items() if state != "done")
+        try:
+            values = comparison.values(self._store, self._default_metric())
+        except StudyError:
+            return None, note
+        first = values.iloc[:1]
+        return frames.variant_numbers(first, names)[1][0], note
 
     def best(
         self,
@@ -354,9 +451,13 @@ class Study:
 
     def _table(self) -> pd.DataFrame | None:
         try:
-            return self.summary()
+            table = self._summary()
         except StudyError:
             return None
+        spread = [name for name in table.columns if name.startswith(("median", "iqm"))]
+        table = table.drop(columns=["metric", "selected_by", *spread])
+        unknown = [n for n in ("low", "high", "probability", "p_value") if table[n].isna().all()]
+        return table.drop(columns=unknown)
 
     def __repr__(self) -> str:
         table = self._table()
@@ -416,6 +517,31 @@ class _Driver:
         finally:
             source.close()
 
+    def test(self, study: Study, test_data: Any, batch_size: int | None) -> None:
+        """Evaluate every finished trial's model on the test data, one after another.
+
+        After Ctrl-C, before it or during it, the rest is left untested.
+
+        Args:
+            study: whose trials have ended.
+            test_data: as `compare` takes it.
+            batch_size: of the trials, where their hyperparameters do not say.
+        """
+        if any(record.state is TrialState.INTERRUPTED for record in self._store):
+            return
+        done = [record.trial for record in self._store if record.state is TrialState.DONE]
+        try:
+            with left_as_found():
+                for trial in done:
+                    size = trial.variant.fit_arguments.get("batch_size", batch_size)
+                    self._take(evaluate(trial, partial(study.model, trial), test_data, size))
+        except KeyboardInterrupt:
+            warnings.warn(
+                "interrupted while evaluating on test_data: trials without a test value were not evaluated",
+                FairlaneWarning,
+                stacklevel=3,
+            )
+
     def raise_first_failure(self) -> None:
         """Raise the first failure, where there was one."""
         if self._failure is not None:
@@ -473,6 +599,8 @@ class _Driver:
             self._failure = event
         if self._on_error != "raise":
             return
+        if isinstance(event, Tested) and event.error:
+            raise TrialError(f"{event.trial}: {record.error}", event.trial, self._study)
         if isinstance(event, TrialFailed):
             self._store.interrupt()
             raise self._error(event) from event.exception
@@ -499,6 +627,17 @@ def _check_choices(engine: str, on_error: str, store: Any) -> None:
             "this version keeps results in memory only: leave store=None, and keep them with "
             "study.history.to_csv(...) or study.model(trial).save(...)"
         )
+
+
+def _check_options(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse a kind of figure that there is not, and options that it does not take."""
+    if kind not in _PLOTS:
+        raise StudyError(f"plot draws {', '.join(map(repr, _PLOTS))}, not {kind!r}")
+    for name in options:
+        if name not in _PLOTS[kind]:
+            raise StudyError(f"plot({kind!r}) takes no {name!r}; it takes title, {', '.join(_PLOTS[kind])}")
+    if kind == "sweep" and "x" not in options:
+        raise StudyError("plot('sweep') needs x=..., the name of a numeric hyperparameter")
 
 
 class _Data:

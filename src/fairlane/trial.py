@@ -16,7 +16,9 @@ RESERVED_COLUMNS = frozenset(
         *("trial", "seed", "epoch", "metric", "data", "value"),
         *("state", "seconds", "engine", "fleet", "loop", "reason", "error"),
         *("variant", "seeds", "pairs", "failed"),
-        *("mean", "low", "high", "difference", "difference_low", "difference_high"),
+        *("selected_by", "selected"),
+        *("mean", "low", "high", "median", "median_low", "median_high", "iqm", "iqm_low", "iqm_high"),
+        *("difference", "difference_low", "difference_high", "probability", "p_value"),
     }
 )
 """Names of columns of the data frames, which no hyperparameter may have.
@@ -194,7 +196,22 @@ class TrialFailed:
     exception: BaseException | None = None
 
 
-Event = TrialStarted | EpochEnded | TrialDone | TrialFailed
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """A trained model was evaluated on the test data.
+
+    Attributes:
+        trial: which.
+        logs: ``test_<metric>`` → value, in the order of ``Model.evaluate``; empty where it failed.
+        error: ``"ValueError: ..."``, one line, where it failed; else empty.
+    """
+
+    trial: Trial
+    logs: Mapping[str, float]
+    error: str = ""
+
+
+Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested
 
 
 def short(value: Any) -> str:
