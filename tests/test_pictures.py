@@ -1,6 +1,7 @@
 """Figures beside the pictures on file, which people have looked at: `pytest-mpl` compares them.
 
-The tolerance lets another FreeType draw the letters, and no more: the last tests hold it to that.
+They are without words, and panels have fixed places, since letters and what makes room for them differ from one
+Matplotlib to the next (its FreeType does). What is written and that nothing overlaps is tried by `test_plots.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from fairlane import comparison, frames, plots
 from fairlane.store import Record
@@ -56,36 +58,51 @@ def table(records, **options):
     return comparison.summary(records, "val_loss", rng=np.random.default_rng(0), **options)
 
 
+def still(figure, *places):
+    """The figure without words, its panels in fixed places."""
+    figure.set_layout_engine("none")
+    figure.set_size_inches(8, 4)
+    for words in figure.findobj(Text):
+        words.set_alpha(0)
+    for legend in figure.legends:
+        legend.set_visible(False)
+    for axes, place in zip(figure.axes, places or [(0.25, 0.25, 0.5, 0.65)], strict=True):
+        axes.set_position(place)
+    return figure
+
+
 @picture
 def test_curves_of_few():
     records = failed(study(RATES, 5), 3)
-    return plots.curves(frames.history(records), names(records), title="Three rates", note="1 trial failed")
+    figure = plots.curves(frames.history(records), names(records), title="Three rates", note="1 trial failed")
+    return still(figure, (0.07, 0.25, 0.32, 0.6), (0.46, 0.25, 0.32, 0.6))
 
 
 @picture
 def test_curves_of_many():
     records = study(GRID, 2)
-    return plots.curves(frames.history(records), names(records), best=GRID[9], metrics=["loss"])
+    best = GRID[comparison.values(records, "val_loss")["variant"][0]]
+    return still(plots.curves(frames.history(records), names(records), best=best, metrics=["loss"]))
 
 
 @picture
 def test_final():
     records = failed(study(RATES, 5), 3, 10, 11, 12, 13, 14)
-    return plots.final(comparison.values(records, "val_loss"), table(records), names(records))
+    return still(plots.final(comparison.values(records, "val_loss"), table(records), names(records)))
 
 
 @picture
 def test_sweep():
     variants = [{"rate": 10.0**-i, "units": u} for u in (8, 32) for i in range(1, 5)]
     records = study(variants, 3)
-    return plots.sweep(comparison.values(records, "val_loss"), table(records), names(records), "rate")
+    return still(plots.sweep(comparison.values(records, "val_loss"), table(records), names(records), "rate"))
 
 
 @picture
 def test_paired():
     records = study(RATES, 8)
     differences = comparison.differences(records, "val_loss", baseline=0)
-    return plots.paired(differences, table(records, baseline=0), names(records))
+    return still(plots.paired(differences, table(records, baseline=0), names(records)))
 
 
 def test_the_pictures_are_small():
@@ -102,7 +119,7 @@ import test_pictures as p
 @p.picture
 def test_final():
     records = p.study(p.RATES, 5){change}
-    return p.plots.final(p.comparison.values(records, "val_loss"), p.table(records), p.names(records))
+    return p.still(p.plots.final(p.comparison.values(records, "val_loss"), p.table(records), p.names(records)))
 """
 
 

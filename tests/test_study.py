@@ -175,6 +175,42 @@ def test_the_summary_has_a_row_per_variant_the_best_first(study):
     assert study.summary().attrs["metric"] == "val_loss"
 
 
+def test_too_few_seeds_warn_and_the_words_of_a_study_do_not(study, recwarn):
+    with pytest.warns(
+        fl.FairlaneWarning, match="Too few seeds to say.*3 pairs.*takes 6 seeds for one of 0.05"
+    ):
+        table = study.summary()
+    assert table["p_value"].isna().all()
+    recwarn.clear()
+    assert "p_value" not in repr(study)
+    assert "p_value" not in study._repr_html_()
+    study.plot("final")
+    assert not recwarn.list
+
+
+def test_what_is_selected_by_itself_warns(study):
+    with pytest.warns(fl.FairlaneWarning, match="both what was selected by and what is reported"):
+        study.summary(select="val_loss", report="val_loss")
+
+
+def test_a_summary_selects_by_one_metric_and_reports_another(study):
+    table = study.summary(select="val_loss", report="val_mae", baseline={"lr": 0.01})
+    assert set(table["metric"]) == {"val_mae"}
+    assert set(table["selected_by"]) == {"val_loss"}
+    assert table.loc[table["lr"] == 0.01, "difference"].tolist() == [0]
+    with pytest.raises(fl.StudyError, match=r"select='val_loss' chooses; say with report=\.\.\."):
+        study.summary(select="val_loss")
+    with pytest.raises(fl.StudyError, match="'loss' and report='val_loss' are two names of one argument"):
+        study.summary("loss", report="val_loss")
+
+
+def test_the_summary_takes_either_interval(study):
+    t, bootstrap = study.summary(), study.summary(interval="bootstrap")
+    assert ((t["high"] - t["low"]) > (bootstrap["high"] - bootstrap["low"])).all()
+    with pytest.raises(fl.StudyError, match="interval is 't' or 'bootstrap', not 'z'"):
+        study.summary(interval="z")
+
+
 def test_the_best_trial_is_the_one_with_the_smallest_last_value(study):
     best = study.best()
     assert isinstance(best, fl.Trial)
@@ -240,6 +276,41 @@ def test_the_plot_has_a_panel_per_metric_and_the_studys_name(study):
     assert "rates" in [t.get_text() for t in figure.texts] or figure.get_suptitle() == "rates"
     assert len(study.plot(metrics=["mae"], title="other").axes) == 1
     assert study.plot(title="other").get_suptitle() == "other"
+
+
+def test_every_kind_of_plot(study):
+    final = study.plot("final", metric="loss").axes[0]
+    assert final.get_xlabel() == "loss in the last epoch"
+    assert [label.get_text() for label in final.get_yticklabels()] == [
+        f"lr={lr}" for lr in study.summary("loss")["lr"]
+    ]
+    sweep = study.plot("sweep", x="lr", at="best").axes[0]
+    assert (sweep.get_xlabel(), sweep.get_ylabel()) == ("lr", "val_loss at the best val_loss")
+    paired = study.plot("paired", baseline={"lr": 0.01}, title="other")
+    assert paired.axes[0].get_xlabel().endswith("minus that of lr=0.01")
+    assert paired.get_suptitle() == "other"
+    assert study.plot("final").get_suptitle() == "rates"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("curve", {}, "plot draws 'curves', 'final', 'sweep', 'paired', not 'curve'"),
+        ("final", {"x": "lr"}, r"plot\('final'\) takes no 'x'; it takes title, metric, select"),
+        ("final", {"metrics": ["loss"]}, r"plot\('final'\) takes no 'metrics'"),
+        ("sweep", {}, r"plot\('sweep'\) needs x=\.\.\."),
+        ("sweep", {"x": "rate"}, "x='rate' is no hyperparameter of this study"),
+    ],
+)
+def test_wrong_plots_are_refused(study, kind, options, words):
+    with pytest.raises(fl.StudyError, match=words):
+        study.plot(kind, **options)
+
+
+def test_a_plot_tells_of_trials_that_did_not_end_well():
+    study = compare({"lr": [0.05, 1e30]}, seeds=2)
+    (legend,) = study.plot().legends
+    assert "2 trials diverged" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_the_repr_is_a_headline_and_the_summary(study):
