@@ -1,12 +1,14 @@
-"""Draws the images of README.md, with the library and with the README's own code.
+"""Draws the images of the documents, with the library and with the documents' own code.
 
     python docs/make_images.py
 
-`compare.png` is what the README's first example plots, and `demo.png` is the figure of ``fairlane demo``.
+`compare.png` is what the README's first example plots, `demo.png` the figure of ``fairlane demo``, and the
+others are those of `reading-results.md`.
 """
 
 import re
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -17,26 +19,41 @@ IMAGES = ROOT / "docs" / "images"
 DPI = 110
 
 
-def first_example() -> str:
-    """The README's first block of Python."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def first_study(document: str) -> Any:
+    """The study that a document's first block of Python makes."""
+    text = (ROOT / document).read_text(encoding="utf-8")
     block = re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert block is not None, "README.md has no Python example"
-    return block[1]
+    assert block is not None, f"{document} has no Python example"
+    names: dict[str, Any] = {}
+    exec(compile(block[1], document, "exec"), names)
+    print(names["study"])
+    return names["study"]
 
 
 def draw_compare() -> None:
-    """Run the README's first example, and save what it plots."""
-    names: dict[str, object] = {}
-    exec(compile(first_example(), "README.md", "exec"), names)
-    names["study"].plot().savefig(IMAGES / "compare.png", dpi=DPI)  # type: ignore[attr-defined]
-    print(names["study"])
+    """What the README's first example plots."""
+    first_study("README.md").plot().savefig(IMAGES / "compare.png", dpi=DPI)
+
+
+def draw_results() -> None:
+    """The figures of reading-results.md."""
+    study = first_study("docs/reading-results.md")
+    figures = {
+        "curves": study.plot(),
+        "final": study.plot("final", metric="val_accuracy"),
+        "sweep": study.plot("sweep", x="learning_rate"),
+        "paired": study.plot("paired", baseline={"learning_rate": 1e-3}),
+    }
+    for name, figure in figures.items():
+        figure.savefig(IMAGES / f"{name}.png", dpi=DPI)
+    print(study.summary("test_accuracy").T)
 
 
 def main() -> None:
     """Draw all."""
     IMAGES.mkdir(exist_ok=True)
     draw_compare()
+    draw_results()
     demo.run(None, epochs=30, seeds=1, out=IMAGES / "demo.png", console=Console())
 
 

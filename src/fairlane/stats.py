@@ -69,8 +69,8 @@ def estimate(
 
     A bootstrap knows only the values it is given, and few values vary too little. ``benchmarks/coverage.py``
     counts how often 95 % intervals of the mean hold it. Of 5 normal values, t's did in 96 % of cases, the
-    bootstrap's in 83 %; of 5 strongly skewed (log-normal) ones, in 82 % and 74 %. So t is the default. With
-    20 values the two are alike (94 % and 94 %, 87 % and 87 %), and the bootstrap's ends stay within the
+    bootstrap's in 83 %; of 5 strongly skewed (log-normal) ones, in 83 % and 74 %. So t is the default. With
+    20 values the two are alike (94 % and 94 %, 88 % and 87 %), and the bootstrap's ends stay within the
     values.
 
     Args:
