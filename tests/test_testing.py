@@ -145,7 +145,7 @@ def test_the_session_is_left_as_found():
         ((X[:5], Y[:6]), "same"),
         (
             ((x, y) for x, y in [TEST]),
-            "test_data: x is a generator, which can be read once, and there are 2 trials",
+            "test_data is a generator, which can be read once, and there are 2 trials",
         ),
     ],
 )

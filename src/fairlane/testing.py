@@ -36,7 +36,7 @@ def check_test_data(test_data: Any, trials: int) -> None:
     given = _arguments(test_data)
     if isinstance(given["x"], GeneratorType) and trials > 1:
         raise StudyError(
-            f"test_data is a generator, which can be read once, and there are {trials} trials to evaluate; give "
+            f"test_data is a generator, which can be read once, and there are {trials} trials; give "
             "arrays, or a keras.utils.PyDataset"
         )
     if _keras.is_array_data(*given.values()):
