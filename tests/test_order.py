@@ -55,6 +55,8 @@ ORDER = (
     "plan",
     "callbacks",
     "testing",
+    "store.records",
+    "store.memory",
     "store",
     "frames",
     "comparison",

@@ -259,7 +259,7 @@ def test_a_trial_of_another_study_is_not_in_this_one(study):
 
 def test_the_weights_kept_are_copies_and_not_views_of_stacks(study):
     for record in study._store:
-        weights = record.weights
+        weights = study._store.weights(record.trial)
         for array in keras.tree.flatten([weights.trainable, weights.non_trainable, weights.optimizer]):
             assert isinstance(array, np.ndarray)
             base = array if array.base is None else array.base

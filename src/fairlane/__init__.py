@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FairlaneWarning,
         LanesError,
         SharedStateError,
+        StoreError,
         StudyError,
         TrialError,
     )
@@ -44,6 +45,7 @@ _HOMES = {
     "Variant": "trial",
     "FairlaneError": "errors",
     "FairlaneWarning": "errors",
+    "StoreError": "errors",
     "StudyError": "errors",
     "AlreadyTrainedWarning": "errors",
     "BuilderError": "errors",
@@ -59,6 +61,7 @@ __all__ = [
     "FairlaneWarning",
     "LanesError",
     "SharedStateError",
+    "StoreError",
     "Study",
     "StudyError",
     "Trial",

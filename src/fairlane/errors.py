@@ -50,6 +50,18 @@ class TrialError(FairlaneError):
         self.study = study
 
 
+class StoreError(FairlaneError, RuntimeError):
+    """A store can't be opened, read or written; the message says what is kept and what to do.
+
+    Attributes:
+        study: the `fairlane.Study` as it was in memory, where one was being trained.
+    """
+
+    def __init__(self, message: str, study: Any = None) -> None:
+        super().__init__(message)
+        self.study = study
+
+
 class FairlaneWarning(UserWarning):
     """The base of Fairlane's warnings."""
 

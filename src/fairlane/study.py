@@ -38,7 +38,7 @@ from fairlane.plan import Models, check_fit_arguments, check_seed, data_reason, 
 from fairlane.program import write_state
 from fairlane.progress import Progress
 from fairlane.session import Session, left_as_found
-from fairlane.store import MemoryStore, Record
+from fairlane.store import MemoryStore, Record, Records, Store
 from fairlane.testing import check_test_data, evaluate
 from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialFailed, TrialState, Variant
 
@@ -229,7 +229,7 @@ class Study:
     Made by `compare`.
     """
 
-    def __init__(self, store: MemoryStore, name: str | None, rebuild: Callable[[Trial], keras.Model]) -> None:
+    def __init__(self, store: Records, name: str | None, rebuild: Callable[[Trial], keras.Model]) -> None:
         self._store = store
         self._rebuild = rebuild
         self.name = name
@@ -419,14 +419,15 @@ class Study:
             StudyError: there is no such trial, or it has no trained state.
         """
         record = self._record(trial)
-        if record.weights is None:
+        weights = self._store.weights(record.trial)
+        if weights is None:
             why = f": {record.error}" if record.error else ""
             raise StudyError(
                 f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
             )
         model = self._rebuild(record.trial)
         remember_learning_rate(model)  # callbacks may have changed the one that is written now
-        write_state(model, record.weights)
+        write_state(model, weights)
         return model
 
     def _record(self, trial: Trial | int) -> Record:
@@ -481,7 +482,7 @@ class _Driver:
 
     def __init__(
         self,
-        store: MemoryStore,
+        store: Store,
         engine: str,
         on_error: str,
         study: Study | None,
@@ -605,8 +606,7 @@ class _Driver:
             self._store.interrupt()
             raise self._error(event) from event.exception
         if isinstance(event, EpochEnded) and record.error:
-            record.state = TrialState.DIVERGED
-            self._store.interrupt()
+            self._store.interrupt(diverged=event.trial)
             raise TrialError(f"{event.trial} diverged: {record.error}", event.trial, self._study)
 
     def _error(self, event: TrialFailed) -> TrialError:

@@ -134,6 +134,8 @@ class TrialStarted:
         reason: why it is not on lanes, where ``engine="auto"`` decided so; else empty.
         fleet: the number of the fleet within the engine's run, or None.
         loop: the lanes engine's loop, such as ``"vmap×8"``; else empty.
+        epoch: the epoch it is trained from, counted from 0: epochs that were finished before stay, and what
+            was told of this one and later ones is forgotten.
     """
 
     trial: Trial
@@ -141,6 +143,7 @@ class TrialStarted:
     reason: str = ""
     fleet: int | None = None
     loop: str = ""
+    epoch: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,12 +170,14 @@ class TrialDone:
         seconds: wall-clock seconds; on lanes, the trial's share of its fleet's.
         weights: the trained state.
         loop: the loop that it ended on, where lanes chose another than at the start.
+        memory: as of a `Checkpoint`, so that more epochs can follow; None where they can't.
     """
 
     trial: Trial
     seconds: float
     weights: Weights | None
     loop: str = ""
+    memory: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +216,25 @@ class Tested:
     error: str = ""
 
 
-Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trial's whole state between two epochs, from which its training can go on.
+
+    Attributes:
+        trial: which.
+        epoch: the epoch that comes next, counted from 0; the state is that after all epochs before it.
+        weights: the model's state.
+        memory: what else the trial remembers (random state, callbacks' state), as plain data: dicts with
+            strings as keys, lists, tuples, None, bools, numbers, strings and NumPy arrays.
+    """
+
+    trial: Trial
+    epoch: int
+    weights: Weights
+    memory: Mapping[str, Any]
+
+
+Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested | Checkpoint
 
 
 def short(value: Any) -> str:

@@ -1,0 +1,101 @@
+"""The store that ends with the process.
+
+In: the trials of a study, and events. Out: see `fairlane.store.records.Store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store
+from fairlane.trial import Checkpoint, Event, Trial, TrialDone, TrialStarted, TrialState, Weights
+
+
+class MemoryStore(Store):
+    """Keeps the records, weights and checkpoints of one study in memory."""
+
+    def __init__(self, trials: Iterable[Trial] = ()) -> None:
+        self.notes: list[str] = []
+        self._records: dict[int, Record] = {}
+        self._asked: dict[int, int] = {}
+        self._weights: dict[int, Weights | None] = {}
+        self._checkpoints: dict[int, list[Checkpoint]] = {}
+        listed = list(trials)
+        self.adopt(listed, [0] * len(listed))
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, trial: Trial) -> Record:
+        return self._records[id(trial)]
+
+    def adopt(self, trials: Sequence[Trial], epochs: Sequence[int]) -> list[Trial]:
+        """Add trials; there are no others that they could be."""
+        for trial, count in zip(trials, epochs, strict=True):
+            self._records[id(trial)] = Record(trial)
+            self._asked[id(trial)] = count
+        return list(trials)
+
+    def unfinished(self, trial: Trial) -> bool:
+        """Whether it has not been trained to its end."""
+        return self[trial].state not in (TrialState.DONE, TrialState.DIVERGED)
+
+    def write(self, event: Event) -> Record:
+        """Take one event in; return the record of its trial, brought up to date."""
+        trial, record = event.trial, self[event.trial]
+        record.take(event)
+        if isinstance(event, TrialStarted):
+            self._forget_from(trial, event.epoch)
+        elif isinstance(event, Checkpoint):
+            kept = self._checkpoints.setdefault(id(trial), [])
+            kept.append(event)
+            del kept[:-KEPT_CHECKPOINTS]
+        elif isinstance(event, TrialDone):
+            self._weights[id(trial)] = event.weights
+            end = checkpoint_at_the_end(record, event)
+            self._checkpoints[id(trial)] = [] if end is None else [end]
+        return record
+
+    def rewind(self, trial: Trial, epoch: int) -> Record:
+        """Forget an epoch and all after it."""
+        record = self[trial]
+        record.rewind(epoch)
+        self._forget_from(trial, epoch)
+        return record
+
+    def interrupt(self, diverged: Trial | None = None) -> None:
+        """Mark every trial that has not ended as cut off."""
+        for record in self:
+            if not record.state.ended:
+                cut = record.trial is not diverged
+                record.state = TrialState.INTERRUPTED if cut else TrialState.DIVERGED
+
+    def flush(self) -> None:
+        """Nothing is kept for good."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def weights(self, trial: Trial) -> Weights | None:
+        """The trained state of a trial that was trained to its end."""
+        return self._weights.get(id(trial))
+
+    def checkpoint(self, trial: Trial) -> Checkpoint | None:
+        """The newest state that training can go on from."""
+        return next(reversed(self._checkpoints.get(id(trial), [])), None)
+
+    def _forget_from(self, trial: Trial, epoch: int) -> None:
+        """Drop the states of later than the beginning of ``epoch``."""
+        self._weights.pop(id(trial), None)
+        kept = self._checkpoints.get(id(trial), [])
+        self._checkpoints[id(trial)] = [checkpoint for checkpoint in kept if checkpoint.epoch <= epoch]
+
+
+def checkpoint_at_the_end(record: Record, done: TrialDone) -> Checkpoint | None:
+    """A trial's end as a checkpoint, where it was told with all that this takes."""
+    if done.weights is None or done.memory is None or not record.epochs:
+        return None
+    return Checkpoint(done.trial, record.epochs[-1][0] + 1, done.weights, done.memory)
