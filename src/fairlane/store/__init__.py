@@ -1,10 +1,12 @@
 """Where studies are kept: events → rows and weights, and back.
 
 In: the events of the engines, written by the driver of a study alone. Out: a `Record` per trial, and the
-trained weights. `MemoryStore` ends with the process.
+trained weights. `MemoryStore` ends with the process; `written` opens one that does not, in SQLite or
+PostgreSQL, and `read` reads it.
 """
 
 from fairlane.store.memory import MemoryStore
+from fairlane.store.opening import overview, read, written
 from fairlane.store.records import Record, Records, Store
 
-__all__ = ["MemoryStore", "Record", "Records", "Store"]
+__all__ = ["MemoryStore", "Record", "Records", "Store", "overview", "read", "written"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store
+from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
 from fairlane.trial import Checkpoint, Event, Trial, TrialDone, TrialStarted, TrialState, Weights
 
 
@@ -20,6 +20,7 @@ class MemoryStore(Store):
         self._asked: dict[int, int] = {}
         self._weights: dict[int, Weights | None] = {}
         self._checkpoints: dict[int, list[Checkpoint]] = {}
+        self._descriptions: dict[int, str] = {}
         listed = list(trials)
         self.adopt(listed, [0] * len(listed))
 
@@ -66,6 +67,10 @@ class MemoryStore(Store):
         self._forget_from(trial, epoch)
         return record
 
+    def describe(self, trial: Trial, description: str) -> None:
+        """Keep how the model of the trial's variant is built."""
+        self._descriptions[trial.variant.number] = description
+
     def interrupt(self, diverged: Trial | None = None) -> None:
         """Mark every trial that has not ended as cut off."""
         for record in self:
@@ -87,6 +92,10 @@ class MemoryStore(Store):
         """The newest state that training can go on from."""
         return next(reversed(self._checkpoints.get(id(trial), [])), None)
 
+    def description(self, trial: Trial) -> str | None:
+        """How the model of the trial's variant is built."""
+        return self._descriptions.get(trial.variant.number)
+
     def _forget_from(self, trial: Trial, epoch: int) -> None:
         """Drop the states of later than the beginning of ``epoch``."""
         self._weights.pop(id(trial), None)
@@ -98,4 +107,4 @@ def checkpoint_at_the_end(record: Record, done: TrialDone) -> Checkpoint | None:
     """A trial's end as a checkpoint, where it was told with all that this takes."""
     if done.weights is None or done.memory is None or not record.epochs:
         return None
-    return Checkpoint(done.trial, record.epochs[-1][0] + 1, done.weights, done.memory)
+    return Checkpoint(done.trial, next_epoch(record), done.weights, done.memory)

@@ -121,6 +121,11 @@ class Record:
             )
 
 
+def next_epoch(record: Record) -> int:
+    """The epoch after the last that was finished, counted from 0."""
+    return record.epochs[-1][0] + 1 if record.epochs else 0
+
+
 def divergence(epoch: int, logs: dict[str, float]) -> str:
     """Say that the training loss is not finite, or nothing."""
     loss = logs.get("loss")
@@ -177,6 +182,10 @@ class Records(ABC):
         be read as it was written is passed over for the one before, and `notes` says so.
         """
 
+    @abstractmethod
+    def description(self, trial: Trial) -> str | None:
+        """How the model of the trial's variant is built, as `Store.describe` was told; else None."""
+
 
 class Store(Records):
     """Where a study is kept while it runs: one writer, from one thread.
@@ -228,6 +237,10 @@ class Store(Records):
         Raises:
             StoreError: the event can't come in the trial's state, or can't be kept.
         """
+
+    @abstractmethod
+    def describe(self, trial: Trial, description: str) -> None:
+        """Keep how the model of the trial's variant is built."""
 
     @abstractmethod
     def rewind(self, trial: Trial, epoch: int) -> Record:

@@ -1,0 +1,257 @@
+"""A model as text that says how to build it, and back, without executing anything that the text says.
+
+In: a compiled ``keras.Model``, and a batch that it is trained on. Out: JSON: Keras's own config of the model
+and its compile arguments, and the batch's shapes and dtypes. And from such JSON, a built, compiled model:
+only classes of Keras, and those that the caller names, are made; code in the config is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from fairlane import _keras
+from fairlane.errors import StudyError
+from fairlane.session import left_as_found
+from fairlane.structure import variable_groups
+from fairlane.trial import Weights
+
+_MODULES = (
+    *("keras.layers", "keras.models", "keras.optimizers", "keras.losses", "keras.metrics"),
+    *("keras.initializers", "keras.regularizers", "keras.constraints", "keras.activations"),
+    *("keras.dtype_policies", "keras.quantizers", "keras.random", "keras.ops"),
+)
+"""Where Keras keeps what models are made of."""
+_TOP = frozenset({"Sequential", "Model", "DTypePolicy", "FloatDTypePolicy", "DTypePolicyMap"})
+"""What of the module ``keras`` itself is one of them."""
+_PRIVATE = ("keras.src.models.functional", "keras.src.ops")
+"""Where Keras finds what functional models are made of."""
+_FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints", "ops")
+_VALUES = frozenset(
+    {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"},
+)
+"""Data in a config that JSON has no word for."""
+_CODE = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"})
+"""What holds code, or reads files that do."""
+_LARGEST = 2**30
+"""Values of a batch that is made only to be looked at."""
+_BUILD = "give its builder: fairlane.open(store, name, build=builder)"
+
+Batch = Any
+"""Arrays as ``train_step`` gets them, of any values: their shapes and dtypes count."""
+
+
+def description(model: keras.Model, batch: Batch = None) -> str:
+    """How to build the model, as JSON; where it can't be told, why.
+
+    Args:
+        model: a compiled model; it is only read.
+        batch: one that it is trained on, or None where it is not known yet.
+    """
+    shapes = keras.tree.map_structure(_shape, batch)
+    try:
+        config = keras.saving.serialize_keras_object(model)
+        return json.dumps({"config": config, "batch": _listed(shapes)})
+    except Exception as error:  # a model or loss of the user's own, that has no config
+        return json.dumps({"why": f"{type(error).__name__}: {error}"})
+
+
+def model_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
+    """A compiled model, built from a description that may come from anywhere.
+
+    Args:
+        text: what `description` gave.
+        custom_objects: name → class or function, for those that are not Keras's own.
+
+    Raises:
+        StudyError: the description holds code, names what it must not, or builds no model.
+    """
+    told = _loaded(text)
+    if not isinstance(told, dict) or "config" not in told:
+        why = told.get("why", "there is no config") if isinstance(told, dict) else "it is no description"
+        raise StudyError(f"the model's config could not be kept ({why!s:.300}); {_BUILD}")
+    known = dict(custom_objects or {})
+    check(told["config"], known)
+    try:
+        with left_as_found():
+            model = keras.saving.deserialize_keras_object(
+                told["config"], custom_objects=known, safe_mode=True
+            )
+            if isinstance(model, keras.Model) and model.compiled:
+                _build(model, told.get("batch"))
+    except Exception as error:  # whatever Keras or a class of the user's raises for what was kept
+        raise StudyError(
+            f"the kept config builds no model ({type(error).__name__}: {error!s:.300}); {_BUILD}"
+        ) from error
+    if not isinstance(model, keras.Model) or not model.compiled:
+        raise StudyError(f"the kept config is not that of a compiled model; {_BUILD}")
+    return model
+
+
+def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
+    """Assign all that a model remembers, if its variables are those that the weights are of.
+
+    Args:
+        model: a built model.
+        weights: of a model of the same architecture.
+        what: whose weights they are.
+
+    Raises:
+        StudyError: the model has other variables; it is as it was.
+    """
+    kept = (weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
+    pairs = []
+    for kind, variables, arrays in zip(
+        ("trainable", "non-trainable", "optimizer", "metric"), variable_groups(model), kept, strict=True
+    ):
+        shapes = [tuple(variable.shape) for variable in variables]
+        if shapes != [tuple(array.shape) for array in arrays]:
+            raise StudyError(
+                f"the weights of {what} are of another model: the {kind} variables of this one have the "
+                f"shapes {shapes}, and those kept {[tuple(array.shape) for array in arrays]}"
+            )
+        pairs += list(zip(variables, arrays, strict=True))
+    for variable, array in pairs:
+        variable.assign(array)
+
+
+# What a config may name
+
+
+def check(config: Any, custom_objects: Mapping[str, Any]) -> None:
+    """Refuse a config that names anything but Keras's building blocks and the caller's own classes.
+
+    Keras's safe mode refuses code too; this asks for less than that, before Keras reads a word of it.
+
+    Raises:
+        StudyError: it names something else; what, and what to do.
+    """
+    todo = [config]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if "class_name" in value:
+                _check_class(value, custom_objects)
+            todo.extend(value.values())
+        elif isinstance(value, list | tuple):
+            todo.extend(value)
+
+
+def _check_class(value: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> None:
+    name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
+    if name in _CODE:
+        raise StudyError(
+            f"the model has a {name}, whose code would have to be executed from the store, which Fairlane "
+            f"never does; {_BUILD}"
+        )
+    function = name == "function"
+    name = value.get("config") if function else name
+    if name in _VALUES and module is None:
+        return
+    own = _is_kerass_function(module, name) if function else _is_kerass_class(module, name)
+    if own or any(_is_known(key, custom_objects) for key in (name, registered)):
+        return
+    raise StudyError(
+        f"the model has {name!r:.60} of {module!r:.60}, which is none of Keras's building blocks: give it, "
+        f"fairlane.open(store, name, custom_objects={{{name!r:.60}: ...}}), or {_BUILD}"
+    )
+
+
+def _is_kerass_class(module: Any, name: Any) -> bool:
+    if not isinstance(module, str) or not isinstance(name, str):
+        return False
+    return (module == "keras" and name in _TOP) or _lies_in(module, (*_MODULES, *_PRIVATE))
+
+
+def _is_kerass_function(module: Any, name: Any) -> bool:
+    if not isinstance(module, str) or not isinstance(name, str) or not name.isidentifier():
+        return False
+    homes = [getattr(keras, home) for home in _FUNCTIONS]
+    if module == "builtins":  # where Keras says that its own functions are
+        return any(callable(getattr(home, name, None)) for home in homes)
+    return _lies_in(module, tuple(f"keras.{home}" for home in _FUNCTIONS))
+
+
+def _lies_in(module: str, parents: tuple[str, ...]) -> bool:
+    return any(module == parent or module.startswith(f"{parent}.") for parent in parents)
+
+
+def _is_known(name: Any, custom_objects: Mapping[str, Any]) -> bool:
+    if not isinstance(name, str):
+        return False
+    return name in custom_objects or keras.saving.get_registered_object(name) is not None
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"the model's config in the store is no JSON ({error}); {_BUILD}") from error
+
+
+# Batches
+
+
+def _shape(array: Any) -> dict[str, Any] | None:
+    if array is None:
+        return None
+    return {"shape": list(np.shape(array)), "dtype": keras.backend.standardize_dtype(array.dtype)}
+
+
+def _listed(shapes: Any) -> Any:
+    """Tuples marked, which JSON does not have."""
+    if isinstance(shapes, tuple):
+        return {"tuple": [_listed(item) for item in shapes]}
+    if isinstance(shapes, list):
+        return [_listed(item) for item in shapes]
+    if isinstance(shapes, dict) and not _is_shape(shapes):
+        return {"dict": {key: _listed(item) for key, item in shapes.items()}}
+    return shapes
+
+
+def _is_shape(value: dict[str, Any]) -> bool:
+    return value.keys() == {"shape", "dtype"}
+
+
+def _zeros(shapes: Any) -> Any:
+    if isinstance(shapes, list):
+        return [_zeros(item) for item in shapes]
+    if not isinstance(shapes, dict):
+        return None
+    if _is_shape(shapes):
+        if math.prod(shapes["shape"]) > _LARGEST:
+            raise StudyError(f"the kept batch has the shape {shapes['shape']}, which is too large to be one")
+        return np.zeros(shapes["shape"], shapes["dtype"])
+    if "tuple" in shapes:
+        return tuple(_zeros(item) for item in shapes["tuple"])
+    return {key: _zeros(item) for key, item in shapes["dict"].items()}
+
+
+def _build(model: keras.Model, shapes: Any) -> None:
+    """Make all variables: those of layers, the optimizer and the metrics."""
+    batch = _zeros(shapes) if shapes is not None else _guessed(model)
+    if batch is None:
+        return
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    size = len(keras.tree.flatten(x)[0])
+    _keras.symbolic_build(
+        model, _keras.epoch_iterator(x, y, sample_weight=weight, batch_size=size, shuffle=False)
+    )
+
+
+def _guessed(model: keras.Model) -> Any:
+    """A batch of the shapes of a model's own inputs and outputs; None where it has none yet."""
+    if not model.built or not getattr(model, "inputs", None):
+        return None
+
+    def zero(tensor: Any) -> Any:
+        shape = [1 if n is None else n for n in tensor.shape]
+        return np.zeros(shape, keras.backend.standardize_dtype(tensor.dtype))
+
+    x, y = (keras.tree.map_structure(zero, part) for part in (model.input, model.output))
+    return x, y

@@ -1,0 +1,225 @@
+"""Weights and checkpoints as files, in a folder or anywhere that fsspec reaches.
+
+In: bytes. Out: files that are whole or absent: written under a temporary name and renamed; and the bytes
+again, if they are the ones that were written, by their number and SHA-256. Every name is made of numbers,
+and a name from elsewhere that is not so made is refused: none leads out of the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlane.errors import StoreError
+from fairlane.store.extras import needed
+
+_FOLDER = re.compile(r"[0-9a-f]{32}")
+_TOKEN = re.compile(r"[0-9a-f]{16}")
+_SUM = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"trial-\d+-epoch-\d+-[0-9a-f]{16}\.safetensors(\.part)?")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Damaged(StoreError):
+    """A file is not there, or not as it was written."""
+
+
+def new_folder() -> str:
+    """The name for a study's folder, which no other study has."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file, as a store's row describes it.
+
+    Attributes:
+        trial: its trial's number.
+        epoch: how many epochs were trained.
+        token: what no other file of the trial has.
+        size: in bytes.
+        sha256: of the bytes.
+    """
+
+    trial: int
+    epoch: int
+    token: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, trial: int, epoch: int, data: bytes) -> Artifact:
+        """A new file's description."""
+        return cls(trial, epoch, secrets.token_hex(8), len(data), hashlib.sha256(data).hexdigest())
+
+    @property
+    def name(self) -> str:
+        """Its name in the study's folder, made of numbers alone.
+
+        Raises:
+            Damaged: the description, read from a store, is not one that was written here.
+        """
+        whole = all(type(n) is int and n >= 0 for n in (self.trial, self.epoch, self.size))
+        if not whole or not _matches(_TOKEN, self.token) or not _matches(_SUM, self.sha256):
+            raise Damaged(
+                f"the store names a file that was never written here ({self.token!r:.60}, of trial "
+                f"{self.trial!r:.20}); it is not read"
+            )
+        return f"trial-{self.trial}-epoch-{self.epoch}-{self.token}.safetensors"
+
+
+class Artifacts:
+    """The files of one study.
+
+    Args:
+        place: a folder's path, or an fsspec URL such as ``"s3://bucket/runs"``; it need not exist.
+        folder: the study's own folder there, as `new_folder` names it.
+
+    Raises:
+        StoreError: no filesystem of that kind; or a folder's name that was not made here.
+    """
+
+    def __init__(self, place: Path | str, folder: str) -> None:
+        self.place = str(place)
+        if not _matches(_FOLDER, folder):
+            raise StoreError(
+                f"the store gives the folder {folder!r:.60} for its files, which was never made here; "
+                "it is not opened"
+            )
+        self._fs, root = _filesystem(place)
+        self._folder = f"{root.rstrip('/')}/{folder}"
+        protocol = self._fs.protocol
+        self._local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            StoreError: it can't be made.
+        """
+        try:
+            self._fs.makedirs(self._folder, exist_ok=True)
+        except Exception as error:  # each filesystem has errors of its own
+            raise StoreError(f"the folder {self._folder} for weights can't be made: {error}") from error
+
+    def write(self, artifact: Artifact, data: bytes) -> None:
+        """Write a file, whole or not at all.
+
+        Raises:
+            StoreError: it can't be written; whether the disk is full.
+        """
+        path = self._path(artifact)
+        part = f"{path}.part"
+        try:
+            with self._fs.open(part, "wb") as file:
+                file.write(data)
+                if self._local:
+                    file.flush()
+                    os.fsync(file.fileno())
+            if self._local:
+                os.replace(part, path)
+            else:
+                self._fs.mv(part, path)
+        except Exception as error:  # each filesystem has errors of its own
+            with suppress(Exception):
+                self._fs.rm_file(part)
+            why = "the disk is full" if getattr(error, "errno", None) in FULL else str(error)
+            raise StoreError(
+                f"{artifact.name} ({len(data):,} bytes) could not be written to {self.place}: {why}"
+            ) from error
+
+    def sync(self) -> None:
+        """Make the names of the files written so far as durable as their contents."""
+        if self._local and os.name == "posix":
+            descriptor = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def read(self, artifact: Artifact) -> bytes:
+        """The bytes that were written.
+
+        Raises:
+            Damaged: they are not there, or others.
+        """
+        path = self._path(artifact)
+        try:
+            size = self._fs.size(path)
+            if size != artifact.size:
+                raise Damaged(f"{path} has {size:,} bytes, and {artifact.size:,} were written")
+            data: bytes = self._fs.cat_file(path)
+        except FileNotFoundError as error:
+            raise Damaged(f"{path} is gone") from error
+        except Damaged:
+            raise
+        except Exception as error:  # each filesystem has errors of its own
+            raise Damaged(f"{path} can't be read: {error}") from error
+        if hashlib.sha256(data).hexdigest() != artifact.sha256:
+            raise Damaged(f"{path} is not as it was written: its SHA-256 is another")
+        return data
+
+    def delete(self, artifacts: Iterable[Artifact]) -> None:
+        """Delete files; it does not matter if one is gone, or can't be: `sweep` will come upon it."""
+        for artifact in artifacts:
+            with suppress(Exception):
+                self._fs.rm_file(self._path(artifact))
+
+    def sweep(self, kept: Iterable[Artifact]) -> set[Artifact]:
+        """Delete what no row knows: files that a killed process wrote and did not come to tell of.
+
+        Args:
+            kept: all that rows tell of.
+
+        Returns:
+            Of these, the ones that are gone, or of another size.
+
+        Raises:
+            StoreError: the folder can't be listed.
+        """
+        try:
+            found = self._fs.ls(self._folder, detail=True)
+        except FileNotFoundError:
+            found = []  # an object store has no folder before there is something in it
+        except Exception as error:  # each filesystem has errors of its own
+            raise StoreError(f"the folder {self._folder} can't be listed: {error}") from error
+        sizes = {str(one["name"]).rsplit("/", 1)[-1]: one.get("size") for one in found}
+        broken = {artifact for artifact in kept if sizes.pop(_safe_name(artifact), -1) != artifact.size}
+        for name in sizes:
+            if _NAME.fullmatch(name):
+                with suppress(Exception):
+                    self._fs.rm_file(f"{self._folder}/{name}")
+        return broken
+
+    def _path(self, artifact: Artifact) -> str:
+        return f"{self._folder}/{artifact.name}"
+
+
+def _filesystem(place: Path | str) -> tuple[Any, str]:
+    fsspec = needed("fsspec")
+    try:
+        if isinstance(place, Path):
+            return fsspec.filesystem("file"), place.absolute().as_posix()
+        filesystem, root = fsspec.core.url_to_fs(place)
+    except (ValueError, ImportError) as error:
+        raise StoreError(f"files can't be kept at {place!r}: {error}") from error
+    return filesystem, str(root)
+
+
+def _safe_name(artifact: Artifact) -> str:
+    try:
+        return artifact.name
+    except Damaged:
+        return ""
+
+
+def _matches(pattern: re.Pattern[str], text: Any) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None

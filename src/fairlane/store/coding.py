@@ -1,0 +1,152 @@
+"""Trials, logs and events ↔ the values of rows.
+
+In: what flows between the stages. Out: text and numbers, and the same values again. Hyperparameters that are
+plain data come back exactly; of others (functions, Keras objects) comes back what they were called.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlane import fingerprint
+from fairlane.errors import StoreError
+from fairlane.store import tree
+from fairlane.trial import Trial, Variant, Weights, short
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A hyperparameter that was an object, read from a store: its short text, which is all that was kept.
+
+    Attributes:
+        text: what frames and legends call it.
+        described: what tells it from others.
+    """
+
+    text: str
+    described: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+# Variants and trials
+
+
+def variant_to_text(variant: Variant) -> str:
+    """A variant's hyperparameters as JSON."""
+    values = [_value(name, value) for name, value in variant.hyperparameters.items()]
+    return json.dumps({"values": values, "fit": list(variant.fit_arguments)})
+
+
+def _value(name: str, value: Any) -> dict[str, str]:
+    try:
+        return {"name": name, "plain": tree.to_text(value)}
+    except tree.NotPlain:
+        return {"name": name, "text": short(value), "described": fingerprint.described(value)}
+
+
+def variant_of_text(number: int, text: str) -> Variant:
+    """The variant again.
+
+    Raises:
+        StoreError: the text is none that was written here.
+    """
+    try:
+        told = json.loads(text)
+        values = {str(part["name"]): _value_of(part) for part in told["values"]}
+        return Variant(number, values, {name: values[name] for name in told["fit"]})
+    except StoreError:
+        raise
+    except Exception as error:  # whatever the text is
+        raise StoreError(f"the store's variant {number} can't be read ({type(error).__name__})") from error
+
+
+def _value_of(part: Mapping[str, str]) -> Any:
+    if "plain" in part:
+        return tree.from_text(part["plain"])
+    return Named(str(part["text"]), str(part["described"]))
+
+
+def key(trial: Trial) -> str:
+    """What tells the trial from all others of its study, in every process."""
+    return fingerprint.key(trial.hyperparameters, trial.seed)
+
+
+def variant_key(variant: Variant) -> str:
+    """What tells the variant from all others of its study, in every process."""
+    return fingerprint.key(variant.hyperparameters)
+
+
+# Logs
+
+
+def log_rows(trial_id: int, epoch: int, logs: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """An epoch's rows; and the names of logs of which only a text can be kept."""
+    rows, inexact = [], []
+    for place, (metric, logged) in enumerate(logs.items()):
+        value, exact, kept = _log(logged)
+        rows.append(_row(trial_id, epoch, place, str(metric), value, exact))
+        if not kept:
+            inexact.append(str(metric))
+    return rows or [_row(trial_id, epoch, -1, "", None, None)], inexact
+
+
+def _row(trial_id: int, epoch: int, place: int, metric: str, value: Any, exact: Any) -> Row:
+    return {
+        "trial_id": trial_id,
+        "epoch": epoch,
+        "place": place,
+        "metric": metric,
+        "value": value,
+        "exact": exact,
+    }
+
+
+def _log(logged: Any) -> tuple[float | None, bytes | None, bool]:
+    if type(logged) is float:
+        return (None if math.isnan(logged) else logged), None, True
+    try:
+        exact = tree.to_bytes(logged)
+    except tree.NotPlain:
+        return None, tree.to_bytes(short(logged)), False
+    try:
+        number = float(logged)
+    except (TypeError, ValueError, OverflowError):
+        return None, exact, True
+    return (number if math.isfinite(number) else None), exact, True
+
+
+def log_of_row(value: float | None, exact: bytes | None) -> Any:
+    """The logged value again."""
+    if exact is not None:
+        return tree.from_bytes(bytes(exact))
+    return math.nan if value is None else float(value)
+
+
+# Weights
+
+
+def weights_to_tree(weights: Weights) -> dict[str, Any]:
+    """Weights as a tree of plain data."""
+    return {name: list(getattr(weights, name)) for name in _GROUPS}
+
+
+def weights_of_tree(told: Any) -> Weights:
+    """The weights again.
+
+    Raises:
+        StoreError: the tree is of something else.
+    """
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), list) for name in _GROUPS):
+        raise StoreError("the file holds no weights")
+    return Weights(**{name: told[name] for name in _GROUPS})
+
+
+_GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")

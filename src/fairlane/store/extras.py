@@ -1,0 +1,35 @@
+"""Packages that a durable store needs, loaded when one is first used.
+
+In: a module's name. Out: the module, or an error that names the extra to install.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from fairlane.errors import StoreError
+
+_EXTRA = {"psycopg": "postgres", "pyarrow": "parquet"}
+
+
+def needed(name: str, what: str = "keeping a study") -> Any:
+    """The module of that name.
+
+    Args:
+        name: dotted, as for ``import``.
+        what: what it is for, in words that stand before "needs".
+
+    Raises:
+        StoreError: it is not installed; how to install it.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        package = name.partition(".")[0]
+        if error.name != package:
+            raise
+        raise StoreError(
+            f"{what} needs the package {package!r}, which is not installed: "
+            f"pip install 'fairlane[{_EXTRA.get(package, 'store')}]'"
+        ) from None

@@ -1,0 +1,146 @@
+"""A path or a URL → a store.
+
+In: what the user gives as ``store``. Out: a study opened for writing or reading, or an overview of all. Only
+here is it decided what needs the packages of the extra ``store``, so that a study in memory needs none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairlane.errors import StoreError, StudyError
+from fairlane.store.extras import needed
+from fairlane.store.records import Records, Store
+
+if TYPE_CHECKING:
+    from fairlane.store.database import Database
+
+
+def written(
+    store: Any, name: str | None, spec: Mapping[str, Any], versions: Mapping[str, str], resume: str
+) -> Store:
+    """A study for writing; made where it is not there.
+
+    Args:
+        store: a path (SQLite, and files beside it), or the URL of a PostgreSQL database.
+        name: the study's.
+        spec: what is asked, as `fairlane.fingerprint.spec` gives it.
+        versions: package → version.
+        resume: ``"auto"``, ``"force"`` or ``"never"``.
+
+    Raises:
+        StudyError: the name is missing, or the study is another.
+        StoreError: it can't be opened, or another process writes it.
+    """
+    place, files = located(store)
+    if name is None:
+        raise StudyError("a stored study has a name, to find it by: give name='...'")
+    if files is None:
+        raise StudyError(
+            f"weights are kept as files, and {store!r} does not say where: add a folder or an fsspec URL to "
+            "it, ?artifacts=/path/to/folder or ?artifacts=s3://bucket/folder"
+        )
+    from fairlane.store.writing import Asked, SqlStore
+
+    database = _database(place, writing=True)
+    try:
+        return SqlStore(database, name, files, Asked(spec, versions, resume))
+    except BaseException:
+        database.close()
+        raise
+
+
+def read(store: Any, name: str) -> Records:
+    """A study for reading, as it is at every moment.
+
+    Args:
+        store: as for `written`.
+        name: the study's.
+
+    Raises:
+        StudyError: there is no such study; which there are.
+        StoreError: there is no store, or it can't be read.
+    """
+    place, files = located(store)
+    from fairlane.store.reading import StoredRecords
+
+    return StoredRecords(_database(place, writing=False), name, files)
+
+
+def overview(store: Any) -> list[dict[str, Any]]:
+    """What studies there are, oldest first: ``name``, ``created``, ``trials``, ``states``, ``writer``.
+
+    Args:
+        store: as for `written`.
+
+    Raises:
+        StoreError: there is no store, or it can't be read.
+    """
+    place, _ = located(store)
+    from fairlane.store import reading
+
+    with _for_reading(place) as database:
+        return database.patiently(reading.overview)[0]
+
+
+@contextmanager
+def _for_reading(place: Any) -> Iterator[Database]:
+    database = _database(place, writing=False)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _database(place: Any, writing: bool) -> Database:
+    from fairlane.store.database import Database
+
+    return Database(place, writing)
+
+
+def located(store: Any) -> tuple[Any, Path | str | None]:
+    """The database's path or URL, and where its files go: beside a path, if the URL does not say.
+
+    Raises:
+        StudyError: it is neither a path nor a URL.
+        StoreError: the packages for it are not installed.
+    """
+    if not isinstance(store, str | os.PathLike) or not str(store) or str(store) == ":memory:":
+        raise StudyError(
+            f"store is a path such as 'runs.db', or a URL such as postgresql+psycopg://user@host/database, "
+            f"not {store!r}; without it, results are kept in memory"
+        )
+    for package in ("sqlalchemy", "alembic", "fsspec", "safetensors"):
+        needed(package)
+    text = os.fspath(store)
+    if not isinstance(text, str):
+        raise StudyError(f"store is a path of text, not {text!r}")
+    if isinstance(store, os.PathLike) or "://" not in text:
+        path = Path(os.path.abspath(os.path.expanduser(text)))
+        return path, path.with_suffix(".artifacts")
+    return _located_url(text)
+
+
+def _located_url(text: str) -> tuple[Any, Path | str | None]:
+    sqlalchemy = needed("sqlalchemy")
+    try:
+        url = sqlalchemy.make_url(text)
+    except Exception as error:  # SQLAlchemy's, or a port that is no number
+        raise StoreError(f"the store's URL can't be read: {type(error).__name__}") from error
+    given = url.query.get("artifacts")
+    if not isinstance(given, str | None):
+        raise StudyError("the store's URL gives 'artifacts' more than once")
+    url = url.difference_update_query(["artifacts"])
+    files = Path(os.path.abspath(os.path.expanduser(given))) if given and "://" not in given else given
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise StudyError("a store is a file; without store, results are kept in memory")
+        path = Path(os.path.abspath(url.database))
+        return path, files or path.with_suffix(".artifacts")
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return url, files

@@ -1,0 +1,309 @@
+"""Rows and files → records, weights and checkpoints.
+
+In: a database and a study's name. Out: its records as they are now, be it while another process trains it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from fairlane.errors import StoreError, StudyError
+from fairlane.store import coding, tables, tree
+from fairlane.store.artifacts import Artifact, Artifacts, Damaged
+from fairlane.store.database import Database
+from fairlane.store.lease import Writer
+from fairlane.store.records import Record, Records
+from fairlane.trial import Checkpoint, Trial, TrialState, Variant, Weights
+
+
+@dataclass
+class Kept:
+    """A file that a row tells of.
+
+    Attributes:
+        kind: ``"weights"``, ``"checkpoint"``, or ``"end"``, which is both.
+        artifact: the file.
+    """
+
+    kind: str
+    artifact: Artifact
+
+
+@dataclass
+class Loaded:
+    """All rows of one study.
+
+    Attributes:
+        row: its own.
+        variants: by number.
+        records: in the order of the trials' numbers.
+        ids: number of a trial → its row.
+        variant_ids: number of a variant → its row.
+        variant_keys: what tells a variant from others → its number.
+        keys: what tells a trial from others → its number.
+        asked: number of a trial → how many epochs it was to be trained for.
+        kept: number of a trial → its files, oldest first.
+        models: number of a variant → how its model is built.
+    """
+
+    row: Any
+    variants: dict[int, Variant] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    ids: dict[int, int] = field(default_factory=dict)
+    variant_ids: dict[int, int] = field(default_factory=dict)
+    variant_keys: dict[str, int] = field(default_factory=dict)
+    keys: dict[str, int] = field(default_factory=dict)
+    asked: dict[int, int] = field(default_factory=dict)
+    kept: dict[int, list[Kept]] = field(default_factory=dict)
+    models: dict[int, str] = field(default_factory=dict)
+
+
+def study_row(connection: sa.Connection, name: str) -> Any:
+    """The row of a study, or None."""
+    return connection.execute(sa.select(tables.studies).where(tables.studies.c.name == name)).one_or_none()
+
+
+def load(connection: sa.Connection, row: Any) -> Loaded:
+    """Everything that the database holds of a study.
+
+    Raises:
+        StoreError: something in it was not written here.
+    """
+    loaded = Loaded(row)
+    variants, trials = tables.variants.c, tables.trials.c
+    number_of: dict[int, int] = {}
+    for one in connection.execute(sa.select(tables.variants).where(variants.study_id == row.id)):
+        number = int(one.number)
+        loaded.variants[number] = coding.variant_of_text(number, one.hyperparameters)
+        loaded.variant_ids[number], number_of[one.id] = one.id, number
+        loaded.variant_keys[one.key] = number
+        if one.model is not None:
+            loaded.models[number] = one.model
+    by_id: dict[int, Record] = {}
+    query = sa.select(tables.trials).where(trials.study_id == row.id).order_by(trials.number)
+    for one in connection.execute(query):
+        record = _record(one, loaded.variants[number_of[one.variant_id]])
+        by_id[one.id] = record
+        loaded.records.append(record)
+        loaded.ids[one.number], loaded.keys[one.key] = one.id, one.number
+        loaded.asked[one.number] = int(one.asked)
+    _load_epochs(connection, row.id, by_id)
+    _load_artifacts(connection, row.id, by_id, loaded)
+    return loaded
+
+
+def _record(row: Any, variant: Variant) -> Record:
+    try:
+        state = TrialState(row.state)
+        trial = Trial(int(row.number), variant, int(row.seed))
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"the store's trial {row.number!r:.20} can't be read: {error}") from error
+    return Record(
+        trial,
+        state,
+        seconds=float(row.seconds),
+        engine=row.engine,
+        reason=row.reason,
+        fleet=row.fleet,
+        loop=row.loop,
+        error=row.error,
+        traceback=row.traceback,
+    )
+
+
+def _of_study(table: sa.Table, study_id: int) -> Any:
+    within = tables.trials.c.id == table.c.trial_id
+    return sa.select(table).join(tables.trials, within).where(tables.trials.c.study_id == study_id)
+
+
+def _load_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
+    columns = tables.epochs.c
+    query = _of_study(tables.epochs, study_id).order_by(columns.trial_id, columns.epoch, columns.place)
+    for trial_id, epoch, place, metric, value, exact in connection.execute(query):
+        epochs = by_id[trial_id].epochs
+        if not epochs or epochs[-1][0] != epoch:
+            epochs.append((epoch, {}))
+        if place >= 0:
+            epochs[-1][1][metric] = coding.log_of_row(value, exact)
+
+
+def _load_artifacts(
+    connection: sa.Connection, study_id: int, by_id: dict[int, Record], loaded: Loaded
+) -> None:
+    query = _of_study(tables.artifacts, study_id).order_by(tables.artifacts.c.id)
+    for row in connection.execute(query):
+        number = by_id[row.trial_id].trial.number
+        artifact = Artifact(number, row.epoch, row.token, row.size, row.sha256)
+        loaded.kept.setdefault(number, []).append(Kept(row.kind, artifact))
+
+
+# Files
+
+
+def read_weights(files: Artifacts, kept: Sequence[Kept], trial: Trial) -> Weights | None:
+    """The trained state; None where no file has it.
+
+    Raises:
+        StoreError: the file is not as it was written.
+    """
+    for one in kept:
+        if one.kind in ("weights", "end"):
+            try:
+                return coding.weights_of_tree(_tree_of(files, one)["weights"])
+            except StoreError as error:
+                raise StoreError(
+                    f"the weights of {trial} can't be read: {error}. Its history is not affected; delete the "
+                    "file, and the study's own call trains it again"
+                ) from error
+    return None
+
+
+def read_checkpoint(
+    files: Artifacts, kept: Sequence[Kept], trial: Trial, notes: list[str]
+) -> Checkpoint | None:
+    """The newest checkpoint that is as it was written; ``notes`` gets a sentence for each that is not."""
+    candidates = [one for one in kept if one.kind in ("checkpoint", "end")]
+    for i, one in reversed(list(enumerate(candidates))):
+        try:
+            told = _tree_of(files, one)
+            weights = coding.weights_of_tree(told["weights"])
+            if isinstance(told.get("memory"), dict):
+                return Checkpoint(trial, one.artifact.epoch, weights, told["memory"])
+            raise Damaged("the file holds no checkpoint")
+        except StoreError as error:
+            instead = "the one before is used" if i else "there is none before, so it begins anew"
+            notes.append(
+                f"the checkpoint of {trial} after {one.artifact.epoch} epochs can't be used: {error}; "
+                f"{instead}"
+            )
+    return None
+
+
+def _tree_of(files: Artifacts, kept: Kept) -> dict[str, Any]:
+    told = tree.from_bytes(files.read(kept.artifact))
+    if not isinstance(told, dict) or "weights" not in told:
+        raise Damaged("the file holds no weights")
+    return told
+
+
+# Whole studies
+
+
+class StoredRecords(Records):
+    """The records of a study in a database, read again whenever they have changed.
+
+    Args:
+        database: open for reading.
+        name: the study's.
+        place: where its files are; None where nobody said.
+
+    Raises:
+        StudyError: there is no such study; which there are.
+        StoreError: the database can't be read.
+    """
+
+    def __init__(self, database: Database, name: str, place: Path | str | None) -> None:
+        self.notes: list[str] = []
+        self._database, self._name, self._place = database, name, place
+        self._revision: Any = None
+        self._loaded: Loaded | None = None
+        self._now()
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._now().records)
+
+    def __len__(self) -> int:
+        return len(self._now().records)
+
+    def __getitem__(self, trial: Trial) -> Record:
+        for record in self._now().records:
+            if record.trial is trial:
+                return record
+        raise KeyError(trial)
+
+    def weights(self, trial: Trial) -> Weights | None:
+        """The trained state of a trial that was trained to its end."""
+        kept = self._now().kept.get(self[trial].trial.number, [])
+        return read_weights(self._files(), kept, trial) if kept else None
+
+    def checkpoint(self, trial: Trial) -> Checkpoint | None:
+        """The newest state that training can go on from."""
+        kept = self._now().kept.get(self[trial].trial.number, [])
+        return read_checkpoint(self._files(), kept, trial, self.notes) if kept else None
+
+    def description(self, trial: Trial) -> str | None:
+        """How the model of the trial's variant is built."""
+        return self._now().models.get(trial.variant.number)
+
+    def _files(self) -> Artifacts:
+        if self._place is None:
+            raise StoreError(
+                f"{self._database.place} does not say where the files are that hold weights: add "
+                "?artifacts=... to its URL"
+            )
+        return Artifacts(self._place, self._now().row.folder)
+
+    def _now(self) -> Loaded:
+        """The rows; read again where a writer has committed since, or has died."""
+        loaded, _ = self._database.patiently(self._read)
+        return loaded
+
+    def _read(self, connection: sa.Connection) -> Loaded:
+        row = study_row(connection, self._name)
+        if row is None:
+            raise no_such_study(connection, self._name, self._database.place)
+        writer = Writer.of(row)
+        revision = (row.id, row.revision, writer is not None and writer.alive)
+        if self._loaded is None or revision != self._revision:
+            before, self._loaded = self._loaded, load(connection, row)
+            self._revision = revision
+            if not revision[-1]:
+                _cut_off(self._loaded.records)
+            if before is not None and before.row.id == row.id:
+                for old, new in zip(before.records, self._loaded.records, strict=False):
+                    new.trial = old.trial  # so that a trial in the reader's hands stays the study's own
+        return self._loaded
+
+
+def _cut_off(records: Sequence[Record]) -> None:
+    """Mark trials that were running when their process died, without a word to the store."""
+    for record in records:
+        if record.state is TrialState.RUNNING:
+            record.state = TrialState.INTERRUPTED
+
+
+def no_such_study(connection: sa.Connection, name: str, place: str) -> StudyError:
+    """The error for a name that no study has; which there are."""
+    names = connection.execute(sa.select(tables.studies.c.name).order_by(tables.studies.c.name)).scalars()
+    there = [repr(one) for one in names]
+    listed = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
+    return StudyError(f"there is no study {name!r:.200} in {place}; there are: {listed or 'none'}")
+
+
+def overview(connection: sa.Connection) -> list[dict[str, Any]]:
+    """A row per study: name, created, trials by state, versions and who writes it."""
+    studies, trials = tables.studies.c, tables.trials.c
+    counts: dict[int, dict[str, int]] = {}
+    query = sa.select(trials.study_id, trials.state, sa.func.count()).group_by(trials.study_id, trials.state)
+    for study_id, state, count in connection.execute(query):
+        counts.setdefault(study_id, {})[state] = count
+    rows = []
+    for row in connection.execute(sa.select(tables.studies).order_by(studies.created, studies.id)):
+        writer = Writer.of(row)
+        rows.append(
+            {
+                "name": row.name,
+                "created": float(row.created),
+                "trials": sum(counts.get(row.id, {}).values()),
+                "states": counts.get(row.id, {}),
+                "versions": json.loads(row.versions),
+                "writer": str(writer) if writer is not None and writer.alive else "",
+            }
+        )
+    return rows

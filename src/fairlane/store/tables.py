@@ -1,0 +1,133 @@
+"""The tables of a durable store, as the newest migration leaves them.
+
+In: nothing. Out: SQLAlchemy Core tables. Their names begin with ``fairlane_``, so that a database can hold
+other things beside them. Texts that a database does not take (with a NUL, or half a surrogate pair) are
+escaped on the way in and come out as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+VERSION_TABLE = "fairlane_version"
+
+_ESCAPE = "\x1a"
+_TO_ESCAPE = re.compile("[\x00\x1a\ud800-\udfff]")
+_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+
+
+class Text(TypeDecorator[str]):
+    """Any string of Python's."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """Escape what a database would refuse."""
+        if value is None:
+            return None
+        return _TO_ESCAPE.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> str | None:
+        """The string as it was; from a database that someone else wrote, whatever is there as text."""
+        if value is None:
+            return None
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), str(value))
+
+
+metadata = sa.MetaData()
+
+studies = sa.Table(
+    "fairlane_studies",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", Text, nullable=False, unique=True),
+    sa.Column("folder", Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("spec", Text, nullable=False),
+    sa.Column("versions", Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("writer", Text),
+    sa.Column("writer_host", Text),
+    sa.Column("writer_pid", sa.Integer),
+    sa.Column("writer_place", Text),
+    sa.Column("heartbeat", sa.Double),
+    sqlite_autoincrement=True,
+)
+"""A row per study. ``writer`` and the columns after it say who trains it now."""
+
+variants = sa.Table(
+    "fairlane_variants",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.ForeignKey("fairlane_studies.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("key", Text, nullable=False),
+    sa.Column("hyperparameters", Text, nullable=False),
+    sa.Column("model", Text),
+    sa.UniqueConstraint("study_id", "number"),
+    sa.UniqueConstraint("study_id", "key"),
+    sqlite_autoincrement=True,
+)
+"""A row per variant: what tells it from all others, its hyperparameters, and how its model is built."""
+
+trials = sa.Table(
+    "fairlane_trials",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.ForeignKey("fairlane_studies.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("variant_id", sa.ForeignKey("fairlane_variants.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("key", Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("state", Text, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("engine", Text, nullable=False),
+    sa.Column("reason", Text, nullable=False),
+    sa.Column("fleet", sa.Integer),
+    sa.Column("loop", Text, nullable=False),
+    sa.Column("error", Text, nullable=False),
+    sa.Column("traceback", Text, nullable=False),
+    sa.UniqueConstraint("study_id", "number"),
+    sa.UniqueConstraint("study_id", "key"),
+    sqlite_autoincrement=True,
+)
+"""A row per trial. ``key`` tells it from all others; ``asked`` is the epochs it was to be trained for."""
+
+epochs = sa.Table(
+    "fairlane_epochs",
+    metadata,
+    sa.Column("trial_id", sa.ForeignKey("fairlane_trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("metric", Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("exact", sa.LargeBinary),
+    sqlite_with_rowid=False,
+)
+"""A row per trial, epoch and log. NaN is NULL; ``exact`` holds what is no float; an epoch without logs has
+one row, whose place is -1."""
+
+artifacts = sa.Table(
+    "fairlane_artifacts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "trial_id",
+        sa.ForeignKey("fairlane_trials.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("token", Text, nullable=False, unique=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""A row per file: ``kind`` is ``weights``, ``checkpoint``, or ``end`` for both at once."""
