@@ -84,6 +84,7 @@ ORDER = (
     "plots",
     "progress",
     "study",
+    "stored",
     "",  # fairlane/__init__.py, which names the public ones, to be loaded on first use
     "demo",
     "cli",

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
         StudyError,
         TrialError,
     )
+    from fairlane.stored import open, studies
     from fairlane.study import Study, compare, fit
     from fairlane.trial import Trial, TrialState, Variant
     from fairlane.watch import continuing, guard
 
 _HOMES = {
     "compare": "study",
+    "open": "stored",
+    "studies": "stored",
     "fit": "study",
     "Study": "study",
     "guard": "watch",
@@ -76,7 +79,9 @@ __all__ = [
     "fit",
     "fresh",
     "guard",
+    "open",
     "shared_state",
+    "studies",
 ]
 
 

@@ -58,7 +58,8 @@ def description(model: keras.Model, batch: Batch = None) -> str:
         config = keras.saving.serialize_keras_object(model)
         return json.dumps({"config": config, "batch": _listed(shapes)})
     except Exception as error:  # a model or loss of the user's own, that has no config
-        return json.dumps({"why": f"{type(error).__name__}: {error}"})
+        why = f"{type(error).__name__}: {error}"
+        return json.dumps({"why": why, "batch": _listed(shapes)})
 
 
 def model_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
@@ -90,6 +91,23 @@ def model_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> kera
         ) from error
     if not isinstance(model, keras.Model) or not model.compiled:
         raise StudyError(f"the kept config is not that of a compiled model; {_BUILD}")
+    return model
+
+
+def with_variables(model: keras.Model, text: str | None) -> keras.Model:
+    """A compiled model with all variables made, of the shapes that a description's batch asks for.
+
+    Raises:
+        StudyError: they can't be made.
+    """
+    told = _loaded(text or "null")
+    try:
+        with left_as_found():
+            _build(model, told.get("batch") if isinstance(told, dict) else None)
+    except Exception as error:  # whatever a model of the user's raises for such a batch
+        raise StudyError(
+            f"{model.name!r} can't be built for the kept batch ({type(error).__name__}: {error!s:.300})"
+        ) from error
     return model
 
 
@@ -200,7 +218,7 @@ def _loaded(text: str) -> Any:
 def _shape(array: Any) -> dict[str, Any] | None:
     if array is None:
         return None
-    return {"shape": list(np.shape(array)), "dtype": keras.backend.standardize_dtype(array.dtype)}
+    return {"shape": list(array.shape), "dtype": keras.backend.standardize_dtype(array.dtype)}
 
 
 def _listed(shapes: Any) -> Any:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import html
 import math
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
+from importlib import metadata
 from types import GeneratorType
 from typing import Any, Literal
 
@@ -20,30 +22,32 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fairlane import _keras, comparison, frames, plots, stats
+from fairlane import _keras, comparison, fingerprint, frames, plots, stats
 from fairlane.callbacks import Callbacks
 from fairlane.copies import remember_learning_rate
-from fairlane.data import DATA_ARGUMENTS, FitData
+from fairlane.data import DATA_ARGUMENTS, Batches, FitData
+from fairlane.description import description, model_of, write_weights
 from fairlane.engine import Declined, Feed, Job, lanes, reference
 from fairlane.engine.memory import room_for_data
 from fairlane.errors import (
     BuilderError,
     FairlaneWarning,
     LanesError,
+    StoreError,
     StudyError,
     TrialError,
 )
 from fairlane.isolation import PAST, check_independent
 from fairlane.plan import Models, check_fit_arguments, check_seed, data_reason, plan
-from fairlane.program import write_state
 from fairlane.progress import Progress
 from fairlane.session import Session, left_as_found
-from fairlane.store import MemoryStore, Record, Records, Store
+from fairlane.store import MemoryStore, Record, Records, Store, written
 from fairlane.testing import check_test_data, evaluate
 from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialFailed, TrialState, Variant
 
 _ENGINES = ("auto", "lanes", "reference")
 _ON_ERROR = ("record", "raise")
+_RESUME = ("auto", "force", "never")
 _ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
     "curves": ("metrics", "confidence"),
@@ -63,6 +67,7 @@ def compare(
     engine: str = "auto",
     store: Any = None,
     name: str | None = None,
+    resume: str = "auto",
     callbacks: Any = None,
     on_error: str = "record",
     verbose: Any = "auto",
@@ -86,8 +91,13 @@ def compare(
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
         engine: ``"lanes"`` trains all at once, ``"reference"`` calls ``Model.fit`` for one after another,
             ``"auto"`` uses lanes and leaves to the reference what can't run there (`Study.trials` says why).
-        store: not available yet; results are kept in memory.
-        name: a name for the study, shown with it.
+        store: where the study is kept: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
+            PostgreSQL database, ``"postgresql+psycopg://user@host/database?artifacts=/a/folder"``. By
+            default in memory. A study that is kept goes on where it ended when it is asked for again:
+            trials that were trained to their end are read, and not trained again. `fairlane.open` reads it.
+        name: a name for the study, shown with it, and to find it by in a store.
+        resume: for a study that the store has already: ``"auto"`` goes on with it, if the model, data,
+            arguments and callbacks are the same; ``"force"`` though they differ; ``"never"`` refuses.
         callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
             `Trial`, if it takes an argument) before the first is trained; or a list, deep-copied for each
             trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
@@ -102,8 +112,10 @@ def compare(
         The study. After Ctrl-C, too, with everything that was finished.
 
     Raises:
-        StudyError: wrong variants, seeds or arguments, or two trials' callbacks would write one file;
-            before any training.
+        StudyError: wrong variants, seeds or arguments, two trials' callbacks would write one file, or a
+            stored study that is another; before any training.
+        StoreError: the store can't be opened, or another process trains the study; before any training. Or
+            it can't be written any more: the error's ``study`` is what was trained until then.
         BuilderError: the builder returns something other than a compiled model; before any training.
         SharedStateError: the builder's models share state, or two trials a callback; before any training.
         ValueError: what Keras raises for wrong data; before any training.
@@ -121,36 +133,37 @@ def compare(
         >>> study.trials["state"].tolist()
         ['done', 'done']
     """
-    _check_choices(engine, on_error, store)
+    _check_choices(engine, on_error)
+    _check_resume(resume)
     trials = plan(model, variants, seeds, fit_arguments)
     common = {"x": x, "y": y, **fit_arguments}
     data = _Data(common, [trial.variant for trial in trials], engine)
     check_test_data(test_data, len(trials))
-    models, makers = Models(model), Callbacks(callbacks, trials)
+    models = Models(model)
     models.rehearse(trials[0])
-    varying = _varying_names(trials)
-    alike = Counter(map(_likeness, trials))
-    jobs = [
-        Job(
-            trial,
-            partial(models.build, trial),
-            {**common, **trial.variant.fit_arguments},
-            makers.of(trial),
-            partial(Session, trial.seed),
-            varying=_varying(trial, varying),
-            alike=alike[_likeness(trial)],
-            reason=data.reason(trial.variant),
-            data=data.parts(trial.variant),
-        )
-        for trial in trials
-    ]
-    memory = MemoryStore(trials)
-    study = Study(memory, name, lambda trial: _rebuilt(models, common, data, trial))
-    with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
-        driver = _Driver(memory, engine, on_error, study, progress.update)
-        driver.run(jobs, interruptible=True)
-        if test_data is not None:
-            driver.test(study, test_data, common.get("batch_size"))
+    kept = MemoryStore() if store is None else _opened(store, name, resume, model, common, callbacks)
+    study: Study | None = None
+    try:
+        trials = kept.adopt(trials, [_epochs_of(_arguments(common, trial)) for trial in trials])
+        _warn_of(kept)
+        left = _left(kept, trials)
+        build = models.build if store is None else _Describing(models, kept, data).build
+        jobs = _jobs(left, build, common, Callbacks(callbacks, left), data)
+        study = Study(kept, name, _Rebuilt(kept, models, common, data, trials))
+        records = [kept[trial] for trial in trials]
+        epochs = sum(_epochs_of(_arguments(common, trial)) for trial in trials)
+        with Progress(records, epochs, verbose) as progress:
+            driver = _Driver(kept, engine, on_error, study, progress.update)
+            driver.run(jobs, interruptible=True)
+            if test_data is not None:
+                driver.test(study, trials, test_data, common.get("batch_size"))
+            kept.close()
+    except StoreError as error:
+        error.study = study
+        raise
+    finally:
+        kept.close()
+    _warn_of(kept)
     return study
 
 
@@ -199,7 +212,7 @@ def fit(
         >>> [len(h.history["loss"]) for h in histories]
         [3, 3]
     """
-    _check_choices(engine, "record", None)
+    _check_choices(engine, "record")
     check_fit_arguments(fit_arguments)
     models = _checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}
@@ -216,7 +229,8 @@ def fit(
         for trial, model in zip(trials, models, strict=True)
     ]
     memory = MemoryStore(trials)
-    with Progress(memory, _epochs_in_all(jobs), verbose) as progress:
+    epochs = sum(_epochs_of(job.arguments) for job in jobs)
+    with Progress(memory, epochs, verbose) as progress:
         driver = _Driver(memory, engine, "record", None, progress.update)
         driver.run(jobs, interruptible=False)
     driver.raise_first_failure()
@@ -427,8 +441,22 @@ class Study:
             )
         model = self._rebuild(record.trial)
         remember_learning_rate(model)  # callbacks may have changed the one that is written now
-        write_state(model, weights)
+        write_weights(model, weights, str(record.trial))
         return model
+
+    def save(self, trial: Trial | int, path: str | os.PathLike[str]) -> None:
+        """Write a trial's trained, compiled model to a file, for ``keras.saving.load_model``.
+
+        Args:
+            trial: the trial, or its number.
+            path: a name that ends with ``.keras``.
+
+        Raises:
+            StudyError: as `model`; or the name ends otherwise.
+        """
+        if not str(path).endswith(".keras"):
+            raise StudyError(f"a model's file ends with .keras, not as {str(path)!r} does")
+        self.model(trial).save(path)
 
     def _record(self, trial: Trial | int) -> Record:
         records = list(self._store)
@@ -518,19 +546,23 @@ class _Driver:
         finally:
             source.close()
 
-    def test(self, study: Study, test_data: Any, batch_size: int | None) -> None:
+    def test(
+        self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None
+    ) -> None:
         """Evaluate every finished trial's model on the test data, one after another.
 
         After Ctrl-C, before it or during it, the rest is left untested.
 
         Args:
             study: whose trials have ended.
+            trials: which of them to evaluate.
             test_data: as `compare` takes it.
             batch_size: of the trials, where their hyperparameters do not say.
         """
-        if any(record.state is TrialState.INTERRUPTED for record in self._store):
+        records = [self._store[trial] for trial in trials]
+        if any(record.state is TrialState.INTERRUPTED for record in records):
             return
-        done = [record.trial for record in self._store if record.state is TrialState.DONE]
+        done = [record.trial for record in records if record.state is TrialState.DONE]
         try:
             with left_as_found():
                 for trial in done:
@@ -614,19 +646,130 @@ class _Driver:
         return TrialError(f"{event.trial} failed {where}: {event.error}", event.trial, self._study)
 
 
+# --- kept studies ------------------------------------------------------------------------------------------
+
+
+def _opened(
+    store: Any,
+    name: str | None,
+    resume: str,
+    model: Any,
+    common: Mapping[str, Any],
+    callbacks: Any,
+) -> Store:
+    """The store, with what is asked compared with what was."""
+    versions = {"fairlane": metadata.version("fairlane"), "keras": keras.__version__}
+    if keras.backend.backend() == "jax":
+        versions["jax"] = metadata.version("jax")
+    return written(store, name, fingerprint.spec(model, common, callbacks), versions, resume)
+
+
+def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that are to be run; those that were cut off are begun anew."""
+    left = [trial for trial in trials if kept.unfinished(trial)]
+    for trial in left:
+        if kept[trial].state is not TrialState.WAITING:
+            kept.rewind(trial, 0)
+    return left
+
+
+def _jobs(
+    trials: Sequence[Trial],
+    build: Callable[[Trial], keras.Model],
+    common: Mapping[str, Any],
+    makers: Callbacks,
+    data: _Data,
+) -> list[Job]:
+    varying, alike = _varying_names(trials), Counter(map(_likeness, trials))
+    return [
+        Job(
+            trial,
+            partial(build, trial),
+            _arguments(common, trial),
+            makers.of(trial),
+            partial(Session, trial.seed),
+            varying=_varying(trial, varying),
+            alike=alike[_likeness(trial)],
+            reason=data.reason(trial.variant),
+            data=data.parts(trial.variant),
+        )
+        for trial in trials
+    ]
+
+
+class _Describing:
+    """Builds models, and tells the store how the first one of each variant is built."""
+
+    def __init__(self, models: Models, kept: Store, data: _Data) -> None:
+        self._models, self._kept, self._data = models, kept, data
+        self._told: set[int] = set()
+
+    def build(self, trial: Trial) -> keras.Model:
+        """The trial's model."""
+        model = self._models.build(trial)
+        if trial.variant.number not in self._told:
+            self._told.add(trial.variant.number)
+            self._kept.describe(trial, description(model, self._batch(trial)))
+        return model
+
+    def _batch(self, trial: Trial) -> Any:
+        """A batch, or tensors of its shapes and dtypes; None where it is not known."""
+        parts = self._data.parts(trial.variant)
+        if parts is None:
+            return None
+        return _one_shape(parts.training) if isinstance(parts.training, Batches) else parts.first
+
+
+def _one_shape(training: Batches) -> Any:
+    size = min(training.samples, int(training.adapter.batch_size))
+
+    def like(array: Any) -> Any:
+        dtype = keras.backend.standardize_dtype(array.dtype)
+        return keras.KerasTensor((size, *array.shape[1:]), dtype)
+
+    return keras.tree.map_structure(like, training.arrays)
+
+
+class _Rebuilt:
+    """Builds a trial's model again: as this study's builder does, or for others as the store says."""
+
+    def __init__(
+        self,
+        kept: Records,
+        models: Models,
+        common: Mapping[str, Any],
+        data: _Data,
+        trials: Sequence[Trial],
+    ) -> None:
+        self._kept, self._models, self._common, self._data = kept, models, common, data
+        self._own = {id(trial) for trial in trials}
+
+    def __call__(self, trial: Trial) -> keras.Model:
+        if id(trial) in self._own:
+            return _rebuilt(self._models, self._common, self._data, trial)
+        return model_of(self._kept.description(trial) or "null")
+
+
+def _warn_of(kept: Records) -> None:
+    """Pass on what the store has to say."""
+    notes, kept.notes[:] = list(kept.notes), []
+    for note in notes:
+        warnings.warn(note, FairlaneWarning, stacklevel=3)
+
+
 # --- checks and small parts -----------------------------------------------------------------------------
 
 
-def _check_choices(engine: str, on_error: str, store: Any) -> None:
+def _check_choices(engine: str, on_error: str) -> None:
     if engine not in _ENGINES:
         raise StudyError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
     if on_error not in _ON_ERROR:
         raise StudyError(f"on_error is 'record' or 'raise', not {on_error!r}")
-    if store is not None:
-        raise StudyError(
-            "this version keeps results in memory only: leave store=None, and keep them with "
-            "study.history.to_csv(...) or study.model(trial).save(...)"
-        )
+
+
+def _check_resume(resume: Any) -> None:
+    if resume not in _RESUME:
+        raise StudyError(f"resume is one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
 
 
 def _check_options(kind: str, options: Mapping[str, Any]) -> None:
@@ -771,11 +914,13 @@ def _likeness(trial: Trial) -> Any:
     )
 
 
-def _epochs_in_all(jobs: Sequence[Job]) -> int:
-    return sum(
-        max(0, int(job.arguments.get("epochs", 1)) - int(job.arguments.get("initial_epoch") or 0))
-        for job in jobs
-    )
+def _arguments(common: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
+    """``Model.fit``'s arguments for a trial."""
+    return {**common, **trial.variant.fit_arguments}
+
+
+def _epochs_of(arguments: Mapping[str, Any]) -> int:
+    return max(0, int(arguments.get("epochs", 1)) - int(arguments.get("initial_epoch") or 0))
 
 
 def _rebuilt(models: Models, common: Mapping[str, Any], data: _Data, trial: Trial) -> keras.Model:

@@ -213,8 +213,8 @@ class SqlStore(Store):
         if changed and asked.resume != "force":
             raise StudyError(
                 f"the study {self._name!r} in {self._database.place} was asked for otherwise, and its "
-                f"finished trials would stand beside others that they can't be compared with.\n{changed}\nGive it "
-                "another name; or, if the change makes no difference, resume='force'"
+                "finished trials would stand beside others that they can't be compared with.\n"
+                f"{changed}\nGive it another name; or, if the change makes no difference, resume='force'"
             )
         before = json.loads(row.versions)
         for package, version in asked.versions.items():
