@@ -110,7 +110,8 @@ def _row(trial_id: int, epoch: int, place: int, metric: str, value: Any, exact: 
 
 
 def _log(logged: Any) -> tuple[float | None, bytes | None, bool]:
-    if type(logged) is float:
+    # SQLite keeps a whole number as an integer, of which there is no negative zero.
+    if type(logged) is float and (logged or math.copysign(1.0, logged) > 0):
         return (None if math.isnan(logged) else logged), None, True
     try:
         exact = tree.to_bytes(logged)

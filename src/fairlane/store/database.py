@@ -23,7 +23,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from fairlane.errors import StoreError
 from fairlane.store.extras import needed
@@ -61,7 +61,7 @@ class Database:
             _check_path(place, writing)
             self._engine = _sqlite(place, writing, min(patience, _ONE_WAIT))
         else:
-            self._engine = _postgres(place)
+            self._engine = _postgres(place, writing)
         self.insert: Callable[[sa.Table], Any] = (
             sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
         )
@@ -201,7 +201,7 @@ def _sqlite(path: Path, writing: bool, wait: float) -> sa.Engine:
                 raise
             return _connected(path, "immutable=1", wait, ("schema_version",))
 
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=2)
+    engine = sa.create_engine("sqlite://", creator=connect, **_pool(writing))
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -231,7 +231,7 @@ def _connected(path: Path, mode: str, wait: float, pragmas: tuple[str, ...]) -> 
 # PostgreSQL
 
 
-def _postgres(url: sa.URL) -> sa.Engine:
+def _postgres(url: sa.URL, writing: bool) -> sa.Engine:
     if url.get_backend_name() != "postgresql":
         raise StoreError(
             "a store is a path (SQLite) or a URL of PostgreSQL, postgresql+psycopg://user@host/database, "
@@ -239,10 +239,17 @@ def _postgres(url: sa.URL) -> sa.Engine:
         )
     if url.get_driver_name() == "psycopg":
         needed("psycopg", "a store in PostgreSQL")
-    return sa.create_engine(url, pool_size=2, pool_pre_ping=True)
+    return sa.create_engine(url, **_pool(writing))
 
 
 # Small parts
+
+
+def _pool(writing: bool) -> dict[str, Any]:
+    """A writer keeps its connections until it is closed; a reader, which nobody closes, keeps none."""
+    if writing:
+        return {"poolclass": QueuePool, "pool_size": 2, "pool_pre_ping": True}
+    return {"poolclass": NullPool}
 
 
 def _alembic() -> Config:

