@@ -271,5 +271,6 @@ def _guessed(model: keras.Model) -> Any:
         shape = [1 if n is None else n for n in tensor.shape]
         return np.zeros(shape, keras.backend.standardize_dtype(tensor.dtype))
 
-    x, y = (keras.tree.map_structure(zero, part) for part in (model.input, model.output))
-    return x, y
+    if _keras.is_functional(model):
+        return tuple(keras.tree.map_structure(zero, part) for part in (model.input, model.output))
+    return tuple(zero(tensors[0]) for tensors in (model.inputs, model.outputs))

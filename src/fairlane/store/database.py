@@ -47,19 +47,19 @@ class Database:
     Args:
         place: a `Path` of SQLite's file, or the URL of a PostgreSQL database.
         writing: whether it is written, and made where it is not there.
-        patience: seconds to wait for a lock or a lost server.
+        patience: seconds to wait for a lock or a lost server; by default `PATIENCE`.
 
     Raises:
         StoreError: it can't be opened.
     """
 
-    def __init__(self, place: Path | sa.URL, writing: bool, patience: float = PATIENCE) -> None:
+    def __init__(self, place: Path | sa.URL, writing: bool, patience: float | None = None) -> None:
         self.place = str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
-        self.patience = patience
+        self.patience = PATIENCE if patience is None else patience
         self._writing = writing
         if isinstance(place, Path):
             _check_path(place, writing)
-            self._engine = _sqlite(place, writing, min(patience, _ONE_WAIT))
+            self._engine = _sqlite(place, writing, min(self.patience, _ONE_WAIT))
         else:
             self._engine = _postgres(place, writing)
         self.insert: Callable[[sa.Table], Any] = (

@@ -161,7 +161,10 @@ def _get(description: Any, tensors: Mapping[str, np.ndarray[Any, Any]]) -> np.nd
     dtype = _dtype(text)
     if dtype is None:
         raise StoreError(f"a tree has no arrays of {text!r}")
-    return np.frombuffer(tensors[name].tobytes(), dtype).reshape([int(n) for n in shape]).copy()
+    flat = np.frombuffer(tensors[name].tobytes(), dtype)
+    if any(n < 0 for n in shape):
+        raise StoreError(f"a tree has no arrays of the shape {shape}")
+    return flat.reshape([int(n) for n in shape]).copy()
 
 
 def _dtype(text: str) -> np.dtype[Any] | None:

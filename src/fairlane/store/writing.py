@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,8 @@ from fairlane.trial import (
 )
 
 _LONGEST_NAME = 200
+_AT_ONCE = 8
+"""Files that are written at once."""
 
 
 @dataclass(frozen=True)
@@ -422,14 +425,8 @@ class SqlStore(Store):
 
     def _commit(self, batch: Sequence[_Step]) -> None:
         """Files first, then the rows in one transaction, then what they replace is deleted."""
-        written: dict[int, Artifact] = {}
-        for step in batch:
-            if isinstance(step, _Save):
-                data = tree.to_bytes(step.tree)
-                written[id(step)] = artifact = Artifact.of(step.number, step.epoch, data)
-                self._files.write(artifact, data)
-        if written:
-            self._files.sync()
+        saves = [step for step in batch if isinstance(step, _Save)]
+        written = self._write_files(saves) if saves else {}
         batch_of = _Batch(self._database, self._loaded, self._kept, written)
         columns = tables.studies.c
 
@@ -451,6 +448,20 @@ class SqlStore(Store):
             self.notes.append(f"{self._database.place} was locked or gone for a while; nothing was lost")
         self._kept.update(done.kept)
         self._files.delete(done.gone)
+
+    def _write_files(self, saves: Sequence[_Save]) -> dict[int, Artifact]:
+        """Write files, several at once: a disk confirms many as fast as one."""
+
+        def write(step: _Save) -> tuple[int, Artifact]:
+            data = tree.to_bytes(step.tree)
+            artifact = Artifact.of(step.number, step.epoch, data)
+            self._files.write(artifact, data)
+            return id(step), artifact
+
+        with ThreadPoolExecutor(min(_AT_ONCE, len(saves))) as pool:
+            written = dict(pool.map(write, saves))
+        self._files.sync()
+        return written
 
 
 class _Batch:
