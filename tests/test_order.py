@@ -87,6 +87,7 @@ ORDER = (
     "stored",
     "",  # fairlane/__init__.py, which names the public ones, to be loaded on first use
     "demo",
+    "export",
     "cli",
     "__main__",
 )

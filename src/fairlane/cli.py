@@ -7,6 +7,8 @@ can't be done.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,7 @@ from typing import Annotated
 import typer
 
 import fairlane
-from fairlane.errors import StudyError
+from fairlane.errors import FairlaneError, StudyError
 
 app = typer.Typer(
     help="Train many Keras models side by side, each in its own lane.",
@@ -151,3 +153,75 @@ def check(
         typer.echo(line, err=True)
     typer.echo(output.closing(report), err=format is not Format.text)
     raise typer.Exit(report.status)
+
+
+Store = Annotated[str, typer.Argument(help="A path such as runs.db, or a URL.", metavar="STORE")]
+Name = Annotated[str, typer.Argument(help="The study's name.", metavar="NAME")]
+
+
+@contextmanager
+def _told(command: str) -> Iterator[None]:
+    """Say what can't be done, in words, and end."""
+    try:
+        yield
+    except (FairlaneError, OSError) as error:
+        typer.echo(f"fairlane {command}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command(name="list")
+def list_(store: Store) -> None:
+    """The studies that a store holds."""
+    with _told("list"):
+        table = fairlane.studies(store)
+        typer.echo("no studies" if table.empty else table.to_string(index=False))
+
+
+@app.command()
+def show(
+    store: Store,
+    name: Name,
+    trials: Annotated[bool, typer.Option("--trials", help="A row per trial, too.")] = False,
+) -> None:
+    """A study in the store: how far it is, and its variants, the best first."""
+    with _told("show"):
+        study = fairlane.open(store, name)
+        typer.echo(repr(study))
+        if trials:
+            typer.echo("\n" + study.trials.to_string(index=False))
+
+
+@app.command()
+def plot(
+    store: Store,
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The image: .png, .svg or .pdf.")],
+    metric: Annotated[list[str] | None, typer.Option(help="Which to draw; by default all.")] = None,
+) -> None:
+    """A study's learning curves, as an image."""
+    with _told("plot"):
+        figure = fairlane.open(store, name).plot(metrics=metric or None)
+        try:
+            figure.savefig(out)
+        except ValueError as error:  # of a format that there is not
+            raise StudyError(str(error)) from None
+        typer.echo(f"wrote {out}")
+
+
+@app.command()
+def export(
+    store: Store,
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    what: Annotated[str, typer.Option(help="history, long, trials or summary.")] = "history",
+    format: Annotated[
+        str | None,
+        typer.Option(help="csv, jsonl or parquet; by default by the file's name.", show_default=False),
+    ] = None,
+) -> None:
+    """A study's rows, as CSV, JSON lines or Parquet."""
+    from fairlane.export import export as write
+
+    with _told("export"):
+        rows = write(fairlane.open(store, name), out, what, format)
+        typer.echo(f"wrote {rows} rows to {out}")

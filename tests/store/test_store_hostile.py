@@ -327,7 +327,7 @@ def test_a_lambda_is_refused_where_it_was_written_in_good_faith(tmp_path):
     study = fl.compare(build, [{}], x, x[:, :1], store=runs, name="a", verbose=0)
     kept = fl.open(runs, "a")
     with pytest.raises(
-        StudyError, match="the model has a Lambda, whose code .* which Fairlane never does; give its"
+        StudyError, match=r"the model has a Lambda, whose code .* which Fairlane never does; give its"
     ):
         kept.model(0)
     again = fl.open(runs, "a", build=build).model(0)
