@@ -58,7 +58,7 @@ def test_every_public_method_is_documented(name):
 def test_an_import_loads_nothing_heavy():
     code = """
 import sys, fairlane
-heavy = "keras jax numpy pandas matplotlib scipy sklearn rich typer".split()
+heavy = "keras jax numpy pandas matplotlib scipy sklearn rich typer sqlalchemy fsspec".split()
 print([name for name in heavy if name in sys.modules])
 """
     assert python(code) == "[]"

@@ -233,7 +233,7 @@ def _listed(shapes: Any) -> Any:
 
 
 def _is_shape(value: dict[str, Any]) -> bool:
-    return value.keys() == {"shape", "dtype"}
+    return value.keys() == {"shape", "dtype"} and isinstance(value["dtype"], str)
 
 
 def _zeros(shapes: Any) -> Any:

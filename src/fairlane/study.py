@@ -717,7 +717,10 @@ class _Describing:
         parts = self._data.parts(trial.variant)
         if parts is None:
             return None
-        return _one_shape(parts.training) if isinstance(parts.training, Batches) else parts.first
+        try:
+            return _one_shape(parts.training) if isinstance(parts.training, Batches) else parts.first
+        except Exception:  # data of a kind without a dtype of Keras's; the model's own inputs have to do
+            return None
 
 
 def _one_shape(training: Batches) -> Any:

@@ -1,5 +1,6 @@
 """Studies kept by ``compare``, gone on with, and read back by ``fairlane.open`` and the command line."""
 
+import doctest
 import functools
 import json
 import os
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 import fairlane as fl
 from _trial import FIT, X, Y, build
-from fairlane import fingerprint
+from fairlane import fingerprint, stored
 from fairlane.cli import app
 from fairlane.export import export
 from fairlane.store import written
@@ -117,6 +118,40 @@ def test_reading_needs_no_program_and_another_process_may_do_it(runs, plain):
     code = "import sys, fairlane as fl; print(fl.open(sys.argv[1], 'rates').history.to_json(double_precision=15))"
     done = subprocess.run([sys.executable, "-c", code, runs], capture_output=True, text=True, env=os.environ)
     assert done.stdout.strip() == plain.history.to_json(double_precision=15), done.stderr
+
+
+def test_inputs_of_several_parts_are_kept(tmp_path):
+    def of_parts():
+        a, b = keras.Input((3,), name="shape"), keras.Input((3,), name="dtype")
+        model = keras.Model({"shape": a, "dtype": b}, keras.layers.Dense(1)(a + b))
+        model.compile(
+            "sgd", loss="mse", metrics=[keras.metrics.MeanMetricWrapper(keras.losses.mae, name="m")]
+        )
+        return model
+
+    x = {"shape": X, "dtype": X}
+    study = fl.compare(of_parts, [{}], x, Y, store=tmp_path / "r.db", name="a", verbose=0, **FIT)
+    same_models(fl.open(tmp_path / "r.db", "a").model(0), study.model(0))
+
+
+def test_models_without_inputs_are_built_for_the_batch_that_was_kept(tmp_path):
+    def without():
+        model = keras.Sequential(
+            [keras.layers.Dense(2), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+        )
+        model.compile("adam", loss="mse", metrics=["mae"])
+        return model
+
+    study = fl.compare(without, [{}], X, Y, store=tmp_path / "r.db", name="a", verbose=0, **FIT)
+    kept = fl.open(tmp_path / "r.db", "a")
+    same_models(kept.model(0), study.model(0))
+    np.testing.assert_array_equal(kept.model(0).predict(X, verbose=0), study.model(0).predict(X, verbose=0))
+
+
+def test_the_examples_hold():
+    for module in (stored, fingerprint):
+        assert doctest.testmod(module).attempted
+        assert not doctest.testmod(module).failed
 
 
 # --- going on ---
