@@ -16,6 +16,7 @@ from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_data_adapter, array_slicing
 from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.utils import module_utils
 from keras.src.utils.tracking import DotNotTrackScope
 
 
@@ -182,6 +183,24 @@ def _own(value: Any) -> Any:
 def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
     """Of ``values``, what a fresh process would have: settings, no counters, no generators."""
     return {k: v for k, v in values.items() if k in _SETTINGS or not k}
+
+
+def has_tensorflow_strategy() -> bool:
+    """Whether this runs in the scope of a ``tf.distribute`` strategy."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    return bool(sys.modules["tensorflow"].distribute.has_strategy())
+
+
+def custom_objects() -> dict[str, Any]:
+    """Name → the custom class or function registered under it, in this thread's scopes too."""
+    scope = global_state.get_global_attribute("custom_objects_scope_dict") or {}
+    return {**keras.saving.get_custom_objects(), **scope}
+
+
+def without_tensorflow() -> None:
+    """Let Keras take TensorFlow for missing: on JAX, too, it loads it where a seed is set."""
+    module_utils.tensorflow._available = False
 
 
 def tensorflow_random_state() -> Callable[[], None]:

@@ -141,6 +141,7 @@ def compare(
             alike=alike[_likeness(trial)],
             reason=data.reason(trial.variant),
             data=data.parts(trial.variant),
+            builder=models.builder,
         )
         for trial in trials
     ]
@@ -566,7 +567,7 @@ class _Driver:
                 able.append(job)
         if not able:
             return
-        source = lanes.run(Feed(able))
+        source = _lanes()(Feed(able))
         try:
             for event in source:
                 if isinstance(event, Declined):
@@ -739,12 +740,20 @@ def _drawn_seed() -> int:
 
 def _session_reason() -> str:
     """Why no trial of this session can run on lanes; empty where they can."""
-    backend = keras.backend.backend()
-    if backend != "jax":
-        return f"Keras runs on {backend} in this session, and lanes on JAX"
+    if _keras.has_tensorflow_strategy():
+        return "a tf.distribute strategy is set, and lanes place arrays themselves"
     if keras.distribution.distribution() is not None:
         return "a keras.distribution is set, and lanes place arrays themselves"
     return ""
+
+
+def _lanes() -> Callable[[Feed], Generator[Event | Declined]]:
+    """The lanes engine: in this process where Keras runs on JAX, else in a worker process of its own."""
+    if keras.backend.backend() == "jax":
+        return lanes.run
+    from fairlane import worker
+
+    return worker.run
 
 
 def _varying_names(trials: Sequence[Trial]) -> set[str]:

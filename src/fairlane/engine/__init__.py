@@ -34,6 +34,9 @@ class Job:
         alike: how many jobs will probably share its program, itself included.
         reason: why it can't run on lanes, where that is known beforehand; else empty.
         data: its data arguments taken apart for lanes; None where they can't run there.
+        builder: a function of the trial's builder arguments that returns such a model in another process
+            too; None where the model itself must travel.
+        prepare: called with the built model before it is trained.
     """
 
     trial: Trial
@@ -46,6 +49,8 @@ class Job:
     alike: int = 1
     reason: str = ""
     data: FitData | None = None
+    builder: Callable[..., keras.Model] | None = None
+    prepare: Callable[[keras.Model], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +60,12 @@ class Declined:
     Attributes:
         job: the job.
         reason: why, in words that complete "not on lanes: ...".
+        error: the exception that is the reason, where one is.
     """
 
     job: Job
     reason: str
+    error: BaseException | None = None
 
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -82,6 +82,8 @@ class Lane:
                 _keras.symbolic_build(self.model, iterator)
             if isinstance(data.validation, Source):
                 data.validation.check()
+            if job.prepare is not None:
+                job.prepare(self.model)
             self._callbacks = self._callback_list(steps)
             self.model.stop_training = False
             if self._callbacks is not None:

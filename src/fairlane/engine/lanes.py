@@ -138,7 +138,8 @@ class _Engine:
     def _admit(self) -> None:
         """Take a job and make a lane of it."""
         job = self.feed.take()
-        assert job is not None
+        if job is None:  # a feed may learn only then that there is none left
+            return
         if job.data is None:
             self.events.append(Declined(job, job.reason))
             return
@@ -166,7 +167,7 @@ class _Engine:
         """Give a lane to the fleet whose program can train it."""
         fleet = self._fleet(lane, data)
         if fleet.failure:
-            self.events.append(Declined(lane.job, fleet.failure))
+            self.events.append(Declined(lane.job, fleet.failure, fleet.error))
             return
         self.active += 1
         fleet.take_in(lane)
@@ -250,7 +251,7 @@ class _Engine:
             if fleet.lift is not None and fleet.lift.paths:
                 self._regroup(chunk)  # it may be the lifted numbers that Keras's code stumbled over
             else:
-                self._decline(chunk, f"its training step can't be traced ({first_line(error)})")
+                self._decline(chunk, f"its training step can't be traced ({first_line(error)})", error)
         else:
             for lane in chunk.lanes:
                 lane.state = None
@@ -275,14 +276,14 @@ class _Engine:
             home.take_in(lane)
             self._line_up(home, lane)
 
-    def _decline(self, chunk: Chunk, reason: str) -> None:
+    def _decline(self, chunk: Chunk, reason: str, error: BaseException) -> None:
         fleet = chunk.fleet
-        fleet.failure = reason
+        fleet.failure, fleet.error = reason, error
         for lane in [*chunk.lanes, *self._wait_no_more(fleet)]:
             self.active -= 1
             fleet.lanes -= 1
             lane.withdraw()
-            self.events.append(Declined(lane.job, reason))
+            self.events.append(Declined(lane.job, reason, error))
 
     # --- taking results in --------------------------------------------------------------------------
 
