@@ -1,8 +1,8 @@
 """The lanes engine for sessions on another backend than JAX: the work is done in a worker process.
 
 In: a feed of jobs. Out: their events, as `fairlane.engine.lanes.run` yields them. Each model is built here,
-on the session's own backend; its values go to the worker, which builds it again on JAX, trains it in lanes and
-returns the trained values. What can't travel, or does not run on JAX, comes back as `Declined`.
+on the session's own backend; its values go to the worker, which builds it again on JAX, trains it in lanes
+and returns the trained values. What can't travel, or does not run on JAX, comes back as `Declined`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, one_line
 from fairlane.engine.lanes import failed
 from fairlane.errors import FairlaneWarning
+from fairlane.places import caller, warn_at
 from fairlane.program import weights_of, write_state
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 from fairlane.worker import messages, process
@@ -124,6 +125,7 @@ class _Engine:
         self._segments = Segments()
         self._process: Process | None = None
         self._running = False
+        self._replaced = False
         self._ready: _Sent | None = None
         self._going: dict[int, _Sent] = {}
         self._loaded: list[Parcel] = []
@@ -170,7 +172,10 @@ class _Engine:
     def _listen(self, worker: Process, feed: Feed) -> Generator[Event | Declined]:
         while True:
             message = worker.receive()
-            while self._loaded:  # the worker goes on only when it has copied what it was sent
+            if isinstance(message, messages.OWN):
+                _pass_on(message)
+                continue
+            while self._loaded:  # the run goes on only when it has copied what it was sent
                 self._segments.release(self._loaded.pop())
             match message:
                 case messages.Wanted():
@@ -183,8 +188,6 @@ class _Engine:
                 case messages.Over():
                     yield from self._left_over(message.error)
                     return
-                case _:
-                    _pass_on(message)
             yield from self._prepare(feed)  # while the worker is busy
 
     # --- sending ------------------------------------------------------------------------------------
@@ -260,7 +263,9 @@ class _Engine:
             try:
                 _keras.symbolic_build(model, iterator)
             except Exception as error:
-                raise _CannotTravel(f"the model can't be built before training ({one_line(error)})") from error
+                raise _CannotTravel(
+                    f"the model can't be built before training ({one_line(error)})"
+                ) from error
             callbacks = job.callbacks() if job.callbacks is not None else None
         _check_callbacks(callbacks or ())
         common: list[_Common] = []
@@ -324,13 +329,12 @@ class _Engine:
                 return replace(event, trial=trial)
             case TrialDone() as event:
                 assert told.slots is not None
-                weights: Weights | None = self._weights(sent, told.slots)
+                trained = self._weights(sent, told.slots)
                 if sent.model is not None:
-                    write_state(sent.model, weights)
-                    weights = None
+                    write_state(sent.model, trained)
                 sent.remind_callbacks(told.callbacks)
                 self._forget(sent)
-                return replace(event, trial=trial, weights=weights)
+                return replace(event, trial=trial, weights=trained if sent.model is None else None)
             case TrialFailed() as event:
                 if sent.model is not None and told.slots is not None:
                     write_state(sent.model, self._weights(sent, told.slots))
@@ -349,7 +353,8 @@ class _Engine:
         if refused.error:
             foreign = refused.foreign or next(iter(sorted(sent.foreign)), "")
             if foreign:
-                reason = f"the builder uses {foreign}, and lanes run on JAX ({reason})"
+                what = "model" if sent.job.builder is None else "builder"
+                reason = f"the {what} uses {foreign}, and lanes run on JAX ({reason})"
             else:
                 reason = f"on JAX, in the worker process, it fails before training ({reason})"
         return Declined(sent.job, reason)
@@ -369,6 +374,7 @@ class _Engine:
 
     def _bury(self, death: WorkerDied, feed: Feed) -> Generator[Event | Declined]:
         """The worker is no more: what it had is tried once more, each trial by itself."""
+        had_worked = self._process is not None and self._process.ready
         if self._process is not None:
             self._process.kill()
         self._process, self._running = None, False
@@ -384,8 +390,10 @@ class _Engine:
                 again.append(sent.job)
         self._alone += again
         if again:
-            warnings.warn(_obituary(death, again), FairlaneWarning, stacklevel=2)
-        if not lost:  # it died before it took a job, so another would too
+            warn_at(caller(), _obituary(death, again), FairlaneWarning)
+        if not lost and had_worked and not self._replaced:
+            self._replaced = True  # it may have been killed while it waited for work
+        elif not lost:  # it died before it took a job, so another would too
             waiting = [] if self._ready is None else [self._ready.job]
             self._ready = None
             for jobs in (feed, self._feed, Feed(self._alone)):
@@ -400,9 +408,7 @@ class _Engine:
         in_place = any(sent.model is not None for sent in self._going.values())
         deadline = time.monotonic() + (_SECONDS_TO_KEEP if in_place else _SECONDS_TO_STOP)
         worker.send(messages.Stop())
-        while not isinstance(
-            message := worker.receive(max(0.0, deadline - time.monotonic())), messages.Over
-        ):
+        while not isinstance(message := worker.receive(max(0.0, deadline - time.monotonic())), messages.Over):
             if isinstance(message, messages.Told):
                 self._event(message)
             elif isinstance(message, messages.Kept):
@@ -435,14 +441,17 @@ def _check_data(arguments: Mapping[str, Any]) -> None:
         sources["validation_data"] = keras.utils.unpack_x_y_sample_weight(held_out)
     for name, parts in sources.items():
         if not _keras.is_array_data(*parts):
-            raise _CannotTravel(f"{name} is a {type(parts[0]).__name__}, and only arrays go to the worker process")
+            kind = type(parts[0]).__name__
+            raise _CannotTravel(f"{name} is a {kind}, and only arrays go to the worker process")
 
 
 def _check_callbacks(callbacks: Sequence[Any]) -> None:
     """Raise where one is not Keras's own: it might change, or look at, objects of this session."""
     for callback in callbacks:
         kind = type(callback)
-        if kind.__module__.partition(".")[0] != "keras" or isinstance(callback, keras.callbacks.LambdaCallback):
+        if kind.__module__.partition(".")[0] != "keras" or isinstance(
+            callback, keras.callbacks.LambdaCallback
+        ):
             raise _CannotTravel(
                 f"callback {kind.__name__} runs code of yours, which belongs to this session, and lanes run "
                 "in a worker process"

@@ -14,6 +14,7 @@ import pickle
 import queue
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -62,13 +63,21 @@ class _Line:
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.stopped = threading.Event()
-        threading.Thread(target=self._listen, daemon=True, name="fairlane line").start()
+        self._session = os.getppid()
+        for target in (self._listen, self._watch):
+            threading.Thread(target=target, daemon=True, name="fairlane line").start()
+
+    def _watch(self) -> None:
+        """End with the session even where a fork of it still holds the other end of the line."""
+        while os.getppid() == self._session:
+            time.sleep(1.0)
+        os._exit(0)
 
     def _listen(self) -> None:
         while True:
             try:
                 message = messages.receive(self._incoming)
-            except EOFError:
+            except Exception:
                 os._exit(0)  # the session has ended, perhaps by force: so must this, in the midst of anything
             if isinstance(message, Stop):
                 self.stopped.set()
@@ -220,7 +229,8 @@ class _Run:
         return found
 
     def _refuse(self, number: int, error: BaseException) -> None:
-        self._line.send(messages.Refused(number, one_line(error), foreign_in(error), error=True))
+        reason = one_line(unwrapped(error))
+        self._line.send(messages.Refused(number, reason, foreign_in(error), error=True))
 
     # --- events -------------------------------------------------------------------------------------
 
@@ -275,7 +285,7 @@ class _Going:
         given = Weights(*groups)
         kinds = ("trainable", "non_trainable", "optimizer", "metrics")
         for kind, variables in zip(kinds, variable_groups(model), strict=True):
-            here = [(tuple(v.shape), v.dtype) for v in variables]
+            here = [(tuple(v.shape), str(v.value.dtype)) for v in variables]
             there = [(a.shape, str(a.dtype)) for a in getattr(given, kind)]
             if not _alike(here, there):
                 raise ValueError(
@@ -355,8 +365,15 @@ def _pickled(value: Any) -> bytes | None:
     return packed
 
 
+def unwrapped(error: BaseException) -> BaseException:
+    """What was raised in the model's code, without what Keras says about it."""
+    while str(error).startswith("Unable to automatically build the model") and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
 def foreign_in(error: BaseException | None) -> str:
-    """The package among ``FOREIGN`` in whose code an error was raised, or that it says is missing; or empty."""
+    """The package among ``FOREIGN`` whose code raised an error, or which it says is missing; or empty."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -199,6 +199,10 @@ class Over:
     error: str = ""
 
 
+OWN = (Ready, Printed, Warned)
+"""What the process says at any time, whether or not it has heard what it was sent last."""
+
+
 def send(pipe: BinaryIO, message: Any) -> None:
     """Write a message.
 

@@ -59,8 +59,9 @@ class Parcel:
         shared = attached(self.segment)
         try:
             buffers, offset = [], 0
+            memory = _memory(shared)
             for size in self.sizes:
-                buffers.append(bytearray(shared.buf[offset : offset + size]))
+                buffers.append(bytearray(memory[offset : offset + size]))
                 offset += aligned(size)
         finally:
             shared.close()
@@ -117,7 +118,7 @@ class Slots:
         """The arrays in a segment, as views."""
         views, offset = [], 0
         for shape, dtype in zip(self.shapes, self.dtypes, strict=True):
-            view: Any = np.ndarray(shape, dtype, shared.buf, offset)
+            view: Any = np.ndarray(shape, dtype, _memory(shared), offset)
             views.append(view)
             offset += aligned(view.nbytes)
         return views
@@ -144,9 +145,9 @@ class Segments:
         shared = self._make(sum(map(aligned, sizes)))
         if shared is None:
             return Parcel(file.getvalue(), sizes, None, tuple(map(bytes, parts)), foreign)
-        offset = 0
+        offset, memory = 0, _memory(shared)
         for part in parts:
-            shared.buf[offset : offset + part.nbytes] = part
+            memory[offset : offset + part.nbytes] = part
             offset += aligned(part.nbytes)
         return Parcel(file.getvalue(), sizes, shared.name, foreign=foreign)
 
@@ -217,6 +218,11 @@ def _root(value: Any) -> str:
         return value.__name__.partition(".")[0]
     named = value if hasattr(value, "__qualname__") else type(value)
     return str(getattr(named, "__module__", "") or "").partition(".")[0]
+
+
+def _memory(shared: SharedMemory) -> memoryview:
+    assert shared.buf is not None, "the segment is closed"
+    return shared.buf
 
 
 def attached(name: str) -> SharedMemory:

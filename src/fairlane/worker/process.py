@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from fairlane.errors import FairlaneError
@@ -43,6 +44,7 @@ class Process:
     Attributes:
         pid: its number.
         ready: whether it has said that it is.
+        modules: the session's own modules, as they were when it may have loaded them.
     """
 
     def __init__(self) -> None:
@@ -106,37 +108,40 @@ class Process:
         """End it, by force if it does not at once."""
         if self._owner != os.getpid():
             return
-        for pipe in (self._popen.stdin,):
-            try:
-                assert pipe is not None
-                pipe.close()
-            except OSError:
-                pass
-        try:
+        self._hang_up()
+        with suppress(subprocess.TimeoutExpired):
             self._popen.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
     def kill(self) -> None:
         """End it by force."""
-        if self._owner == os.getpid():
-            self._popen.kill()
-            self._popen.wait()
+        if self._owner != os.getpid():
+            return
+        self._popen.kill()
+        self._popen.wait()
+        self._hang_up()
+        self._log.close()
+
+    def _hang_up(self) -> None:
+        assert self._popen.stdin is not None
+        with suppress(OSError):  # what was not sent any more
+            self._popen.stdin.close()
 
     def _listen(self) -> None:
         assert self._popen.stdout is not None
-        try:
-            while True:
-                self._inbox.put(messages.receive(self._popen.stdout))  # type: ignore[arg-type]
-        except Exception:
-            self._inbox.put(None)
+        with self._popen.stdout as pipe:
+            try:
+                while True:
+                    self._inbox.put(messages.receive(pipe))  # type: ignore[arg-type]
+            except Exception:
+                self._inbox.put(None)
 
     def _death(self) -> WorkerDied:
         try:
             code = self._popen.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
-            self.kill()
-            code = self._popen.returncode
+            self._popen.kill()
+            code = self._popen.wait()
         self._inbox.put(None)
         if code == _KILLED:
             return WorkerDied("it was killed (signal 9), often because memory ran out")
@@ -165,6 +170,7 @@ def borrow() -> Process:
         while _idle:
             process = _idle.pop()
             if process.usable:
+                process.modules = user_modules() | process.modules
                 return process
             process.end()
     return Process()
