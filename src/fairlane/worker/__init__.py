@@ -291,6 +291,8 @@ class _Engine:
             parcel = self._segments.pack(task)
         foreign = parcel.foreign.union(*(c.foreign for c in common))
         state = weights_of(model)
+        if any(array.dtype == "float64" for array in state.trainable):
+            raise _CannotTravel("its variables are float64, and lanes on JAX compute in float32")
         groups = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
         slots = self._segments.slots([array for group in groups for array in group])
         work = Work(job.trial.number, parcel, slots, tuple(map(len, groups)))

@@ -101,7 +101,8 @@ class Slots:
     def write(self, arrays: Sequence[Any]) -> Slots:
         """Put other arrays of these shapes into the places, and return what to read them from."""
         if self.segment is None:
-            return Slots(self.shapes, self.dtypes, None, tuple(np.asarray(a) for a in arrays))
+            pairs = zip(arrays, self.dtypes, strict=True)
+            return Slots(self.shapes, self.dtypes, None, tuple(np.asarray(a, dtype) for a, dtype in pairs))
         shared = attached(self.segment)
         try:
             self.fill(shared, arrays)

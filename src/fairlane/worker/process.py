@@ -74,7 +74,7 @@ class Process:
     def usable(self) -> bool:
         """Whether it lives, belongs to this process, and knows this session's modules as they are now."""
         mine = self._owner == os.getpid() and self._popen.poll() is None
-        return mine and not _changed(self.modules)
+        return mine and not changed(self.modules)
 
     def send(self, message: Any) -> None:
         """Tell it something.
@@ -218,6 +218,7 @@ def user_modules() -> dict[str, int]:
     return times
 
 
-def _changed(modules: dict[str, int]) -> bool:
+def changed(modules: dict[str, int]) -> bool:
+    """Whether one of these source files is another now."""
     now: Callable[[str], int | None] = user_modules().get
     return any(now(file) not in (None, time) for file, time in modules.items())
