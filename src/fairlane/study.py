@@ -86,6 +86,7 @@ def compare(
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
         engine: ``"lanes"`` trains all at once, ``"reference"`` calls ``Model.fit`` for one after another,
             ``"auto"`` uses lanes and leaves to the reference what can't run there (`Study.trials` says why).
+            Where Keras does not run on JAX, lanes run in a worker process that does.
         store: not available yet; results are kept in memory.
         name: a name for the study, shown with it.
         callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
