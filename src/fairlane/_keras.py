@@ -280,7 +280,9 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
 
     def reading() -> Any:
         for begin, end, batches in iterator:
-            seen.append(next(batches))
+            seen.append(
+                batches[0] if isinstance(batches, list | tuple) else next(batches)
+            )  # a list but on JAX
             yield begin, end, seen
 
     model._symbolic_build(iterator=reading())

@@ -663,8 +663,10 @@ class _Data:
         for variant in variants:
             key, chosen = self._chosen(variant)
             if key not in self._known:
-                reason = data_reason(chosen.get("x"), chosen, len(variants), on_lanes)
-                self._known[key] = self._taken_apart(chosen, on_lanes) if not reason else None, reason
+                elsewhere = _elsewhere_reason(chosen) if on_lanes else ""
+                here = on_lanes and not elsewhere
+                reason = data_reason(chosen.get("x"), chosen, len(variants), here) or elsewhere
+                self._known[key] = self._taken_apart(chosen, here) if not reason else None, reason
 
     def reason(self, variant: Variant) -> str:
         """Why a variant can't run on lanes, as far as session and data tell; empty where it can."""
@@ -690,7 +692,7 @@ class _Data:
                     "different ways; leave steps_per_epoch and the like the same, or give a "
                     "keras.utils.PyDataset"
                 )
-        return FitData.of(chosen, room_for_data() if on_lanes else math.inf)
+        return FitData.of(chosen, room_for_data() if on_lanes and _on_jax() else math.inf)
 
 
 def _checked_models(models: Any) -> list[keras.Model]:
@@ -750,11 +752,24 @@ def _session_reason() -> str:
 
 def _lanes() -> Callable[[Feed], Generator[Event | Declined]]:
     """The lanes engine: in this process where Keras runs on JAX, else in a worker process of its own."""
-    if keras.backend.backend() == "jax":
+    if _on_jax():
         return lanes.run
     from fairlane import worker
 
     return worker.run
+
+
+def _elsewhere_reason(arguments: Mapping[str, Any]) -> str:
+    """Why data can't go to the worker process; empty where they can, or need not."""
+    if _on_jax():
+        return ""
+    from fairlane import worker
+
+    return worker.data_reason(arguments)
+
+
+def _on_jax() -> bool:
+    return bool(keras.backend.backend() == "jax")
 
 
 def _varying_names(trials: Sequence[Trial]) -> set[str]:

@@ -22,7 +22,7 @@ from typing import Any
 import keras
 
 from fairlane import _keras
-from fairlane.data import DATA_ARGUMENTS, FitData
+from fairlane.data import Batches
 from fairlane.engine import Declined, Feed, Job, one_line
 from fairlane.engine.lanes import failed
 from fairlane.errors import FairlaneWarning
@@ -31,11 +31,10 @@ from fairlane.program import weights_of, write_state
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 from fairlane.worker import messages, process
 from fairlane.worker.messages import Reference, Task, Work
-from fairlane.worker.parcel import Parcel, Segments, Slots
+from fairlane.worker.parcel import PLAIN, Parcel, Segments, Slots
 from fairlane.worker.process import Process, WorkerDied
 from fairlane.worker.recipe import Recipe
 
-_PLAIN = (bool, int, float, str, type(None))
 _SECONDS_TO_STOP, _SECONDS_TO_KEEP = 5.0, 60.0
 """How long a run that is broken off may take to end its epochs before the worker is ended by force; and how
 long where it is to hand back the caller's own models."""
@@ -131,7 +130,6 @@ class _Engine:
         self._loaded: list[Parcel] = []
         self._common: dict[int, _Common] = {}
         self._known: set[int] = set()
-        self._data: dict[Any, FitData] = {}
 
     def close(self) -> None:
         """Leave the worker idle, or end it; unlink all shared memory."""
@@ -252,13 +250,15 @@ class _Engine:
             _CannotTravel: it can't be sent.
             Exception: whatever the builder or the callbacks' function raises.
         """
-        _check_data(job.arguments)
-        data = self._fit_data(job)
+        assert job.data is not None, job.reason
+        training = job.data.training
+        if not isinstance(training, Batches):
+            raise _CannotTravel(data_reason(job.arguments))
         with job.session():
             model = job.model()
             if model.optimizer is None:
                 raise _CannotTravel("the model is compiled without an optimizer")
-            iterator = data.training.iterator(int(model.steps_per_execution))
+            iterator = training.iterator(int(model.steps_per_execution))
             steps = iterator.num_batches
             try:
                 _keras.symbolic_build(model, iterator)
@@ -274,7 +274,7 @@ class _Engine:
         arguments = {}
         for name, value in job.arguments.items():
             with _travelling(f"{name}={type(value).__name__}"):
-                arguments[name] = value if isinstance(value, _PLAIN) else self._shared(value, common)
+                arguments[name] = value if isinstance(value, PLAIN) else self._shared(value, common)
         variant = job.trial.variant
         task = Task(
             dict(variant.hyperparameters),
@@ -298,13 +298,6 @@ class _Engine:
         work = Work(job.trial.number, parcel, slots, tuple(map(len, groups)))
         own = model if job.in_place else None
         return _Sent(job, work, common, own, steps, callbacks or (), foreign)
-
-    def _fit_data(self, job: Job) -> FitData:
-        chosen = {n: job.arguments[n] for n in DATA_ARGUMENTS if n in job.arguments}
-        key = tuple((n, v if isinstance(v, _PLAIN) else id(v)) for n, v in chosen.items())
-        if key not in self._data:
-            self._data[key] = FitData.of(chosen)
-        return self._data[key]
 
     def _shared(self, value: Any, common: list[_Common]) -> Reference:
         """What stands for an object that several jobs have; it is packed once."""
@@ -423,6 +416,21 @@ class _Engine:
 # --- small parts ----------------------------------------------------------------------------------------
 
 
+def data_reason(arguments: Mapping[str, Any]) -> str:
+    """Why data can't go to the worker process, where they are no arrays; empty where they can.
+
+    Args:
+        arguments: of ``Model.fit``.
+    """
+    sources = {"x": (arguments.get("x"), arguments.get("y"), arguments.get("sample_weight"))}
+    if (held_out := arguments.get("validation_data")) is not None:
+        sources["validation_data"] = keras.utils.unpack_x_y_sample_weight(held_out)
+    for name, parts in sources.items():
+        if not _keras.is_array_data(*parts):
+            return f"{name} is a {type(parts[0]).__name__}, and only arrays go to the worker process"
+    return ""
+
+
 class _CannotTravel(Exception):
     """The job can't go to the worker; the message says why."""
 
@@ -434,17 +442,6 @@ def _travelling(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise _CannotTravel(f"{what} can't be sent to the worker process ({one_line(error)})") from error
-
-
-def _check_data(arguments: Mapping[str, Any]) -> None:
-    """Raise where data are no arrays: what yields batches stays in the session."""
-    sources = {"x": (arguments.get("x"), arguments.get("y"), arguments.get("sample_weight"))}
-    if (held_out := arguments.get("validation_data")) is not None:
-        sources["validation_data"] = keras.utils.unpack_x_y_sample_weight(held_out)
-    for name, parts in sources.items():
-        if not _keras.is_array_data(*parts):
-            kind = type(parts[0]).__name__
-            raise _CannotTravel(f"{name} is a {kind}, and only arrays go to the worker process")
 
 
 def _check_callbacks(callbacks: Sequence[Any]) -> None:

@@ -25,14 +25,16 @@ import cloudpickle
 import keras
 
 from fairlane import _keras
+from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, lanes, one_line
+from fairlane.engine.memory import room_for_data
 from fairlane.program import weights_of, write_state
 from fairlane.session import Session
 from fairlane.structure import variable_groups
 from fairlane.trial import Event, Trial, TrialDone, TrialFailed, Variant, Weights
 from fairlane.worker import messages
 from fairlane.worker.messages import Begin, Common, NoMore, Reference, Stop, Task, Work
-from fairlane.worker.parcel import FOREIGN, Slots
+from fairlane.worker.parcel import FOREIGN, PLAIN, Slots
 from fairlane.worker.recipe import Recipe
 
 
@@ -137,6 +139,7 @@ class _Run:
         self._line, self._begin = line, begin
         self._common: dict[int, Any] = {}
         self._going: dict[int, _Going] = {}
+        self._data: dict[Any, FitData] = {}
 
     def run(self) -> None:
         self._line.stopped.clear()
@@ -201,6 +204,7 @@ class _Run:
             return made
 
         arguments = {name: self._resolved(value) for name, value in task.arguments.items()}
+        data = self._taken_apart(arguments)
         self._going[work.number] = going
         return Job(
             trial,
@@ -211,8 +215,17 @@ class _Run:
             task.in_place,
             task.varying,
             task.alike,
+            data=data,
             prepare=going.prepare,
         )
+
+    def _taken_apart(self, arguments: Mapping[str, Any]) -> FitData:
+        """The data of a job, one for all that have the same."""
+        chosen = {name: arguments[name] for name in DATA_ARGUMENTS if name in arguments}
+        key = tuple((name, repr(v) if isinstance(v, PLAIN) else id(v)) for name, v in chosen.items())
+        if key not in self._data:
+            self._data[key] = FitData.of(chosen, room_for_data())
+        return self._data[key]
 
     def _maker(self, task: Task, trial: Trial) -> Callable[[], Any]:
         made = self._resolved(task.model)

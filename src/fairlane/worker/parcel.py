@@ -29,6 +29,9 @@ import numpy as np
 FOREIGN = frozenset({"tensorflow", "torch"})
 """Packages whose operations JAX can't trace."""
 
+PLAIN = (bool, int, float, str, type(None))
+"""Values that go as they are; others are packed once for all jobs that have them."""
+
 _ALIGNED = 64
 _FOLDER = Path("/dev/shm")
 """Where Linux keeps shared memory; in a container it is often small, and writing past its end kills."""
