@@ -335,6 +335,8 @@ class _Engine:
                     write_state(sent.model, self._weights(sent, told.slots))
                 self._forget(sent)
                 return replace(event, trial=trial, exception=_loaded(told.exception))
+            case event:
+                raise TypeError(f"an engine does not tell of {type(event).__name__}")
 
     def _weights(self, sent: _Sent, slots: Slots) -> Weights:
         """The state in a trial's slots."""
