@@ -156,7 +156,7 @@ def run_worker(script: str, job: Job, timeout: float) -> Row:
 
 def environment(worker: str) -> dict[str, str]:
     """The worker's environment: its backend, and the libraries' chatter off."""
-    backend = {"keras-tensorflow": "tensorflow", "keras-torch": "torch"}.get(worker, "jax")
+    backend = next((name for name in ("tensorflow", "torch") if worker.endswith(f"-{name}")), "jax")
     result = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
     if backend != "tensorflow":
         result["PYTHONPATH"] = os.pathsep.join(filter(None, [HIDDEN, os.environ.get("PYTHONPATH")]))
@@ -280,7 +280,7 @@ def report(
     flats = [flat(r, first_row(rows, r["case"], same[0]) if r["worker"] in same else None) for r in rows]
     for case in dict.fromkeys(r["case"] for r in rows):
         _print_case(f"{title}: {case}", [r for r in flats if r["case"] == case], base, same[0])
-    write(result_name(name, options), flats, options=_plain(options), **about)
+    write(result_name(name, options), flats, options=plain(options), **about)
     return flats
 
 
@@ -347,7 +347,7 @@ def write(name: str, rows: Sequence[Row], **about: Any) -> None:
     console.print(f"written: benchmarks/results/{name}.csv", highlight=False)
 
 
-def _plain(options: argparse.Namespace) -> dict[str, Any]:
+def plain(options: argparse.Namespace) -> dict[str, Any]:
     """The options of this run, without paths of this machine."""
     hidden = {"worker", "parameters", "data"}
     return {k: v for k, v in vars(options).items() if k not in hidden}

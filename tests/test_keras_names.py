@@ -193,6 +193,33 @@ def test_tensorflow_random_state(monkeypatch):
 # --- fit --------------------------------------------------------------------------------------------------------
 
 
+def test_tensorflow_strategy(monkeypatch):
+    assert not _keras.has_tensorflow_strategy()
+    distribute = types.SimpleNamespace(has_strategy=lambda: True)
+    monkeypatch.setitem(sys.modules, "tensorflow", types.SimpleNamespace(distribute=distribute))
+    assert not _keras.has_tensorflow_strategy()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    assert _keras.has_tensorflow_strategy()
+
+
+def test_custom_objects_are_those_registered_and_in_scope():
+    @keras.saving.register_keras_serializable("names_of_keras")
+    class Registered(keras.layers.Layer):
+        pass
+
+    with keras.saving.custom_object_scope({"scoped": len}):
+        found = _keras.custom_objects()
+        assert (found["names_of_keras>Registered"], found["scoped"]) == (Registered, len)
+    assert "scoped" not in _keras.custom_objects()
+    del keras.saving.get_custom_objects()["names_of_keras>Registered"]
+
+
+def test_without_tensorflow(monkeypatch):
+    monkeypatch.setattr(_keras.module_utils.tensorflow, "_available", True)
+    _keras.without_tensorflow()
+    assert not _keras.module_utils.tensorflow.available
+
+
 def test_is_array_data():
     assert _keras.is_array_data(X, {"a": Y}, None)
     assert not _keras.is_array_data(batch for batch in X)

@@ -16,6 +16,7 @@ from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_data_adapter, array_slicing
 from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.utils import module_utils
 from keras.src.utils.tracking import DotNotTrackScope
 
 
@@ -184,6 +185,24 @@ def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k in _SETTINGS or not k}
 
 
+def has_tensorflow_strategy() -> bool:
+    """Whether this runs in the scope of a ``tf.distribute`` strategy."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    return bool(sys.modules["tensorflow"].distribute.has_strategy())
+
+
+def custom_objects() -> dict[str, Any]:
+    """Name → the custom class or function registered under it, in this thread's scopes too."""
+    scope = global_state.get_global_attribute("custom_objects_scope_dict") or {}
+    return {**keras.saving.get_custom_objects(), **scope}
+
+
+def without_tensorflow() -> None:
+    """Let Keras take TensorFlow for missing: on JAX, too, it loads it where a seed is set."""
+    module_utils.tensorflow._available = False
+
+
 def tensorflow_random_state() -> Callable[[], None]:
     """A function that puts TensorFlow's global seed, which ``set_random_seed`` sets, back as it is."""
     context = sys.modules["tensorflow.python.eager.context"].context()
@@ -261,7 +280,9 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
 
     def reading() -> Any:
         for begin, end, batches in iterator:
-            seen.append(next(batches))
+            seen.append(
+                batches[0] if isinstance(batches, list | tuple) else next(batches)
+            )  # a list but on JAX
             yield begin, end, seen
 
     model._symbolic_build(iterator=reading())
@@ -301,6 +322,11 @@ def assign_pending_state(model: Any) -> None:
 def initial_epoch(model: Any) -> int | None:
     """The epoch that a callback (``BackupAndRestore``) asked ``fit`` to begin with."""
     return getattr(model, "_initial_epoch", None)
+
+
+def set_initial_epoch(model: Any, epoch: int | None) -> None:
+    """Let ``fit`` begin with this epoch; None leaves it to its argument."""
+    model._initial_epoch = epoch
 
 
 def should_validate(model: Any, epoch: int, validation_freq: Any) -> bool:

@@ -103,6 +103,12 @@ class FitData:
         return any(isinstance(s, Source) and s.once for s in (self.training, self.validation))
 
     @property
+    def repeats(self) -> bool:
+        """Whether the batches of an epoch can be read again, by a trial that goes on from a checkpoint."""
+        parts = (self.training, self.validation)
+        return all(part.repeats for part in parts if isinstance(part, Source))
+
+    @property
     def first(self) -> Any:
         """The first training batch that was read, to build models from; None where none was."""
         return self.training.first if isinstance(self.training, Source) else None
@@ -191,6 +197,11 @@ class BatchOrder:
         self._at_once = 1 if self._whole else steps_per_execution
         self._iterator = batches.numbers(self._at_once, whole=self._whole)
         self._session = session
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an epoch goes on where the one before left off, as with ``steps_per_epoch``."""
+        return self._iterator.steps_per_epoch is not None
 
     def next_epoch(self) -> list[Indices]:
         """The next epoch's sample numbers, cut into runs of batches of one size.

@@ -375,6 +375,7 @@ class Models:
 
     def __init__(self, model: Any) -> None:
         self._build: Callable[[dict[str, Any]], Any]
+        self.builder: Callable[..., Any] | None = None if isinstance(model, keras.Model) else model
         if isinstance(model, keras.Model):
             self._build, self.what = Template(model).build, f"the template {model.name!r}"
         else:

@@ -61,6 +61,19 @@ def to_weights(state: State) -> Weights:
     return Weights(*([np.array(a) for a in group] for group in state))
 
 
+def same_weights(weights: Weights, state: State) -> bool:
+    """Whether a state's values are these, its metrics' left out."""
+    kept = (weights.trainable, weights.non_trainable, weights.optimizer)
+    now = (state.trainable, state.non_trainable, state.optimizer)
+    return all(
+        np.array_equal(
+            np.asarray(a), np.asarray(b), equal_nan=np.issubdtype(np.asarray(a).dtype, np.floating)
+        )
+        for before, after in zip(kept, now, strict=True)
+        for a, b in zip(before, after, strict=True)
+    )
+
+
 def metrics_at_rest(model: keras.Model) -> Arrays:
     """What ``model.reset_metrics()`` makes of the metrics' variables; the model is left so."""
     model.reset_metrics()

@@ -73,6 +73,16 @@ class Session:
         _install(self._caller)
         self._caller = None
 
+    def generators(self) -> tuple[Any, Any]:
+        """Where Python's and NumPy's random generators stand, as plain data."""
+        assert self._own is not None, "a session must have been entered before"
+        return self._own.python, self._own.numpy
+
+    def set_generators(self, states: tuple[Any, Any]) -> None:
+        """Let the random generators stand where they were when `generators` told."""
+        assert self._own is not None, "a session must have been entered before"
+        self._own.python, self._own.numpy = states
+
     def draw(self, function: Callable[[], Any]) -> Any:
         """Call ``function`` with only NumPy's global generator set to this session's.
 
@@ -91,6 +101,9 @@ class Session:
 class Generators:
     """Python's and NumPy's global random generators where they stand now, to go on from later.
 
+    Args:
+        states: where they stand instead, as `told` tells it.
+
     Example:
         >>> import random
         >>> generators = Generators()
@@ -101,29 +114,35 @@ class Generators:
         True
     """
 
-    def __init__(self) -> None:
-        self._own = _generators()
+    def __init__(self, states: tuple[Any, Any] | None = None) -> None:
+        self._own = states or generators_now()
         self._caller: Any = None
 
     def __enter__(self) -> Generators:
-        self._caller = _generators()
+        self._caller = generators_now()
         self.hand_on()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._own = _generators()
-        _set_generators(self._caller)
+        self._own = generators_now()
+        set_generators(self._caller)
+
+    def told(self) -> tuple[Any, Any]:
+        """Where they stand, as plain data."""
+        return self._own
 
     def hand_on(self) -> None:
         """Let the global generators stand where these stand."""
-        _set_generators(self._own)
+        set_generators(self._own)
 
 
-def _generators() -> tuple[Any, Any]:
+def generators_now() -> tuple[Any, Any]:
+    """Where Python's and NumPy's global random generators stand, as plain data."""
     return random.getstate(), np.random.get_state()  # noqa: NPY002
 
 
-def _set_generators(states: tuple[Any, Any]) -> None:
+def set_generators(states: tuple[Any, Any]) -> None:
+    """Let Python's and NumPy's global random generators stand where `generators_now` told."""
     random.setstate(states[0])
     np.random.set_state(states[1])  # noqa: NPY002
 

@@ -12,7 +12,6 @@ source's own, and is drawn once for all.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ import keras
 import numpy as np
 
 from fairlane import _keras
-from fairlane.session import Generators
+from fairlane.session import Generators, generators_now
 
 PIECE_BYTES = 64 * 2**20
 """Bytes of batches to read before they are handed to the program: two pieces are there at a time."""
@@ -102,18 +101,40 @@ class Source:
         """What to give to ``Model.fit`` in its place: a generator lost its first batches to the adapter."""
         return (batch for batch in self.x.get_numpy_iterator()) if self.once else self.x
 
-    def join(self, model: keras.Model, steps_per_execution: int) -> Reading:
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch's batches follow from Keras's random order alone, and can be read again.
+
+        So do those of arrays, and of a ``PyDataset`` that does nothing at the ends of epochs.
+        """
+        if self.arguments.get("steps_per_epoch") is not None:
+            return False  # the next epoch goes on where this one left off
+        hooks = ("on_epoch_begin", "on_epoch_end")
+        if isinstance(self.x, keras.utils.PyDataset):
+            plain = keras.utils.PyDataset
+            return all(getattr(type(self.x), hook) is getattr(plain, hook) for hook in hooks)
+        return bool(_keras.is_array_data(self.x))
+
+    def join(self, model: keras.Model, steps_per_execution: int, at: Any = None) -> Reading:
         """Build the rest of a model, as ``fit`` does, and find the reading that its lane shares.
 
         To be called in the trial's session, where ``fit`` would be.
 
+        Args:
+            model: compiled.
+            steps_per_execution: the model's.
+            at: where the random generators are to stand when reading begins, as `Generators.told` tells;
+                by default where the model's building leaves them.
+
         Raises:
             CannotRead: its batches are not arrays, or it was used up by others.
         """
-        drawn = _position() if self.arguments["shuffle"] else None
+        drawn = None
+        if self.arguments["shuffle"]:
+            drawn = _position(at)
         reading = self._readings.get((steps_per_execution, drawn))
         if reading is None or reading.begun:
-            reading = self._readings[steps_per_execution, drawn] = self._read(model, steps_per_execution)
+            reading = self._readings[steps_per_execution, drawn] = self._read(model, steps_per_execution, at)
         elif reading.first is not None:
             _keras.symbolic_build_from(model, reading.first)
             if drawn is not None:
@@ -123,7 +144,7 @@ class Source:
         reading.lanes += 1
         return reading
 
-    def _read(self, model: keras.Model, steps_per_execution: int) -> Reading:
+    def _read(self, model: keras.Model, steps_per_execution: int, at: Any) -> Reading:
         if self.once and self._begun:
             raise CannotRead(f"{self.name} is a generator, and other lanes have read it")
         iterator = self.iterator(steps_per_execution)
@@ -132,7 +153,7 @@ class Source:
         if first is not None:
             check_batch(self.name, first)
             self._first = first if self._first is None else self._first
-        return Reading(self.name, iterator, first)
+        return Reading(self.name, iterator, first, at)
 
     def check(self) -> None:
         """Read a first batch, once, and see that lanes can take what is read.
@@ -170,13 +191,13 @@ class Reading:
         generators: where Python's and NumPy's random generators stand for it.
     """
 
-    def __init__(self, name: str, iterator: Any, first: Any) -> None:
+    def __init__(self, name: str, iterator: Any, first: Any, at: Any = None) -> None:
         self._name = name
         self.iterator = iterator
         self.first = first
         self.begun = False
         self.lanes = 0
-        self.generators = Generators()
+        self.generators = Generators(at)
         # Fixed once: a length that Keras learns later must not change which programs are compiled.
         self._length: int | None = iterator.num_batches
 
@@ -272,7 +293,7 @@ def _shapes(batch: Any) -> Any:
     return structure, tuple((np.shape(a), str(getattr(a, "dtype", type(a)))) for a in leaves)
 
 
-def _position() -> Any:
-    """Where the generators stand that Keras shuffles batches with."""
-    _, words, position, *_ = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), bytes(memoryview(words)), position  # type: ignore[arg-type]
+def _position(at: Any) -> Any:
+    """Where the generators stand that Keras shuffles batches with, as something hashable."""
+    python, (_, words, position, *_) = at or generators_now()
+    return python, bytes(memoryview(words)), position

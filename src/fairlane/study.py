@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
 from importlib import metadata
 from types import GeneratorType
@@ -27,7 +28,7 @@ from fairlane.callbacks import Callbacks
 from fairlane.copies import remember_learning_rate
 from fairlane.data import DATA_ARGUMENTS, Batches, FitData
 from fairlane.description import description, model_of, write_weights
-from fairlane.engine import Declined, Feed, Job, lanes, reference
+from fairlane.engine import Declined, Feed, Job, Pace, lanes, reference
 from fairlane.engine.memory import room_for_data
 from fairlane.errors import (
     BuilderError,
@@ -41,7 +42,7 @@ from fairlane.isolation import PAST, check_independent
 from fairlane.plan import Models, check_fit_arguments, check_seed, data_reason, plan
 from fairlane.progress import Progress
 from fairlane.session import Session, left_as_found
-from fairlane.store import MemoryStore, Record, Records, Store, written
+from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
 from fairlane.testing import check_test_data, evaluate
 from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialFailed, TrialState, Variant
 
@@ -68,6 +69,7 @@ def compare(
     store: Any = None,
     name: str | None = None,
     resume: str = "auto",
+    checkpoint_every: int | str | timedelta | None = "60s",
     callbacks: Any = None,
     on_error: str = "record",
     verbose: Any = "auto",
@@ -91,13 +93,19 @@ def compare(
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
         engine: ``"lanes"`` trains all at once, ``"reference"`` calls ``Model.fit`` for one after another,
             ``"auto"`` uses lanes and leaves to the reference what can't run there (`Study.trials` says why).
+            Where Keras does not run on JAX, lanes run in a worker process that does.
         store: where the study is kept: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
             PostgreSQL database, ``"postgresql+psycopg://user@host/database?artifacts=/a/folder"``. By
             default in memory. A study that is kept goes on where it ended when it is asked for again:
-            trials that were trained to their end are read, and not trained again. `fairlane.open` reads it.
+            trials that were trained to their end are read, and not trained again; others go on from their
+            last checkpoint, exactly; new variants, seeds and more ``epochs`` are added. `fairlane.open` reads
+            it.
         name: a name for the study, shown with it, and to find it by in a store.
         resume: for a study that the store has already: ``"auto"`` goes on with it, if the model, data,
             arguments and callbacks are the same; ``"force"`` though they differ; ``"never"`` refuses.
+        checkpoint_every: of a study that is kept, how often the states of trials that are trained are kept
+            too, to go on from after a crash: a number of epochs, or a time, such as ``"60s"`` or ``"5min"``,
+            after which the end of the epoch is waited for. None keeps them only at their end.
         callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
             `Trial`, if it takes an argument) before the first is trained; or a list, deep-copied for each
             trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
@@ -135,6 +143,9 @@ def compare(
     """
     _check_choices(engine, on_error)
     _check_resume(resume)
+    pace = _pace(checkpoint_every)
+    if store is None or keras.backend.backend() != "jax":
+        pace = None  # other backends have random generators that can't be told
     trials = plan(model, variants, seeds, fit_arguments)
     common = {"x": x, "y": y, **fit_arguments}
     data = _Data(common, [trial.variant for trial in trials], engine)
@@ -148,7 +159,7 @@ def compare(
         _warn_of(kept)
         left = _left(kept, trials)
         build = models.build if store is None else _Describing(models, kept, data).build
-        jobs = _jobs(left, build, common, Callbacks(callbacks, left), data)
+        jobs = _jobs(left, build, common, Callbacks(callbacks, left), data, models.builder, kept, pace)
         study = Study(kept, name, _Rebuilt(kept, models, common, data, trials))
         records = [kept[trial] for trial in trials]
         epochs = sum(_epochs_of(_arguments(common, trial)) for trial in trials)
@@ -546,9 +557,7 @@ class _Driver:
         finally:
             source.close()
 
-    def test(
-        self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None
-    ) -> None:
+    def test(self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None) -> None:
         """Evaluate every finished trial's model on the test data, one after another.
 
         After Ctrl-C, before it or during it, the rest is left untested.
@@ -599,7 +608,7 @@ class _Driver:
                 able.append(job)
         if not able:
             return
-        source = lanes.run(Feed(able))
+        source = _lanes()(Feed(able))
         try:
             for event in source:
                 if isinstance(event, Declined):
@@ -665,12 +674,36 @@ def _opened(
 
 
 def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
-    """The trials that are to be run; those that were cut off are begun anew."""
+    """The trials that are to be run: from where they were cut off, which the engine finds out."""
     left = [trial for trial in trials if kept.unfinished(trial)]
     for trial in left:
         if kept[trial].state is not TrialState.WAITING:
-            kept.rewind(trial, 0)
+            kept.rewind(trial, next_epoch(kept[trial]))
     return left
+
+
+def _pace(checkpoint_every: Any) -> Pace | None:
+    """How often checkpoints are taken.
+
+    Raises:
+        StudyError: it is neither a number of epochs nor a time.
+    """
+    if checkpoint_every is None:
+        return None
+    whole = isinstance(checkpoint_every, (int, np.integer)) and not isinstance(checkpoint_every, bool)
+    if whole and checkpoint_every >= 1:
+        return Pace(epochs=int(checkpoint_every))
+    try:
+        if isinstance(checkpoint_every, (str, timedelta)):
+            seconds = pd.Timedelta(checkpoint_every).total_seconds()
+            if seconds >= 0:
+                return Pace(seconds=seconds)
+    except ValueError:
+        pass
+    raise StudyError(
+        "checkpoint_every is a number of epochs, 1 or more, or a time such as '60s' or '5min', or None for "
+        f"never; not {checkpoint_every!r}"
+    )
 
 
 def _jobs(
@@ -679,6 +712,9 @@ def _jobs(
     common: Mapping[str, Any],
     makers: Callbacks,
     data: _Data,
+    builder: Any,
+    kept: Store,
+    pace: Pace | None,
 ) -> list[Job]:
     varying, alike = _varying_names(trials), Counter(map(_likeness, trials))
     return [
@@ -692,6 +728,9 @@ def _jobs(
             alike=alike[_likeness(trial)],
             reason=data.reason(trial.variant),
             data=data.parts(trial.variant),
+            builder=builder,
+            resume=None if pace is None else partial(kept.checkpoint, trial),
+            pace=pace,
         )
         for trial in trials
     ]
@@ -807,8 +846,10 @@ class _Data:
         for variant in variants:
             key, chosen = self._chosen(variant)
             if key not in self._known:
-                reason = data_reason(chosen.get("x"), chosen, len(variants), on_lanes)
-                self._known[key] = self._taken_apart(chosen, on_lanes) if not reason else None, reason
+                elsewhere = _elsewhere_reason(chosen) if on_lanes else ""
+                here = on_lanes and not elsewhere
+                reason = data_reason(chosen.get("x"), chosen, len(variants), here) or elsewhere
+                self._known[key] = self._taken_apart(chosen, here) if not reason else None, reason
 
     def reason(self, variant: Variant) -> str:
         """Why a variant can't run on lanes, as far as session and data tell; empty where it can."""
@@ -834,7 +875,7 @@ class _Data:
                     "different ways; leave steps_per_epoch and the like the same, or give a "
                     "keras.utils.PyDataset"
                 )
-        return FitData.of(chosen, room_for_data() if on_lanes else math.inf)
+        return FitData.of(chosen, room_for_data() if on_lanes and _on_jax() else math.inf)
 
 
 def _checked_models(models: Any) -> list[keras.Model]:
@@ -885,12 +926,33 @@ def _drawn_seed() -> int:
 
 def _session_reason() -> str:
     """Why no trial of this session can run on lanes; empty where they can."""
-    backend = keras.backend.backend()
-    if backend != "jax":
-        return f"Keras runs on {backend} in this session, and lanes on JAX"
+    if _keras.has_tensorflow_strategy():
+        return "a tf.distribute strategy is set, and lanes place arrays themselves"
     if keras.distribution.distribution() is not None:
         return "a keras.distribution is set, and lanes place arrays themselves"
     return ""
+
+
+def _lanes() -> Callable[[Feed], Generator[Event | Declined]]:
+    """The lanes engine: in this process where Keras runs on JAX, else in a worker process of its own."""
+    if _on_jax():
+        return lanes.run
+    from fairlane import worker
+
+    return worker.run
+
+
+def _elsewhere_reason(arguments: Mapping[str, Any]) -> str:
+    """Why data can't go to the worker process; empty where they can, or need not."""
+    if _on_jax():
+        return ""
+    from fairlane import worker
+
+    return worker.data_reason(arguments)
+
+
+def _on_jax() -> bool:
+    return bool(keras.backend.backend() == "jax")
 
 
 def _varying_names(trials: Sequence[Trial]) -> set[str]:

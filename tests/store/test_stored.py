@@ -124,9 +124,7 @@ def test_inputs_of_several_parts_are_kept(tmp_path):
     def of_parts():
         a, b = keras.Input((3,), name="shape"), keras.Input((3,), name="dtype")
         model = keras.Model({"shape": a, "dtype": b}, keras.layers.Dense(1)(a + b))
-        model.compile(
-            "sgd", loss="mse", metrics=[keras.losses.mean_absolute_error]
-        )
+        model.compile("sgd", loss="mse", metrics=[keras.losses.mean_absolute_error])
         return model
 
     x = {"shape": X, "dtype": X}

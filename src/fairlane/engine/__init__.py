@@ -16,7 +16,26 @@ import keras
 
 from fairlane.data import FitData
 from fairlane.session import Session
-from fairlane.trial import Trial
+from fairlane.trial import Checkpoint, Trial
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a trial's checkpoints are taken, at the ends of epochs: after as many epochs, or seconds.
+
+    Attributes:
+        epochs: since the last one; None counts none.
+        seconds: since the last one; None looks at no clock.
+    """
+
+    epochs: int | None = None
+    seconds: float | None = None
+
+    def is_due(self, epochs: int, seconds: float) -> bool:
+        """Whether to take one, so many epochs and seconds after the last."""
+        return (self.epochs is not None and epochs >= self.epochs) or (
+            self.seconds is not None and seconds >= self.seconds
+        )
 
 
 @dataclass(eq=False)
@@ -34,6 +53,11 @@ class Job:
         alike: how many jobs will probably share its program, itself included.
         reason: why it can't run on lanes, where that is known beforehand; else empty.
         data: its data arguments taken apart for lanes; None where they can't run there.
+        builder: a function of the trial's builder arguments that returns such a model in another process
+            too; None where the model itself must travel.
+        prepare: called with the built model before it is trained.
+        resume: returns the checkpoint to go on from, or None; None where there is none.
+        pace: how often checkpoints are taken; None for never.
     """
 
     trial: Trial
@@ -46,6 +70,14 @@ class Job:
     alike: int = 1
     reason: str = ""
     data: FitData | None = None
+    builder: Callable[..., keras.Model] | None = None
+    prepare: Callable[[keras.Model], None] | None = None
+    resume: Callable[[], Checkpoint | None] | None = None
+    pace: Pace | None = None
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint to go on from, or None."""
+        return self.resume() if self.resume is not None else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +87,12 @@ class Declined:
     Attributes:
         job: the job.
         reason: why, in words that complete "not on lanes: ...".
+        error: the exception that is the reason, where one is.
     """
 
     job: Job
     reason: str
+    error: BaseException | None = None
 
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -132,6 +132,7 @@ class Fleet:
         lanes: how many it has that have not ended.
         failure: why its program can't be traced, or empty.
         pauses: whether its lanes' callbacks are called between training and validation.
+        error: what was raised then.
     """
 
     number: int
@@ -146,6 +147,7 @@ class Fleet:
     lanes: int = 0
     failure: str = ""
     pauses: bool = False
+    error: BaseException | None = None
     lift: Lift | None = None
     numbers: list[Numbers] = field(default_factory=list)
     programs: dict[int, Program] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import jax
 import keras
 import numpy as np
 
-from fairlane import _keras
+from fairlane import _keras, recall
 from fairlane.data import BatchOrder, FitData, Indices
 from fairlane.engine import Job
 from fairlane.errors import LanesError
@@ -29,7 +29,7 @@ from fairlane.program import (
 from fairlane.session import Session
 from fairlane.sources import Reading, Source
 from fairlane.structure import Structure, structure
-from fairlane.trial import Trial, Weights
+from fairlane.trial import Checkpoint, Trial, Weights
 
 _BATCH_METHODS = (
     "on_batch_begin",
@@ -61,9 +61,18 @@ class Lane:
         epoch: the next epoch, from 0.
         seconds: its share of the time spent.
         ended: whether it is over.
+
+    Args:
+        job: its job.
+        data: its data.
+        checkpoint: what to go on from, or None to begin.
+
+    Raises:
+        Unsuitable: it can't run on lanes.
+        CannotGoOn: it can't go on exactly from the checkpoint.
     """
 
-    def __init__(self, job: Job, data: FitData) -> None:
+    def __init__(self, job: Job, data: FitData, checkpoint: Checkpoint | None = None) -> None:
         began = time.perf_counter()
         self.job = job
         self.trial: Trial = job.trial
@@ -74,7 +83,8 @@ class Lane:
             self.steps_per_execution = int(self.model.steps_per_execution)
             self.reading: Reading | None = None
             if isinstance(data.training, Source):
-                self.reading = data.training.join(self.model, self.steps_per_execution)
+                at = None if checkpoint is None else checkpoint.memory["generators"]
+                self.reading = data.training.join(self.model, self.steps_per_execution, at)
                 steps = self.reading.steps
             else:
                 iterator = data.training.iterator(self.steps_per_execution)
@@ -82,8 +92,12 @@ class Lane:
                 _keras.symbolic_build(self.model, iterator)
             if isinstance(data.validation, Source):
                 data.validation.check()
+            if job.prepare is not None:
+                job.prepare(self.model)
             self._callbacks = self._callback_list(steps)
             self.model.stop_training = False
+            if checkpoint is not None:
+                recall.go_on_with_files(self._users_callbacks, checkpoint.epoch)
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
@@ -99,15 +113,20 @@ class Lane:
         self.epoch = _keras.initial_epoch(self.model) or int(arguments.get("initial_epoch") or 0)
         self._validation_freq = arguments.get("validation_freq", 1)
         self.validates = data.validation is not None
+        self._repeats = data.repeats
         self.runs: list[Indices] = []
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
         self.ended = False
+        self._seconds_before = 0.0
+        if checkpoint is not None:
+            self._go_on_from(checkpoint)
+        self._saved = self.epoch, time.monotonic()
         self._in_test = False
         self._names: dict[str, str] | None = None
         # The caller's own models may have counted their metrics' names differently from each other.
         self.metric_names = list(self.model.get_metrics_result()) if job.in_place else []
-        self.seconds = time.perf_counter() - began
+        self.seconds = self._seconds_before + time.perf_counter() - began
 
     # --- what it needs of the program ---------------------------------------------------------------
 
@@ -270,6 +289,66 @@ class Lane:
         _keras.set_pending_state(self.model, None)
         return None if self.job.in_place else weights_of(self.model)
 
+    # --- checkpoints --------------------------------------------------------------------------------
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint is to be taken, between two epochs."""
+        if self.job.pace is None or self.finished:
+            return False
+        epoch, at = self._saved
+        return self.job.pace.is_due(self.epoch - epoch, time.monotonic() - at)
+
+    def checkpoint(self, look: Callable[[], State]) -> Checkpoint | None:
+        """The lane's whole state between two epochs; None where it can't be told.
+
+        Args:
+            look: reads the lane's current state.
+        """
+        self._saved = self.epoch, time.monotonic()
+        memory = self.memory()
+        return None if memory is None else Checkpoint(self.trial, self.epoch, to_weights(look()), memory)
+
+    def memory(self) -> dict[str, Any] | None:
+        """What the lane remembers besides its state, as plain data; None where it can't be told."""
+        if self.job.pace is None or not self._repeats:
+            return None
+        try:
+            told = recall.callbacks_told(self._remembering())
+        except recall.CannotTell:
+            return None
+        generators = self._session.generators() if self.reading is None else self.reading.generators.told()
+        return {
+            "generators": recall.plain(generators),
+            "callbacks": told,
+            "logs": recall.plain(self.last_logs),
+            "seconds": self.seconds,
+        }
+
+    def _remembering(self) -> list[Any]:
+        """The user's callbacks, and Keras's History, which they may look at."""
+        if self._callbacks is None or not self._users_callbacks:
+            return []
+        return [callback for callback in self._callbacks.callbacks if not isinstance(callback, _LastWord)]
+
+    def _go_on_from(self, checkpoint: Checkpoint) -> None:
+        """Stand where the checkpoint was taken."""
+        memory = checkpoint.memory
+        generators = recall.restored(memory["generators"])
+        begun, self.epoch = int(self.job.arguments.get("initial_epoch") or 0), checkpoint.epoch
+        self._seconds_before = float(memory["seconds"])
+        if self._order is not None and self._order.goes_on:
+            for _ in range(begun, checkpoint.epoch):
+                self._order.next_epoch()
+            if not recall.same(self._session.generators(), generators):
+                raise recall.CannotGoOn(
+                    "its callbacks draw random numbers, and with steps_per_epoch its batches can't be "
+                    "drawn again"
+                )
+        self._session.set_generators(generators)
+        recall.recall_callbacks(self._remembering(), memory["callbacks"])
+        self.last_logs = recall.restored(memory["logs"])
+        self.state = fitting(checkpoint, self.own_state())
+
     def withdraw(self) -> None:
         """Leave lanes before the first epoch, for another engine."""
         _keras.set_pending_state(self.model, None)
@@ -361,6 +440,20 @@ class _LastWord(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.logs = dict(logs or {})
+
+
+def fitting(checkpoint: Checkpoint, state: State) -> State:
+    """A checkpoint's state, if it is one of the model's.
+
+    Raises:
+        CannotGoOn: it is of another model.
+    """
+    weights = checkpoint.weights
+    kept = State(weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
+    now, then = ([[np.shape(a) for a in group] for group in tree] for tree in (state, kept))
+    if now != then:
+        raise recall.CannotGoOn("its checkpoint is of a model with other variables")
+    return kept
 
 
 def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:

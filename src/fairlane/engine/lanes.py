@@ -27,7 +27,8 @@ from fairlane.engine.loops import choose, widest
 from fairlane.engine.memory import OutOfMemory, lanes_that_fit
 from fairlane.errors import FairlaneWarning
 from fairlane.lift import CannotLift
-from fairlane.program import DoesNotTrace, SlowInLoop, State
+from fairlane.program import DoesNotTrace, SlowInLoop, State, same_weights
+from fairlane.recall import CannotGoOn
 from fairlane.sources import CannotRead, Piece
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted
 
@@ -138,12 +139,13 @@ class _Engine:
     def _admit(self) -> None:
         """Take a job and make a lane of it."""
         job = self.feed.take()
-        assert job is not None
+        if job is None:  # a feed may learn only then that there is none left
+            return
         if job.data is None:
             self.events.append(Declined(job, job.reason))
             return
         try:
-            lane = Lane(job, job.data)
+            lane = self._lane(job, job.data)
             self._limit_lanes(lane, job.data)
         except (Unsuitable, CannotRead) as reason:
             self.events.append(Declined(job, str(reason)))
@@ -151,6 +153,15 @@ class _Engine:
             self.events.append(failed(job, None, error, 0.0))
         else:
             self._assign(lane, job.data)
+
+    def _lane(self, job: Job, data: FitData) -> Lane:
+        """The job's lane, where its checkpoint was taken; or at the beginning, where it can't go on there."""
+        checkpoint = job.checkpoint()
+        try:
+            return Lane(job, data, checkpoint if data.repeats else None)
+        except CannotGoOn as why:
+            warnings.warn(f"{job.trial} begins anew: {why}", FairlaneWarning, stacklevel=2)
+            return Lane(job, data)
 
     def _limit_lanes(self, lane: Lane, data: FitData) -> None:
         """Find out, by the first lane, how many may be there at once."""
@@ -166,11 +177,11 @@ class _Engine:
         """Give a lane to the fleet whose program can train it."""
         fleet = self._fleet(lane, data)
         if fleet.failure:
-            self.events.append(Declined(lane.job, fleet.failure))
+            self.events.append(Declined(lane.job, fleet.failure, fleet.error))
             return
         self.active += 1
         fleet.take_in(lane)
-        self.events.append(TrialStarted(lane.trial, ENGINE, fleet=fleet.number))
+        self.events.append(TrialStarted(lane.trial, ENGINE, fleet=fleet.number, epoch=lane.epoch))
         going, changed = self._begin(lane, fleet, lane.own_state)
         if going:
             lane.state = changed or lane.state
@@ -250,7 +261,7 @@ class _Engine:
             if fleet.lift is not None and fleet.lift.paths:
                 self._regroup(chunk)  # it may be the lifted numbers that Keras's code stumbled over
             else:
-                self._decline(chunk, f"its training step can't be traced ({first_line(error)})")
+                self._decline(chunk, f"its training step can't be traced ({first_line(error)})", error)
         else:
             for lane in chunk.lanes:
                 lane.state = None
@@ -275,14 +286,14 @@ class _Engine:
             home.take_in(lane)
             self._line_up(home, lane)
 
-    def _decline(self, chunk: Chunk, reason: str) -> None:
+    def _decline(self, chunk: Chunk, reason: str, error: BaseException) -> None:
         fleet = chunk.fleet
-        fleet.failure = reason
+        fleet.failure, fleet.error = reason, error
         for lane in [*chunk.lanes, *self._wait_no_more(fleet)]:
             self.active -= 1
             fleet.lanes -= 1
             lane.withdraw()
-            self.events.append(Declined(lane.job, reason))
+            self.events.append(Declined(lane.job, reason, error))
 
     # --- taking results in --------------------------------------------------------------------------
 
@@ -345,6 +356,7 @@ class _Engine:
             lane.seconds += outcome.seconds / len(chunk.lanes)
         ends = {i: self._end_epoch(chunk, outcome, i) for i, x in enumerate(chunk.lanes) if not x.ended}
         chunk.patch({i: state for i, state in ends.items() if state is not None})
+        self._save(chunk)
         going: list[int] = []
         changes: dict[int, State] = {}
         for i, lane in enumerate(chunk.lanes):
@@ -363,6 +375,14 @@ class _Engine:
             for i in going:
                 chunk.lanes[i].state = chunk.look(i)
                 self._line_up(fleet, chunk.lanes[i])
+
+    def _save(self, chunk: Chunk) -> None:
+        """Tell the checkpoints that are due."""
+        for i, lane in enumerate(chunk.lanes):
+            if not lane.ended and lane.is_due():
+                checkpoint = lane.checkpoint(chunk.viewer(i))
+                if checkpoint is not None:
+                    self.events.append(checkpoint)
 
     def _go_on(self, chunk: Chunk) -> None:
         convoy = self._convoy(chunk.fleet, chunk.lanes[0])
@@ -498,10 +518,12 @@ class _Engine:
             return False, None
 
     def _finish(self, lane: Lane, fleet: Fleet, chunk: Chunk | None, look: Callable[[], State]) -> None:
-        weights = lane.end(look)
+        memory, weights = lane.memory(), lane.end(look)
+        if memory is not None and weights is not None and not same_weights(weights, look()):
+            memory = None  # the end of training has changed the weights: more epochs could not follow
         loop = fleet.loop.name(chunk.width) if chunk is not None else ""
         self._leave(lane, fleet)
-        self.events.append(TrialDone(lane.trial, lane.seconds, weights, loop))
+        self.events.append(TrialDone(lane.trial, lane.seconds, weights, loop, memory))
 
     def _lose(
         self, lane: Lane, fleet: Fleet, epoch: int, error: Exception, look: Callable[[], State]

@@ -9,14 +9,16 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 
+from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
-from fairlane.program import weights_of
-from fairlane.trial import EpochEnded, Event, Trial, TrialDone, TrialFailed, TrialStarted
+from fairlane.program import State, same_weights, weights_of, write_state
+from fairlane.session import generators_now, set_generators
+from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 
 ENGINE = "reference"
 
@@ -32,10 +34,19 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
         Each trial's start and end.
     """
     while (job := feed.take()) is not None:
-        yield TrialStarted(job.trial, ENGINE, job.reason)
-        yield _train(job, watch)
+        checkpoint = job.checkpoint() if _repeats(job) else None
+        yield TrialStarted(job.trial, ENGINE, job.reason, epoch=checkpoint.epoch if checkpoint else 0)
+        yield _train(job, checkpoint, watch)
+        del checkpoint
         del job
         gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
+
+
+def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any] | None:
+    """What more epochs could go on from: what was told at the end, if training's end changed no weight."""
+    if end is None or weights is None or not same_weights(weights, State(*vars(end.weights).values())):
+        return None
+    return end.memory
 
 
 class _First(keras.callbacks.Callback):  # type: ignore[misc]
@@ -50,29 +61,73 @@ class _First(keras.callbacks.Callback):  # type: ignore[misc]
 class _Last(keras.callbacks.Callback):  # type: ignore[misc]
     """Comes after them, and passes the logs on with what they added."""
 
-    def __init__(self, trial: Trial, watch: Callable[[Event], None]) -> None:
+    def __init__(self, job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> None:
         super().__init__()
-        self._trial, self._watch = trial, watch
+        self._job, self._checkpoint, self._watch = job, checkpoint, watch
+        self._saved = checkpoint.epoch if checkpoint else 0, time.monotonic()
+        self.others: list[Any] = []
+        self.end: Checkpoint | None = None
         self.refusal: BaseException | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self._checkpoint is not None:
+            write_state(self.model, self._checkpoint.weights)
+            _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
+            recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
+            set_generators(recall.restored(self._checkpoint.memory["generators"]))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         try:
-            self._watch(EpochEnded(self._trial, epoch, dict(logs or {})))
+            self._watch(EpochEnded(self._job.trial, epoch, dict(logs or {})))
+            self._save(epoch + 1)
         except BaseException as refusal:
             self.refusal = refusal  # it is the driver's, and no failure of the trial
             raise
 
+    def _save(self, epoch: int) -> None:
+        """Tell a checkpoint where one is due, and remember the last."""
+        if self._job.pace is None or not _repeats(self._job):
+            return
+        last = epoch >= int(self._job.arguments.get("epochs", 1))
+        due = self._job.pace.is_due(epoch - self._saved[0], time.monotonic() - self._saved[1])
+        if not (due or last):
+            return
+        self._saved = epoch, time.monotonic()
+        try:
+            told = recall.callbacks_told(self._remembering())
+        except recall.CannotTell:
+            return
+        memory = {"generators": recall.plain(generators_now()), "callbacks": told, "logs": {}, "seconds": 0.0}
+        checkpoint = Checkpoint(self._job.trial, epoch, weights_of(self.model), memory)
+        if last:
+            self.end = checkpoint
+        else:
+            self._watch(checkpoint)
 
-def _train(job: Job, watch: Callable[[Event], None]) -> Event:
+    def _remembering(self) -> list[Any]:
+        return [*self.others, self.model.history] if self.others else []
+
+
+def _repeats(job: Job) -> bool:
+    """Whether a trial's batches follow from its random generators at the beginning of each epoch."""
+    whole = job.arguments.get("steps_per_epoch") is None
+    return whole and job.data is not None and job.data.repeats
+
+
+def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> Event:
     began = time.perf_counter()
-    first, last = _First(), _Last(job.trial, watch)
+    first, last = _First(), _Last(job, checkpoint, watch)
     try:
         with job.session():
             model = job.model()
-            callbacks = [first, *(job.callbacks() if job.callbacks else ()), last]
-            model.fit(**job.arguments, callbacks=callbacks, verbose=0)
+            last.others = list(job.callbacks() if job.callbacks else ())
+            arguments = dict(job.arguments)
+            if checkpoint is not None:
+                recall.go_on_with_files(last.others, checkpoint.epoch)
+                arguments["initial_epoch"] = checkpoint.epoch
+            model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
             weights = None if job.in_place else weights_of(model)
-        return TrialDone(job.trial, time.perf_counter() - began, weights)
+        return TrialDone(job.trial, time.perf_counter() - began, weights, memory=_memory(last.end, weights))
     except Exception as error:
         if error is last.refusal:
             raise
