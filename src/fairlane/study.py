@@ -546,9 +546,7 @@ class _Driver:
         finally:
             source.close()
 
-    def test(
-        self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None
-    ) -> None:
+    def test(self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None) -> None:
         """Evaluate every finished trial's model on the test data, one after another.
 
         After Ctrl-C, before it or during it, the rest is left untested.

@@ -124,9 +124,7 @@ def test_inputs_of_several_parts_are_kept(tmp_path):
     def of_parts():
         a, b = keras.Input((3,), name="shape"), keras.Input((3,), name="dtype")
         model = keras.Model({"shape": a, "dtype": b}, keras.layers.Dense(1)(a + b))
-        model.compile(
-            "sgd", loss="mse", metrics=[keras.losses.mean_absolute_error]
-        )
+        model.compile("sgd", loss="mse", metrics=[keras.losses.mean_absolute_error])
         return model
 
     x = {"shape": X, "dtype": X}
@@ -186,6 +184,17 @@ def test_finished_trials_are_read_and_not_trained_again(tmp_path):
     fewer = go({"lr": [0.01]})
     assert len(fewer.trials) == 6
     same_models(fewer.model(0), first.model(0))  # which is not asked for now, and built from its config
+
+
+def test_test_data_are_kept_too(tmp_path):
+    go = functools.partial(compare, RATES, store=tmp_path / "r.db", name="a")
+    go()
+    for test in ((X, Y), (X[:8], Y[:8])):
+        study = go(test_data=test)
+        kept = fl.open(tmp_path / "r.db", "a")
+        pd.testing.assert_frame_equal(kept.trials, study.trials)
+        loss = study.model(0).evaluate(*test, batch_size=8, verbose=0)[0]
+        assert kept.trials["test_loss"][0] == pytest.approx(loss, rel=1e-5)
 
 
 def test_trials_that_failed_are_trained_again(tmp_path):
