@@ -92,6 +92,7 @@ def of_record(record):
         "epochs": repr(record.epochs),  # in which NaN is like NaN
         "rest": [getattr(record, n) for n in ("seconds", "engine", "reason", "fleet", "loop", "error")],
         "traceback": record.traceback,
+        "tests": repr(record.test_logs),
     }
 
 

@@ -20,6 +20,7 @@ from _stores import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fairlane import trial as events  # pytest takes the name Tested for tests
 from fairlane.errors import StoreError
 from fairlane.store import MemoryStore
 from fairlane.trial import (
@@ -135,6 +136,30 @@ def test_a_trial_begun_anew_after_its_end_has_no_weights(place):
     finish(store, trial)
     start(store, trial)
     assert store.weights(trial) is None
+
+
+def test_what_is_done_is_tested_and_again_instead(place):
+    store, (trial, *_) = place.open(plan())
+    start(store, trial)
+    with pytest.raises(StoreError, match="is running, and only what is done is tested"):
+        store.write(events.Tested(trial, {"test_loss": 1.0}))
+    finish(store, trial)
+    per_class = np.array([0.5, 0.25], "float32")
+    store.write(events.Tested(trial, {"test_loss": math.nan, "test_mae": 1.0, "test_class": per_class}))
+    record = store.write(events.Tested(trial, {"test_loss": -0.0, "test_class": per_class}))
+    store.flush()
+    records = store if place.store is None else place.read()
+    (kept, *_) = records
+    assert (
+        repr(kept.test_logs) == repr(record.test_logs) == repr({"test_loss": -0.0, "test_class": per_class})
+    )
+    assert kept.state is TrialState.DONE
+    assert (
+        store.write(events.Tested(trial, {}, "E: no")).error == "the test data could not be evaluated: E: no"
+    )
+    assert start(store, trial).test_logs == {}
+    store.flush()
+    assert next(iter(records)).test_logs == {}
 
 
 # --- what can't come ---
@@ -356,6 +381,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("rewind"), EPOCH),
     st.tuples(st.just("interrupt"), st.booleans()),
     st.tuples(st.just("describe"), st.text(max_size=3)),
+    st.tuples(st.just("tested"), st.dictionaries(LOG_NAMES, st.floats(), max_size=2), st.text(max_size=1)),
     st.tuples(st.just("flush")),
 )
 SEQUENCES = st.lists(st.tuples(st.integers(0, 1), EVENTS), max_size=25)
@@ -376,6 +402,8 @@ def act(store, trial, event):
                 finish(store, trial, memory=MEMORY if values[0] else None)
             case "failed":
                 store.write(TrialFailed(trial, None, *values, traceback="T"))
+            case "tested":
+                store.write(events.Tested(trial, *values))
             case "rewind":
                 store.rewind(trial, values[0])
             case "interrupt":

@@ -636,7 +636,11 @@ def test_a_study_needs_a_name(runs, name):
 
 
 def test_what_was_asked_otherwise_is_refused_with_the_lines_that_changed(lasting):
-    lasting.open(plan(), spec={"model": {"build": "def build():\n    return 1"}})[0].close()
+    lasting.open(plan(), spec={"model": {"build": "def build():\n    return 0"}})[0].close()
+    # nothing was trained, so nothing is in the way of another builder
+    store, (trial, *_) = lasting.open(plan(), spec={"model": {"build": "def build():\n    return 1"}})
+    start(store, trial)
+    store.close()
     with pytest.raises(StudyError) as refused:
         lasting.open(plan(), spec={"model": {"build": "def build():\n    return 2"}})
     words = str(refused.value)

@@ -186,6 +186,17 @@ def test_finished_trials_are_read_and_not_trained_again(tmp_path):
     same_models(fewer.model(0), first.model(0))  # which is not asked for now, and built from its config
 
 
+def test_test_data_are_kept_too(tmp_path):
+    go = functools.partial(compare, RATES, store=tmp_path / "r.db", name="a")
+    go()
+    for test in ((X, Y), (X[:8], Y[:8])):
+        study = go(test_data=test)
+        kept = fl.open(tmp_path / "r.db", "a")
+        pd.testing.assert_frame_equal(kept.trials, study.trials)
+        loss = study.model(0).evaluate(*test, batch_size=8, verbose=0)[0]
+        assert kept.trials["test_loss"][0] == pytest.approx(loss, rel=1e-5)
+
+
 def test_trials_that_failed_are_trained_again(tmp_path):
     broken = [True]
 

@@ -87,26 +87,25 @@ def variant_key(variant: Variant) -> str:
 # Logs
 
 
-def log_rows(trial_id: int, epoch: int, logs: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
-    """An epoch's rows; and the names of logs of which only a text can be kept."""
+def log_rows(trial_id: int, logs: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """The rows of an evaluation; and the names of logs of which only a text can be kept."""
     rows, inexact = [], []
     for place, (metric, logged) in enumerate(logs.items()):
         value, exact, kept = _log(logged)
-        rows.append(_row(trial_id, epoch, place, str(metric), value, exact))
+        rows.append(_row(trial_id, place, str(metric), value, exact))
         if not kept:
             inexact.append(str(metric))
-    return rows or [_row(trial_id, epoch, -1, "", None, None)], inexact
+    return rows, inexact
 
 
-def _row(trial_id: int, epoch: int, place: int, metric: str, value: Any, exact: Any) -> Row:
-    return {
-        "trial_id": trial_id,
-        "epoch": epoch,
-        "place": place,
-        "metric": metric,
-        "value": value,
-        "exact": exact,
-    }
+def epoch_rows(trial_id: int, epoch: int, logs: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """The same for an epoch, which has a row though it has no logs."""
+    rows, inexact = log_rows(trial_id, logs)
+    return [{"epoch": epoch, **row} for row in rows or [_row(trial_id, -1, "", None, None)]], inexact
+
+
+def _row(trial_id: int, place: int, metric: str, value: Any, exact: Any) -> Row:
+    return {"trial_id": trial_id, "place": place, "metric": metric, "value": value, "exact": exact}
 
 
 def _log(logged: Any) -> tuple[float | None, bytes | None, bool]:

@@ -94,6 +94,7 @@ def load(connection: sa.Connection, row: Any) -> Loaded:
         loaded.ids[one.number], loaded.keys[one.key] = one.id, one.number
         loaded.asked[one.number] = int(one.asked)
     _load_epochs(connection, row.id, by_id)
+    _load_tests(connection, row.id, by_id)
     _load_artifacts(connection, row.id, by_id, loaded)
     return loaded
 
@@ -131,6 +132,13 @@ def _load_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Reco
             epochs.append((epoch, {}))
         if place >= 0:
             epochs[-1][1][metric] = coding.log_of_row(value, exact)
+
+
+def _load_tests(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
+    columns = tables.tests.c
+    query = _of_study(tables.tests, study_id).order_by(columns.trial_id, columns.place)
+    for trial_id, _, metric, value, exact in connection.execute(query):
+        by_id[trial_id].test_logs[metric] = coding.log_of_row(value, exact)
 
 
 def _load_artifacts(

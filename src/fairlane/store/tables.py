@@ -113,6 +113,18 @@ epochs = sa.Table(
 """A row per trial, epoch and log. NaN is NULL; ``exact`` holds what is no float; an epoch without logs has
 one row, whose place is -1."""
 
+tests = sa.Table(
+    "fairlane_tests",
+    metadata,
+    sa.Column("trial_id", sa.ForeignKey("fairlane_trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("metric", Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("exact", sa.LargeBinary),
+    sqlite_with_rowid=False,
+)
+"""A row per trial and value on the test data, as of an epoch."""
+
 artifacts = sa.Table(
     "fairlane_artifacts",
     metadata,

@@ -32,6 +32,7 @@ from fairlane.trial import (
     Checkpoint,
     EpochEnded,
     Event,
+    Tested,
     Trial,
     TrialDone,
     TrialStarted,
@@ -71,6 +72,14 @@ class _Rows:
 
 
 @dataclass(frozen=True)
+class _Test:
+    """A trial's rows of the test data, instead of those it had."""
+
+    number: int
+    rows: list[coding.Row]
+
+
+@dataclass(frozen=True)
 class _Set:
     """New values of a trial's row."""
 
@@ -104,7 +113,7 @@ class _Save:
     tree: dict[str, Any]
 
 
-_Step = _Rows | _Set | _Describe | _Forget | _Save
+_Step = _Rows | _Test | _Set | _Describe | _Forget | _Save
 
 
 class SqlStore(Store):
@@ -154,7 +163,7 @@ class SqlStore(Store):
         else:
             self._check_free(row)
             values = {**self._writer.columns, "revision": row.revision + 1}
-            values |= self._compared(row, asked)
+            values |= self._compared(row, asked, _is_begun(connection, row.id))
             columns = tables.studies.c
             # Of two processes that come at once, one finds the row as it was read.
             free = columns.writer.is_(None) if row.writer is None else columns.writer == row.writer
@@ -205,15 +214,18 @@ class SqlStore(Store):
             "what was stored"
         )
 
-    def _compared(self, row: Any, asked: Asked) -> dict[str, Any]:
-        """Compare what is asked with what was; what to change in the study's row."""
+    def _compared(self, row: Any, asked: Asked, begun: bool) -> dict[str, Any]:
+        """Compare what is asked with what was; what to change in the study's row.
+
+        A study of which nothing was trained yet has nothing that would not fit to what is asked now.
+        """
         if asked.resume == "never":
             raise StudyError(
                 f"there is a study {self._name!r} in {self._database.place} already, and resume='never': "
                 "give another name"
             )
         changed = fingerprint.differences(json.loads(row.spec), json.loads(json.dumps(asked.spec)))
-        if changed and asked.resume != "force":
+        if changed and begun and asked.resume != "force":
             raise StudyError(
                 f"the study {self._name!r} in {self._database.place} was asked for otherwise, and its "
                 "finished trials would stand beside others that they can't be compared with.\n"
@@ -334,10 +346,14 @@ class SqlStore(Store):
                 begun = {**state.values, "asked": self._asked[number]}
                 return [*self._forget(number, event.epoch), _Set(number, begun)], 0
             case EpochEnded():
-                rows, inexact = coding.log_rows(self._loaded.ids[number], event.epoch, event.logs)
+                rows, inexact = coding.epoch_rows(self._loaded.ids[number], event.epoch, event.logs)
                 self._note_inexact(inexact, event.trial)
                 rows_step = _Rows(rows)
                 return ([rows_step, state] if record.error else [rows_step]), 0
+            case Tested():
+                rows, inexact = coding.log_rows(self._loaded.ids[number], event.logs)
+                self._note_inexact(inexact, event.trial)
+                return [_Test(number, rows), state], 0
             case Checkpoint():
                 told = {"weights": coding.weights_to_tree(event.weights), "memory": dict(event.memory)}
                 return [_Save(number, "checkpoint", event.epoch, told)], _size(event.weights)
@@ -493,6 +509,8 @@ class _Batch:
                 case _Forget():
                     rows = self._insert_rows(connection, rows, step.number)
                     self._forget(connection, step)
+                case _Test():
+                    self._test(connection, step)
                 case _Save():
                     self._save(connection, step)
                 case _Describe():
@@ -535,11 +553,18 @@ class _Batch:
         connection.execute(
             sa.delete(tables.epochs).where(columns.trial_id == row_id, columns.epoch >= step.epoch)
         )
+        connection.execute(sa.delete(tables.tests).where(tables.tests.c.trial_id == row_id))
         for one in list(self._of(step.number)):
             if one.kind == "end" and one.artifact.epoch <= step.epoch:
                 self._rename(connection, step.number, one, "checkpoint")
             elif one.kind != "checkpoint" or one.artifact.epoch > step.epoch:
                 self._drop(connection, step.number, one)
+
+    def _test(self, connection: sa.Connection, step: _Test) -> None:
+        row_id = self._loaded.ids[step.number]
+        connection.execute(sa.delete(tables.tests).where(tables.tests.c.trial_id == row_id))
+        if step.rows:
+            connection.execute(sa.insert(tables.tests), step.rows)
 
     def _save(self, connection: sa.Connection, step: _Save) -> None:
         artifact = self._written[id(step)]
@@ -635,6 +660,15 @@ def _state_of(record: Record) -> dict[str, Any]:
     """A record's own columns."""
     names = ("seconds", "engine", "reason", "fleet", "loop", "error", "traceback")
     return {"state": str(record.state), **{name: getattr(record, name) for name in names}}
+
+
+def _is_begun(connection: sa.Connection, study_id: int) -> bool:
+    """Whether any of a study's trials was begun."""
+    columns = tables.trials.c
+    begun = columns.state != str(TrialState.WAITING)
+    return bool(
+        connection.execute(sa.select(sa.func.count()).where(columns.study_id == study_id, begun)).scalar()
+    )
 
 
 def _size(weights: Weights) -> int:

@@ -75,6 +75,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "fairlane_tests",
+        _within("trial_id", "fairlane_trials", primary_key=True),
+        sa.Column("place", sa.Integer, primary_key=True),
+        sa.Column("metric", sa.Text, nullable=False),
+        sa.Column("value", sa.Double),
+        sa.Column("exact", sa.LargeBinary),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "fairlane_artifacts",
         sa.Column("id", sa.Integer, primary_key=True),
         _within("trial_id", "fairlane_trials", index=True),
