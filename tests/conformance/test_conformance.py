@@ -67,7 +67,16 @@ def difference(a: Any, b: Any) -> float:
     return float(np.nanmax(gap)) if gap.size else 0.0
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.family}: {case.name}") for case in CASES])
+_NAN_BY_ITSELF = {"sparse categorical crossentropy, ignored class"} if keras.__version__ < "3.14" else set()
+"""Where Keras alone trains to NaN: tried with 3.13.2, by ``Model.fit`` with nothing of Fairlane's."""
+
+
+def marked(case: Case) -> Any:
+    skip = pytest.mark.skipif(case.name in _NAN_BY_ITSELF, reason="this Keras, alone, trains it to NaN")
+    return pytest.param(case, id=f"{case.family}: {case.name}", marks=skip)
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_lanes_equal_the_reference(case: Case) -> None:
     lanes, lanes_weights = run(case, "auto")
     reference, reference_weights = run(case, "reference")
