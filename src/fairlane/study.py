@@ -152,7 +152,9 @@ def compare(
     check_test_data(test_data, len(trials))
     models = Models(model)
     models.rehearse(trials[0])
-    kept = MemoryStore() if store is None else _opened(store, name, resume, model, common, callbacks)
+    kept = (
+        MemoryStore() if store is None else _opened(store, name, resume, model, common, callbacks, test_data)
+    )
     study: Study | None = None
     try:
         trials = kept.adopt(trials, [_epochs_of(_arguments(common, trial)) for trial in trials])
@@ -665,12 +667,13 @@ def _opened(
     model: Any,
     common: Mapping[str, Any],
     callbacks: Any,
+    test_data: Any,
 ) -> Store:
     """The store, with what is asked compared with what was."""
     versions = {"fairlane": metadata.version("fairlane"), "keras": keras.__version__}
     if keras.backend.backend() == "jax":
         versions["jax"] = metadata.version("jax")
-    return written(store, name, fingerprint.spec(model, common, callbacks), versions, resume)
+    return written(store, name, fingerprint.spec(model, common, callbacks, test_data), versions, resume)
 
 
 def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
