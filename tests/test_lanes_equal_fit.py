@@ -648,7 +648,7 @@ def policy_of_before():
 @pytest.mark.parametrize(
     "case", [pytest.param(c, id=c.name, marks=[pytest.mark.slow] * c.slow) for c in CASES]
 )
-def test_lanes_equal_keras_alone(case):
+def test_lanes_equal_keras_alone(case, shipped_compiler):
     arguments = {**_FIT, **case.fit}
     arguments = {k: v for k, v in arguments.items() if k not in case.grid}
     study = fl.compare(case.build, case.grid, case.x, case.y, seeds=2, engine="lanes", verbose=0, **arguments)
