@@ -1,18 +1,54 @@
-"""For all tests: Keras on JAX, and one compilation cache, since many train the same small models with Keras alone."""
+"""For all tests: Keras on JAX; and one compilation cache for all processes, since many train the same small models.
+
+Both are set in the environment, before anything imports Keras or JAX: pytest's workers and the processes that
+tests start inherit them. Who sets ``JAX_COMPILATION_CACHE_DIR`` keeps the programs for the next run; who sets
+``XLA_FLAGS``, to nothing too, has every program compiled with those.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+import tempfile
 
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "jax")  # before the first import of keras, whoever does it
+from _compiler import SHIPPED, hurries, hurry
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+_cache = None
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="fairlane-tests-", ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+
+if "FAIRLANE_CONFORMANCE" not in os.environ:  # what goes into the documentation is what users have
+    hurry()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _compile_once(tmp_path_factory):
-    import jax
+def pytest_unconfigure() -> None:
+    if _cache is not None:
+        _cache.cleanup()
 
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("jax")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """JAX keeps every program it has compiled in memory, and with it Keras's models: gigabytes by the end."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+@pytest.fixture
+def shipped_compiler(monkeypatch):
+    """Lanes are compiled as users have them; Keras alone is not, so that the two also are compiled differently."""
+    from fairlane.program import Program
+
+    if not hurries():
+        return
+    effort = Program._effort
+    monkeypatch.setattr(Program, "_effort", lambda self, run: {**SHIPPED, **(effort(self, run) or {})})
