@@ -60,7 +60,7 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     import _peers
     import _tasks
     import fairlane as fl
-    from fairlane import fingerprint, study
+    from fairlane import fingerprint, jobs, study
     from fairlane.store import artifacts, writing
 
     task = _tasks.digits(trials=trials, epochs=epochs)
@@ -72,7 +72,8 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     names = ("__init__", "adopt", "unfinished", "write", "describe", "rewind", "flush", "close")
     calls.around(writing.SqlStore, *names)
     calls.around(fingerprint, "spec")
-    calls.around(study, "description", "_opened")
+    calls.around(study, "_opened")
+    calls.around(jobs, "description")
     threads.around(writing.SqlStore, "_commit")
     files.around(artifacts.Artifacts, "sync")
     began = time.perf_counter()

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 import fairlane as fl
-from fairlane import study
+from fairlane import driver
 from fairlane.store import artifacts, database, writing
 from fairlane.trial import EpochEnded
 
@@ -80,7 +80,7 @@ def half_written(number):
 
 
 def after_epochs(number):
-    real, told = study._Driver._take, []
+    real, told = driver.Driver._take, []
 
     def take(self, event):
         real(self, event)
@@ -88,7 +88,7 @@ def after_epochs(number):
         if sum(told) == number:
             die()
 
-    study._Driver._take = take
+    driver.Driver._take = take
 
 
 PLACES = {

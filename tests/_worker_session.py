@@ -23,8 +23,7 @@ import pytest
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone, variables
-from fairlane import study as composer
-from fairlane import worker
+from fairlane import driver, worker
 from fairlane.trial import EpochEnded
 from fairlane.worker import messages, process
 
@@ -459,7 +458,7 @@ CHECKS = {
 
 def main():
     if BACKEND == "jax":
-        composer._lanes = lambda: worker.run
+        driver._lanes = lambda: worker.run
     results = {}
     for check in CHECKS[BACKEND]:
         began = time.perf_counter()

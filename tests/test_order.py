@@ -90,6 +90,9 @@ ORDER = (
     "plots.scatter",
     "plots",
     "progress",
+    "jobs",
+    "results",
+    "driver",
     "study",
     "stored",
     "",  # fairlane/__init__.py, which names the public ones, to be loaded on first use

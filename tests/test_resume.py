@@ -41,9 +41,9 @@ class PowerCut(BaseException):
 @pytest.fixture
 def cut(monkeypatch):
     """Makes the power fail when so many epochs have been told."""
-    from fairlane import study
+    from fairlane import driver
 
-    take = study._Driver._take
+    take = driver.Driver._take
 
     def at(epochs):
         told = []
@@ -54,10 +54,10 @@ def cut(monkeypatch):
             if sum(told) == epochs:
                 raise PowerCut
 
-        monkeypatch.setattr(study._Driver, "_take", taken)
+        monkeypatch.setattr(driver.Driver, "_take", taken)
 
     yield at
-    monkeypatch.setattr(study._Driver, "_take", take)
+    monkeypatch.setattr(driver.Driver, "_take", take)
 
 
 def compare(store=None, *, variants=RATES, model=build, x=X, y=Y, **changes):
@@ -284,16 +284,16 @@ def test_a_checkpoint_of_another_model_is_not_used(cut, tmp_path, monkeypatch):
 
 
 def checkpoints(monkeypatch, tmp_path, **changes):
-    from fairlane import study
+    from fairlane import driver
 
     taken = []
-    take = study._Driver._take
+    take = driver.Driver._take
 
     def spy(self, event):
         taken.append(event)
         take(self, event)
 
-    monkeypatch.setattr(study._Driver, "_take", spy)
+    monkeypatch.setattr(driver.Driver, "_take", spy)
     compare(tmp_path / "runs.db", variants=RATES[:1], **changes)
     return [event.epoch for event in taken if isinstance(event, Checkpoint)]
 

@@ -19,8 +19,7 @@ import pytest
 import fairlane as fl
 from _alone import assert_logs_agree
 from _trial import X, Y, build
-from fairlane import study as composer
-from fairlane import worker
+from fairlane import driver, worker
 from fairlane.worker import parcel, process
 from fairlane.worker.main import foreign_in, unwrapped
 from fairlane.worker.parcel import Segments
@@ -103,7 +102,7 @@ def test_a_session_on_jax_loads_nothing_of_it():
 
 
 def test_without_a_worker_the_reference_says_why(monkeypatch):
-    monkeypatch.setattr(composer, "_lanes", lambda: worker.run)
+    monkeypatch.setattr(driver, "_lanes", lambda: worker.run)
     monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
     monkeypatch.setattr(process, "_idle", [])
     study = fl.compare(build, [{"lr": 0.1}, {"lr": 0.2}], X, Y, epochs=1, verbose=0)
@@ -115,7 +114,7 @@ def test_without_a_worker_the_reference_says_why(monkeypatch):
 
 
 def test_a_worker_that_can_not_start_says_its_last_words(monkeypatch):
-    monkeypatch.setattr(composer, "_lanes", lambda: worker.run)
+    monkeypatch.setattr(driver, "_lanes", lambda: worker.run)
     monkeypatch.setattr(process, "_BOOT", "raise SystemExit('no JAX here')")
     monkeypatch.setattr(process, "_idle", [])
     study = fl.compare(build, [{}], X, Y, epochs=1, verbose=0)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
         StudyError,
         TrialError,
     )
+    from fairlane.results import Study
     from fairlane.stored import open, studies
-    from fairlane.study import Study, compare, fit
+    from fairlane.study import compare, fit
     from fairlane.trial import Trial, TrialState, Variant
     from fairlane.watch import continuing, guard
 
@@ -36,7 +37,7 @@ _HOMES = {
     "open": "stored",
     "studies": "stored",
     "fit": "study",
-    "Study": "study",
+    "Study": "results",
     "guard": "watch",
     "continuing": "watch",
     "copy": "copies",

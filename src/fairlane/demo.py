@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fairlane.study import Study
+    from fairlane.results import Study
 
 RATES = (1e-3, 1e-4)
 SEED = 0

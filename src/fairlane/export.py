@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
+from fairlane.results import Study
 from fairlane.store.extras import needed
-from fairlane.study import Study
 
 FRAMES: dict[str, Callable[[Study], pd.DataFrame]] = {
     "history": lambda study: study.history,

@@ -14,10 +14,10 @@ import pandas as pd
 
 from fairlane.description import model_of, with_variables
 from fairlane.errors import BuilderError, StudyError
+from fairlane.results import Study
 from fairlane.session import Session
 from fairlane.store import Records, overview, read
 from fairlane.store.coding import Named
-from fairlane.study import Study
 from fairlane.trial import Trial, TrialState
 
 

@@ -1,0 +1,315 @@
+"""The `Study`: what came of all trials of one question.
+
+In: the records of a store. Out: data frames, estimates, figures, trained models.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import pandas as pd
+
+from fairlane import comparison, frames, plots, stats
+from fairlane.copies import remember_learning_rate
+from fairlane.description import write_weights
+from fairlane.errors import FairlaneWarning, StudyError
+from fairlane.store import Record, Records
+from fairlane.trial import Trial, TrialState
+
+_ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
+_PLOTS = {
+    "curves": ("metrics", "confidence"),
+    "final": _ASKED,
+    "sweep": ("x", *_ASKED),
+    "paired": ("baseline", *_ASKED),
+}
+
+
+class Study:
+    """All trials of one question, and their results.
+
+    Made by `compare`.
+    """
+
+    def __init__(self, store: Records, name: str | None, rebuild: Callable[[Trial], keras.Model]) -> None:
+        self._store = store
+        self._rebuild = rebuild
+        self.name = name
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row per trial × epoch: trial, hyperparameters, seed, epoch (from 0), and Keras's logs."""
+        return frames.history(self._store)
+
+    def to_frame(self, long: bool = False) -> pd.DataFrame:
+        """The history as a data frame.
+
+        Args:
+            long: a row per value, with columns ``metric``, ``data`` (``"training"`` or
+                ``"validation"``) and ``value``, instead of a column per log.
+        """
+        return frames.long(self._store) if long else self.history
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per trial: hyperparameters, seed, state, epochs, last logs, seconds, engine, error."""
+        return frames.trials(self._store)
+
+    def summary(
+        self,
+        metric: str | None = None,
+        *,
+        select: str | None = None,
+        report: str | None = None,
+        at: Literal["last", "best"] = "last",
+        mode: comparison.Modes = "auto",
+        baseline: comparison.Baseline = None,
+        interval: stats.Interval = "t",
+        confidence: float = 0.95,
+        resamples: int = 9999,
+        rng: np.random.Generator | int | None = None,
+    ) -> pd.DataFrame:
+        """A row per variant, the best first: mean, median, interquartile mean, and paired differences.
+
+        The best variant is chosen by the very values that are shown, so it looks better than it is, and so do
+        the differences to it; the more variants and the fewer seeds, the more. ``baseline=`` compares with a
+        variant that was chosen before, and ``select=`` with ``report=`` shows another metric than the one
+        that
+        chose: best of all, one of ``compare(..., test_data=...)``.
+
+        Args:
+            metric: what to show: a log's name, or one of the test data such as ``"test_loss"``; by default
+                ``"val_loss"`` where there is one, else ``"loss"``.
+            select: what to rank variants and choose epochs by; by default the metric itself, and for one
+                of the test data its validation counterpart. The columns ``selected_by`` and ``selected`` say
+                so.
+            report: the same as ``metric``, for ``summary(select="val_loss", report="test_loss")``.
+            at: ``"last"`` takes each trial's last epoch, ``"best"`` the one with the best value of
+            ``select``.
+            mode: ``"min"`` or ``"max"``; ``"auto"`` knows Keras's own metrics. Or a dict of such, by metric.
+            baseline: the variant to compare with: its number, or hyperparameters that it alone has, as a
+                dict; by default the best.
+            interval: ``"t"`` or ``"bootstrap"``, over seeds; see `fairlane.stats.estimate` for which is
+            right.
+            confidence: of the intervals.
+            resamples: of the bootstrap, and the most signings to try for a p-value.
+            rng: the generator that resamples, or a seed for one; by default seed 0, so that two calls
+                give the same.
+
+        Returns:
+            See `fairlane.comparison.summary`. Where seeds are too few to say, NaN and a `FairlaneWarning`.
+
+        Raises:
+            StudyError: there is no such metric or baseline, or nothing finished.
+        """
+        if metric is not None and report is not None and metric != report:
+            raise StudyError(
+                f"metric={metric!r} and report={report!r} are two names of one argument; give one"
+            )
+        shown = metric or report
+        if select is not None and shown is None:
+            raise StudyError(f"select={select!r} chooses; say with report=... which metric to show")
+        table = self._summary(
+            shown,
+            select=select,
+            at=at,
+            mode=mode,
+            baseline=baseline,
+            interval=interval,
+            confidence=confidence,
+            resamples=resamples,
+            rng=rng,
+        )
+        for note in table.attrs["notes"]:
+            warnings.warn(note, FairlaneWarning, stacklevel=2)
+        return table
+
+    def _summary(
+        self, metric: str | None = None, rng: np.random.Generator | int | None = None, **options: Any
+    ) -> pd.DataFrame:
+        generator = np.random.default_rng(0 if rng is None else rng)
+        return comparison.summary(self._store, metric or self._default_metric(), rng=generator, **options)
+
+    def plot(
+        self,
+        kind: Literal["curves", "final", "sweep", "paired"] = "curves",
+        *,
+        metrics: Sequence[str] | None = None,
+        title: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A figure: the learning curves, or the variants compared.
+
+        - ``plot()``: a panel per metric, a colour per variant, training and validation; of several seeds the
+          mean and its interval as a band. Options: ``metrics``, ``confidence``.
+        - ``plot("final")``: a point per trial, the mean and interval of each variant, the best on top.
+        - ``plot("sweep", x="learning_rate")``: a metric against a numeric hyperparameter.
+        - ``plot("paired")``: each seed's difference to the best variant, or to ``baseline=...``.
+
+        The last three take ``metric`` and the options of `summary`.
+
+        Args:
+            kind: which figure.
+            metrics: of the curves: which, in which order; by default all.
+            title: above the panels; by default the study's name.
+            **options: as above.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+
+        Raises:
+            StudyError: there is nothing to draw yet, or an option that this kind does not take.
+        """
+        names, title = frames.hyperparameters(self._store), title or self.name
+        _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
+        if kind == "curves":
+            found, note = self._curves_words()
+            return plots.curves(
+                self.history, names, metrics=metrics, best=found, title=title, note=note, **options
+            )
+        metric = options.pop("metric", None) or self._default_metric()
+        x = options.pop("x", None)
+        table = self._summary(metric, **options)
+        question = {name: options[name] for name in ("select", "at", "mode") if name in options}
+        if kind == "paired":
+            baseline = options.get("baseline")
+            pairs = comparison.differences(self._store, metric, baseline=baseline, **question)
+            return plots.paired(pairs, table, names, title=title)
+        values = comparison.values(self._store, metric, **question)
+        if kind == "sweep":
+            return plots.sweep(values, table, names, x, title=title)
+        return plots.final(values, table, names, title=title)
+
+    def _curves_words(self) -> tuple[dict[str, Any] | None, str]:
+        """The best variant's hyperparameters, as columns have them; and how many trials did not end well."""
+        names = frames.hyperparameters(self._store)
+        bad = Counter(str(record.state) for record in self._store if record.state.ended)
+        note = ", ".join(f"{_plural(n, 'trial')} {state}" for state, n in bad.items() if state != "done")
+        try:
+            values = comparison.values(self._store, self._default_metric())
+        except StudyError:
+            return None, note
+        first = values.iloc[:1]
+        return frames.variant_numbers(first, names)[1][0], note
+
+    def best(
+        self,
+        metric: str | None = None,
+        *,
+        mode: Literal["auto", "min", "max"] = "auto",
+        at: Literal["last", "best"] = "last",
+    ) -> Trial:
+        """The trial with the best value of a metric, among those that finished.
+
+        Args:
+            metric: as for `summary`.
+            mode: as for `summary`.
+            at: as for `summary`.
+
+        Raises:
+            StudyError: there is no such metric, or nothing finished.
+        """
+        return frames.best(self._store, metric or self._default_metric(), mode=mode, at=at).trial
+
+    def model(self, trial: Trial | int) -> keras.Model:
+        """A trial's trained, compiled model, built anew: it shares nothing with any other.
+
+        Args:
+            trial: the trial, or its number.
+
+        Raises:
+            StudyError: there is no such trial, or it has no trained state.
+        """
+        record = self._record(trial)
+        weights = self._store.weights(record.trial)
+        if weights is None:
+            why = f": {record.error}" if record.error else ""
+            raise StudyError(
+                f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
+            )
+        model = self._rebuild(record.trial)
+        remember_learning_rate(model)  # callbacks may have changed the one that is written now
+        write_weights(model, weights, str(record.trial))
+        return model
+
+    def save(self, trial: Trial | int, path: str | os.PathLike[str]) -> None:
+        """Write a trial's trained, compiled model to a file, for ``keras.saving.load_model``.
+
+        Args:
+            trial: the trial, or its number.
+            path: a name that ends with ``.keras``.
+
+        Raises:
+            StudyError: as `model`; or the name ends otherwise.
+        """
+        if not str(path).endswith(".keras"):
+            raise StudyError(f"a model's file ends with .keras, not as {str(path)!r} does")
+        self.model(trial).save(path)
+
+    def _record(self, trial: Trial | int) -> Record:
+        records = list(self._store)
+        number = trial if isinstance(trial, (int, np.integer)) and not isinstance(trial, bool) else None
+        for record in records:
+            if record.trial is trial or record.trial.number == number:
+                return record
+        raise StudyError(f"there is no {trial!s} in this study; it has the trials 0 to {len(records) - 1}")
+
+    def _default_metric(self) -> str:
+        logged = {name for record in self._store for name in record.last_logs}
+        return "val_loss" if "val_loss" in logged else "loss"
+
+    def _headline(self) -> str:
+        records = list(self._store)
+        variants = len({record.trial.variant.number for record in records})
+        states = [record.state for record in records]
+        counts = [f"{states.count(s)} {s}" for s in TrialState if states.count(s)]
+        title = f"Study {self.name!r}" if self.name else "Study"
+        return f"{title}: {len(records)} trials of {_plural(variants, 'variant')} ({', '.join(counts)})"
+
+    def _table(self) -> pd.DataFrame | None:
+        try:
+            table = self._summary()
+        except StudyError:
+            return None
+        spread = [name for name in table.columns if name.startswith(("median", "iqm"))]
+        table = table.drop(columns=["metric", "selected_by", *spread])
+        unknown = [n for n in ("low", "high", "probability", "p_value") if table[n].isna().all()]
+        return table.drop(columns=unknown)
+
+    def __repr__(self) -> str:
+        table = self._table()
+        if table is None:
+            return self._headline()
+        shown = table.head(20).to_string(index=False, float_format=lambda v: f"{v:.4g}")
+        more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
+        return f"{self._headline()}\n{self._default_metric()} in the last epoch:\n{shown}{more}"
+
+    def _repr_html_(self) -> str:
+        table = self._table()
+        text = f"<p><b>{html.escape(self._headline())}</b></p>"
+        if table is None:
+            return text
+        caption = f"<p>{html.escape(self._default_metric())} in the last epoch</p>"
+        return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
+
+
+def _check_options(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse a kind of figure that there is not, and options that it does not take."""
+    if kind not in _PLOTS:
+        raise StudyError(f"plot draws {', '.join(map(repr, _PLOTS))}, not {kind!r}")
+    for name in options:
+        if name not in _PLOTS[kind]:
+            raise StudyError(f"plot({kind!r}) takes no {name!r}; it takes title, {', '.join(_PLOTS[kind])}")
+    if kind == "sweep" and "x" not in options:
+        raise StudyError("plot('sweep') needs x=..., the name of a numeric hyperparameter")
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
