@@ -1,16 +1,17 @@
 """Claim: memory does not grow with the number of trials.
 
-300 trials of the digits MLP, 2 epochs each, in one process, on each engine and in the plain Keras
-loop for comparison; the resident set is read when each trial ends (``on_train_end`` of a
-callback), and its value after the last trial is told as a multiple of that after the 50th. With
-``--calls N`` the trials are split among N calls of ``fairlane.compare`` in the same process, each
-study dropped before the next: on lanes, where the trials of a call end together, that tells more
-than one call.
+1,000 trials of the digits MLP, 1 epoch each, in one process, on each engine, with the study in memory
+and in a store, and in the plain Keras loop for comparison; the resident set is read when each trial
+ends (``on_train_end`` of a callback), and its value after the last trial is told as a multiple of that
+after the 50th. With ``--calls N`` the trials are split among N calls of ``fairlane.compare`` in the
+same process, each study dropped before the next: on lanes, where the trials of a call end together,
+that tells more than one call. A figure of all of it is drawn beside the results.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ import psutil
 
 import _common
 
-WORKERS = ("keras-jax", "reference", "lanes")
+WORKERS = ("keras-jax", "reference", "lanes", "reference-stored", "lanes-stored")
 MARK = 50
 
 
@@ -69,23 +70,31 @@ def _loop(task: Any, recorder: Recorder) -> None:
         model.fit(task.x, task.y, verbose=0, callbacks=recorder.callbacks(), **task.fit)
 
 
-def _compare(engine: str, calls: int) -> Callable[[Any, Recorder], None]:
+def _compare(name: str, calls: int) -> Callable[[Any, Recorder], None]:
     import fairlane as fl
 
+    engine, _, stored = name.partition("-")
+
     def run(task: Any, recorder: Recorder) -> None:
-        for call in range(calls):
-            fl.compare(
-                task.build,
-                task.grid,
-                task.x,
-                task.y,
-                seeds=task.seeds[call::calls],
-                engine=engine,
-                callbacks=recorder.callbacks,
-                on_error="raise",
-                verbose=0,
-                **task.fit,
-            )
+        with tempfile.TemporaryDirectory() as folder:
+            for call in range(calls):
+                kept = {"store": f"{folder}/runs.db", "name": f"call {call}"} if stored else {}
+                compared(task, recorder, call, kept)
+
+    def compared(task: Any, recorder: Recorder, call: int, kept: dict[str, str]) -> None:
+        fl.compare(
+            task.build,
+            task.grid,
+            task.x,
+            task.y,
+            seeds=task.seeds[call::calls],
+            engine=engine,
+            callbacks=recorder.callbacks,
+            on_error="raise",
+            verbose=0,
+            **kept,
+            **task.fit,
+        )
 
     return run
 
@@ -110,13 +119,14 @@ def main() -> None:
         {"worker": r["worker"], "repeat": r["repeat"], **point} for r in rows for point in r.get("rss", [])
     ]
     _common.write(stem, per_trial, calls=options.calls)
+    _draw(per_trial, case, _common.RESULTS / f"{stem}.png")
     _common.write(f"{stem}.summary", summary, calls=options.calls)
 
 
 def _options() -> argparse.Namespace:
     parser = _common.parser(__doc__)
-    parser.add_argument("--trials", type=int, default=300)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--calls", type=int, default=1, help="calls of compare to split them among")
     parser.add_argument("--engine", choices=WORKERS[1:], help="this engine only")
     return parser.parse_args()
@@ -137,6 +147,20 @@ def _summary(row: _common.Row) -> _common.Row:
         "last_mb": last["rss_mb"],
         "ratio": last["rss_mb"] / mark["rss_mb"],
     }
+
+
+def _draw(points: list[dict[str, Any]], case: str, path: Any) -> None:
+    """The resident set over the trials that have ended, a line per worker."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name in dict.fromkeys(point["worker"] for point in points):
+        mine = [p for p in points if p["worker"] == name and p["repeat"] == points[0]["repeat"]]
+        axes.plot([p["trial"] for p in mine], [p["rss_mb"] for p in mine], label=name)
+    axes.set(xlabel="trials that have ended", ylabel="resident set, MiB", title=case, ylim=(0, None))
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
 
 
 def _print(rows: list[_common.Row], case: str, options: argparse.Namespace) -> None:

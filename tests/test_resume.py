@@ -112,6 +112,18 @@ def test_what_was_cut_off_goes_on_exactly(cut, tmp_path, monkeypatch, engine):
 
 
 @engines
+def test_bit_for_bit_where_fleets_are_cut_alike(cut, tmp_path, monkeypatch, engine):
+    interrupted(cut, tmp_path / "runs.db", engine=engine)
+    monkeypatch.undo()
+    study, expected = compare(tmp_path / "runs.db", engine=engine), compare(engine=engine)
+    mine, theirs = (one.history.sort_values(["trial", "epoch"]) for one in (study, expected))
+    assert mine["loss"].tolist() == theirs["loss"].tolist()
+    for trial in (0, 1):
+        for a, b in zip(study.model(trial).variables, expected.model(trial).variables, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@engines
 def test_a_trial_may_go_on_on_the_other_engine(cut, tmp_path, monkeypatch, engine):
     store = tmp_path / "runs.db"
     interrupted(cut, store, engine=engine)
