@@ -1,6 +1,7 @@
 """Small trials, weights and events, and what of a store can be compared with what of another."""
 
 import math
+import time
 
 import numpy as np
 
@@ -69,6 +70,14 @@ def save(store, trial, epoch, memory=None):
 
 def finish(store, trial, value=1.0, memory=None):
     return store.write(TrialDone(trial, 2.5, weights(value), "scan×2", memory))
+
+
+def until(condition):
+    """Return when it holds; it is a failure if it does not within two minutes."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.01)
 
 
 def of_weights(given):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from _stores import MEMORY, finish, of_records, of_weights, plan, run, save, start, weights
+from _stores import MEMORY, finish, of_records, of_weights, plan, run, save, start, until, weights
 
 from fairlane.errors import StoreError, StudyError
 from fairlane.store import database as databases
@@ -244,8 +244,7 @@ def test_a_server_that_drops_the_connection_in_a_transaction(server, admin, post
     with blocking.connect() as other:
         other.execute(sa.text("LOCK TABLE fairlane_epochs"))
         run(store, trial, 0, 3)  # the batch has updated the study's row when it comes to wait
-        while not admin.execute(sa.text(WAITING)).scalar():
-            pass
+        until(lambda: admin.execute(sa.text(WAITING)).scalar())
         mine = other.execute(sa.text("SELECT pg_backend_pid()")).scalar()
         admin.execute(sa.text(f"{OTHERS} AND pid <> {mine}"))
     blocking.dispose()
@@ -407,8 +406,7 @@ while True:
 
 def test_a_killed_process_loses_nothing_that_was_stored_and_repeats_nothing(runs):
     with process(TRAIN, runs) as other:
-        while len(list(read(runs, "a"))[0].epochs) < 20:  # more than was flushed
-            pass
+        until(lambda: len(list(read(runs, "a"))[0].epochs) >= 20)  # more than was flushed
         assert list(read(runs, "a"))[0].state is TrialState.RUNNING
         with pytest.raises(StoreError, match="is being trained by process") as refused:
             opened(runs)

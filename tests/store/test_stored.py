@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from _stores import until
 from typer.testing import CliRunner
 
 import fairlane as fl
@@ -346,6 +347,10 @@ def test_a_study_can_be_read_while_it_is_trained(tmp_path):
     store, seen = tmp_path / "r.db", []
 
     def look(trial):
+        def on_train_begin(logs):
+            if trial.number == 1:  # what was told of the trial before is stored in half a second
+                until(lambda: fl.open(store, "a").trials["state"][0] == "done")
+
         def on_epoch_end(epoch, logs):
             if trial.number == 1 and epoch == 2:
                 study = fl.open(store, "a")
@@ -353,27 +358,13 @@ def test_a_study_can_be_read_while_it_is_trained(tmp_path):
                     (study.trials["state"].tolist(), study.model(0).count_params(), fl.studies(store))
                 )
 
-        return [keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)]
+        return [keras.callbacks.LambdaCallback(on_train_begin=on_train_begin, on_epoch_end=on_epoch_end)]
 
-    slow = monkey_flush(look, store)
-    compare(RATES, store=store, name="a", callbacks=slow, engine="reference")
+    compare(RATES, store=store, name="a", callbacks=look, engine="reference")
     ((states, parameters, table),) = seen
     assert (states[0], parameters) == ("done", 21)
     assert table["trained_by"].tolist() == ["this process"]
     assert fl.studies(store)["trained_by"].tolist() == [""]
-
-
-def monkey_flush(look, store):
-    """Wait, before looking, until what was told is stored, which it is in half a second."""
-
-    def callbacks(trial):
-        if trial.number == 1:
-            study = fl.open(store, "a")
-            while study.trials["state"][0] != "done":
-                pass
-        return look(trial)
-
-    return callbacks
 
 
 # --- fingerprints ---
