@@ -53,9 +53,10 @@ class Committer(Generic[Step]):
         """
         with self._changed:
             self._raise()
+            if not self._waiting:  # else the thread knows, and waking it again would cost both of them time
+                self._changed.notify_all()
             self._waiting.extend(steps)
             self._bytes += size
-            self._changed.notify_all()
             if len(self._waiting) > MOST_STEPS or self._bytes > MOST_BYTES:
                 self._until_written()
 
