@@ -358,6 +358,9 @@ def test_initial_epoch(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         again.fit(X, Y, epochs=3, callbacks=[backup, Stop()], verbose=0)
     assert heard[-1] == (2, 2)
+    _keras.set_initial_epoch(again, None)
+    again.fit(X, Y, epochs=2, initial_epoch=1, verbose=0)
+    assert again.history.epoch == [1]
 
 
 def test_should_validate():

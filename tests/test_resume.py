@@ -381,9 +381,3 @@ def test_a_call_that_was_refused_leaves_nothing_to_be_compared_with(tmp_path):
     with pytest.raises(fl.StudyError, match="would both write"):
         compare(tmp_path / "runs.db", callbacks=same_file, epochs=1)
     assert compare(tmp_path / "runs.db", epochs=1).trials["state"].tolist() == ["done"] * 2
-
-
-def test_other_test_data_are_another_study(tmp_path):
-    compare(tmp_path / "runs.db", epochs=1, test_data=(X[:5], Y[:5]))
-    with pytest.raises(fl.StudyError, match="data, test_data"):
-        compare(tmp_path / "runs.db", epochs=1, test_data=(X[5:10], Y[5:10]))

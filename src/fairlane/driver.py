@@ -61,9 +61,7 @@ class Driver:
         finally:
             source.close()
 
-    def test(
-        self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None, again: bool
-    ) -> None:
+    def test(self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None) -> None:
         """Evaluate every finished trial's model on the test data, one after another.
 
         After Ctrl-C, before it or during it, the rest is left untested.
@@ -73,12 +71,11 @@ class Driver:
             trials: which of them to evaluate.
             test_data: as `compare` takes it.
             batch_size: of the trials, where their hyperparameters do not say.
-            again: also those that were evaluated before.
         """
         records = [self._store[trial] for trial in trials]
         if any(record.state is TrialState.INTERRUPTED for record in records):
             return
-        done = [r.trial for r in records if r.state is TrialState.DONE and (again or not r.test_logs)]
+        done = [r.trial for r in records if r.state is TrialState.DONE]
         try:
             with left_as_found():
                 for trial in done:

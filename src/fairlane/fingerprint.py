@@ -26,7 +26,7 @@ import numpy as np
 from fairlane import _keras
 from fairlane.trial import short
 
-_DATA = ("x", "y", "sample_weight", "validation_data", "test_data")
+_DATA = ("x", "y", "sample_weight", "validation_data")
 _PLAIN = (str, int, float, bool, type(None), bytes)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NUMBERED = re.compile(r"_\d+$")
@@ -36,20 +36,18 @@ _LINES = 12
 Spec = dict[str, Any]
 
 
-def spec(model: Any, common: Mapping[str, Any], callbacks: Any, test_data: Any = None) -> Spec:
+def spec(model: Any, common: Mapping[str, Any], callbacks: Any) -> Spec:
     """What was asked, but for the variants, seeds and epochs, which may grow.
 
     Args:
         model: a builder or a template.
         common: ``Model.fit``'s arguments that are the same for all trials, data among them.
         callbacks: ``compare``'s argument.
-        test_data: ``compare``'s argument.
     """
-    given = {**common, "test_data": test_data}
     arguments = {k: v for k, v in common.items() if k not in (*_DATA, "epochs") and v is not None}
     return {
         "model": _template(model) if isinstance(model, keras.Model) else source(model),
-        "data": {name: _data(given[name]) for name in _DATA if given.get(name) is not None},
+        "data": {name: _data(common[name]) for name in _DATA if common.get(name) is not None},
         "arguments": {name: _argument(value) for name, value in sorted(arguments.items())},
         "callbacks": _callbacks(callbacks),
     }

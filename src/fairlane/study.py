@@ -138,17 +138,16 @@ def compare(
     data = Data(common, [trial.variant for trial in trials], engine)
     check_test_data(test_data, len(trials))
     models = Models(model)
-    models.rehearse(trials[0])
-    kept = (
-        MemoryStore() if store is None else _opened(store, name, resume, model, common, callbacks, test_data)
-    )
+    kept = MemoryStore() if store is None else _opened(store, name, resume, model, common, callbacks)
     study: Study | None = None
     try:
         trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
         _warn_of(kept)
         left = _left(kept, trials)
+        makers = Callbacks(callbacks, left)
+        models.rehearse(trials[0])
         build = models.build if store is None else Describing(models, kept, data).build
-        jobs = jobs_of(left, build, common, Callbacks(callbacks, left), data, models.builder, kept, pace)
+        jobs = jobs_of(left, build, common, makers, data, models.builder, kept, pace)
         study = Study(kept, name, Rebuilt(kept, models, common, data, trials))
         records = [kept[trial] for trial in trials]
         epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
@@ -156,7 +155,7 @@ def compare(
             driver = Driver(kept, engine, on_error, study, progress.update)
             driver.run(jobs, interruptible=True)
             if test_data is not None:
-                driver.test(study, trials, test_data, common.get("batch_size"), again=resume == "force")
+                driver.test(study, trials, test_data, common.get("batch_size"))
             kept.close()
     except StoreError as error:
         error.study = study
@@ -247,13 +246,12 @@ def _opened(
     model: Any,
     common: Mapping[str, Any],
     callbacks: Any,
-    test_data: Any,
 ) -> Store:
     """The store, with what is asked compared with what was."""
     versions = {"fairlane": metadata.version("fairlane"), "keras": keras.__version__}
     if keras.backend.backend() == "jax":
         versions["jax"] = metadata.version("jax")
-    return written(store, name, fingerprint.spec(model, common, callbacks, test_data), versions, resume)
+    return written(store, name, fingerprint.spec(model, common, callbacks), versions, resume)
 
 
 def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:

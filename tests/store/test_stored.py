@@ -4,6 +4,7 @@ import doctest
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -329,7 +330,7 @@ def test_a_refused_study_trains_nothing(tmp_path):
         fl.compare(counted, RATES, X, Y, store=tmp_path / "r.db", verbose=0, **FIT)
     with pytest.raises(fl.StoreError, match="does not exist"):
         fl.compare(counted, RATES, X, Y, store=tmp_path / "no" / "r.db", name="a", verbose=0, **FIT)
-    assert built == [0.1] * 4
+    assert built == []
     assert not list(tmp_path.iterdir())
 
 
@@ -338,8 +339,10 @@ def test_what_a_store_notes_is_a_warning(tmp_path):
     compare(RATES, store=store, name="a")
     (files,) = (tmp_path / "r.artifacts").iterdir()
     next(path for path in files.iterdir() if path.name.startswith("trial-1-")).unlink()
-    with pytest.warns(fl.FairlaneWarning, match=r"weights of trial 1 .* is gone or cut off.*trained again"):
+    with pytest.warns(fl.FairlaneWarning) as said:
         study = compare(RATES, store=store, name="a")
+    notes = [str(warning.message) for warning in said]
+    assert any(re.search(r"weights of trial 1 .* is gone or cut off.*trained again", note) for note in notes)
     same_models(study.model(1), fl.open(store, "a").model(1))
 
 
