@@ -51,7 +51,7 @@ def made_up(name="sweep"):
     return study_of(store, name)
 
 
-def tell(tracker, study, events, store):
+def tell(tracker, events, store):
     """Write events to the store and tell the tracker, as the driver does."""
     for event in events:
         tracker.take(event, store.write(event))

@@ -121,8 +121,8 @@ def events_of(record: Record) -> Iterator[Event]:
     if state in (TrialState.DONE, TrialState.DIVERGED):
         yield TrialDone(trial, record.seconds, None, record.loop)
     if state is TrialState.FAILED:
-        epoch = next_epoch(record) if record.epochs else None
-        yield TrialFailed(trial, epoch, record.error, record.traceback, record.seconds)
+        within = next_epoch(record) if record.epochs else None
+        yield TrialFailed(trial, within, record.error, record.traceback, record.seconds)
     if state is TrialState.DONE and (record.test_logs or record.error):
         yield Tested(trial, record.test_logs, record.error)
 

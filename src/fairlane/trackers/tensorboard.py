@@ -105,7 +105,10 @@ class TensorBoard(Tracker):
         # Seeds have the same hyperparameters, and so are one group, which the HPARAMS page averages.
         self._write(trial, ".", summary=summaries.hparams_pb(hyperparameters))
         for path in old:
-            path.unlink()
+            if path.stat().st_size:
+                os.truncate(path, 0)  # a TensorBoard that has it open goes on to the next; not if it were gone
+            else:
+                path.unlink()
 
     def _epoch(self, trial: Trial, epoch: int, logs: Mapping[str, Any]) -> None:
         validation = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
