@@ -134,7 +134,11 @@ def test_a_trial_goes_on_in_its_run_or_is_written_anew(uri):
 def test_names_that_mlflow_refuses_are_made_fit(uri):
     (trial,) = trials_of({HOSTILE: HOSTILE, "a/../b": 1, "x=y": 2, "x_y": 3})
     store = MemoryStore([trial])
-    for event in (started(trial), EpochEnded(trial, 0, {"loss": 1.0, "a,b": 2.0, "a b": 3.0}), TrialDone(trial, 0.0, None)):
+    for event in (
+        started(trial),
+        EpochEnded(trial, 0, {"loss": 1.0, "a,b": 2.0, "a b": 3.0}),
+        TrialDone(trial, 0.0, None),
+    ):
         store.write(event)
     assert study_of(store, HOSTILE).to_mlflow(uri, "hostile") == 1
     assert study_of(store, HOSTILE).to_mlflow(uri, "hostile") == 1

@@ -116,7 +116,9 @@ def test_seeds_of_a_variant_are_one_group(tmp_path):
             store.write(event)
     study_of(store, None).to_tensorboard(tmp_path)
     found = runs(tmp_path)
-    groups = [session(found[f"trial-{t.number:03d} units={t.variant.number + 1} seed={t.seed}"])[0] for t in trials]
+    groups = [
+        session(found[f"trial-{t.number:03d} units={t.variant.number + 1} seed={t.seed}"])[0] for t in trials
+    ]
     assert groups[0] == groups[1] != groups[2] == groups[3]
 
 
@@ -194,7 +196,12 @@ def test_hostile_names_stay_in_the_folder(tmp_path):
 def test_a_test_that_failed_is_told(tmp_path):
     (trial,) = trials_of({})
     store = MemoryStore([trial])
-    for event in (started(trial), *told(trial, [1.0]), TrialDone(trial, 0.0, None), Evaluated(trial, {}, "E: no")):
+    for event in (
+        started(trial),
+        *told(trial, [1.0]),
+        TrialDone(trial, 0.0, None),
+        Evaluated(trial, {}, "E: no"),
+    ):
         store.write(event)
     study_of(store, None).to_tensorboard(tmp_path)
     assert state(runs(tmp_path)["trial-000 seed=0"]) == "done: the test data could not be evaluated: E: no"
@@ -209,4 +216,3 @@ def test_a_folder_that_is_a_file_is_said(tmp_path):
 def test_no_path_is_refused():
     with pytest.raises(fl.StudyError, match="takes the path of a folder, not 3"):
         fl.trackers.TensorBoard(3)
-

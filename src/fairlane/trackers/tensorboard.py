@@ -106,7 +106,9 @@ class TensorBoard(Tracker):
         self._write(trial, ".", summary=summaries.hparams_pb(hyperparameters))
         for path in old:
             if path.stat().st_size:
-                os.truncate(path, 0)  # a TensorBoard that has it open goes on to the next; not if it were gone
+                os.truncate(
+                    path, 0
+                )  # a TensorBoard that has it open goes on to the next; not if it were gone
             else:
                 path.unlink()
 
