@@ -197,7 +197,7 @@ def test_live_tensorboard_and_mlflow_have_what_the_study_has(tmp_path):
 def test_a_missing_package_names_its_extra(package, call, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
-    real = [finder for finder in sys.meta_path]
+    real = list(sys.meta_path)
 
     class Missing:
         @staticmethod

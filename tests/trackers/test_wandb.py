@@ -18,8 +18,7 @@ from fairlane.store import MemoryStore
 from fairlane.trial import TrialDone
 
 wandb = pytest.importorskip("wandb", reason="needs the extra 'wandb'")
-
-from wandb.proto import wandb_internal_pb2
+wandb_internal_pb2 = pytest.importorskip("wandb.proto.wandb_internal_pb2")
 
 BLOCK = 32768
 FULL, FIRST, MIDDLE, LAST = range(1, 5)
