@@ -164,6 +164,20 @@ def test_a_trial_begun_anew_or_from_an_epoch_forgets_what_came_after(tmp_path):
     assert scalars(open_one.Reload()) == [(0, 3.0), (1, 0.5)]
 
 
+@pytest.mark.parametrize(("study", "left"), [("sweep", 0), (None, 1)])
+def test_only_studies_with_a_name_replace_trials_whose_values_had_other_words(tmp_path, study, left):
+    for value in ("before", "after"):
+        (trial,) = trials_of({"units": value})
+        store = MemoryStore([trial])
+        for event in (started(trial), *told(trial, [1.0]), TrialDone(trial, 0.0, None)):
+            store.write(event)
+        study_of(store, study).to_tensorboard(tmp_path)
+    found = runs(tmp_path)
+    before = [run for name, run in found.items() if "before" in name and run.Tags()["scalars"]]
+    assert len(before) == left * 2  # its training and its validation
+    assert len([run for name, run in found.items() if "after" in name and run.Tags()["scalars"]]) == 2
+
+
 def test_what_was_told_can_be_read_at_once(tmp_path):
     (trial,) = trials_of({})
     store = MemoryStore([trial])

@@ -104,6 +104,12 @@ def test_other_things_are_refused(trackers):
         compare(trackers)
 
 
+def test_one_for_exports_alone_is_refused():
+    pytest.importorskip("wandb", reason="needs the extra 'wandb'")
+    with pytest.raises(fl.StudyError, match=r"WandB\('p'\) can't be told .* study.to_wandb"):
+        compare([fl.trackers.WandB("p")])
+
+
 def test_the_same_tracker_twice_is_refused():
     heard = Heard()
     with pytest.raises(fl.StudyError, match="same tracker twice"):
@@ -229,6 +235,10 @@ def test_a_runs_name():
 def test_values_are_plain(value, expected):
     assert plain(value) == expected
     assert type(plain(value)) is type(expected)
+
+
+def test_addresses_are_left_out():
+    assert plain(object()) == "<object object>"
 
 
 def test_long_values_are_cut():

@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,7 +40,12 @@ class Tracker(ABC):
     or with the same one again: what it told its tool of a trial before is then replaced.
 
     Any of them may raise. While a study is trained that switches the tracker off, with a warning.
+
+    Attributes:
+        live: whether it can be told of trials that take turns; else it is for exports alone.
     """
+
+    live: ClassVar[bool] = True
 
     @abstractmethod
     def begin(self, facts: Facts) -> None:
@@ -80,6 +85,7 @@ def plain(value: Any) -> bool | int | float | str:
         text = value
     else:
         text = str(value.__name__) if hasattr(value, "__name__") else repr(value)
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # another in each process
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 

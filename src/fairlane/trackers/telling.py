@@ -38,6 +38,12 @@ class Telling:
                 "trackers is a list such as [fairlane.trackers.TensorBoard('logs')], of TensorBoard and "
                 f"MLflow; not {trackers!r}"
             )
+        for one in listed:
+            if not one.live:
+                raise StudyError(
+                    f"{one!r} can't be told of trials while they are trained, since its runs are written one "
+                    "after another; export the study afterwards, with study.to_wandb(...)"
+                )
         if len({id(one) for one in listed}) < len(listed):
             raise StudyError("trackers has the same tracker twice; make one for each place")
         self._asked: list[Tracker] = listed

@@ -52,6 +52,7 @@ class TensorBoard(Tracker):
         needed("tensorboard.compat.proto.event_pb2", _WHAT)
         self._dir = Path(dir)
         self._root = self._dir
+        self._named = False
         self._generation: dict[int, int] = {}
         self._open: set[int] = set()
 
@@ -61,6 +62,7 @@ class TensorBoard(Tracker):
     def begin(self, facts: Facts) -> None:
         """Make the folder."""
         self._root = self._dir / safe(facts.name, _LONGEST_NAME) if facts.name else self._dir
+        self._named = bool(facts.name)
         self._root.mkdir(parents=True, exist_ok=True)
         self._generation.clear()
         self._open.clear()
@@ -97,7 +99,9 @@ class TensorBoard(Tracker):
         The new file has a later name, and says that what was seen of the run from step 0 on is void, so that
         a TensorBoard that is open takes it instead of the old ones.
         """
-        old = [path for part in _PARTS for path in (self._folder(trial) / part).glob(_OWN)]
+        old = [
+            path for folder in self._folders(trial) for part in _PARTS for path in (folder / part).glob(_OWN)
+        ]
         self._generation[trial.number] = max((_generation(path) for path in old), default=-1) + 1
         self._open.add(trial.number)
         summaries = needed("tensorboard.plugins.hparams.summary_v2", _WHAT)
@@ -151,6 +155,12 @@ class TensorBoard(Tracker):
 
     def _folder(self, trial: Trial) -> Path:
         return self._root / safe(run_name(trial), _LONGEST_NAME)
+
+    def _folders(self, trial: Trial) -> list[Path]:
+        """Where an earlier attempt may have written: in another folder, if its values had other words."""
+        if not self._named:
+            return [self._folder(trial)]
+        return list(self._root.glob(f"trial-{trial.number:03d} *"))
 
     def _write(self, trial: Trial, part: str, step: int = 0, **what: Any) -> None:
         protos = needed("tensorboard.compat.proto.event_pb2", _WHAT)

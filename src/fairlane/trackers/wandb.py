@@ -34,6 +34,8 @@ class WandB(Tracker):
         StudyError: an unknown mode.
     """
 
+    live = False
+
     def __init__(
         self,
         project: str = "fairlane",
