@@ -265,6 +265,18 @@ class Study:
         Raises:
             StoreError: the package ``tensorboard`` is not installed.
             StudyError: the files can't be written.
+
+        Example:
+            >>> import fairlane as fl, keras, numpy as np, tempfile
+            >>> def build(learning_rate):
+            ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+            ...     model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+            ...     return model
+            >>> rates = {"learning_rate": [0.1, 0.01]}
+            >>> study = fl.compare(build, rates, np.ones((8, 2)), np.ones((8, 1)), verbose=0)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     study.to_tensorboard(folder)
+            2
         """
         return trackers.replay(self._store, self.name, trackers.TensorBoard(dir))
 

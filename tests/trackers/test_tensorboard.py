@@ -108,7 +108,7 @@ def test_hyperparameters_are_on_the_hparams_page(exported):
     assert [end for _, _, end in sessions] == [api_pb2.STATUS_SUCCESS] + [api_pb2.STATUS_FAILURE] * 4
 
 
-def test_seeds_of_a_variant_are_one_group(tmp_path):
+def test_seeds_of_a_variant_are_one_group(tmp_path, exported):
     trials = trials_of({"units": 1}, {"units": 2}, seeds=(0, 1))
     store = MemoryStore(trials)
     for trial in trials:
@@ -119,7 +119,8 @@ def test_seeds_of_a_variant_are_one_group(tmp_path):
     groups = [
         session(found[f"trial-{t.number:03d} units={t.variant.number + 1} seed={t.seed}"])[0] for t in trials
     ]
-    assert groups[0] == groups[1] != groups[2] == groups[3]
+    assert groups == ["study: variant 0"] * 2 + ["study: variant 1"] * 2
+    assert session(run_of(exported[1], 1))[0] == "sweep: variant 1"
 
 
 def test_exporting_again_replaces_and_leaves_other_files_alone(tmp_path):

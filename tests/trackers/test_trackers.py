@@ -1,5 +1,7 @@
 """Trackers told while a study is trained: by the driver, of what is new, and never in training's way."""
 
+import doctest
+import importlib
 import re
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 from _studies import made_up, trials_of
 
 import fairlane as fl
+import fairlane.results
 from fairlane.trackers import Tracker
 from fairlane.trackers.contract import plain, run_name, safe
 
@@ -185,6 +188,19 @@ def test_live_tensorboard_and_mlflow_have_what_the_study_has(tmp_path):
             assert [one.value for one in sorted(logged, key=lambda one: one.step)] == expected
         assert runs[name].data.metrics["test_loss"] == row.test_loss
         assert runs[name].info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("package", ["tensorboard", "mlflow"])
+def test_doctests_of_trackers(package):
+    pytest.importorskip(package, reason=f"needs the extra {package!r}")
+    tried = doctest.testmod(importlib.import_module(f"fairlane.trackers.{package}"))
+    assert (tried.failed, tried.attempted > 0) == (0, True)
+
+
+def test_doctests_of_the_study():
+    pytest.importorskip("tensorboard", reason="needs the extra 'tensorboard'")
+    tried = doctest.testmod(fairlane.results)
+    assert (tried.failed, tried.attempted > 0) == (0, True)
 
 
 # Names and missing packages

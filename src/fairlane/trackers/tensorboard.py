@@ -52,7 +52,7 @@ class TensorBoard(Tracker):
         needed("tensorboard.compat.proto.event_pb2", _WHAT)
         self._dir = Path(dir)
         self._root = self._dir
-        self._named = False
+        self._study: str | None = None
         self._generation: dict[int, int] = {}
         self._open: set[int] = set()
 
@@ -62,7 +62,7 @@ class TensorBoard(Tracker):
     def begin(self, facts: Facts) -> None:
         """Make the folder."""
         self._root = self._dir / safe(facts.name, _LONGEST_NAME) if facts.name else self._dir
-        self._named = bool(facts.name)
+        self._study = facts.name
         self._root.mkdir(parents=True, exist_ok=True)
         self._generation.clear()
         self._open.clear()
@@ -106,8 +106,9 @@ class TensorBoard(Tracker):
         self._open.add(trial.number)
         summaries = needed("tensorboard.plugins.hparams.summary_v2", _WHAT)
         hyperparameters = {name: plain(value) for name, value in trial.hyperparameters.items()}
-        # Seeds have the same hyperparameters, and so are one group, which the HPARAMS page averages.
-        self._write(trial, ".", summary=summaries.hparams_pb(hyperparameters))
+        # Seeds of a variant are one group, which the HPARAMS page averages; not with those of other studies.
+        group = f"{self._study or 'study'}: variant {trial.variant.number}"
+        self._write(trial, ".", summary=summaries.hparams_pb(hyperparameters, trial_id=group))
         for path in old:
             if path.stat().st_size:
                 os.truncate(
@@ -158,7 +159,7 @@ class TensorBoard(Tracker):
 
     def _folders(self, trial: Trial) -> list[Path]:
         """Where an earlier attempt may have written: in another folder, if its values had other words."""
-        if not self._named:
+        if not self._study:
             return [self._folder(trial)]
         return list(self._root.glob(f"trial-{trial.number:03d} *"))
 
