@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _backend.choose()
 
 if TYPE_CHECKING:
+    from fairlane import trackers as trackers
     from fairlane.copies import copy, fresh
     from fairlane.errors import (
         AlreadyTrainedWarning,
@@ -88,6 +89,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module the first time that it is asked for."""
+    if name == "trackers":
+        return import_module("fairlane.trackers")
     if name not in _HOMES:
         raise AttributeError(f"module 'fairlane' has no attribute {name!r}")
     value = getattr(import_module(f"fairlane.{_HOMES[name]}"), name)
@@ -97,4 +100,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return sorted(__all__)
+    return sorted([*__all__, "trackers"])

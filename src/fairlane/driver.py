@@ -30,9 +30,10 @@ class Driver:
         on_error: str,
         study: Study | None,
         tell: Callable[[Record], None],
+        track: Callable[[Event, Record], None] | None = None,
     ) -> None:
         self._store, self._engine, self._on_error = store, engine, on_error
-        self._study, self._tell = study, tell
+        self._study, self._tell, self._track = study, tell, track
         self._failure: TrialFailed | None = None
 
     def run(self, jobs: Sequence[Job], interruptible: bool) -> None:
@@ -141,6 +142,8 @@ class Driver:
     def _take(self, event: Event) -> None:
         record = self._store.write(event)
         self._tell(record)
+        if self._track is not None:
+            self._track(event, record)
         if isinstance(event, TrialFailed) and self._failure is None:
             self._failure = event
         if self._on_error != "raise":

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fairlane import comparison, frames, plots, stats
+from fairlane import comparison, frames, plots, stats, trackers
 from fairlane.copies import remember_learning_rate
 from fairlane.description import write_weights
 from fairlane.errors import FairlaneWarning, StudyError
@@ -252,6 +252,75 @@ class Study:
         if not str(path).endswith(".keras"):
             raise StudyError(f"a model's file ends with .keras, not as {str(path)!r} does")
         self.model(trial).save(path)
+
+    def to_tensorboard(self, dir: str | os.PathLike[str]) -> int:
+        """Write TensorBoard's event files: a run per trial, for ``tensorboard --logdir <dir>``.
+
+        Args:
+            dir: as for `fairlane.trackers.TensorBoard`. What was written of the same trials is replaced.
+
+        Returns:
+            How many trials were written; those that never began are not.
+
+        Raises:
+            StoreError: the package ``tensorboard`` is not installed.
+            StudyError: the files can't be written.
+
+        Example:
+            >>> import fairlane as fl, keras, numpy as np, tempfile
+            >>> def build(learning_rate):
+            ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+            ...     model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+            ...     return model
+            >>> rates = {"learning_rate": [0.1, 0.01]}
+            >>> study = fl.compare(build, rates, np.ones((8, 2)), np.ones((8, 1)), verbose=0)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     study.to_tensorboard(folder)
+            2
+        """
+        return trackers.replay(self._store, self.name, trackers.TensorBoard(dir))
+
+    def to_mlflow(self, uri: str | None = None, experiment: str = "fairlane") -> int:
+        """Write MLflow's runs: a parent for the study, a child for each trial.
+
+        Args:
+            uri: as for `fairlane.trackers.MLflow`. The runs of a study with a name are replaced.
+            experiment: the name of the experiment that the runs belong to.
+
+        Returns:
+            How many trials were written; those that never began are not.
+
+        Raises:
+            StoreError: neither ``mlflow`` nor ``mlflow-skinny`` is installed.
+            StudyError: the runs can't be written.
+        """
+        return trackers.replay(self._store, self.name, trackers.MLflow(uri, experiment))
+
+    def to_wandb(
+        self,
+        project: str = "fairlane",
+        *,
+        dir: str | os.PathLike[str] | None = None,
+        mode: Literal["offline", "online"] = "offline",
+        entity: str | None = None,
+    ) -> int:
+        """Write Weights & Biases' runs, one per trial, in a group of the study's name; new ones each time.
+
+        Args:
+            project: the project that the runs belong to.
+            dir: the folder in which wandb makes its folder ``wandb``; by default the current one.
+            mode: ``"offline"`` writes files alone, for ``wandb sync``; ``"online"`` sends them, as the user
+                who is logged in.
+            entity: the user or team that the project belongs to; by default as wandb has it.
+
+        Returns:
+            How many trials were written; those that never began are not.
+
+        Raises:
+            StoreError: the package ``wandb`` is not installed.
+            StudyError: an unknown mode, or the runs can't be written.
+        """
+        return trackers.replay(self._store, self.name, trackers.WandB(project, dir, mode, entity))
 
     def _record(self, trial: Trial | int) -> Record:
         records = list(self._store)

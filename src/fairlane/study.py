@@ -38,6 +38,7 @@ from fairlane.results import Study
 from fairlane.session import Session, left_as_found
 from fairlane.store import MemoryStore, Records, Store, next_epoch, written
 from fairlane.testing import check_test_data
+from fairlane.trackers import Telling
 from fairlane.trial import Trial, TrialState, Variant
 
 _ENGINES = ("auto", "lanes", "reference")
@@ -61,6 +62,7 @@ def compare(
     on_error: str = "record",
     verbose: Any = "auto",
     test_data: Any = None,
+    trackers: Any = (),
     **fit_arguments: Any,
 ) -> Study:
     """Train a model with every variant of its hyperparameters and every seed, and compare them.
@@ -101,14 +103,16 @@ def compare(
         test_data: ``(x, y)`` or ``(x, y, sample_weight)``, or a dataset, which no trial sees until all are
             trained. Then each finished trial's model is evaluated on it once, as by ``Model.evaluate``: the
             columns ``test_<metric>`` of `Study.trials`, and ``summary("test_loss")``.
+        trackers: tools that show the study while it is trained: a list of `fairlane.trackers.TensorBoard`
+            and `fairlane.trackers.MLflow`. One that raises is switched off with a warning; training goes on.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
         The study. After Ctrl-C, too, with everything that was finished.
 
     Raises:
-        StudyError: wrong variants, seeds or arguments, two trials' callbacks would write one file, or a
-            stored study that is another; before any training.
+        StudyError: wrong variants, seeds or arguments, two trials' callbacks would write one file, a stored
+            study that is another, or a tracker that can't begin; before any training.
         StoreError: the store can't be opened, or another process trains the study; before any training. Or
             it can't be written any more: the error's ``study`` is what was trained until then.
         BuilderError: the builder returns something other than a compiled model; before any training.
@@ -131,6 +135,7 @@ def compare(
     _check_choices(engine, on_error)
     _check_resume(resume)
     pace = pace_of(checkpoint_every)
+    telling = Telling(trackers)
     if store is None or not on_jax():
         pace = None  # other backends have random generators that can't be told
     trials = plan(model, variants, seeds, fit_arguments)
@@ -151,8 +156,8 @@ def compare(
         study = Study(kept, name, Rebuilt(kept, models, common, data, trials))
         records = [kept[trial] for trial in trials]
         epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
-        with Progress(records, epochs, verbose) as progress:
-            driver = Driver(kept, engine, on_error, study, progress.update)
+        with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
+            driver = Driver(kept, engine, on_error, study, progress.update, telling.take)
             driver.run(jobs, interruptible=True)
             if test_data is not None:
                 driver.test(study, trials, test_data, common.get("batch_size"))

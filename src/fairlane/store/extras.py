@@ -1,4 +1,4 @@
-"""Packages that a durable store needs, loaded when one is first used.
+"""Packages that durable stores, exports and trackers need, loaded when one is first used.
 
 In: a module's name. Out: the module, or an error that names the extra to install.
 """
@@ -10,7 +10,13 @@ from typing import Any
 
 from fairlane.errors import StoreError
 
-_EXTRA = {"psycopg": "postgres", "pyarrow": "parquet"}
+_EXTRA = {
+    "psycopg": "postgres",
+    "pyarrow": "parquet",
+    "tensorboard": "tensorboard",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
+}
 
 
 def needed(name: str, what: str = "keeping a study") -> Any:

@@ -1,0 +1,119 @@
+"""What a tracker is: something that shows studies to people in a tool that they use already.
+
+In: nothing. Out: the contract, and what all trackers need to name things for their tools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fairlane.store import Record
+from fairlane.trial import Event, Trial
+
+_LONGEST_VALUE = 500
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a study before anything is told of it.
+
+    Attributes:
+        name: the study's, or None.
+        trials: all of them, by their numbers.
+    """
+
+    name: str | None
+    trials: Sequence[Trial]
+
+
+class Tracker(ABC):
+    """Is told of a study what its store is told, by the driver alone: while it is trained, or afterwards.
+
+    The order is: `begin`, then `take` for each event, then `end`. After that it may begin with another study,
+    or with the same one again: what it told its tool of a trial before is then replaced.
+
+    Any of them may raise. While a study is trained that switches the tracker off, with a warning.
+
+    Attributes:
+        live: whether it can be told of trials that take turns; else it is for exports alone.
+    """
+
+    live: ClassVar[bool] = True
+
+    @abstractmethod
+    def begin(self, facts: Facts) -> None:
+        """Get ready for the events of a study."""
+
+    @abstractmethod
+    def take(self, event: Event, record: Record) -> None:
+        """Tell the tool of one event.
+
+        Args:
+            event: of trials that are trained now, or were: of a trial that was done before, there are none.
+                ``TrialStarted`` with an epoch k rewinds: what was told of epoch k and later ones goes.
+            record: the trial's, which holds the event already; in an export afterwards, all that followed.
+        """
+
+    @abstractmethod
+    def end(self, records: Iterable[Record]) -> None:
+        """Nothing more comes. Trials that were begun and have not ended were cut off.
+
+        Args:
+            records: of all trials, as they are now.
+        """
+
+
+def run_name(trial: Trial) -> str:
+    """``trial-003 learning_rate=0.001 seed=0``, for people; of any length, with any characters."""
+    values = [f"{name}={plain(value)}" for name, value in trial.hyperparameters.items()]
+    return " ".join([f"trial-{trial.number:03d}", *values, f"seed={trial.seed}"])
+
+
+def plain(value: Any) -> bool | int | float | str:
+    """A hyperparameter's value as tools take it: a number or text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        text = value
+    else:
+        text = str(value.__name__) if hasattr(value, "__name__") else repr(value)
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # another in each process
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Those of the logs that are numbers, which is all that tools draw."""
+    found = {}
+    for name, value in logs.items():
+        if isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.ndim == 0):
+            found[str(name)] = float(value)
+    return found
+
+
+def safe(text: str, longest: int, others: str = " ,+=") -> str:
+    """A name of ASCII letters, digits, ``_``, ``-``, ``.`` and few others, which every file system takes.
+
+    Where that changes it, a digest of the text follows, so that different texts have different names.
+
+    Args:
+        text: what is to be a name.
+        longest: how many characters it may have.
+        others: characters that are allowed, too.
+    """
+    clean = re.sub(rf"[^A-Za-z0-9_.{re.escape(others)}-]", "_", text).strip(". ")
+    if clean == text and len(text) <= longest and text:
+        return text
+    return f"{clean[: longest - 9].rstrip('. ')}-{digest(text)[:8]}".lstrip("-")
+
+
+def digest(text: str) -> str:
+    """A text's SHA-256, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

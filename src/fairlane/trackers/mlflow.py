@@ -1,0 +1,204 @@
+"""MLflow: a run for the study, and in it a run for each trial, with MLflow's own client.
+
+In: events. Out: runs on a tracking server or in a database. All goes through ``MlflowClient``: the session's
+experiment and active run are neither used nor changed, nor is its tracking URI, which is read where none is
+given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fairlane.errors import StudyError
+from fairlane.store import Record
+from fairlane.store.extras import needed
+from fairlane.trackers.contract import Facts, Tracker, digest, numbers, plain, run_name, safe
+from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialDone, TrialFailed, TrialStarted, TrialState
+
+_WHAT = "writing MLflow's runs"
+_PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "fairlane.study", "fairlane.trial"
+_ERROR = "fairlane.error"
+_STATUS = {TrialState.DONE: "FINISHED", TrialState.INTERRUPTED: "KILLED"}
+_EVERY = 5.0
+"""Seconds for which metrics of running trials are collected, before they are sent."""
+_AT_ONCE = {"metrics": 1000, "params": 100}
+"""How many MLflow takes in one call."""
+_LONGEST_NAME = 250
+_LONGEST_ERROR = 4000
+
+
+class MLflow(Tracker):
+    """Writes MLflow's runs: a parent for the study, a child for each trial.
+
+    Args:
+        uri: of the tracking server or database, such as ``"http://localhost:5000"`` or
+            ``"sqlite:///mlflow.db"``; by default the one that the session has set.
+        experiment: the name of the experiment that the runs belong to; it is made where there is none.
+
+    Raises:
+        StoreError: neither ``mlflow`` nor ``mlflow-skinny`` is installed.
+        StudyError: ``uri`` or ``experiment`` is no text.
+
+    Example:
+        >>> import fairlane as fl
+        >>> fl.trackers.MLflow("sqlite:///mlflow.db")
+        MLflow('sqlite:///mlflow.db')
+    """
+
+    def __init__(self, uri: str | None = None, experiment: str = "fairlane") -> None:
+        if not isinstance(uri, str | None) or not isinstance(experiment, str) or not experiment:
+            raise StudyError(f"MLflow takes a URI and an experiment's name, not {uri!r} and {experiment!r}")
+        needed("mlflow", _WHAT)
+        self._uri, self._name = uri, experiment
+        self._client: Any = None
+        self._experiment = self._study = self._parent = ""
+        self._runs: dict[int, str] = {}
+        self._open: set[int] = set()
+        self._waiting: dict[int, list[Any]] = {}
+        self._sent = 0.0
+
+    def __repr__(self) -> str:
+        return f"MLflow({self._uri!r})"
+
+    def begin(self, facts: Facts) -> None:
+        """Connect; find the study's run, or make it."""
+        self._client = needed("mlflow", _WHAT).MlflowClient(tracking_uri=self._uri)
+        found = self._client.get_experiment_by_name(self._name)
+        self._experiment = found.experiment_id if found else self._client.create_experiment(self._name)
+        self._runs, self._waiting = {}, {}
+        self._open.clear()
+        self._sent = time.monotonic()
+        # The digest, since names may have characters that a search has no words for.
+        self._study = digest(facts.name)[:32] if facts.name else ""
+        parents = self._found({_STUDY: self._study, _TRIAL: "study"}) if facts.name else []
+        if parents:
+            self._parent = parents[0].info.run_id
+            self._client.update_run(self._parent, status="RUNNING")
+            children = self._found({_PARENT: self._parent})
+            numbered = [(run.data.tags.get(_TRIAL, ""), run.info.run_id) for run in children]
+            self._runs = {int(number): run for number, run in numbered if number.isdecimal()}
+        else:
+            self._parent = self._made(facts.name or "study", {_TRIAL: "study"})
+
+    def take(self, event: Event, record: Record) -> None:
+        """Write to the trial's run; metrics every few seconds."""
+        match event:
+            case TrialStarted():
+                self._start(event.trial, event.epoch, record)
+            case EpochEnded():
+                self._collect(event.trial, event.epoch, event.logs)
+                if time.monotonic() - self._sent > _EVERY:
+                    self._send()
+            case TrialFailed() | TrialDone():
+                if event.trial.number not in self._open:
+                    self._start(event.trial, 0, record)  # it failed before it was begun
+                self._end(record)
+            case Tested():
+                self._collect(event.trial, _last_epoch(record), event.logs)
+                self._send()
+                self._tell_state(record)
+
+    def end(self, records: Iterable[Record]) -> None:
+        """Send what is left, say what was cut off, and end the study's run."""
+        listed = list(records)
+        self._send()
+        for record in listed:
+            if record.trial.number in self._open and record.state.ended:
+                self._end(record)
+        states = {record.state for record in listed}
+        if all(state.ended for state in states):
+            self._client.set_terminated(
+                self._parent, "KILLED" if TrialState.INTERRUPTED in states else "FINISHED"
+            )
+
+    def _start(self, trial: Trial, epoch: int, record: Record) -> None:
+        """Go on with the trial's run; write it anew where it holds other epochs than those before."""
+        self._waiting.pop(trial.number, None)
+        old = self._runs.pop(trial.number, None)
+        before = [(number, logs) for number, logs in record.epochs if number < epoch]
+        self._open.add(trial.number)
+        if old and before and self._last_step(old, before[-1][1]) == before[-1][0]:
+            self._runs[trial.number] = old
+            self._client.update_run(old, status="RUNNING")
+            if _ERROR in self._client.get_run(old).data.tags:
+                self._client.delete_tag(old, _ERROR)  # of the attempt before
+            return
+        if old:
+            self._client.delete_run(old)
+        tags = {_PARENT: self._parent, _TRIAL: str(trial.number), "fairlane.seed": str(trial.seed)}
+        self._runs[trial.number] = run = self._made(run_name(trial)[:_LONGEST_NAME], tags)
+        values = {**trial.hyperparameters, "seed": trial.seed}
+        param = needed("mlflow.entities", _WHAT).Param
+        self._log(run, "params", [param(_key(name), str(plain(value))) for name, value in values.items()])
+        for number, logs in before:
+            self._collect(trial, number, logs)
+
+    def _last_step(self, run: str, logs: Mapping[str, Any]) -> int | None:
+        steps = [
+            metric.step
+            for name in numbers(logs)
+            for metric in self._client.get_metric_history(run, _key(name))
+        ]
+        return max(steps, default=None)
+
+    def _end(self, record: Record) -> None:
+        self._send()
+        self._tell_state(record)
+        run = self._runs[record.trial.number]
+        self._client.set_terminated(run, _STATUS.get(record.state, "FAILED"))
+        self._open.discard(record.trial.number)
+
+    def _tell_state(self, record: Record) -> None:
+        told = {
+            "fairlane.state": str(record.state),
+            "fairlane.engine": record.engine,
+            "fairlane.reason": record.reason,
+            _ERROR: record.error[:_LONGEST_ERROR],
+        }
+        tag = needed("mlflow.entities", _WHAT).RunTag
+        tags = [tag(name, text) for name, text in told.items() if text]
+        self._client.log_batch(self._runs[record.trial.number], tags=tags)
+
+    def _collect(self, trial: Trial, epoch: int, logs: Mapping[str, Any]) -> None:
+        metric = needed("mlflow.entities", _WHAT).Metric
+        now = int(time.time() * 1000)
+        metrics = [metric(_key(name), value, now, epoch) for name, value in numbers(logs).items()]
+        self._waiting.setdefault(trial.number, []).extend(metrics)
+
+    def _send(self) -> None:
+        for number in list(self._waiting):
+            self._log(self._runs[number], "metrics", self._waiting.pop(number))
+        self._sent = time.monotonic()
+
+    def _log(self, run: str, kind: str, what: list[Any]) -> None:
+        size = _AT_ONCE[kind]
+        for first in range(0, len(what), size):
+            self._client.log_batch(run, **{kind: what[first : first + size]})
+
+    def _made(self, name: str, tags: Mapping[str, str]) -> str:
+        if self._study:
+            tags = {**tags, _STUDY: self._study}
+        return str(self._client.create_run(self._experiment, tags=dict(tags), run_name=name).info.run_id)
+
+    def _found(self, tags: Mapping[str, str]) -> list[Any]:
+        """The runs that have these tags, the newest first."""
+        asked = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        runs: list[Any] = []
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], asked, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+
+def _key(name: str) -> str:
+    """A name as MLflow takes it for metrics and parameters."""
+    return safe(name, _LONGEST_NAME, " :")
+
+
+def _last_epoch(record: Record) -> int:
+    return record.epochs[-1][0] if record.epochs else 0

@@ -1,0 +1,158 @@
+"""Who tells trackers: the driver while a study is trained, or a study afterwards.
+
+In: events as the driver writes them, or the records of a study. Out: calls of `Tracker`'s methods. An export
+is the same events again, told to the same tracker.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from fairlane.errors import FairlaneError, FairlaneWarning, StudyError
+from fairlane.session import left_as_found
+from fairlane.store import Record, Records, next_epoch
+from fairlane.trackers.contract import Facts, Tracker
+from fairlane.trial import EpochEnded, Event, Tested, TrialDone, TrialFailed, TrialStarted, TrialState
+
+
+class Telling:
+    """Tells trackers of a study while it is trained. One that raises is told no more; training goes on.
+
+    Args:
+        trackers: as `fairlane.compare` takes them.
+
+    Raises:
+        StudyError: something else than a tracker is among them, or one is there twice.
+    """
+
+    def __init__(self, trackers: Any) -> None:
+        if isinstance(trackers, Tracker):
+            trackers = [trackers]
+        listed = list(trackers) if isinstance(trackers, Sequence) and not isinstance(trackers, str) else None
+        if listed is None or not all(isinstance(one, Tracker) for one in listed):
+            raise StudyError(
+                "trackers is a list such as [fairlane.trackers.TensorBoard('logs')], of TensorBoard and "
+                f"MLflow; not {trackers!r}"
+            )
+        for one in listed:
+            if not one.live:
+                raise StudyError(
+                    f"{one!r} can't be told of trials while they are trained, since its runs are written one "
+                    "after another; export the study afterwards, with study.to_wandb(...)"
+                )
+        if len({id(one) for one in listed}) < len(listed):
+            raise StudyError("trackers has the same tracker twice; make one for each place")
+        self._asked: list[Tracker] = listed
+        self._on: list[Tracker] = []
+
+    @contextmanager
+    def following(self, name: str | None, records: Records) -> Iterator[None]:
+        """Between the beginning and the end of a study.
+
+        Raises:
+            StudyError: a tracker can't begin; nothing was trained.
+        """
+        facts = Facts(name, [record.trial for record in records])
+        try:
+            for tracker in self._asked:
+                _begin(tracker, facts, "Nothing was trained; mend it, or leave the tracker away")
+                self._on.append(tracker)
+            yield
+        finally:
+            with left_as_found():
+                self._each(lambda tracker: tracker.end(records), "at the end of the study")
+            self._on.clear()
+
+    def take(self, event: Event, record: Record) -> None:
+        """Tell every tracker of an event that the store has."""
+        if self._on:
+            told = type(event).__name__
+            self._each(lambda tracker: tracker.take(event, record), f"when told {told} of {event.trial}")
+
+    def _each(self, call: Callable[[Tracker], None], when: str) -> None:
+        for tracker in list(self._on):
+            try:
+                call(tracker)
+            except Exception as error:  # whatever a tool or a server does, training is worth more
+                self._on.remove(tracker)
+                warnings.warn(
+                    f"the tracker {tracker!r} is switched off for the rest of this study, because {when} it "
+                    f"raised {_line(error)}. Training goes on, and the study has everything: export it "
+                    "afterwards, as with study.to_tensorboard(...)",
+                    FairlaneWarning,
+                    stacklevel=2,
+                )
+
+
+def replay(records: Records, name: str | None, tracker: Tracker) -> int:
+    """Tell a tracker everything that is known of a study.
+
+    Args:
+        records: of the study.
+        name: the study's.
+        tracker: whom to tell.
+
+    Returns:
+        Of how many trials something was told.
+
+    Raises:
+        StudyError: the tracker raised; at which trial, and what.
+    """
+    known = list(records)
+    told = 0
+    with left_as_found():
+        _begin(
+            tracker, Facts(name, [r.trial for r in known]), "Nothing was exported; mend it, and call again"
+        )
+        for record in known:
+            events = list(events_of(record))
+            told += bool(events)
+            for event in events:
+                _told(tracker, partial(tracker.take, event, record), f"at {record.trial}")
+        _told(tracker, partial(tracker.end, known), "at the end")
+    return told
+
+
+def events_of(record: Record) -> Iterator[Event]:
+    """The events that make a record what it is, without weights and checkpoints; none if it never began."""
+    trial, state = record.trial, record.state
+    if record.engine and (record.epochs or state is not TrialState.WAITING):
+        yield TrialStarted(trial, record.engine, record.reason, record.fleet, record.loop)
+    for epoch, logs in record.epochs:
+        yield EpochEnded(trial, epoch, logs)
+    if state in (TrialState.DONE, TrialState.DIVERGED):
+        yield TrialDone(trial, record.seconds, None, record.loop)
+    if state is TrialState.FAILED:
+        within = next_epoch(record) if record.epochs else None
+        yield TrialFailed(trial, within, record.error, record.traceback, record.seconds)
+    if state is TrialState.DONE and (record.test_logs or record.error):
+        yield Tested(trial, record.test_logs, record.error)
+
+
+def _begin(tracker: Tracker, facts: Facts, then: str) -> None:
+    try:
+        with left_as_found():
+            tracker.begin(facts)
+    except FairlaneError:
+        raise
+    except Exception as error:
+        raise StudyError(f"the tracker {tracker!r} can't begin: {_line(error)}. {then}") from error
+
+
+def _told(tracker: Tracker, call: Callable[[], None], where: str) -> None:
+    try:
+        call()
+    except Exception as error:
+        raise StudyError(
+            f"the export to {tracker!r} stopped {where}: {_line(error)}. What was told before is there; the "
+            "same call again tells everything anew"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -1,0 +1,111 @@
+"""Weights & Biases: a run per trial, written with the package ``wandb``; offline unless asked otherwise.
+
+In: events of one trial after another. Out: folders that ``wandb sync`` uploads. A run that is active in the
+session stays so, and wandb's settings are given to each run alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from fairlane.errors import StudyError
+from fairlane.store import Record
+from fairlane.store.extras import needed
+from fairlane.trackers.contract import Facts, Tracker, numbers, plain, run_name
+from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialState
+
+_WHAT = "writing Weights & Biases' runs"
+_LONGEST_NAME = 120
+
+
+class WandB(Tracker):
+    """Writes Weights & Biases' runs, for exports: a run is whole before the next begins.
+
+    Args:
+        project: the project that the runs belong to.
+        dir: the folder in which wandb makes its folder ``wandb``; by default the current one.
+        mode: ``"offline"`` writes files alone; ``"online"`` sends them, as the user who is logged in.
+        entity: the user or team that the project belongs to; by default as wandb has it.
+
+    Raises:
+        StoreError: the package ``wandb`` is not installed.
+        StudyError: an unknown mode.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        project: str = "fairlane",
+        dir: str | os.PathLike[str] | None = None,
+        mode: Literal["offline", "online"] = "offline",
+        entity: str | None = None,
+    ) -> None:
+        if mode not in ("offline", "online"):
+            raise StudyError(f"mode is 'offline' or 'online', not {mode!r}")
+        needed("wandb", _WHAT)
+        self._project, self._mode, self._entity = project, mode, entity
+        self._dir = None if dir is None else os.fspath(dir)
+        self._group: str | None = None
+        self._now: tuple[Record, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"WandB({self._project!r})"
+
+    def begin(self, facts: Facts) -> None:
+        """Make the folder."""
+        self._group = facts.name and facts.name[:_LONGEST_NAME]
+        self._finish()  # an export that was stopped left it open
+        if self._dir is not None:
+            os.makedirs(self._dir, exist_ok=True)  # wandb would write elsewhere
+
+    def take(self, event: Event, record: Record) -> None:
+        """Write to the trial's run."""
+        if self._now is None or self._now[0] is not record:
+            self._finish()
+            self._now = record, self._started(event.trial)
+        run = self._now[1]
+        match event:
+            case EpochEnded():
+                run.log(numbers(event.logs), step=event.epoch)
+            case Tested():
+                run.summary.update(numbers(event.logs))
+
+    def end(self, records: Iterable[Record]) -> None:
+        """Finish the last run."""
+        self._finish()
+
+    def _finish(self) -> None:
+        """Say how the trial ended, and finish its run, where one is open."""
+        if self._now is None:
+            return
+        (record, run), self._now = self._now, None
+        told = {"state": str(record.state), "engine": record.engine, "error": record.error}
+        run.summary.update({f"fairlane/{name}": text for name, text in told.items() if text})
+        run.finish(exit_code=0 if record.state in (TrialState.DONE, TrialState.RUNNING) else 1)
+
+    def _started(self, trial: Trial) -> Any:
+        wandb = needed("wandb", _WHAT)
+        values = {name: plain(value) for name, value in trial.hyperparameters.items()}
+        quiet = wandb.Settings(
+            silent=True,
+            console="off",
+            save_code=False,
+            disable_git=True,
+            x_disable_stats=True,
+            x_disable_machine_info=True,
+        )
+        return wandb.init(
+            project=self._project,
+            entity=self._entity,
+            group=self._group,
+            job_type="trial",
+            name=run_name(trial)[:_LONGEST_NAME],
+            config={**values, "seed": trial.seed, "trial": trial.number},
+            mode=self._mode,
+            dir=self._dir,
+            reinit="create_new",  # a run of the user's own stays active
+            settings=quiet,
+        )
