@@ -1,7 +1,7 @@
 """Where a study comes from: what was asked, with which versions, on which machine, from which commit.
 
-In: ``compare``'s arguments. Out: an `Origin`, plain data for a report. Reading the data, for their fingerprint,
-waits until somebody asks; machine and commit are looked up at once, since they may change while trials train.
+In: ``compare``'s arguments. Out: an `Origin`, plain data for a report. The data are read, for their
+fingerprint, when somebody asks; machine and commit are looked up at once, since they may change meanwhile.
 """
 
 from __future__ import annotations

@@ -211,8 +211,8 @@ class Study:
     def report(self, path: str | os.PathLike[str], metric: str | None = None) -> Path:
         """Write a page that tells all of the study, and opens in any browser without a network.
 
-        It says what was asked, what came out and how sure that is, and what was unusual; with curves and tables
-        that can be filtered and sorted. Of a study that is kept nowhere else, the data are read once more, for
+        It says what was asked, what came out and how sure that is, and what was unusual; with curves and
+        tables that can be filtered and sorted. Of a study without a store, the data are read once more, for
         their fingerprint.
 
         Args:

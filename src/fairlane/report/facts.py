@@ -1,7 +1,7 @@
 """Records → the facts of a report, as plain data.
 
-In: the records of a study, where it comes from, and a metric. Out: a dict of JSON data. A value that is NaN or
-infinite is one of the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``; what was not logged is None.
+In: the records of a study, where it comes from, and a metric. Out: a dict of JSON data. A value that is NaN
+or infinite is one of the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``; what was not logged is None.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric
         ``verdict`` (``sentence``, ``notes``, ``metric``), ``asked`` (pairs of a name and a text), ``sources``
         (the same, of program text), ``hyperparameters`` (names), ``variants``, ``metrics`` (``name``,
         ``training`` and ``validation`` logs), ``tests`` (names), ``compared`` (a row per variant, the best
-        first), ``trials``, ``tracebacks``, and ``unusual`` (sentences).
+        first), ``trials``, ``errors`` (those that are alike together), and ``unusual`` (sentences).
 
     Raises:
         StudyError: trials have logs, and none of them is called so.
@@ -67,7 +67,6 @@ def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric
     if known and metric not in known and any(record.state is TrialState.DONE for record in records):
         raise frames.unknown_metric(metric, known)
     found = verdict(records, metric)
-    tracebacks = list(dict.fromkeys(_cut(record.traceback) for record in records if record.traceback))
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
     return {
         "format": FORMAT,
@@ -90,8 +89,8 @@ def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric
         "metrics": _metrics(logs),
         "tests": tests,
         "compared": [] if found.table is None else _compared(found.table.to_dict("records")),
-        "trials": [_trial(record, logs, tests, tracebacks) for record in records],
-        "tracebacks": tracebacks,
+        "trials": [_trial(record, logs, tests) for record in records],
+        "errors": _errors(records),
         "unusual": _unusual(records, labels),
     }
 
@@ -99,9 +98,7 @@ def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric
 # Trials
 
 
-def _trial(
-    record: Record, logs: Sequence[str], tests: Sequence[str], tracebacks: Sequence[str]
-) -> dict[str, Any]:
+def _trial(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict[str, Any]:
     """A trial's row, with its curves."""
     return {
         "number": record.trial.number,
@@ -113,11 +110,23 @@ def _trial(
         "loop": record.loop,
         "reason": record.reason,
         "error": _cut(record.error),
-        "traceback": tracebacks.index(_cut(record.traceback)) if record.traceback else None,
         "epochs": [epoch for epoch, _ in record.epochs],
         "curves": [[plain(of_epoch.get(log)) for _, of_epoch in record.epochs] for log in logs],
         "tests": [plain(record.test_logs.get(test)) for test in tests],
     }
+
+
+def _errors(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each error once, with the numbers of the trials that it ended."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for record in records:
+        if record.error:
+            kind = (str(record.state), _cut(record.error), _cut(record.traceback))
+            found.setdefault(kind, []).append(record.trial.number)
+    return [
+        {"state": state, "text": text, "traceback": traceback, "trials": numbers}
+        for (state, text, traceback), numbers in found.items()
+    ]
 
 
 def _epochs(records: Iterable[Record]) -> Iterator[Mapping[str, Any]]:
@@ -189,8 +198,7 @@ def _asked(
         yield f"fit, {key}", value
     if origin.spec.get("callbacks") == "none":
         yield "Callbacks", "none"
-    for package, version in origin.versions.items():
-        yield package, version
+    yield from origin.versions.items()
     yield "Machine", origin.machine or "not kept with the study"
     yield "Commit", origin.commit or ("none" if origin.machine else "not kept with the study")
     if origin.created is not None:
@@ -201,8 +209,11 @@ def _sources(origin: Origin) -> Iterator[tuple[str, str]]:
     for title, section in (("Model", "model"), ("Callbacks", "callbacks")):
         told = origin.spec.get(section)
         if isinstance(told, Mapping) and told:
-            for key, value in told.items():
-                yield f"{title}, {key}", value if isinstance(value, str) else json.dumps(value, indent=1)
+            texts = {
+                key: value if isinstance(value, str) else json.dumps(value, indent=1)
+                for key, value in told.items()
+            }
+            yield title, "\n\n".join(f"# {key}\n{text}" for key, text in texts.items())
 
 
 def _flat(told: Any, where: str = "") -> Iterator[tuple[str, str]]:
@@ -257,7 +268,8 @@ def _of_states(records: Sequence[Record]) -> Iterator[str]:
 def _of_some(records: Sequence[Record], said: str) -> Iterator[str]:
     if records:
         numbers = _ranges([record.trial.number for record in records])
-        yield f"{_plural(len(records), 'trial')} {said} (trial {numbers})."
+        trials = "trial" if len(records) == 1 else "trials"
+        yield f"{len(records)} {trials} {said} ({trials} {numbers})."
 
 
 def _off_lanes(records: Sequence[Record]) -> Iterator[str]:
@@ -275,24 +287,22 @@ def _untested(records: Sequence[Record]) -> Iterator[str]:
 
 
 def _unpaired(records: Sequence[Record], labels: Mapping[int, str]) -> Iterator[str]:
-    """Seeds that not all variants have a finished trial of, though all their trials have ended."""
-    done: dict[int, set[int]] = {}
-    running: set[int] = set()
+    """Seeds that some variants have a finished trial of, and others don't, though their trials have ended."""
+    done: dict[int, set[int]] = {record.trial.seed: set() for record in records}
     for record in records:
-        variants = done.setdefault(record.trial.seed, set())
         if record.state is TrialState.DONE:
-            variants.add(record.trial.variant.number)
-        elif not record.state.ended:
-            running.add(record.trial.seed)
-    found = [seed for seed in sorted(done) if seed not in running and 0 < len(done[seed]) < len(labels)]
-    for seed in found[:_MOST]:
-        lacking = [label for number, label in sorted(labels.items()) if number not in done[seed]]
-        yield (
-            f"Seed {seed} is unpaired: it has no finished trial of {_listed(lacking)}, so it does not count where "
-            "that variant is compared with another."
-        )
-    if len(found) > _MOST:
-        yield f"{len(found) - _MOST} more seeds are unpaired."
+            done[record.trial.seed].add(record.trial.variant.number)
+    running = {record.trial.seed for record in records if not record.state.ended}
+    counting = set().union(*done.values())
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for seed in sorted(done):
+        lacking = tuple(sorted(counting - done[seed]))
+        if lacking and done[seed] and seed not in running:
+            alike.setdefault(lacking, []).append(seed)
+    for lacking, seeds in alike.items():
+        said = f"Seed {seeds[0]} is" if len(seeds) == 1 else f"Seeds {_ranges(seeds)} are"
+        whose = _listed([labels[number] for number in lacking], "; ")
+        yield f"{said} unpaired, with no finished trial of {whose}: left out of differences to it."
 
 
 # Words
@@ -305,9 +315,9 @@ def _counts(records: Sequence[Record], variants: int) -> str:
     return f"{told}: {counts}" if counts else told
 
 
-def _listed(texts: Sequence[str]) -> str:
+def _listed(texts: Sequence[str], between: str = ", ") -> str:
     more = f" and {len(texts) - _MOST} more" if len(texts) > _MOST else ""
-    return ", ".join(texts[:_MOST]) + more
+    return between.join(texts[:_MOST]) + more
 
 
 def _cut(text: str) -> str:

@@ -1,7 +1,7 @@
 // Facts → a page. In: the JSON of `fairlane.report.facts_of`. Out: elements, whose texts are set as text alone.
 "use strict";
 
-const COLOURS = 7; // as many variants are told apart by colour; of more, the best alone has one
+const COLOURS = 8; // as many variants are told apart by colour; of more, the best of those that are chosen
 const CHART = { height: 270, left: 56, right: 14, top: 10, bottom: 38 };
 const STEP = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -14,7 +14,7 @@ function element(space, tag, attributes, children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value != null) made.setAttribute(name, value);
   }
-  made.append(...children.flat().filter((child) => child != null)); // texts become text nodes
+  made.append(...children.flat(Infinity).filter((child) => child != null)); // texts become text nodes
   return made;
 }
 const html = (tag, attributes, ...children) => element(null, tag, attributes, children);
@@ -39,7 +39,7 @@ function written(value) {
   if (typeof value !== "number") return String(value);
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e7) return String(value);
-  return size !== 0 && (size < 1e-4 || size >= 1e7) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return size !== 0 && (size < 1e-4 || size >= 1e7) ? value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e") : String(Number(value.toPrecision(4)));
 }
 
 function plural(n, word) {
@@ -98,7 +98,7 @@ function table(caption, columns, tall) {
 
 // --- curves: what to draw ---
 
-// Each is {variant, trial?, training, label, points: [{epoch, value, low?, high?}]}; a value that is no number is a gap.
+// Each is {variant, training, label, done, points: [{epoch, value, low?, high?}]}; a value that is no number is a gap.
 function curvesOf(facts, state, metric) {
   const found = [];
   for (const [training, place] of [[false, metric.validation], [true, metric.training]]) {
@@ -110,14 +110,15 @@ function curvesOf(facts, state, metric) {
       if (!state.mean) {
         for (const trial of trials) {
           const points = trial.epochs.map((epoch, i) => ({ epoch, value: trial.curves[place][i] }));
-          found.push({ variant: variant.number, training, points, label: `${variant.label}, seed ${trial.seed}, ${what}` });
+          const label = `${variant.label}, seed ${trial.seed}, ${what}`;
+          found.push({ variant: variant.number, training, points, label, done: trial.state === "done" });
         }
         continue;
       }
       const done = trials.filter((trial) => trial.state === "done");
       const of = done.length ? done : trials;
       const label = `${variant.label}, ${of.length === 1 ? "1 seed" : `mean of ${of.length} seeds`}, ${what}`;
-      found.push({ variant: variant.number, training, points: meanOf(of, place), label });
+      found.push({ variant: variant.number, training, points: meanOf(of, place), label, done: done.length > 0 });
     }
   }
   return found.filter((curve) => curve.points.some((point) => finite(point.value)));
@@ -174,7 +175,8 @@ function scaleOf(values, from, to, log, about) {
   const f = useLog ? Math.log10 : (v) => v;
   const span = f(high) - f(low);
   const pixel = (value) => from + ((f(value) - f(low)) / span) * (to - from);
-  return { pixel, ticks: useLog ? logTicks(low, high) : ticks(low, high, about) };
+  const shows = (value) => value >= low && value <= high;
+  return { pixel, shows, ticks: useLog ? logTicks(low, high) : ticks(low, high, about) };
 }
 
 function pathOf(points, x, y, value) {
@@ -206,9 +208,12 @@ function bandOf(points, x, y) {
 
 function drawing(curves, width, log, colour, best) {
   const { height, left, right, top, bottom } = CHART;
-  const points = curves.flatMap((curve) => curve.points.filter((point) => finite(point.value)));
-  const x = scaleOf(points.map((p) => p.epoch), left, width - right, false, Math.max(3, width / 90));
-  const y = scaleOf(points.flatMap((p) => (finite(p.low) ? [p.value, p.low, p.high] : [p.value])), height - bottom, top, log, 5);
+  const pointsOf = (some) => some.flatMap((curve) => curve.points.filter((point) => finite(point.value)));
+  const x = scaleOf(pointsOf(curves).map((p) => p.epoch), left, width - right, false, Math.max(3, width / 90));
+  // What diverged may be larger than all else by many powers of ten; it is cut off rather than the others made flat.
+  const done = curves.filter((curve) => curve.done);
+  const values = pointsOf(done.length ? done : curves).flatMap((p) => (finite(p.low) ? [p.value, p.low, p.high] : [p.value]));
+  const y = scaleOf(values, height - bottom, top, log, 5);
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   for (const tick of y.ticks) {
     const at = y.pixel(tick);
@@ -219,20 +224,27 @@ function drawing(curves, width, log, colour, best) {
     root.append(svg("text", { x: x.pixel(tick), y: height - bottom + 17, "text-anchor": "middle" }, String(tick)));
   }
   root.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, "epoch, from 0"));
-  for (const curve of curves) {
+  const inside = svg("g", {}); // a path of its own for what lies outside of the axes would be no more exact
+  const id = `axes-${drawing.count = (drawing.count || 0) + 1}`;
+  const box = { x: left - 6, y: top - 6, width: width - left - right + 12, height: height - top - bottom + 12 };
+  root.append(svg("clipPath", { id }, svg("rect", box)), inside);
+  inside.setAttribute("clip-path", `url(#${id})`);
+  const validated = curves.some((curve) => !curve.training);
+  for (const curve of curves.filter((one) => !(one.training && validated))) { // two bands each would hide one another
     const band = bandOf(curve.points, x.pixel, y.pixel);
-    if (band) root.append(svg("path", { class: `band ${colour(curve.variant)}`, d: band }));
+    if (band) inside.append(svg("path", { class: `band ${colour(curve.variant)}`, d: band }));
   }
   for (const curve of [...curves].sort((a, b) => (a.variant === best) - (b.variant === best))) {
     const kind = (curve.training ? " training" : "") + (curve.variant === best ? " best" : "");
     curve.node = svg("path", { class: `curve ${colour(curve.variant)}${kind}`, d: pathOf(curve.points, x.pixel, y.pixel, (p) => p.value) });
-    root.append(curve.node);
+    inside.append(curve.node);
     const alone = curve.points.filter((p) => finite(p.value));
     if (alone.length === 1) { // a path of one point is nothing to see
-      root.append(svg("circle", { class: `dot ${colour(curve.variant)}`, r: 3, cx: x.pixel(alone[0].epoch), cy: y.pixel(alone[0].value) }));
+      inside.append(svg("circle", { class: `dot ${colour(curve.variant)}`, r: 3, cx: x.pixel(alone[0].epoch), cy: y.pixel(alone[0].value) }));
     }
   }
-  return { root, x: x.pixel, y: y.pixel };
+  const cut = pointsOf(curves).some((point) => !y.shows(point.value));
+  return { root, x: x.pixel, y: y.pixel, shows: (point) => finite(point.value) && y.shows(point.value), cut };
 }
 
 // One metric's curves, with what is under the pointer, or chosen with the arrow keys, in words below.
@@ -242,7 +254,8 @@ function panel(facts, state, metric, colour, best) {
     class: "chart", tabindex: 0, role: "group",
     "aria-label": `Curves of ${metric.name}. Left and right arrow keys move through epochs, up and down through curves.`,
   });
-  const node = html("figure", { class: "panel" }, html("h3", {}, metric.name), chart, said);
+  const note = html("p", { class: "faint" });
+  const node = html("figure", { class: "panel" }, html("h3", {}, metric.name), chart, note, said);
   let curves = [], drawn = null, mark = null, at = null;
 
   function draw() {
@@ -250,7 +263,9 @@ function panel(facts, state, metric, colour, best) {
     [at, mark] = [null, null];
     chart.classList.remove("chosen");
     said.textContent = "";
+    note.textContent = "";
     drawn = curves.length ? drawing(curves, Math.max(260, chart.clientWidth || 600), state.log, colour, best()) : null;
+    if (drawn && drawn.cut) note.textContent = "Larger or smaller values, of trials that did not finish, are cut off.";
     chart.replaceChildren(drawn ? drawn.root : html("p", { class: "faint" }, "Nothing to draw: choose a variant that has values."));
   }
 
@@ -273,7 +288,7 @@ function panel(facts, state, metric, colour, best) {
     let closest = Infinity, found = null;
     for (const curve of curves) {
       for (const point of curve.points) {
-        if (!finite(point.value)) continue;
+        if (!drawn.shows(point)) continue;
         const far = Math.hypot((drawn.x(point.epoch) - px) * 2, drawn.y(point.value) - py); // the epoch first
         if (far < closest) [closest, found] = [far, [curve, point]];
       }
@@ -285,13 +300,14 @@ function panel(facts, state, metric, colour, best) {
     if (!drawn || !(event.key in STEP)) return;
     event.preventDefault();
     const [along, across] = STEP[event.key];
+    const visible = curves.filter((curve) => curve.points.some(drawn.shows));
     if (!at) {
-      const curve = curves[0];
-      choose(curve, curve.points.find((point) => finite(point.value)));
+      const curve = visible[0];
+      choose(curve, curve.points.find(drawn.shows));
       return;
     }
-    const curve = curves[(curves.indexOf(at.curve) + across + curves.length) % curves.length];
-    const points = curve.points.filter((point) => finite(point.value));
+    const curve = visible[(visible.indexOf(at.curve) + across + visible.length) % visible.length];
+    const points = curve.points.filter(drawn.shows);
     const near = points.reduce((a, b) => (Math.abs(b.epoch - at.point.epoch) < Math.abs(a.epoch - at.point.epoch) ? b : a));
     choose(curve, points[Math.min(points.length - 1, Math.max(0, points.indexOf(near) + along))]);
   }
@@ -324,7 +340,8 @@ function stateOf(facts) {
 // Whether a linear scale would hide all but the largest values.
 function spread(facts, metric) {
   const places = [metric.training, metric.validation].filter((place) => place != null);
-  const values = facts.trials.flatMap((trial) => places.flatMap((place) => trial.curves[place])).filter(finite).sort((a, b) => a - b);
+  const values = facts.trials.filter((trial) => trial.state === "done").flatMap((trial) => places.flatMap((place) => trial.curves[place]))
+    .filter(finite).sort((a, b) => a - b);
   return values.length > 0 && values[0] > 0 && values[values.length - 1] > 100 * values[values.length >> 1];
 }
 
@@ -338,8 +355,8 @@ function header(facts) {
   ];
 }
 
-function variantFilter(facts, state, colour, changed) {
-  const items = facts.variants.map((variant) => {
+function variantFilter(facts, state, order, colour, changed) {
+  const items = order.map((variant) => {
     const swatch = html("span", { class: "swatch", "aria-hidden": "true" });
     const label = check(variant.label, true, (on) => { state.variants[on ? "add" : "delete"](variant.number); changed(); }, swatch);
     return { variant, swatch, box: label.querySelector("input"), node: html("li", {}, label) };
@@ -372,7 +389,7 @@ function metricFilter(facts, state, changed) {
     html("fieldset", { id: "metrics" }, html("legend", {}, "Metrics"), html("ul", { class: "choices" }, metrics)),
     html("fieldset", { id: "options" }, html("legend", {}, "Show"), html("div", { class: "row" },
       option("validation", "validation (solid)"), option("training", "training (dashed)"),
-      option("mean", "mean of the finished seeds, their range as a band"), option("log", "logarithmic"))),
+      option("mean", "mean of the finished seeds, their range a band"), option("log", "logarithmic"))),
   ];
 }
 
@@ -398,8 +415,8 @@ function variantTable(facts, state) {
     { name: "seeds", value: (row) => row.seeds, number: true },
     { name: "mean", value: (row) => row.mean, number: true },
     { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
-    { name: "difference to the best", value: (row) => row.difference, number: true },
-    { name: "its interval", value: (row) => row.difference_low, text: (row) => interval(row, "difference_"), number: true },
+    { name: "difference", value: (row) => row.difference, number: true },
+    { name: "its interval", value: (row) => row.difference_low, text: (row) => (row === facts.compared[0] ? "" : interval(row, "difference_")), number: true },
     { name: "p-value", value: (row) => row.p_value, number: true },
     { name: "not counted", value: (row) => row.failed, number: true },
   ], true);
@@ -442,13 +459,13 @@ function trialTable(facts, state, changed) {
 
 function failures(facts) {
   const names = new Map(facts.variants.map((variant) => [variant.number, variant]));
-  const bad = facts.trials.filter((trial) => trial.error);
-  if (!bad.length) return null;
-  return section("Errors", bad.map((trial) => {
-    const title = `Trial ${trial.number} (${names.get(trial.variant).label}, seed ${trial.seed}) is ${trial.state}: ${trial.error}`;
-    return trial.traceback == null ? html("p", {}, title)
-      : html("details", {}, html("summary", {}, title), html("pre", { tabindex: 0 }, facts.tracebacks[trial.traceback]));
-  }));
+  const label = (trial) => `Trial ${trial.number} (${names.get(trial.variant).label}, seed ${trial.seed})`;
+  const byNumber = new Map(facts.trials.map((trial) => [trial.number, trial]));
+  if (!facts.errors.length) return null;
+  return section("Errors", facts.errors.map((error) => html("details", {},
+    html("summary", {}, `${plural(error.trials.length, "trial")} ${error.state}: ${error.text}`),
+    html("ul", {}, error.trials.map((number) => html("li", {}, label(byNumber.get(number))))),
+    error.traceback ? html("pre", { tabindex: 0 }, error.traceback) : null)));
 }
 
 function asked(facts) {
@@ -462,15 +479,15 @@ function asked(facts) {
 function render(root, facts) {
   const state = stateOf(facts);
   const first = facts.compared.length ? facts.compared[0].variant : null;
-  const place = new Map(facts.variants.map((variant, i) => [variant.number, i]));
+  const ranks = facts.compared.map((row) => row.variant);
+  const few = facts.variants.length <= COLOURS;
+  const order = few || !ranks.length ? facts.variants : ranks.map((number) => facts.variants.find((v) => v.number === number));
   function colour(number) {
-    if (!state.variants.has(number)) return "";
-    if (place.size <= COLOURS) return `c${place.get(number)}`;
-    if (state.variants.size <= COLOURS) return `c${[...state.variants].sort((a, b) => a - b).indexOf(number)}`;
-    return number === first ? "c1" : "";
+    const place = order.filter((v) => few || state.variants.has(v.number)).findIndex((v) => v.number === number);
+    return place >= 0 && place < COLOURS && state.variants.has(number) ? `c${place}` : "";
   }
   const changed = () => parts.forEach((part) => part.draw());
-  const filter = variantFilter(facts, state, colour, changed);
+  const filter = variantFilter(facts, state, order, colour, changed);
   const drawnCurves = curves(facts, state, colour, () => first, filter, changed);
   const parts = [filter, drawnCurves, variantTable(facts, state), trialTable(facts, state, changed)];
   root.replaceChildren(...[

@@ -1,7 +1,7 @@
 """Variants compared → one sentence, with its uncertainty.
 
-In: the records of a study, and a metric. Out: a `Verdict`. It claims no more than the summary does: where seeds
-are too few for an interval or a p-value, the sentence says so instead.
+In: the records of a study, and a metric. Out: a `Verdict`. It claims no more than the summary does: where
+seeds are too few for an interval or a p-value, the sentence says so instead.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from fairlane.errors import StudyError
 from fairlane.store import Record
 
 _FLATTERED = (
-    "The best variant was chosen by the very values that are shown, so it looks better than it is, the more so "
-    "the more variants and the fewer seeds there are."
+    "The best variant was chosen by the very values that are shown, so it looks better than it is, the more "
+    "so the more variants and the fewer seeds there are."
 )
+
+_BLANK = ", NaN in the columns"
+"""In a note of the summary: a report leaves such columns blank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,8 @@ def verdict(records: Sequence[Record], metric: str) -> Verdict:
         ...     for n, (units, loss) in enumerate([(8, 0.75), (32, 0.5)])
         ... ]
         >>> print(verdict(records, "loss").sentence)
-        units=32 has the lowest loss, 0.5 (1 seed: no interval); the next, units=8, is 0.25 higher (1 seed in \
-common: too few to say whether that is chance).
+        units=32 has the lowest loss, 0.5 (1 seed: no interval); the next, units=8, is 0.25 higher (1 seed \
+in common: too few to say whether that is chance).
     """
     try:
         table = comparison.summary(records, metric, rng=np.random.default_rng(0))
@@ -63,8 +66,8 @@ common: too few to say whether that is chance).
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
     counting = [row for row in table.to_dict("records") if row["seeds"]]
     sentence = _first(counting[0], labels, table.attrs, len(table)) + _rest(counting, labels, table)
-    notes = [*table.attrs["notes"], *([_FLATTERED] if len(counting) > 1 else [])]
-    return Verdict(sentence, notes, table)
+    notes = [note.replace(_BLANK, "") for note in table.attrs["notes"]]
+    return Verdict(sentence, [*notes, *([_FLATTERED] if len(counting) > 1 else [])], table)
 
 
 def _first(row: Mapping[str, Any], labels: Mapping[int, str], attrs: Mapping[str, Any], variants: int) -> str:
