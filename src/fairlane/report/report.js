@@ -409,7 +409,7 @@ function curves(facts, state, colour, best, filter, changed) {
 function variantTable(facts, state) {
   const names = new Map(facts.variants.map((variant) => [variant.number, variant]));
   const interval = (row, name) => (row[name + "low"] == null ? "" : `${written(row[name + "low"])} to ${written(row[name + "high"])}`);
-  const made = table(`Variants by ${facts.verdict.metric}, the best first`, [
+  const made = table(`Variants by ${facts.verdict.metric} at the end, the best first`, [
     { name: "variant", value: (row) => row.variant, number: true },
     ...(facts.hyperparameters.map((name, i) => ({ name, value: (row) => names.get(row.variant).hyperparameters[i] }))),
     { name: "seeds", value: (row) => row.seeds, number: true },
