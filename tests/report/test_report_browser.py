@@ -154,7 +154,7 @@ def test_the_pointer_reads_values(show):
         })()"""
     )
     page.move(x, y)
-    assert texts(page, "output")[0] == "Epoch 0: 5. units=8, 1 seed, validation"
+    assert texts(page, "output")[0] == "Epoch 0: 5. units=8, seed 0, validation"
     assert count(page, ".mark") == 1
 
 
