@@ -224,7 +224,8 @@ function drawing(curves, width, log, colour, best) {
     root.append(svg("text", { x: x.pixel(tick), y: height - bottom + 17, "text-anchor": "middle" }, String(tick)));
   }
   root.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, "epoch, from 0"));
-  const inside = svg("g", {}); // a path of its own for what lies outside of the axes would be no more exact
+  const inside = svg("g", {});
+  // Curves end at the axes; an id is the document's, so each drawing has its own.
   const id = `axes-${drawing.count = (drawing.count || 0) + 1}`;
   const box = { x: left - 6, y: top - 6, width: width - left - right + 12, height: height - top - bottom + 12 };
   root.append(svg("clipPath", { id }, svg("rect", box)), inside);
@@ -417,7 +418,7 @@ function variantTable(facts, state) {
     { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
     { name: "difference", value: (row) => row.difference, number: true },
     { name: "its interval", value: (row) => row.difference_low, text: (row) => (row === facts.compared[0] ? "" : interval(row, "difference_")), number: true },
-    { name: "p-value", value: (row) => row.p_value, number: true },
+    { name: "p-value, corrected", value: (row) => row.p_value, number: true },
     { name: "not counted", value: (row) => row.failed, number: true },
   ], true);
   const draw = () => made.draw(facts.compared.filter((row) => state.variants.has(row.variant)));
