@@ -1,8 +1,8 @@
 """Facts → HTML.
 
 In: facts, as `fairlane.report.facts_of` gives them. Out: one page, with its style and program inside. What
-names and errors hold stands in a block of JSON that no browser executes, and the program puts it on the page as
-text. The page forbids the browser to load or to run anything else.
+names and errors hold stands in a block of JSON that no browser executes, and the program puts it on the page
+as text. The page forbids the browser to load or to run anything else.
 """
 
 from __future__ import annotations
