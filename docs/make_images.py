@@ -3,10 +3,13 @@
     python docs/make_images.py
 
 `compare.png` is what the README's first example plots, `demo.png` the figure of ``fairlane demo``, and the
-others are those of `reading-results.md`.
+others are those of `reading-results.md`, `report.png` of `report.md` among them, for which it takes Chromium.
 """
 
 import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,18 @@ def draw_results() -> None:
     for name, figure in figures.items():
         figure.savefig(IMAGES / f"{name}.png", dpi=DPI)
     print(study.summary("test_accuracy").T)
+    draw_report(study)
+
+
+def draw_report(study: Any) -> None:
+    """The top of a study's report."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    assert browser is not None, "apt-get install --no-install-recommends chromium"
+    with tempfile.TemporaryDirectory() as folder:
+        page = study.report(Path(folder) / "report.html")
+        flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1010"]
+        flags += [f"--user-data-dir={folder}/user", f"--screenshot={IMAGES / 'report.png'}"]
+        subprocess.run([browser, *flags, page.as_uri()], check=True)
 
 
 def main() -> None:

@@ -209,6 +209,18 @@ def plot(
 
 
 @app.command()
+def report(
+    store: Store,
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page: .html.")],
+    metric: Annotated[str | None, typer.Option(help="What to judge by.", show_default=False)] = None,
+) -> None:
+    """A study as one page that opens without a network: what was asked, and what came out."""
+    with _told("report"):
+        typer.echo(f"wrote {fairlane.open(store, name).report(out, metric)}")
+
+
+@app.command()
 def export(
     store: Store,
     name: Name,

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
+from fairlane.files import write_whole
 from fairlane.results import Study
 from fairlane.store.extras import needed
 
@@ -54,15 +55,8 @@ def export(study: Study, path: str | os.PathLike[str], what: str = "history", fo
     form = form or FORMATS.get(path.suffix.lower())
     if form not in _WRITERS:
         raise StudyError(f"formats are {', '.join(map(repr, _WRITERS))}, not {form or path.suffix!r}")
-    if not path.parent.is_dir():
-        raise StudyError(f"the folder {path.parent} does not exist")
-    frame = FRAMES[what](study)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        _WRITERS[form](frame, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write, frame = _WRITERS[form], FRAMES[what](study)
+    write_whole(path, lambda part: write(frame, part))
     return len(frame)
 
 

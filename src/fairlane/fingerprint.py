@@ -26,7 +26,7 @@ import numpy as np
 from fairlane import _keras
 from fairlane.trial import short
 
-_DATA = ("x", "y", "sample_weight", "validation_data")
+_DATA = ("x", "y", "sample_weight", "validation_data", "test_data")
 _PLAIN = (str, int, float, bool, type(None), bytes)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NUMBERED = re.compile(r"_\d+$")

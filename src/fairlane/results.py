@@ -10,16 +10,18 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import pandas as pd
 
-from fairlane import comparison, frames, plots, stats, trackers
+from fairlane import comparison, frames, plots, report, stats, trackers
 from fairlane.copies import remember_learning_rate
 from fairlane.description import write_weights
 from fairlane.errors import FairlaneWarning, StudyError
+from fairlane.origin import Origin
 from fairlane.store import Record, Records
 from fairlane.trial import Trial, TrialState
 
@@ -38,9 +40,16 @@ class Study:
     Made by `compare`.
     """
 
-    def __init__(self, store: Records, name: str | None, rebuild: Callable[[Trial], keras.Model]) -> None:
+    def __init__(
+        self,
+        store: Records,
+        name: str | None,
+        rebuild: Callable[[Trial], keras.Model],
+        origin: Callable[[], Origin],
+    ) -> None:
         self._store = store
         self._rebuild = rebuild
+        self._origin = origin
         self.name = name
 
     @property
@@ -198,6 +207,30 @@ class Study:
             return None, note
         first = values.iloc[:1]
         return frames.variant_numbers(first, names)[1][0], note
+
+    def report(self, path: str | os.PathLike[str], metric: str | None = None) -> Path:
+        """Write a page that tells all of the study, and opens in any browser without a network.
+
+        It says what was asked, what came out and how sure that is, and what was unusual; with curves and
+        tables that can be filtered and sorted. Of a study without a store, the data are read once more, for
+        their fingerprint.
+
+        Args:
+            path: the file, such as ``"report.html"``; one that is there is replaced.
+            metric: what to judge by, a log's name or one of the test data; by default as for `summary`.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            StudyError: there is no such metric, or no folder for the file.
+
+        Example:
+            >>> study.report("report.html")  # doctest: +SKIP
+            PosixPath('report.html')
+        """
+        facts = report.facts_of(self._store, self._origin(), self.name, metric or self._default_metric())
+        return report.write(facts, path)
 
     def best(
         self,

@@ -61,7 +61,7 @@ def open(
         (['done'], 3)
     """
     records = read(store, name)
-    return Study(records, name, _Stored(records, build, dict(custom_objects or {})))
+    return Study(records, name, _Stored(records, build, dict(custom_objects or {})), records.origin)
 
 
 def studies(store: Any) -> pd.DataFrame:

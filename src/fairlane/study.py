@@ -10,13 +10,11 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
-from importlib import metadata
 from typing import Any
 
 import keras
 import numpy as np
 
-from fairlane import fingerprint
 from fairlane.callbacks import Callbacks
 from fairlane.driver import Driver
 from fairlane.errors import BuilderError, FairlaneWarning, StoreError, StudyError
@@ -32,6 +30,7 @@ from fairlane.jobs import (
     on_jax,
     pace_of,
 )
+from fairlane.origin import Asking, versions
 from fairlane.plan import Models, check_fit_arguments, check_seed, plan
 from fairlane.progress import Progress
 from fairlane.results import Study
@@ -143,7 +142,8 @@ def compare(
     data = Data(common, [trial.variant for trial in trials], engine)
     check_test_data(test_data, len(trials))
     models = Models(model)
-    kept = MemoryStore() if store is None else _opened(store, name, resume, model, common, callbacks)
+    asking = Asking(model, common, callbacks, test_data)
+    kept = MemoryStore() if store is None else written(store, name, asking.spec, versions(), resume)
     study: Study | None = None
     try:
         trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
@@ -153,7 +153,7 @@ def compare(
         models.rehearse(trials[0])
         build = models.build if store is None else Describing(models, kept, data).build
         jobs = jobs_of(left, build, common, makers, data, models.builder, kept, pace)
-        study = Study(kept, name, Rebuilt(kept, models, common, data, trials))
+        study = Study(kept, name, Rebuilt(kept, models, common, data, trials), asking.origin)
         records = [kept[trial] for trial in trials]
         epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
         with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
@@ -242,21 +242,6 @@ def fit(
 
 
 # --- kept studies ---------------------------------------------------------------------------------------
-
-
-def _opened(
-    store: Any,
-    name: str | None,
-    resume: str,
-    model: Any,
-    common: Mapping[str, Any],
-    callbacks: Any,
-) -> Store:
-    """The store, with what is asked compared with what was."""
-    versions = {"fairlane": metadata.version("fairlane"), "keras": keras.__version__}
-    if keras.backend.backend() == "jax":
-        versions["jax"] = metadata.version("jax")
-    return written(store, name, fingerprint.spec(model, common, callbacks), versions, resume)
 
 
 def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:

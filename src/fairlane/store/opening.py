@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from fairlane.errors import StoreError, StudyError
 from fairlane.store.extras import needed
-from fairlane.store.records import Records, Store
+from fairlane.store.records import Store
 
 if TYPE_CHECKING:
     from fairlane.store.database import Database
+    from fairlane.store.reading import StoredRecords
 
 
 def written(
@@ -54,7 +55,7 @@ def written(
         raise
 
 
-def read(store: Any, name: str) -> Records:
+def read(store: Any, name: str) -> StoredRecords:
     """A study for reading, as it is at every moment.
 
     Args:

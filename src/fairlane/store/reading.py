@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
+from fairlane.origin import Origin
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
@@ -248,6 +249,12 @@ class StoredRecords(Records):
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
         return self._now().models.get(trial.variant.number)
+
+    def origin(self) -> Origin:
+        """What was asked, as far as a store keeps it."""
+        loaded = self._now()
+        row, epochs = loaded.row, max(loaded.asked.values(), default=None)
+        return Origin(json.loads(row.spec), json.loads(row.versions), epochs, created=float(row.created))
 
     def _files(self) -> Artifacts:
         if self._place is None:

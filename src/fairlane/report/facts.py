@@ -1,0 +1,333 @@
+"""Records → the facts of a report, as plain data.
+
+In: the records of a study, where it comes from, and a metric. Out: a dict of JSON data. A value that is NaN
+or infinite is one of the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``; what was not logged is None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from fairlane import frames
+from fairlane.origin import Origin
+from fairlane.report.verdict import verdict
+from fairlane.store import Record
+from fairlane.trial import TrialState, short
+
+FORMAT = 1
+"""Of the facts; it grows when a page for older ones could not show them."""
+
+_DIGITS = 6
+_LONGEST = 20_000
+"""Characters of a text that are shown."""
+_MOST = 12
+"""Items of a list in words."""
+_LARGEST = 2**53
+"""Larger integers are not exact in JavaScript."""
+
+_COMPARED = (
+    *("variant", "seeds", "failed", "mean", "low", "high"),
+    *("difference", "difference_low", "difference_high", "pairs", "probability", "p_value"),
+)
+
+
+def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric: str) -> dict[str, Any]:
+    """All that a report tells of a study.
+
+    Args:
+        records: the trials' records.
+        origin: where the study comes from.
+        name: the study's, or None.
+        metric: what to judge by: a log's name, or one of the test data.
+
+    Returns:
+        ``format``, ``title``, ``counts`` (in words), ``written`` (a time of UTC), ``version`` of Fairlane,
+        ``verdict`` (``sentence``, ``notes``, ``metric``), ``asked`` (pairs of a name and a text), ``sources``
+        (the same, of program text), ``hyperparameters`` (names), ``variants``, ``metrics`` (``name``,
+        ``training`` and ``validation`` logs), ``tests`` (names), ``compared`` (a row per variant, the best
+        first), ``trials``, ``errors`` (those that are alike together), and ``unusual`` (sentences).
+
+    Raises:
+        StudyError: trials have logs, and none of them is called so.
+    """
+    records = list(records)
+    names, cells = frames.named_cells(records)
+    tests = [
+        test for test in frames.test_metrics(records) if _is_single(test, (r.test_logs for r in records))
+    ]
+    logs = [log for log in frames.ordered_logs(records) if _is_single(log, _epochs(records))]
+    known = [*frames.ordered_logs(records), *frames.test_metrics(records)]
+    if known and metric not in known and any(record.state is TrialState.DONE for record in records):
+        raise frames.unknown_metric(metric, known)
+    found = verdict(records, metric)
+    labels = {record.trial.variant.number: record.trial.variant.label for record in records}
+    return {
+        "format": FORMAT,
+        "title": f"Study {name}" if name else "Study",
+        "counts": _counts(records, len(labels)),
+        "written": _time(datetime.now(UTC).timestamp()),
+        "version": metadata.version("fairlane"),
+        "verdict": {"sentence": found.sentence, "notes": list(found.notes), "metric": metric},
+        "asked": [[key, _cut(text)] for key, text in _asked(records, origin, names, cells)],
+        "sources": [[key, _cut(text)] for key, text in _sources(origin)],
+        "hyperparameters": names,
+        "variants": [
+            {
+                "number": number,
+                "label": labels[number],
+                "hyperparameters": [plain(cells[number].get(name)) for name in names],
+            }
+            for number in sorted(labels)
+        ],
+        "metrics": _metrics(logs),
+        "tests": tests,
+        "compared": [] if found.table is None else _compared(found.table.to_dict("records")),
+        "trials": [_trial(record, logs, tests) for record in records],
+        "errors": _errors(records),
+        "unusual": _unusual(records, labels),
+    }
+
+
+# Trials
+
+
+def _trial(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict[str, Any]:
+    """A trial's row, with its curves."""
+    return {
+        "number": record.trial.number,
+        "variant": record.trial.variant.number,
+        "seed": record.trial.seed,
+        "state": str(record.state),
+        "seconds": plain(round(record.seconds, 3)),
+        "engine": record.engine,
+        "loop": record.loop,
+        "reason": record.reason,
+        "error": _cut(record.error),
+        "epochs": [epoch for epoch, _ in record.epochs],
+        "curves": [[plain(of_epoch.get(log)) for _, of_epoch in record.epochs] for log in logs],
+        "tests": [plain(record.test_logs.get(test)) for test in tests],
+    }
+
+
+def _errors(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Each error once, with the numbers of the trials that it ended."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for record in records:
+        if record.error:
+            kind = (str(record.state), _cut(record.error), _cut(record.traceback))
+            found.setdefault(kind, []).append(record.trial.number)
+    return [
+        {"state": state, "text": text, "traceback": traceback, "trials": numbers}
+        for (state, text, traceback), numbers in found.items()
+    ]
+
+
+def _epochs(records: Iterable[Record]) -> Iterator[Mapping[str, Any]]:
+    return (logs for record in records for _, logs in record.epochs)
+
+
+def _is_single(log: str, rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a log is always one number; only such have curves."""
+    return all(np.ndim(row[log]) == 0 for row in rows if log in row)
+
+
+def _metrics(logs: Sequence[str]) -> list[dict[str, Any]]:
+    """The metrics, with the places of their training and validation values among the logs."""
+    bare = dict.fromkeys(log.removeprefix("val_") for log in logs)
+    place = {log: i for i, log in enumerate(logs)}
+    return [
+        {"name": name, "training": place.get(name), "validation": place.get(f"val_{name}")} for name in bare
+    ]
+
+
+def _compared(rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
+    """The summary's rows; what can't be told is None."""
+    told: list[dict[str, Any]] = []
+    for row in rows:
+        values = {name: plain(row[name]) for name in _COMPARED}
+        told.append({name: None if value == "NaN" else value for name, value in values.items()})
+    return told
+
+
+def plain(value: Any) -> Any:
+    """A hyperparameter or logged value as JSON has it.
+
+    Args:
+        value: a number, a text, None, or anything else, of which a short text is left.
+
+    Example:
+        >>> plain(0.123456789), plain(float("nan")), plain(None), plain(2**60)
+        (0.123457, 'NaN', None, '1152921504606846976')
+    """
+    value = value.item() if isinstance(value, np.generic) or getattr(value, "ndim", None) == 0 else value
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST else str(value)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return float(f"{value:.{_DIGITS}g}")
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return short(value)
+
+
+# What was asked
+
+
+def _asked(
+    records: Sequence[Record], origin: Origin, names: Sequence[str], cells: Mapping[int, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    yield "Variants", str(len(cells))
+    for name in names:
+        values = dict.fromkeys(str(_shown(cell[name])) for cell in cells.values() if name in cell)
+        yield name, _listed(list(values))
+    seeds = sorted({record.trial.seed for record in records})
+    yield "Seeds", _ranges(seeds)
+    if origin.epochs is not None and "epochs" not in names:
+        yield "Epochs", str(origin.epochs)
+    for key, value in _flat(origin.spec.get("data", {})):
+        yield f"Data, {key}", value
+    for key, value in _flat(origin.spec.get("arguments", {})):
+        yield f"fit, {key}", value
+    if origin.spec.get("callbacks") == "none":
+        yield "Callbacks", "none"
+    yield from origin.versions.items()
+    yield "Machine", origin.machine or "not kept with the study"
+    yield "Commit", origin.commit or ("none" if origin.machine else "not kept with the study")
+    if origin.created is not None:
+        yield "Begun", _time(origin.created)
+
+
+def _sources(origin: Origin) -> Iterator[tuple[str, str]]:
+    for title, section in (("Model", "model"), ("Callbacks", "callbacks")):
+        told = origin.spec.get(section)
+        if isinstance(told, Mapping) and told:
+            texts = {
+                key: value if isinstance(value, str) else json.dumps(value, indent=1)
+                for key, value in told.items()
+            }
+            yield title, "\n\n".join(f"# {key}\n{text}" for key, text in texts.items())
+
+
+def _flat(told: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Nested dicts as names and texts."""
+    if isinstance(told, Mapping):
+        for key, value in told.items():
+            yield from _flat(value, f"{where}, {key}" if where else str(key))
+    else:
+        yield where, str(told)
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending integers in words: ``0 to 4, 7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [", ".join(map(str, run)) if len(run) < 3 else f"{run[0]} to {run[-1]}" for run in runs]
+    return _listed(texts)
+
+
+# What was unusual
+
+
+def _unusual(records: Sequence[Record], labels: Mapping[int, str]) -> list[str]:
+    """A sentence for each thing that is not as it is in most studies."""
+    return [
+        *_of_states(records),
+        *_off_lanes(records),
+        *_untested(records),
+        *_unpaired(records, labels),
+    ]
+
+
+def _of_states(records: Sequence[Record]) -> Iterator[str]:
+    words = {
+        TrialState.DIVERGED: "diverged: the training loss became NaN or infinite",
+        TrialState.FAILED: "failed with an error",
+        TrialState.INTERRUPTED: "interrupted: the epochs before it are shown",
+    }
+    for state, said in words.items():
+        yield from _of_some([r for r in records if r.state is state], said)
+    yield from _of_some([r for r in records if not r.state.ended], "not ended yet")
+
+
+def _of_some(records: Sequence[Record], said: str) -> Iterator[str]:
+    if records:
+        numbers = _ranges([record.trial.number for record in records])
+        trials = "trial" if len(records) == 1 else "trials"
+        yield f"{len(records)} {trials} {said} ({trials} {numbers})."
+
+
+def _off_lanes(records: Sequence[Record]) -> Iterator[str]:
+    by_reason: dict[str, list[Record]] = {}
+    for record in records:
+        if record.reason:
+            by_reason.setdefault(record.reason, []).append(record)
+    for reason, some in by_reason.items():
+        yield from _of_some(some, f"trained one after another instead of on lanes, because {reason}")
+
+
+def _untested(records: Sequence[Record]) -> Iterator[str]:
+    failed = [r for r in records if r.state is TrialState.DONE and r.error]
+    yield from _of_some(failed, f"not evaluated on the test data: {failed[0].error}" if failed else "")
+
+
+def _unpaired(records: Sequence[Record], labels: Mapping[int, str]) -> Iterator[str]:
+    """Seeds that some variants have a finished trial of, and others don't, though their trials have ended."""
+    done: dict[int, set[int]] = {record.trial.seed: set() for record in records}
+    for record in records:
+        if record.state is TrialState.DONE:
+            done[record.trial.seed].add(record.trial.variant.number)
+    running = {record.trial.seed for record in records if not record.state.ended}
+    counting = set().union(*done.values())
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for seed in sorted(done):
+        lacking = tuple(sorted(counting - done[seed]))
+        if lacking and done[seed] and seed not in running:
+            alike.setdefault(lacking, []).append(seed)
+    for lacking, seeds in alike.items():
+        said = f"Seed {seeds[0]} is" if len(seeds) == 1 else f"Seeds {_ranges(seeds)} are"
+        whose = _listed([labels[number] for number in lacking], "; ")
+        yield f"{said} unpaired, with no finished trial of {whose}: left out of differences to it."
+
+
+# Words
+
+
+def _counts(records: Sequence[Record], variants: int) -> str:
+    states = [record.state for record in records]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in TrialState if states.count(state))
+    told = f"{_plural(len(records), 'trial')} of {_plural(variants, 'variant')}"
+    return f"{told}: {counts}" if counts else told
+
+
+def _listed(texts: Sequence[str], between: str = ", ") -> str:
+    more = f" and {len(texts) - _MOST} more" if len(texts) > _MOST else ""
+    return between.join(texts[:_MOST]) + more
+
+
+def _cut(text: str) -> str:
+    more = len(text) - _LONGEST
+    return f"{text[:_LONGEST]}\n... and {more} more characters" if more > 0 else text
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"

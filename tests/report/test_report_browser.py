@@ -1,0 +1,268 @@
+"""The page in a real Chromium: no complaints, filters, sorting, keys, screen readers, phone, dark and paper.
+
+On Debian and Ubuntu, ``apt-get install --no-install-recommends chromium`` installs it.
+"""
+
+import pytest
+from _chromium import INSTALL, Chromium, path
+from _made import HOSTILE, diverge, facts, fail, study
+
+from fairlane import report
+
+pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser, which has not complained by the end of a test."""
+    found = Chromium()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens the page of records; at the end, nothing must have complained."""
+
+    def opened(records, width=1200, dark=False, **options):
+        file = report.write(facts(records, **options), tmp_path / "report.html")
+        browser.open(file, width=width, dark=dark)
+        return browser
+
+    yield opened
+    assert browser.complaints == []
+
+
+def two_metrics(variants=3, **options):
+    return study(variants, logs=("loss", "mae", "val_loss", "val_mae"), **options)
+
+
+def texts(page, selector):
+    return page.run(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
+
+
+def count(page, selector):
+    return page.run(f"document.querySelectorAll({selector!r}).length")
+
+
+def click(page, label):
+    """Click the box or button with this label."""
+    found = f"[...document.querySelectorAll('label, button')].find((e) => e.textContent === {label!r})"
+    page.run(f"{found}.click()")
+
+
+def rows(page, section, column):
+    """A column of the table of a section, as it is shown."""
+    return page.run(
+        f"""(() => {{
+            const table = document.querySelector("#s-{section}").parentNode.querySelector("table");
+            const heads = [...table.querySelectorAll("th")].map((e) => e.textContent);
+            return [...table.querySelectorAll("tbody tr")].map((r) => r.cells[heads.indexOf({column!r})].textContent);
+        }})()"""
+    )
+
+
+def test_all_parts_are_there(show):
+    records = two_metrics()
+    fail(records[8])
+    page = show(records)
+    assert texts(page, "h2") == [
+        "What was unusual",
+        "Curves",
+        "Variants",
+        "Trials",
+        "Errors",
+        "What was asked",
+    ]
+    assert page.run("document.title") == "Study a study"
+    assert texts(page, "#verdict")[0].startswith("units=8 has the lowest val_loss")
+    assert texts(page, "h3") == ["loss", "mae"]
+    assert count(page, ".chart svg") == 2
+    assert rows(page, "trials", "trial") == [str(i) for i in range(9)]
+    assert rows(page, "trials", "engine") == ["lanes"] * 9
+    assert rows(page, "variants", "units") == ["8", "9", "10"]
+
+
+def test_variants_are_filtered_in_curves_and_tables(show):
+    page = show(two_metrics())
+    assert count(page, ".panel:first-child .curve") == 6  # three variants, training and validation
+    click(page, "units=9")
+    assert count(page, ".panel:first-child .curve") == 4
+    assert rows(page, "trials", "units") == ["8"] * 3 + ["10"] * 3
+    assert rows(page, "variants", "units") == ["8", "10"]
+    click(page, "None")
+    assert count(page, ".curve") == 0
+    assert texts(page, ".chart")[0].startswith("Nothing to draw")
+    click(page, "All")
+    assert count(page, ".panel:first-child .curve") == 6
+
+
+def test_metrics_and_kinds_of_curves_are_filtered(show):
+    page = show(two_metrics())
+    click(page, "mae")
+    assert texts(page, "h3") == ["loss"]
+    click(page, "training (dashed)")
+    assert count(page, ".curve") == 3
+    assert count(page, ".curve.training") == 0
+    click(page, "mean of the finished seeds, their range a band")
+    assert count(page, ".curve") == 9
+    assert count(page, ".band") == 0
+
+
+def test_a_logarithmic_scale_has_other_ticks(show):
+    page = show(two_metrics(epochs=30))
+    before = texts(page, ".panel:first-child text")
+    click(page, "logarithmic")
+    assert texts(page, ".panel:first-child text") != before
+
+
+def test_tables_are_sorted_with_missing_values_last(show):
+    records = two_metrics(2, seeds=2)
+    for record, seconds in zip(records, (3, 10, 2, 1), strict=True):
+        record.seconds = seconds
+    fail(records[1])
+    page = show(records)
+    head = "[...document.querySelectorAll('th')].findLast((e) => e.textContent === {})"
+    page.run(head.format("'seconds'") + ".firstChild.click()")
+    assert rows(page, "trials", "seconds") == ["1", "2", "3", "10"]
+    assert page.run(head.format("'seconds'") + ".ariaSort") == "ascending"
+    page.run(head.format("'seconds'") + ".firstChild.click()")
+    assert rows(page, "trials", "seconds") == ["10", "3", "2", "1"]
+    page.run(head.format("'val_loss'") + ".firstChild.click()")
+    assert rows(page, "trials", "trial") == ["0", "2", "3", "1"]
+    page.run(head.format("'val_loss'") + ".firstChild.click()")
+    assert rows(page, "trials", "trial") == ["3", "2", "0", "1"]
+    assert count(page, "[aria-sort]") == 1
+
+
+def test_trials_are_filtered_by_state(show):
+    records = study(2, seeds=2)
+    fail(records[3])
+    page = show(records)
+    page.run("state.value = 'failed'; state.dispatchEvent(new Event('change'))")
+    assert rows(page, "trials", "trial") == ["3"]
+    assert "1 of 4 trials, with the last value of each log" in texts(page, "caption")
+
+
+def test_the_pointer_reads_values(show):
+    page = show(study(1, seeds=1))
+    x, y = page.run(
+        """(() => {
+            scrollTo(0, 0);
+            const box = document.querySelector(".chart svg").getBoundingClientRect();
+            return [box.left + 60, box.top + 12];
+        })()"""
+    )
+    page.move(x, y)
+    assert texts(page, "output")[0] == "Epoch 0: 5. units=8, seed 0, validation"
+    assert count(page, ".mark") == 1
+
+
+def test_keys_read_values_and_work_every_control(show):
+    page = show(two_metrics())
+    page.run("document.querySelector('.chart').focus()")
+    page.press("ArrowRight")
+    assert texts(page, "output")[0] == (
+        "Epoch 0: 5.01 (seeds from 5 to 5.02). units=8, mean of 3 seeds, validation"
+    )
+    page.press("ArrowRight")
+    page.press("ArrowDown")
+    assert texts(page, "output")[0].startswith("Epoch 1: 3.511 (seeds from 3.5 to 3.522). units=9, mean of 3")
+    page.press("Tab")
+    assert page.run("document.activeElement.getAttribute('aria-label')").startswith("Curves of mae.")
+    page.run("document.querySelector('#s-trials').parentNode.querySelector('th button').focus()")
+    page.press("Enter")
+    assert page.run("document.activeElement.parentNode.ariaSort") == "ascending"
+
+
+def test_every_control_has_a_name_for_screen_readers(show):
+    records = two_metrics(20)
+    fail(records[0])
+    told = show(records).accessible()
+    names = {role: [name for r, name in told if r == role] for role in {role for role, _ in told}}
+    for role in ("button", "checkbox", "combobox", "searchbox", "table", "region", "heading"):
+        assert names[role], role
+        assert all(names[role]), role
+    assert "units=8" in names["checkbox"]
+    assert "Show" in names["combobox"][0]
+
+
+def test_what_diverged_does_not_flatten_the_others(show):
+    records = study(2, seeds=2)
+    diverge(records[3])
+    page = show(records)
+    click(page, "mean of the finished seeds, their range a band")
+    assert not any("e" in tick for tick in texts(page, ".chart text") if "epoch" not in tick)
+    assert texts(page, "figure p") == [
+        "Larger or smaller values, of trials that did not finish, are cut off."
+    ]
+
+
+def test_hostile_names_do_nothing_but_stand_there(show):
+    records = study(2, names=lambda n: {HOSTILE: HOSTILE * (n + 1)}, logs=("val_loss", HOSTILE))
+    fail(records[0], HOSTILE, HOSTILE)
+    page = show(records, name=HOSTILE)
+    assert count(page, "img") == 0
+    assert count(page, "script") == 2
+    assert texts(page, "h1") == [f"Study {HOSTILE}"]
+    assert texts(page, "pre") == [HOSTILE]
+
+
+def test_nothing_finished_and_no_trials(show):
+    records = study(1, seeds=2)
+    for record in records:
+        fail(record)
+    page = show(records)
+    assert texts(page, "#verdict")[0].startswith("No verdict: no trial has finished")
+    assert "No epoch was logged." in texts(page, "p")
+    assert texts(show([]), "#verdict")[0].startswith("No verdict")
+
+
+def test_many_variants_can_be_searched_and_the_best_have_colours(show):
+    page = show(study(200, seeds=1, epochs=2))
+    assert count(page, "#variants li") == 200
+    assert page.run("document.querySelectorAll('#variants .c0').length") == 1
+    page.run(
+        "(() => { const s = document.querySelector('[type=search]'); s.value = 'units=20'; s.dispatchEvent(new Event('input')) })()"
+    )
+    assert count(page, "#variants li:not([hidden])") == 9  # 20 and 200 to 207
+    click(page, "Best 5")
+    assert rows(page, "trials", "units") == ["8", "9", "10", "11", "12"]
+
+
+@pytest.mark.parametrize("width", [390, 768, 1200])
+def test_the_page_is_never_wider_than_the_screen(show, width):
+    records = two_metrics(9, names=lambda n: {"a_rather_long_hyperparameter": "value" * 20, "n": n})
+    fail(records[0], "ValueError: " + "x" * 300)
+    page = show(records, width=width)
+    assert page.run("document.documentElement.scrollWidth") == width
+    page.run("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    assert page.run("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_stand_out_from_the_ground(show, dark):
+    page = show(two_metrics(), dark=dark)
+    code = """(() => {
+        const light = (c) => c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+            .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+        const ground = light(getComputedStyle(document.body).backgroundColor);
+        const contrast = (c) => (Math.max(light(c), ground) + 0.05) / (Math.min(light(c), ground) + 0.05);
+        const style = (selector, name) => contrast(getComputedStyle(document.querySelector(selector))[name]);
+        return [style("p", "color"), style(".faint", "color"), style(".chart text", "fill"),
+            ...[0, 1, 2].map((i) => style(`.curve.c${i}`, "stroke")), ground];
+    })()"""
+    *words, first, second, third, ground = page.run(code)
+    assert (ground < 0.1) is dark
+    assert min(words) >= 4.5
+    assert min(first, second, third) >= 3
+
+
+def test_it_can_be_printed(show):
+    page = show(two_metrics())
+    paper = page.paper()
+    assert paper.startswith(b"%PDF-")
+    page.call("Emulation.setEmulatedMedia", media="print")
+    assert page.run("getComputedStyle(document.querySelector('.screen')).display") == "none"
+    assert page.run("getComputedStyle(document.querySelector('.scroll')).overflowY") == "visible"
