@@ -2,6 +2,7 @@
 
 import math
 
+from fairlane.origin import Origin
 from fairlane.results import Study
 from fairlane.store import MemoryStore
 from fairlane.trial import EpochEnded, Tested, Trial, TrialDone, TrialFailed, TrialStarted, Variant
@@ -16,7 +17,7 @@ def trials_of(*variants, seeds=(0,)):
 
 
 def study_of(store, name="sweep"):
-    return Study(store, name, lambda trial: None)
+    return Study(store, name, lambda trial: None, Origin)
 
 
 def started(trial, epoch=0):
