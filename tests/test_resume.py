@@ -275,20 +275,21 @@ def test_a_callback_that_can_not_be_told_makes_its_trials_begin_anew(cut, tmp_pa
     same(study, compare(**given))
 
 
-def test_a_checkpoint_of_another_model_is_not_used(cut, tmp_path, monkeypatch):
+@engines
+def test_a_checkpoint_of_another_model_is_not_used(cut, tmp_path, monkeypatch, engine):
     def wider(learning_rate):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(7), keras.layers.Dense(1)])
         model.compile(keras.optimizers.Adam(learning_rate), "mse")
         return model
 
-    interrupted(cut, tmp_path / "runs.db", engine="lanes")
+    interrupted(cut, tmp_path / "runs.db", engine=engine)
     monkeypatch.undo()
     with pytest.raises(fl.StudyError, match="resume='force'"):
-        compare(tmp_path / "runs.db", model=wider, engine="lanes")
+        compare(tmp_path / "runs.db", model=wider, engine=engine)
     with pytest.warns(
         fl.errors.FairlaneWarning, match=r"trial \d .* begins anew: its checkpoint is of a model"
     ):
-        study = compare(tmp_path / "runs.db", model=wider, engine="lanes", resume="force")
+        study = compare(tmp_path / "runs.db", model=wider, engine=engine, resume="force")
     assert study.trials["state"].tolist() == ["done"] * 2
 
 

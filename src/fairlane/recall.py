@@ -21,6 +21,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.program import State
+from fairlane.trial import Checkpoint
+
 _TAG = "__fairlane__"
 _NOT_STATE = frozenset({"_model", "model", "params", "validation_data"})
 """What Keras sets anew when training begins."""
@@ -115,6 +118,23 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return bool(np.array_equal(a, b))
     return bool(a == b)
+
+
+# --- weights --------------------------------------------------------------------------------------------
+
+
+def fitting(checkpoint: Checkpoint, state: State) -> State:
+    """A checkpoint's state, if it is one of the model's.
+
+    Raises:
+        CannotGoOn: it is of another model.
+    """
+    weights = checkpoint.weights
+    kept = State(weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
+    now, then = ([[np.shape(a) for a in group] for group in tree] for tree in (state, kept))
+    if now != then:
+        raise CannotGoOn("its checkpoint is of a model with other variables")
+    return kept
 
 
 # --- callbacks ------------------------------------------------------------------------------------------

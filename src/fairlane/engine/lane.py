@@ -347,7 +347,7 @@ class Lane:
         self._session.set_generators(generators)
         recall.recall_callbacks(self._remembering(), memory["callbacks"])
         self.last_logs = recall.restored(memory["logs"])
-        self.state = fitting(checkpoint, self.own_state())
+        self.state = recall.fitting(checkpoint, self.own_state())
 
     def withdraw(self) -> None:
         """Leave lanes before the first epoch, for another engine."""
@@ -440,20 +440,6 @@ class _LastWord(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.logs = dict(logs or {})
-
-
-def fitting(checkpoint: Checkpoint, state: State) -> State:
-    """A checkpoint's state, if it is one of the model's.
-
-    Raises:
-        CannotGoOn: it is of another model.
-    """
-    weights = checkpoint.weights
-    kept = State(weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
-    now, then = ([[np.shape(a) for a in group] for group in tree] for tree in (state, kept))
-    if now != then:
-        raise recall.CannotGoOn("its checkpoint is of a model with other variables")
-    return kept
 
 
 def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:

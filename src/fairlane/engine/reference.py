@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ import keras
 
 from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
-from fairlane.program import State, same_weights, weights_of, write_state
+from fairlane.errors import FairlaneWarning
+from fairlane.program import State, read_state, same_weights, weights_of, write_state
 from fairlane.session import generators_now, set_generators
 from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 
@@ -36,8 +38,14 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
     while (job := feed.take()) is not None:
         checkpoint = job.checkpoint() if _repeats(job) else None
         yield TrialStarted(job.trial, ENGINE, job.reason, epoch=checkpoint.epoch if checkpoint else 0)
-        yield _train(job, checkpoint, watch)
-        del checkpoint
+        try:
+            event = _train(job, checkpoint, watch)
+        except recall.CannotGoOn as why:
+            warnings.warn(f"{job.trial} begins anew: {why}", FairlaneWarning, stacklevel=2)
+            yield TrialStarted(job.trial, ENGINE, job.reason)
+            event = _train(job, None, watch)
+        yield event
+        del checkpoint, event
         del job
         gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
 
@@ -71,7 +79,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self._checkpoint is not None:
-            write_state(self.model, self._checkpoint.weights)
+            write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
             _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
             recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
             set_generators(recall.restored(self._checkpoint.memory["generators"]))
@@ -128,6 +136,8 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
             model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
             weights = None if job.in_place else weights_of(model)
         return TrialDone(job.trial, time.perf_counter() - began, weights, memory=_memory(last.end, weights))
+    except recall.CannotGoOn:
+        raise
     except Exception as error:
         if error is last.refusal:
             raise
