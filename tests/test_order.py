@@ -78,6 +78,7 @@ ORDER = (
     "store.migrations",
     "store.migrations.versions",
     "store.migrations.versions.v1",
+    "store.migrations.versions.v2",
     "store.database",
     "store.reading",
     "store.writing",

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import keras
 import pytest
@@ -46,7 +47,7 @@ def test_the_builders_own_folder_counts(repository):
     file = repository / "train.py"
     exec(compile(file.read_text(), str(file), "exec"), names)
     asking = origin.Asking(names["build"], {}, None, None)
-    assert asking.origin().commit == head(repository)
+    assert asking.site() == origin.Site(origin.machine(), head(repository))
 
 
 @needs_git
@@ -60,6 +61,45 @@ def test_no_repository_and_no_commit_yet(tmp_path, monkeypatch):
 def test_without_git_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert origin.commit(tmp_path) == ""
+
+
+@pytest.fixture
+def slow_git(tmp_path, monkeypatch):
+    """A git that says that it was called, and answers when somebody has written the answer."""
+    folder, called, answer = tmp_path / "bin", tmp_path / "called", tmp_path / "answer"
+    folder.mkdir()
+    os.mkfifo(answer)
+    script = folder / "git"
+    script.write_text(f"#!/bin/sh\n: > '{called}'\nread -r line < '{answer}'\necho \"$line\"\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return called, answer
+
+
+def test_git_is_asked_at_once_and_nobody_waits_for_it(slow_git):
+    called, answer = slow_git
+    asking = origin.Asking(None, {}, None, None)  # which returns, though git has not
+    end = time.monotonic() + 60
+    while not called.exists():  # though nobody wants to know the commit yet
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    answer.write_text("# branch.oid abc\n")
+    assert asking.site().commit == asking.site().commit == "abc"
+
+
+def test_a_git_that_does_not_answer_is_no_lack_of_a_commit(slow_git, tmp_path, monkeypatch):
+    monkeypatch.setattr(origin, "_PATIENCE", 0.01)
+    assert origin.commit(tmp_path) == "not known: git did not answer within 0.01 s"
+
+
+def test_what_can_not_be_found_out_is_an_error_where_it_is_asked_for(tmp_path, monkeypatch):
+    def broken(folder):
+        raise ValueError("no")
+
+    monkeypatch.setattr(origin, "commit", broken)
+    asking = origin.Asking(None, {}, None, None)
+    with pytest.raises(ValueError, match="no"):
+        asking.site()
 
 
 def test_the_machine_is_told():

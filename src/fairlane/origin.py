@@ -1,7 +1,8 @@
 """Where a study comes from: what was asked, with which versions, on which machine, from which commit.
 
 In: ``compare``'s arguments. Out: an `Origin`, plain data for a report. The data are read, for their
-fingerprint, when somebody asks; machine and commit are looked up at once, since they may change meanwhile.
+fingerprint, when somebody asks. The commit may be another by then, so git is asked at once; but nobody waits
+for its answer before it is needed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import inspect
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -21,8 +24,21 @@ import keras
 
 from fairlane import fingerprint
 
-_PATIENCE = 2.0
-"""Seconds that git has to answer."""
+_PATIENCE = 10.0
+"""Seconds that git has to answer; in a huge repository it takes a few."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where trials are trained.
+
+    Attributes:
+        machine: system, processors and accelerators, in words; empty if nobody knows.
+        commit: of git, in words; empty if there is none, or nobody knows.
+    """
+
+    machine: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,21 +49,23 @@ class Origin:
         spec: what was asked, as `fairlane.fingerprint.spec` gives it.
         versions: package → version.
         epochs: how long trials were to be trained; of several answers, the largest; None if nobody knows.
-        machine: system, processors and accelerators, in words; empty if nobody knows.
-        commit: of git, in words; empty if there is none, or nobody knows.
+        sites: where its trials were trained, in order, each once; none if none was.
         created: when the study was begun, in seconds of UTC since 1970; None if nobody knows.
     """
 
     spec: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     epochs: int | None = None
-    machine: str = ""
-    commit: str = ""
+    sites: Sequence[Site] = (Site(),)
     created: float | None = None
 
 
 class Asking:
     """A call of ``compare``, and the session that makes it.
+
+    Git is asked for the commit when this is made, by a thread of its own. So what is told is the commit that
+    training began with (to the moment that git takes to look), whatever is committed before somebody wants to
+    know; and ``compare`` does not wait, however large the repository is.
 
     Args:
         model: a builder or a template.
@@ -59,18 +77,26 @@ class Asking:
     def __init__(self, model: Any, common: Mapping[str, Any], callbacks: Any, test_data: Any) -> None:
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
-        self._machine, self._commit = machine(), commit(_folder(model))
+        self._machine, self._commit = machine(), _commit_soon(_folder(model))
 
     @cached_property
     def spec(self) -> fingerprint.Spec:
         """What is asked of the training; reads all of its data, the first time."""
         return fingerprint.spec(self._model, self._common, self._callbacks)
 
-    def origin(self) -> Origin:
-        """All that is known."""
+    def site(self) -> Site:
+        """This machine, and the commit as it was when this was made; waits for git."""
+        return Site(self._machine, self._commit.result())
+
+    def origin(self, sites: Sequence[Site]) -> Origin:
+        """All that is known.
+
+        Args:
+            sites: where the study was trained, as its store tells: here, and maybe elsewhere before.
+        """
         told = fingerprint.spec(self._model, {"test_data": self._test_data}, None)
         spec = {**self.spec, "data": {**self.spec["data"], **told["data"]}}
-        return Origin(spec, versions(), self._epochs, self._machine, self._commit)
+        return Origin(spec, versions(), self._epochs, sites)
 
 
 def versions() -> dict[str, str]:
@@ -100,6 +126,8 @@ def machine() -> str:
 def commit(folder: Path) -> str:
     """The commit of git that a folder is at, in words; empty where there is none, or no git.
 
+    A git that does not answer in time is no sign that there is no commit, and the words say so.
+
     Args:
         folder: any folder.
     """
@@ -112,7 +140,9 @@ def commit(folder: Path) -> str:
             timeout=_PATIENCE,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        return f"not known: git did not answer within {_PATIENCE:g} s"
+    except OSError:
         return ""
     lines = answer.stdout.decode("utf-8", "replace").splitlines()
     found = [line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid ")]
@@ -120,6 +150,20 @@ def commit(folder: Path) -> str:
         return ""
     changed = any(not line.startswith("#") for line in lines)
     return f"{found[0]}, with changes that were not committed" if changed else found[0]
+
+
+def _commit_soon(folder: Path) -> Future[str]:
+    """What `commit` gives, found out by a thread."""
+    answer: Future[str] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(commit(folder))
+        except BaseException as error:  # it is raised where the answer is asked for
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="fairlane-git", daemon=True).start()
+    return answer
 
 
 def _folder(model: Any) -> Path:

@@ -143,7 +143,11 @@ def compare(
     check_test_data(test_data, len(trials))
     models = Models(model)
     asking = Asking(model, common, callbacks, test_data)
-    kept = MemoryStore() if store is None else written(store, name, asking.spec, versions(), resume)
+    kept: Store = (
+        MemoryStore(site=asking.site)
+        if store is None
+        else written(store, name, asking.spec, versions(), resume, asking.site)
+    )
     study: Study | None = None
     try:
         trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
@@ -153,7 +157,8 @@ def compare(
         models.rehearse(trials[0])
         build = models.build if store is None else Describing(models, kept, data).build
         jobs = jobs_of(left, build, common, makers, data, models.builder, kept, pace)
-        study = Study(kept, name, Rebuilt(kept, models, common, data, trials), asking.origin)
+        rebuilt = Rebuilt(kept, models, common, data, trials)
+        study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
         records = [kept[trial] for trial in trials]
         epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
         with telling.following(name, kept), Progress(records, epochs, verbose) as progress:

@@ -10,7 +10,7 @@ import pytest
 from _made import diverge, facts, fail, study
 
 from fairlane.errors import StudyError
-from fairlane.origin import Origin
+from fairlane.origin import Origin, Site
 from fairlane.trial import TrialState
 
 
@@ -251,7 +251,9 @@ def test_what_was_asked_is_told():
         "arguments": {"batch_size": "32"},
         "callbacks": {"0, EarlyStopping": {"patience": "3"}},
     }
-    found = facts(study(2, seeds=3), origin=Origin(spec, {"keras": "3.99"}, 30, "a machine", "abc123"))
+    found = facts(
+        study(2, seeds=3), origin=Origin(spec, {"keras": "3.99"}, 30, [Site("a machine", "abc123")])
+    )
     assert dict(found["asked"]) == {
         "Variants": "2",
         "units": "8, 9",
@@ -274,7 +276,7 @@ def test_what_nobody_knows_is_said():
     told = dict(facts(study(), origin=Origin(created=0.0))["asked"])
     assert told["Machine"] == told["Commit"] == "not kept with the study"
     assert told["Begun"] == "1970-01-01 00:00 UTC"
-    assert dict(facts(study(), origin=Origin(machine="m"))["asked"])["Commit"] == "none"
+    assert dict(facts(study(), origin=Origin(sites=[Site("m")]))["asked"])["Commit"] == "none"
 
 
 def test_long_texts_are_cut_and_say_so():

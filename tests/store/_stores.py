@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from fairlane.origin import Site
 from fairlane.store import MemoryStore, read, written
 from fairlane.trial import Checkpoint, EpochEnded, Trial, TrialDone, TrialStarted, Variant, Weights
 
@@ -22,12 +23,12 @@ class Place:
         for store in self.opened:
             store.close()
 
-    def open(self, planned, epochs=3, name="", spec=None, resume="auto", versions=None):
+    def open(self, planned, epochs=3, name="", spec=None, resume="auto", versions=None, site=Site):
         """A store with the trials adopted; and the trials."""
         if self.store is None:
-            store = MemoryStore()
+            store = MemoryStore(site=site)
         else:
-            store = written(self.store, self.name + name, spec or {}, versions or {}, resume)
+            store = written(self.store, self.name + name, spec or {}, versions or {}, resume, site)
         self.opened.append(store)
         return store, store.adopt(planned, [epochs] * len(planned))
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from fairlane import trial as events  # pytest takes the name Tested for tests
 from fairlane.errors import StoreError
+from fairlane.origin import Site
 from fairlane.store import MemoryStore
 from fairlane.trial import (
     Checkpoint,
@@ -335,6 +336,23 @@ def test_flush_and_close_can_be_called_again_and_reading_goes_on(place):
         store.flush()
         store.close()
     assert of_records(store) == before
+
+
+# --- where trials were trained ---
+
+
+def test_machine_and_commit_are_kept_when_there_is_something_to_tell(place):
+    asked = []
+    store, (trial, *_) = place.open(plan(), site=lambda: asked.append(1) or Site("a machine, é\0", "abc123"))
+    store.flush()
+    assert (store.sites(), asked) == ([], [])
+    start(store, trial)
+    run(store, trial, 0, 2)
+    store.flush()
+    run(store, trial, 2, 3)
+    store.flush()
+    records = store if place.store is None else place.read()
+    assert records.sites() == store.sites() == [Site("a machine, é\0", "abc123")]
 
 
 # --- logs ---

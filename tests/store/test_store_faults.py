@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from _stores import MEMORY, finish, of_records, of_weights, plan, run, save, start, until, weights
 
 from fairlane.errors import StoreError, StudyError
+from fairlane.origin import Site
 from fairlane.store import database as databases
 from fairlane.store import lease, read, written
 from fairlane.trial import EpochEnded, TrialState, Weights
@@ -661,6 +662,34 @@ def test_another_version_of_a_package_is_noted(lasting):
     store, _ = lasting.open(plan(), versions={"keras": "3.14", "jax": "1"})
     assert len(store.notes) == 1
     assert "was begun with keras 3.13, and goes on with 3.14" in store.notes[0]
+
+
+# --- machines and commits ---
+
+
+def trained(lasting, site, epoch):
+    """An epoch by a process of that machine and commit."""
+    store, (trial, *_) = lasting.open(plan(), site=lambda: site)
+    start(store, trial, epoch)
+    run(store, trial, epoch, epoch + 1)
+    store.close()
+    return store.sites()
+
+
+def test_a_study_that_is_gone_on_with_elsewhere_tells_all_machines_and_commits(lasting):
+    first, later = Site("one", "abc"), Site("one", "def, with changes that were not committed")
+    trained(lasting, first, 0)
+    trained(lasting, later, 1)
+    assert trained(lasting, first, 2) == [first, later]  # each once
+    assert trained(lasting, Site("two", "abc"), 3) == [first, later, Site("two", "abc")]
+    assert lasting.read().origin().sites == [first, later, Site("two", "abc")]
+
+
+def test_who_asks_for_a_study_and_trains_nothing_is_not_told(lasting):
+    trained(lasting, Site("one", "abc"), 0)
+    store, _ = lasting.open(plan(), site=lambda: pytest.fail("nobody needs to know"))
+    store.close()
+    assert lasting.read().sites() == [Site("one", "abc")]
 
 
 # --- trials that are asked for again ---

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,9 +17,10 @@ import pytest
 from _stores import until
 from typer.testing import CliRunner
 
+import _trial
 import fairlane as fl
 from _trial import FIT, X, Y, build
-from fairlane import fingerprint, stored
+from fairlane import fingerprint, origin, stored
 from fairlane.cli import app
 from fairlane.export import export
 from fairlane.store import written
@@ -80,6 +82,13 @@ def test_a_kept_study_is_the_one_in_memory(runs, plain):
     assert kept.best().number == plain.best().number
     assert repr(kept) == repr(plain).replace("Study:", "Study 'rates':")
     assert len(kept.plot().axes) == len(plain.plot().axes)
+
+
+def test_a_kept_study_tells_the_machine_and_the_commit(runs, plain, tmp_path):
+    for study in (fl.open(runs, "rates"), plain):
+        page = study.report(tmp_path / "report.html").read_text(encoding="utf-8")
+        assert origin.machine() in page
+        assert (origin.commit(Path(_trial.__file__).parent) or "none") in page
 
 
 def test_a_kept_model_is_the_trained_one(runs, plain, tmp_path):

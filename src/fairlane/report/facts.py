@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fairlane import frames
-from fairlane.origin import Origin
+from fairlane.origin import Origin, Site
 from fairlane.report.verdict import verdict
 from fairlane.store import Record
 from fairlane.trial import TrialState, short
@@ -31,6 +31,7 @@ _MOST = 12
 """Items of a list in words."""
 _LARGEST = 2**53
 """Larger integers are not exact in JavaScript."""
+_NOT_KEPT = "not kept with the study"
 
 _COMPARED = (
     *("variant", "seeds", "failed", "mean", "low", "high"),
@@ -199,10 +200,17 @@ def _asked(
     if origin.spec.get("callbacks") == "none":
         yield "Callbacks", "none"
     yield from origin.versions.items()
-    yield "Machine", origin.machine or "not kept with the study"
-    yield "Commit", origin.commit or ("none" if origin.machine else "not kept with the study")
+    yield from _sites(origin.sites)
     if origin.created is not None:
         yield "Begun", _time(origin.created)
+
+
+def _sites(sites: Sequence[Site]) -> Iterator[tuple[str, str]]:
+    """All machines and commits; a study that was gone on with elsewhere does not hide it."""
+    machines = [site.machine or _NOT_KEPT for site in sites]
+    commits = [site.commit or ("none" if site.machine else _NOT_KEPT) for site in sites]
+    for name, texts in (("Machine", machines), ("Commit", commits)):
+        yield name, _listed(list(dict.fromkeys(texts)), "; then ") or "nothing was trained yet"
 
 
 def _sources(origin: Origin) -> Iterator[tuple[str, str]]:

@@ -5,17 +5,24 @@ In: the trials of a study, and events. Out: see `fairlane.store.records.Store`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from fairlane.origin import Site
 from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
 from fairlane.trial import Checkpoint, Event, Trial, TrialDone, TrialStarted, TrialState, Weights
 
 
 class MemoryStore(Store):
-    """Keeps the records, weights and checkpoints of one study in memory."""
+    """Keeps the records, weights and checkpoints of one study in memory.
 
-    def __init__(self, trials: Iterable[Trial] = ()) -> None:
+    Args:
+        trials: to be adopted at once.
+        site: says where this process trains; it is asked only by `sites`.
+    """
+
+    def __init__(self, trials: Iterable[Trial] = (), site: Callable[[], Site] = Site) -> None:
         self.notes: list[str] = []
+        self._site, self._told = site, False
         self._records: dict[int, Record] = {}
         self._asked: dict[int, int] = {}
         self._weights: dict[int, Weights | None] = {}
@@ -48,6 +55,7 @@ class MemoryStore(Store):
         """Take one event in; return the record of its trial, brought up to date."""
         trial, record = event.trial, self[event.trial]
         record.take(event)
+        self._told = True
         if isinstance(event, TrialStarted):
             self._forget_from(trial, event.epoch)
         elif isinstance(event, Checkpoint):
@@ -95,6 +103,10 @@ class MemoryStore(Store):
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
         return self._descriptions.get(trial.variant.number)
+
+    def sites(self) -> list[Site]:
+        """Where trials were trained."""
+        return [self._site()] if self._told else []
 
     def _forget_from(self, trial: Trial, epoch: int) -> None:
         """Drop the states of later than the beginning of ``epoch``."""

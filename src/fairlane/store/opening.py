@@ -7,12 +7,13 @@ here is it decided what needs the packages of the extra ``store``, so that a stu
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlane.errors import StoreError, StudyError
+from fairlane.origin import Site
 from fairlane.store.extras import needed
 from fairlane.store.records import Store
 
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def written(
-    store: Any, name: str | None, spec: Mapping[str, Any], versions: Mapping[str, str], resume: str
+    store: Any,
+    name: str | None,
+    spec: Mapping[str, Any],
+    versions: Mapping[str, str],
+    resume: str,
+    site: Callable[[], Site] = Site,
 ) -> Store:
     """A study for writing; made where it is not there.
 
@@ -32,6 +38,7 @@ def written(
         spec: what is asked, as `fairlane.fingerprint.spec` gives it.
         versions: package → version.
         resume: ``"auto"``, ``"force"`` or ``"never"``.
+        site: says where this process trains; it is asked, by a thread, when there is something to write.
 
     Raises:
         StudyError: the name is missing, or the study is another.
@@ -49,7 +56,7 @@ def written(
 
     database = _database(place, writing=True)
     try:
-        return SqlStore(database, name, files, Asked(spec, versions, resume))
+        return SqlStore(database, name, files, Asked(spec, versions, resume, site))
     except BaseException:
         database.close()
         raise

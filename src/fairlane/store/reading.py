@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.origin import Origin
+from fairlane.origin import Origin, Site
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
@@ -51,6 +51,7 @@ class Loaded:
         asked: number of a trial → how many epochs it was to be trained for.
         kept: number of a trial → its files, oldest first.
         models: number of a variant → how its model is built.
+        sites: where it was trained.
     """
 
     row: Any
@@ -63,6 +64,7 @@ class Loaded:
     asked: dict[int, int] = field(default_factory=dict)
     kept: dict[int, list[Kept]] = field(default_factory=dict)
     models: dict[int, str] = field(default_factory=dict)
+    sites: list[Site] = field(default_factory=list)
 
 
 def study_row(connection: sa.Connection, name: str) -> Any:
@@ -97,6 +99,7 @@ def load(connection: sa.Connection, row: Any) -> Loaded:
     _load_epochs(connection, row.id, by_id)
     _load_tests(connection, row.id, by_id)
     _load_artifacts(connection, row.id, by_id, loaded)
+    loaded.sites = _load_sites(connection, row.id)
     return loaded
 
 
@@ -150,6 +153,14 @@ def _load_artifacts(
         number = by_id[row.trial_id].trial.number
         artifact = Artifact(number, row.epoch, row.token, row.size, row.sha256)
         loaded.kept.setdefault(number, []).append(Kept(row.kind, artifact))
+
+
+def _load_sites(connection: sa.Connection, study_id: int) -> list[Site]:
+    columns = tables.sites.c
+    if not sa.inspect(connection).has_table(tables.sites.name):
+        return [Site()]  # tables of version 1, which a reader leaves as they are
+    query = sa.select(columns.machine, columns.git).where(columns.study_id == study_id).order_by(columns.id)
+    return [Site(machine, commit) for machine, commit in connection.execute(query)]
 
 
 # Files
@@ -250,11 +261,16 @@ class StoredRecords(Records):
         """How the model of the trial's variant is built."""
         return self._now().models.get(trial.variant.number)
 
+    def sites(self) -> list[Site]:
+        """Where trials were trained."""
+        return list(self._now().sites)
+
     def origin(self) -> Origin:
-        """What was asked, as far as a store keeps it."""
+        """What was asked, and where it was trained."""
         loaded = self._now()
         row, epochs = loaded.row, max(loaded.asked.values(), default=None)
-        return Origin(json.loads(row.spec), json.loads(row.versions), epochs, created=float(row.created))
+        spec, versions = json.loads(row.spec), json.loads(row.versions)
+        return Origin(spec, versions, epochs, loaded.sites, created=float(row.created))
 
     def _files(self) -> Artifacts:
         if self._place is None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fairlane.errors import StoreError
+from fairlane.origin import Site
 from fairlane.trial import (
     Checkpoint,
     EpochEnded,
@@ -185,6 +186,13 @@ class Records(ABC):
     @abstractmethod
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built, as `Store.describe` was told; else None."""
+
+    @abstractmethod
+    def sites(self) -> list[Site]:
+        """Where trials were trained: the site of each process that told something, in order, each once.
+
+        Of what was told to an older Fairlane, which kept no sites, it is an empty `Site`.
+        """
 
 
 class Store(Records):

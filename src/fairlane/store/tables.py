@@ -60,6 +60,19 @@ studies = sa.Table(
 )
 """A row per study. ``writer`` and the columns after it say who trains it now."""
 
+sites = sa.Table(
+    "fairlane_sites",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.ForeignKey("fairlane_studies.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("machine", Text, nullable=False),
+    sa.Column("git", Text, nullable=False),
+    sa.UniqueConstraint("study_id", "machine", "git"),
+    sqlite_autoincrement=True,
+)
+"""A row per machine and commit that a study was trained on, in the order of their ids. Both are empty where a
+version that did not keep them has trained. Version 1 of the tables has none such."""
+
 variants = sa.Table(
     "fairlane_variants",
     metadata,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from fairlane import fingerprint
 from fairlane.errors import StoreError, StudyError
+from fairlane.origin import Site
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, new_folder
 from fairlane.store.committer import Committer
@@ -54,11 +55,13 @@ class Asked:
         spec: as `fairlane.fingerprint.spec` gives it.
         versions: package → version.
         resume: ``"auto"`` goes on if the spec is the same, ``"force"`` anyhow, ``"never"`` not at all.
+        site: says where this process trains.
     """
 
     spec: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     resume: str = "auto"
+    site: Callable[[], Site] = Site
 
 
 # Steps of a batch
@@ -113,7 +116,12 @@ class _Save:
     tree: dict[str, Any]
 
 
-_Step = _Rows | _Test | _Set | _Describe | _Forget | _Save
+@dataclass(frozen=True)
+class _Here:
+    """Trials are trained by this process."""
+
+
+_Step = _Rows | _Test | _Set | _Describe | _Forget | _Save | _Here
 
 
 class SqlStore(Store):
@@ -139,6 +147,7 @@ class SqlStore(Store):
         self._records = {record.trial.number: record for record in self._loaded.records}
         self._asked = dict(self._loaded.asked)
         self._kept = self._loaded.kept
+        self._site, self._told = asked.site, False
         self._closed = False
         self._noted: set[str] = set()
         self._fresh = {n for n, one in self._records.items() if not one.epochs and n not in self._kept}
@@ -327,6 +336,10 @@ class SqlStore(Store):
         """How the model of the trial's variant is built."""
         return self._loaded.models.get(trial.variant.number)
 
+    def sites(self) -> list[Site]:
+        """Where trials were trained, as far as it has been written."""
+        return list(self._loaded.sites)
+
     # --- writing ---
 
     def write(self, event: Event) -> Record:
@@ -334,7 +347,8 @@ class SqlStore(Store):
         record = self[event.trial]
         record.take(event)
         steps, size = self._steps(event, record)
-        self._put(steps, size)
+        self._put(steps if self._told else [_Here(), *steps], size)
+        self._told = True
         return record
 
     def _steps(self, event: Event, record: Record) -> tuple[list[_Step], int]:
@@ -443,7 +457,8 @@ class SqlStore(Store):
         """Files first, then the rows in one transaction, then what they replace is deleted."""
         saves = [step for step in batch if isinstance(step, _Save)]
         written = self._write_files(saves) if saves else {}
-        batch_of = _Batch(self._database, self._loaded, self._kept, written)
+        here = self._site() if _Here() in batch else None
+        batch_of = _Batch(self._database, self._loaded, self._kept, written, here)
         columns = tables.studies.c
 
         def act(connection: sa.Connection) -> _Batch:
@@ -463,6 +478,8 @@ class SqlStore(Store):
         if again:
             self.notes.append(f"{self._database.place} was locked or gone for a while; nothing was lost")
         self._kept.update(done.kept)
+        if here is not None and here not in self._loaded.sites:
+            self._loaded.sites.append(here)
         self._files.delete(done.gone)
 
     def _write_files(self, saves: Sequence[_Save]) -> dict[int, Artifact]:
@@ -489,9 +506,10 @@ class _Batch:
         loaded: Loaded,
         kept: Mapping[int, list[Kept]],
         written: Mapping[int, Artifact],
+        here: Site | None,
     ) -> None:
         self._database, self._loaded = database, loaded
-        self._before, self._written = kept, written
+        self._before, self._written, self._here = kept, written, here
         self.kept: dict[int, list[Kept]] = {}
         self.gone: list[Artifact] = []
 
@@ -500,6 +518,8 @@ class _Batch:
         self.kept, self.gone = {}, []
         rows: list[coding.Row] = []
         states: dict[int, dict[str, Any]] = {}
+        if self._here is not None:
+            self._settle(connection, self._here)
         for step in batch:
             match step:
                 case _Rows():
@@ -598,6 +618,10 @@ class _Batch:
         table = tables.variants
         row_id = self._loaded.variant_ids[step.number]
         connection.execute(sa.update(table).where(table.c.id == row_id).values(model=step.text))
+
+    def _settle(self, connection: sa.Connection, here: Site) -> None:
+        row = {"study_id": self._loaded.row.id, "machine": here.machine, "git": here.commit}
+        connection.execute(self._database.insert(tables.sites).on_conflict_do_nothing(), [row])
 
 
 # Plans
