@@ -227,12 +227,7 @@ def values(
     """
     read = _read(list(records), metric, select, at, mode)
     rows = [(number, seed, value) for number in read.order for seed, value in read.values[number].items()]
-    columns = read.columns([number for number, _, _ in rows])
-    columns["seed"] = [seed for _, seed, _ in rows]
-    columns["value"] = [value for _, _, value in rows]
-    frame = pd.DataFrame(columns)
-    frame.attrs |= read.attrs
-    return frame
+    return _by_seed(read, "value", rows)
 
 
 def differences(
@@ -271,9 +266,14 @@ def differences(
         for seed, value in read.values[number].items()
         if seed in top
     ]
+    return _by_seed(read, "difference", rows)
+
+
+def _by_seed(read: Values, column: str, rows: Sequence[tuple[int, int, float]]) -> pd.DataFrame:
+    """A row per variant and seed, ``(variant, seed, number)``, with the hyperparameters."""
     columns = read.columns([number for number, _, _ in rows])
     columns["seed"] = [seed for _, seed, _ in rows]
-    columns["difference"] = [difference for _, _, difference in rows]
+    columns[column] = [value for _, _, value in rows]
     frame = pd.DataFrame(columns)
     frame.attrs |= read.attrs
     return frame

@@ -138,7 +138,7 @@ class Data:
 
     def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
         self._common = common
-        self._session = session_reason()
+        self._session = _session_reason()
         self._known: dict[Any, tuple[FitData | None, str]] = {}
         on_lanes = engine != "reference" and not self._session
         for variant in variants:
@@ -176,7 +176,7 @@ class Data:
         return FitData.of(chosen, room_for_data() if on_lanes and on_jax() else math.inf)
 
 
-def session_reason() -> str:
+def _session_reason() -> str:
     """Why no trial of this session can run on lanes; empty where they can."""
     if _keras.has_tensorflow_strategy():
         return "a tf.distribute strategy is set, and lanes place arrays themselves"

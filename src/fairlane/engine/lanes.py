@@ -518,8 +518,9 @@ class _Engine:
             return False, None
 
     def _finish(self, lane: Lane, fleet: Fleet, chunk: Chunk | None, look: Callable[[], State]) -> None:
-        memory, weights = lane.memory(), lane.end(look)
-        if memory is not None and weights is not None and not same_weights(weights, look()):
+        state = look()  # which copies it
+        memory, weights = lane.memory(), lane.end(lambda: state)
+        if memory is not None and weights is not None and not same_weights(weights, state):
             memory = None  # the end of training has changed the weights: more epochs could not follow
         loop = fleet.loop.name(chunk.width) if chunk is not None else ""
         self._leave(lane, fleet)
