@@ -9,6 +9,7 @@ import keras
 import pytest
 
 from fairlane import origin
+from fairlane.trial import Site
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
 
@@ -47,7 +48,7 @@ def test_the_builders_own_folder_counts(repository):
     file = repository / "train.py"
     exec(compile(file.read_text(), str(file), "exec"), names)
     asking = origin.Asking(names["build"], {}, None, None)
-    assert asking.site() == origin.Site(origin.machine(), head(repository))
+    assert asking.site() == Site(origin.machine(), head(repository))
 
 
 @needs_git

@@ -23,22 +23,10 @@ from typing import Any
 import keras
 
 from fairlane import fingerprint
+from fairlane.trial import Site
 
 _PATIENCE = 10.0
 """Seconds that git has to answer; in a huge repository it takes a few."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where trials are trained.
-
-    Attributes:
-        machine: system, processors and accelerators, in words; empty if nobody knows.
-        commit: of git, in words; empty if there is none, or nobody knows.
-    """
-
-    machine: str = ""
-    commit: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Variant, trial and event: the frozen values that flow between the stages.
 
-In: nothing. Out: what a trial is (its spec), what state it is in, and what an engine tells of it.
+In: nothing. Out: what a trial is (its spec), what state it is in, where it is trained, and what an engine
+tells of it.
 """
 
 from __future__ import annotations
@@ -122,6 +123,19 @@ class Weights:
     non_trainable: list[Any]
     optimizer: list[Any]
     metrics: list[Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where trials are trained.
+
+    Attributes:
+        machine: system, processors and accelerators, in words; empty if nobody knows.
+        commit: of git, in words; empty if there is none, or nobody knows.
+    """
+
+    machine: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ import pytest
 from _made import diverge, facts, fail, study
 
 from fairlane.errors import StudyError
-from fairlane.origin import Origin, Site
-from fairlane.trial import TrialState
+from fairlane.origin import Origin
+from fairlane.trial import Site, TrialState
 
 
 def sentence(records, metric="val_loss"):

@@ -5,9 +5,8 @@ import time
 
 import numpy as np
 
-from fairlane.origin import Site
 from fairlane.store import MemoryStore, read, written
-from fairlane.trial import Checkpoint, EpochEnded, Trial, TrialDone, TrialStarted, Variant, Weights
+from fairlane.trial import Checkpoint, EpochEnded, Site, Trial, TrialDone, TrialStarted, Variant, Weights
 
 
 class Place:

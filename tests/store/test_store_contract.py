@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from fairlane import trial as events  # pytest takes the name Tested for tests
 from fairlane.errors import StoreError
-from fairlane.origin import Site
 from fairlane.store import MemoryStore
 from fairlane.trial import (
     Checkpoint,
     EpochEnded,
+    Site,
     Trial,
     TrialDone,
     TrialFailed,

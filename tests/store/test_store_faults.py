@@ -16,10 +16,9 @@ import sqlalchemy as sa
 from _stores import MEMORY, finish, of_records, of_weights, plan, run, save, start, until, weights
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.origin import Site
 from fairlane.store import database as databases
 from fairlane.store import lease, read, written
-from fairlane.trial import EpochEnded, TrialState, Weights
+from fairlane.trial import EpochEnded, Site, TrialState, Weights
 
 TESTS = Path(__file__).parent
 

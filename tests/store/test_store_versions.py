@@ -10,9 +10,9 @@ from alembic.config import Config
 
 from fairlane import report
 from fairlane.errors import StoreError
-from fairlane.origin import Site
 from fairlane.store import database as databases
 from fairlane.store import migrations, read, tables, written
+from fairlane.trial import Site
 
 HERE = Site("a machine", "abc123")
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from fairlane import frames
-from fairlane.origin import Origin, Site
+from fairlane.origin import Origin
 from fairlane.report.verdict import verdict
 from fairlane.store import Record
-from fairlane.trial import TrialState, short
+from fairlane.trial import Site, TrialState, short
 
 FORMAT = 1
 """Of the facts; it grows when a page for older ones could not show them."""

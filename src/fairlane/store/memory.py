@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fairlane.origin import Site
 from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
-from fairlane.trial import Checkpoint, Event, Trial, TrialDone, TrialStarted, TrialState, Weights
+from fairlane.trial import Checkpoint, Event, Site, Trial, TrialDone, TrialStarted, TrialState, Weights
 
 
 class MemoryStore(Store):

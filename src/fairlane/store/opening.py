@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.origin import Site
 from fairlane.store.extras import needed
 from fairlane.store.records import Store
+from fairlane.trial import Site
 
 if TYPE_CHECKING:
     from fairlane.store.database import Database

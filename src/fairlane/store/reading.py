@@ -14,13 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.origin import Origin, Site
+from fairlane.origin import Origin
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
 from fairlane.store.records import Record, Records
-from fairlane.trial import Checkpoint, Trial, TrialState, Variant, Weights
+from fairlane.trial import Checkpoint, Site, Trial, TrialState, Variant, Weights
 
 
 @dataclass

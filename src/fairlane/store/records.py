@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fairlane.errors import StoreError
-from fairlane.origin import Site
 from fairlane.trial import (
     Checkpoint,
     EpochEnded,
     Event,
+    Site,
     Tested,
     Trial,
     TrialDone,

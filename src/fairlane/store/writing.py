@@ -21,7 +21,6 @@ import sqlalchemy as sa
 
 from fairlane import fingerprint
 from fairlane.errors import StoreError, StudyError
-from fairlane.origin import Site
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, new_folder
 from fairlane.store.committer import Committer
@@ -33,6 +32,7 @@ from fairlane.trial import (
     Checkpoint,
     EpochEnded,
     Event,
+    Site,
     Tested,
     Trial,
     TrialDone,
