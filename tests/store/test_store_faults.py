@@ -172,6 +172,13 @@ def test_a_database_that_stays_locked(runs, impatient):
         assert len(list(read(runs, "a"))[0].epochs) == 1  # which reading is not in the way of
         with pytest.raises(StoreError, match="has locked"):
             store.close()
+    again, (trial, *_) = opened(runs)  # though the store could not be told that its writer has let go
+    assert again.notes == [
+        "an earlier call in this process, which trained the study 'a', ended without closing it; it goes on from "
+        "what was stored"
+    ]
+    assert len(again[trial].epochs) == 1
+    again.close()
 
 
 def test_a_lock_that_passes_costs_nothing(runs, monkeypatch):

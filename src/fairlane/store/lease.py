@@ -2,7 +2,8 @@
 
 In: what a study's row says of its writer. Out: whether that one still lives, and the words that name it. A
 writer says that it lives about every `BEAT` seconds. Where it can be looked for, on the same machine, a dead
-one is known at once; elsewhere, when it has been silent for `SILENCE` seconds.
+one is known at once; elsewhere, when it has been silent for `SILENCE` seconds. One of this process that could
+not say in the store that it has ended, because the disk was full, is known to have ended all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ BEAT = 10.0
 """Seconds between two signs of life."""
 SILENCE = 60.0
 """Seconds without one, after which a writer on another machine is taken for dead."""
+_holding: set[str] = set()
+"""The tokens of this process's writers that have not let go."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,14 @@ class Writer:
 
     @classmethod
     def this(cls) -> Writer:
-        """A new one, of this process."""
-        pid = os.getpid()
-        place = f"{_machine()} {_began(pid)}"
-        return cls(secrets.token_hex(16), socket.gethostname(), pid, place, time.time())
+        """A new one, of this process; it holds its study until it lets go."""
+        made = cls(secrets.token_hex(16), socket.gethostname(), os.getpid(), _here(), time.time())
+        _holding.add(made.token)
+        return made
+
+    def let_go(self) -> None:
+        """Hold the study no more, be it that its row can't be told so."""
+        _holding.discard(self.token)
 
     @classmethod
     def of(cls, row: Any) -> Writer | None:
@@ -76,16 +83,25 @@ class Writer:
         """Whether it may still write."""
         machine, _, began = self.place.rpartition(" ")
         if machine and machine == _machine():
-            return _began(self.pid) == began
+            return _began(self.pid) == began and (not self.is_here or self.token in _holding)
         return self.silent < SILENCE
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is one of this process's."""
+        return self.pid == os.getpid() and self.place == _here()
+
     def __str__(self) -> str:
-        here = self.pid == os.getpid() and self.place.rpartition(" ")[0] == _machine()
-        return "this process" if here else f"process {self.pid} on {self.host}"
+        return "this process" if self.is_here else f"process {self.pid} on {self.host}"
 
 
 NOBODY = dict.fromkeys(("writer", "writer_host", "writer_pid", "writer_place", "heartbeat"))
 """The columns where nobody writes."""
+
+
+def _here() -> str:
+    """This process's place."""
+    return f"{_machine()} {_began(os.getpid())}"
 
 
 def _machine() -> str:

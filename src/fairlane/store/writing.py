@@ -143,7 +143,11 @@ class SqlStore(Store):
         self.notes: list[str] = []
         self._database, self._name = database, name
         self._writer = Writer.this()
-        self._loaded, _ = database.patiently(lambda connection: self._open(connection, asked))
+        try:
+            self._loaded, _ = database.patiently(lambda connection: self._open(connection, asked))
+        except BaseException:
+            self._writer.let_go()
+            raise
         self._records = {record.trial.number: record for record in self._loaded.records}
         self._asked = dict(self._loaded.asked)
         self._kept = self._loaded.kept
@@ -218,8 +222,9 @@ class SqlStore(Store):
                 f"the study {self._name!r} in {self._database.place} is being trained by {other}: wait for "
                 f"it, end it, or give another name. To read meanwhile: fairlane.open(store, name).{how}"
             )
+        who = "an earlier call in this process" if other.is_here else str(other)
         self.notes.append(
-            f"{other}, which trained the study {self._name!r}, ended without closing it; it goes on from "
+            f"{who}, which trained the study {self._name!r}, ended without closing it; it goes on from "
             "what was stored"
         )
 
@@ -449,6 +454,7 @@ class SqlStore(Store):
                     mine.values(**NOBODY, revision=tables.studies.c.revision + 1)
                 )
             )
+        self._writer.let_go()
         self._database.close()
 
     # --- in the committer's thread ---
