@@ -36,13 +36,18 @@ def postgres_url(postgres):
 def durable(kind, tmp_path, request):
     if kind == "sqlite":
         return str(tmp_path / "runs.db")
+    if kind == "elsewhere":
+        return f"sqlite:///{tmp_path / 'runs.db'}?artifacts=memory://{uuid.uuid4().hex}"
     url = request.getfixturevalue("postgres_url")
     return f"{url}&artifacts={tmp_path / 'files'}"
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "elsewhere", "postgres"])
 def place(request, tmp_path):
-    """Where the stores of a test are; studies of other tests may be there, too."""
+    """Where the stores of a test are; studies of other tests may be there, too.
+
+    ``elsewhere`` has its files in a filesystem of fsspec's that is none of the machine's, as object stores are.
+    """
     store = None if request.param == "memory" else durable(request.param, tmp_path, request)
     with Place(store, uuid.uuid4().hex) as opened:
         yield opened

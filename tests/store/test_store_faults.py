@@ -2,18 +2,21 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from _stores import MEMORY, finish, of_records, of_weights, plan, run, save, start, until, weights
+from fsspec.implementations.memory import MemoryFileSystem
 
 from fairlane.errors import StoreError, StudyError
 from fairlane.store import database as databases
@@ -326,6 +329,58 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(runs, damage):
     assert newest.name in note
     assert note.endswith("the one before is used")
     store.close()
+
+
+@pytest.fixture
+def afar(tmp_path):
+    """A store whose files are in a filesystem that is none of the machine's, and what it finds of them."""
+    folder = f"/{uuid.uuid4().hex}"
+    yield f"sqlite:///{tmp_path}/runs.db?artifacts=memory:/{folder}", lambda: sorted(AFAR.find(folder))
+    AFAR.rm(folder, recursive=True)
+
+
+AFAR = MemoryFileSystem()
+
+
+def test_files_afar_are_checked_and_swept_like_those_of_the_machine(afar):
+    runs, files = afar
+    store, (trial, other, *_) = opened(runs)
+    start(store, trial)
+    for epoch in (1, 2, 3):
+        run(store, trial, epoch - 1, epoch)
+        save(store, trial, epoch)
+    start(store, other)
+    finish(store, other)
+    store.flush()
+    before, newest, end = files()
+    AFAR.pipe_file(newest, AFAR.cat_file(newest)[:-1])
+    assert store.checkpoint(trial).epoch == 2
+    assert re.search("epoch-3-.* were written; the one before is used$", store.notes[0])
+    store.close()
+    orphan = "trial-1-epoch-1-0123456789abcdef.safetensors.part"
+    AFAR.pipe_file(f"{before.rpartition('/')[0]}/{orphan}", b"x")
+    AFAR.rm_file(end)
+    again, (trial, other, *_) = opened(runs)
+    assert files() == [before, newest]
+    assert again.unfinished(other)
+    assert again.checkpoint(trial).epoch == 2
+    again.close()
+
+
+def test_a_file_afar_that_can_not_be_renamed_is_an_error_and_no_rubbish(afar, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError("no such right")
+
+    runs, files = afar
+    store, (trial, *_) = opened(runs)
+    start(store, trial)
+    monkeypatch.setattr(MemoryFileSystem, "mv", refuse)
+    finish(store, trial)
+    with pytest.raises(StoreError, match=r"could not be written to memory://.*: no such right"):
+        store.flush()
+    with pytest.raises(StoreError, match="no such right"):
+        store.close()
+    assert files() == []
 
 
 def test_where_all_checkpoints_are_damaged_there_is_none(runs):

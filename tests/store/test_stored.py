@@ -163,6 +163,14 @@ def test_the_examples_hold():
         assert not doctest.testmod(module).failed
 
 
+def test_weights_may_be_anywhere_that_fsspec_reaches(tmp_path, plain):
+    store = f"sqlite:///{tmp_path}/r.db?artifacts=memory://{tmp_path.name}"
+    compare(RATES, seeds=2, store=store, name="a")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.db"]
+    same_models(fl.open(store, "a").model(3), plain.model(3))
+    same_models(compare(RATES, seeds=2, store=store, name="a").model(3), plain.model(3))
+
+
 # --- going on ---
 
 
