@@ -493,6 +493,25 @@ def test_a_killed_process_loses_nothing_that_was_stored_and_repeats_nothing(runs
     store.close()
 
 
+@pytest.mark.slow
+def test_kills_in_the_midst_of_writing_lose_nothing_that_was_stored(lasting):
+    program = TESTS / "_killing.py"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, str(program), lasting.store, lasting.name, "3"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["complaints"] == []
+    assert min(told["places"][place] for place in ("file", "rows", "commit")) >= 3
+    (first, *_) = lasting.read()
+    assert len(first.epochs) == told["epochs"]
+
+
 def test_a_study_can_not_be_opened_twice_by_one_process(lasting):
     store, _ = lasting.open(plan())
     with pytest.raises(
