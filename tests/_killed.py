@@ -1,7 +1,7 @@
 """A program that trains a small stored study, and kills itself at a given moment, as the tests ask.
 
-Arguments: the store's path; and where to die: ``none``, ``epoch:N`` (the Nth epoch told), or ``NAME:N`` with the
-Nth call of one of the places in `PLACES`, half-way through it.
+Arguments: the store's path; and where to die: ``NAME:N`` with one of the places in `PLACES`, the Nth time that it
+is come to. What is told is stored before more is trained, so that this is the same moment each time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 
 import fairlane as fl
 from fairlane import driver
-from fairlane.store import artifacts, database, writing
+from fairlane.store import artifacts, writing
 from fairlane.trial import EpochEnded
 
 RATES = [0.05, 0.01]
-EPOCHS = 5
+EPOCHS = 8
 
 
 def die() -> None:
@@ -52,16 +52,21 @@ def counted(owner, name, number, before):
     """Die in the Nth call: before it, or when it is done but nobody has heard of it."""
     real, calls = getattr(owner, name), []
 
-    def call(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == number and before:
+    def call(*args):
+        calls.append(has_something(args[-1]))
+        if sum(calls) == number and before:
             die()
-        result = real(*args, **kwargs)
-        if len(calls) == number:
+        result = real(*args)
+        if sum(calls) == number:
             die()
         return result
 
     setattr(owner, name, call)
+
+
+def has_something(given):
+    """Whether it is a file's content, or a batch with an epoch."""
+    return isinstance(given, bytes) or any(isinstance(step, writing._Rows) for step in given)
 
 
 def half_written(number):
@@ -98,13 +103,24 @@ PLACES = {
     "file-after": lambda n: counted(artifacts.Artifacts, "write", n, before=False),
     "rows-before": lambda n: counted(writing.SqlStore, "_commit", n, before=True),
     "rows-within": lambda n: counted(writing._Batch, "run", n, before=False),
-    "rows-after": lambda n: counted(database.Database, "patiently", n, before=False),
+    "rows-after": lambda n: counted(writing.SqlStore, "_commit", n, before=False),
 }
 
+
+def step_by_step():
+    """Train on when the store has what was told."""
+    real = driver.Driver._take
+
+    def take(self, event):
+        real(self, event)
+        self._store.flush()
+
+    driver.Driver._take = take
+
+
 if __name__ == "__main__":
-    writing.BEAT = 0.01  # so that a study this small is not committed all at once
     path, where = sys.argv[1:]
-    if where != "none":
-        place, _, number = where.partition(":")
-        PLACES[place](int(number))
+    place, _, number = where.partition(":")
+    PLACES[place](int(number))
+    step_by_step()
     compare(path)
