@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import doctest
+import inspect
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ import pytest
 import fairlane as fl
 from fairlane import recall
 from fairlane.engine import Pace
+from fairlane.jobs import pace_of
 from fairlane.trial import Checkpoint, EpochEnded
 
 _RNG = np.random.default_rng(8)
@@ -109,6 +111,20 @@ def test_what_was_cut_off_goes_on_exactly(cut, tmp_path, monkeypatch, engine):
     study = compare(store, engine=engine)
     assert max(begun.values()) > 0  # not all anew
     same(study, compare(engine=engine))
+
+
+def test_a_damaged_checkpoint_costs_an_epoch_and_is_told(cut, tmp_path, monkeypatch):
+    interrupted(cut, tmp_path / "runs.db", engine="reference")
+    monkeypatch.undo()
+    (newest,) = (tmp_path / "runs.artifacts").rglob("trial-0-epoch-4-*")
+    newest.write_bytes(newest.read_bytes()[:-1])
+    begun = started(monkeypatch)
+    with pytest.warns(
+        fl.FairlaneWarning, match=r"checkpoint of trial 0 .* after 4 .*; the one before is used"
+    ):
+        study = compare(tmp_path / "runs.db", engine="reference")
+    assert begun == {0: 3, 1: 0}
+    same(study, compare(engine="reference"))
 
 
 @engines
@@ -335,6 +351,11 @@ def test_a_pace_counts_epochs_or_seconds():
     assert not Pace(epochs=2).is_due(1, 1e9)
     assert Pace(seconds=60).is_due(0, 60)
     assert not Pace(seconds=60).is_due(1000, 59)
+
+
+def test_by_default_no_more_than_a_minute_is_lost():
+    default = inspect.signature(fl.compare).parameters["checkpoint_every"].default
+    assert pace_of(default) == Pace(seconds=60)
 
 
 # --- plain data -----------------------------------------------------------------------------------------

@@ -278,6 +278,35 @@ def test_a_server_that_is_gone_and_comes_back(server, postgres, request, monkeyp
     store.close()
 
 
+FULL = """
+    CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON fairlane_epochs EXECUTE FUNCTION full_disk();
+"""
+
+
+def test_a_server_whose_disk_is_full(server, admin, request):
+    """The server's own error, with its own number, but made by a trigger."""
+    store, (trial, *_) = opened(server, request.node.name)
+    start(store, trial)
+    run(store, trial, 0, 2)
+    store.flush()
+    admin.execute(sa.text(FULL))
+    try:
+        run(store, trial, 2, 3)
+        with pytest.raises(
+            StoreError, match=r"(?s)the disk of postgresql.* is full.*could not extend file.*goes on"
+        ):
+            store.flush()
+        with pytest.raises(StoreError, match="is full"):
+            store.close()
+    finally:
+        admin.execute(sa.text("DROP FUNCTION full_disk CASCADE"))
+    again, (trial, *_) = opened(server, request.node.name)
+    assert [epoch for epoch, _ in again[trial].epochs] == [0, 1]
+    again.close()
+
+
 def test_a_server_that_is_not_there(tmp_path, impatient):
     url = f"postgresql+psycopg://me:secret@127.0.0.1:1/db?artifacts={tmp_path}"
     with pytest.raises(

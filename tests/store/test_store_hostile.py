@@ -19,7 +19,7 @@ from fairlane.description import check, description, model_of
 from fairlane.errors import StoreError, StudyError
 from fairlane.store import overview, read, tree, written
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged, new_folder
-from fairlane.trial import EpochEnded, Trial, Variant
+from fairlane.trial import EpochEnded, Site, Trial, Variant
 
 EVIL = [
     "../../x",
@@ -65,7 +65,7 @@ def change(runs, statement, *values):
 @pytest.mark.parametrize("evil", EVIL)
 def test_names_of_all_kinds_are_kept_as_they_are(lasting, tmp_path, evil):
     name = f"{lasting.name[:0]}{evil}"[:190]
-    store = written(lasting.store, name, {evil: evil}, {}, "auto")
+    store = written(lasting.store, name, {evil: evil}, {}, "auto", lambda: Site(evil, evil))
     variant = Variant(0, {evil: evil})
     (trial,) = store.adopt([Trial(0, variant, 0)], [3])
     start(store, trial)
@@ -77,6 +77,7 @@ def test_names_of_all_kinds_are_kept_as_they_are(lasting, tmp_path, evil):
     assert record.epochs == [(0, {evil: 1.5, "loss": 1.0})]
     assert dict(record.trial.hyperparameters) == {evil: evil}
     assert read(lasting.store, name).description(record.trial) == evil
+    assert read(lasting.store, name).sites() == [Site(evil, evil)]
     assert name in [row["name"] for row in overview(lasting.store)]
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {
         ".db",
