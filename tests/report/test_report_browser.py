@@ -104,7 +104,7 @@ def test_metrics_and_kinds_of_curves_are_filtered(show):
     click(page, "training (dashed)")
     assert count(page, ".curve") == 3
     assert count(page, ".curve.training") == 0
-    click(page, "mean of the finished seeds, their range a band")
+    click(page, "mean of the finished seeds, its 95 % interval a band")
     assert count(page, ".curve") == 9
     assert count(page, ".band") == 0
 
@@ -163,11 +163,11 @@ def test_keys_read_values_and_work_every_control(show):
     page.run("document.querySelector('.chart').focus()")
     page.press("ArrowRight")
     assert texts(page, "output")[0] == (
-        "Epoch 0: 5.01 (seeds from 5 to 5.02). units=8, mean of 3 seeds, validation"
+        "Epoch 0: 5.01 (95 % interval 4.985 to 5.035). units=8, mean of 3 seeds, validation"
     )
     page.press("ArrowRight")
     page.press("ArrowDown")
-    assert texts(page, "output")[0].startswith("Epoch 1: 3.511 (seeds from 3.5 to 3.522). units=9, mean of 3")
+    assert texts(page, "output")[0].startswith("Epoch 1: 3.511 (95 % interval 3.484 to 3.538). units=9, mean of 3")
     page.press("Tab")
     assert page.run("document.activeElement.getAttribute('aria-label')").startswith("Curves of mae.")
     page.run("document.querySelector('#s-trials').parentNode.querySelector('th button').focus()")
@@ -191,7 +191,7 @@ def test_what_diverged_does_not_flatten_the_others(show):
     records = study(2, seeds=2)
     diverge(records[3])
     page = show(records)
-    click(page, "mean of the finished seeds, their range a band")
+    click(page, "mean of the finished seeds, its 95 % interval a band")
     assert not any("e" in tick for tick in texts(page, ".chart text") if "epoch" not in tick)
     assert texts(page, "figure p") == [
         "Larger or smaller values, of trials that did not finish, are cut off."

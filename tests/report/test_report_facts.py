@@ -171,8 +171,9 @@ def test_a_variant_that_failed_altogether_unpairs_no_seed():
 def test_a_seed_that_is_still_trained_is_not_called_unpaired():
     records = study(2, seeds=2)
     records[3].state = TrialState.RUNNING
-    told = facts(records)["unusual"]
-    assert told == ["1 trial not ended yet (trial 3)."]
+    told = facts(records)
+    assert told["unusual"] == []
+    assert told["unended"] == "1 trial not ended yet (trial 3)."
 
 
 def test_reasons_off_lanes_are_told_together():
