@@ -104,7 +104,7 @@ def test_metrics_and_kinds_of_curves_are_filtered(show):
     click(page, "training (dashed)")
     assert count(page, ".curve") == 3
     assert count(page, ".curve.training") == 0
-    click(page, "mean of the finished seeds, its 95 % interval a band")
+    click(page, "mean over seeds, with its 95 % interval")
     assert count(page, ".curve") == 9
     assert count(page, ".band") == 0
 
@@ -167,7 +167,9 @@ def test_keys_read_values_and_work_every_control(show):
     )
     page.press("ArrowRight")
     page.press("ArrowDown")
-    assert texts(page, "output")[0].startswith("Epoch 1: 3.511 (95 % interval 3.484 to 3.538). units=9, mean of 3")
+    assert texts(page, "output")[0].startswith(
+        "Epoch 1: 3.511 (95 % interval 3.484 to 3.538). units=9, mean of 3"
+    )
     page.press("Tab")
     assert page.run("document.activeElement.getAttribute('aria-label')").startswith("Curves of mae.")
     page.run("document.querySelector('#s-trials').parentNode.querySelector('th button').focus()")
@@ -191,7 +193,7 @@ def test_what_diverged_does_not_flatten_the_others(show):
     records = study(2, seeds=2)
     diverge(records[3])
     page = show(records)
-    click(page, "mean of the finished seeds, its 95 % interval a band")
+    click(page, "mean over seeds, with its 95 % interval")
     assert not any("e" in tick for tick in texts(page, ".chart text") if "epoch" not in tick)
     assert texts(page, "figure p") == [
         "Larger or smaller values, of trials that did not finish, are cut off."

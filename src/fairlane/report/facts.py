@@ -72,7 +72,12 @@ def facts_of(
     ]
     logs = [log for log in frames.ordered_logs(records) if _is_single(log, _epochs(records))]
     known = [*frames.ordered_logs(records), *frames.test_metrics(records)]
-    if metric and known and metric not in known and any(record.state is TrialState.DONE for record in records):
+    if (
+        metric
+        and known
+        and metric not in known
+        and any(record.state is TrialState.DONE for record in records)
+    ):
         raise frames.unknown_metric(metric, known)
     metric = metric or frames.default_metric(records)
     found = verdict(records, metric)
@@ -132,7 +137,7 @@ def _trial(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict[st
 
 
 def _counted(records: Sequence[Record]) -> dict[int, list[Record]]:
-    """Variant's number → the trials of its mean curves: the finished; till there are any, those in training."""
+    """Variant's number → the trials of its mean curves: the finished, or till then those in training."""
     of_variant: dict[int, list[Record]] = {}
     for record in records:
         of_variant.setdefault(record.trial.variant.number, []).append(record)

@@ -39,7 +39,9 @@ _BODY = """\
 <noscript><h1>{title}</h1><p>{verdict}</p><p>Curves and tables need JavaScript.</p></noscript>
 <div id="report"></div>"""
 
-_START = 'report(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));\n'
+_START = (
+    'report(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));\n'
+)
 
 
 def page(facts: Mapping[str, Any]) -> str:

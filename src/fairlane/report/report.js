@@ -146,8 +146,10 @@ function drawing(curves, width, log, colour, best) {
     const band = bandOf(curve.points, x.pixel, y.pixel);
     if (band) inside.append(svg("path", { class: `band ${colour(curve.variant)}`, d: band }));
   }
-  for (const curve of [...curves].sort((a, b) => (a.variant === best) - (b.variant === best))) {
-    const kind = (curve.training ? " training" : "") + (curve.variant === best ? " best" : "") + (curve.thin ? " thin" : "");
+  const rank = (curve) => (colour(curve.variant) ? 1 : 0) + (curve.variant === best ? 1 : 0);
+  for (const curve of [...curves].sort((a, b) => rank(a) - rank(b))) { // the best is on top
+    const kind = (curve.training ? " training" : "") + (curve.variant === best ? " best" : "")
+      + (curve.thin ? " thin" : "") + (colour(curve.variant) ? "" : " pale");
     curve.node = svg("path", { class: `curve ${colour(curve.variant)}${kind}`, d: pathOf(curve.points, x.pixel, y.pixel, (p) => p.value) });
     inside.append(curve.node);
     const alone = curve.points.filter((p) => finite(p.value));
@@ -363,7 +365,7 @@ function metricFilter(view, changed) {
     arrange(list, items);
     mean.querySelector("input").checked = view.mean();
     log.querySelector("input").checked = view.log();
-    say(words, `mean of the finished seeds, its ${written(100 * view.facts.confidence)} % interval a band`);
+    say(words, `mean over seeds, with its ${written(100 * view.facts.confidence)} % interval`);
   }
   return { nodes, draw };
 }
