@@ -4,10 +4,11 @@ On Debian and Ubuntu, ``apt-get install --no-install-recommends chromium`` insta
 """
 
 import pytest
-from _chromium import INSTALL, Chromium, path
 from _made import HOSTILE, diverge, facts, fail, study
 
+from _chromium import INSTALL, Chromium, path
 from fairlane import report
+from fairlane.trial import TrialState
 
 pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
 
@@ -107,6 +108,41 @@ def test_metrics_and_kinds_of_curves_are_filtered(show):
     click(page, "mean over seeds, with its 95 % interval")
     assert count(page, ".curve") == 9
     assert count(page, ".band") == 0
+
+
+def test_bands_are_for_three_seeds_and_more_of_few_variants(show):
+    page = show(study(2, seeds=3))
+    assert (count(page, ".band"), count(page, ".curve.thin")) == (2, 0)
+    page = show(study(2, seeds=2))
+    assert (count(page, ".band"), count(page, ".curve.thin"), count(page, ".curve")) == (0, 8, 12)
+    page = show(study(9, seeds=3))
+    assert count(page, ".band") == 0
+    click(page, "units=16")
+    assert count(page, ".band") == 8
+
+
+def test_wide_bands_do_not_flatten_the_curves(show):
+    records = study(1, seeds=3)
+    before = texts(show(records), ".chart text")
+    for seed, record in enumerate(records):
+        for _, logs in record.epochs:
+            logs.update({log: value + seed - 1 for log, value in logs.items()})  # the same mean
+    page = show(records)
+    assert texts(page, ".chart text") == before
+    d = page.run("document.querySelector('.band').getAttribute('d')")
+    assert not any(word in d for word in ("NaN", "Infinity"))
+    click(page, "logarithmic")  # whose intervals end below 0
+    assert not any(
+        word in page.run("document.querySelector('.band').getAttribute('d')") for word in ("NaN", "Infinity")
+    )
+
+
+def test_what_is_still_trained_goes_on_beside_what_has_finished(show):
+    records = study(1, seeds=4)
+    records[3].state = TrialState.RUNNING
+    page = show(records)
+    assert (count(page, ".band"), count(page, ".curve.thin"), count(page, ".curve")) == (1, 2, 4)
+    assert texts(page, ".unusual li") == ["1 trial not ended yet (trial 3)."]
 
 
 def test_a_logarithmic_scale_has_other_ticks(show):

@@ -251,7 +251,7 @@ def in_words(place: Path | sa.URL) -> str:
     """Where a database is, for people to read: a path, or a URL without passwords."""
     if isinstance(place, Path):
         return str(place)
-    secret = {key: "***" for key in place.query if "password" in key.lower()}
+    secret = {key: "hidden" for key in place.query if "password" in key.lower()}
     return place.update_query_dict(secret).render_as_string(hide_password=True)
 
 

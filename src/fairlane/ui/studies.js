@@ -10,7 +10,7 @@ root.append(html("header", {}, html("h1", {}, "Studies"), html("p", { class: "fa
 if (given.notice) document.getElementById("live").append(html("p", { class: "notice" }, given.notice));
 
 const columns = [
-  { name: "study", long: true, value: (row) => row.name, text: (row) => row.name || '""', cell: (row) => html("a", { href: row.address }, row.name || '""') },
+  { name: "study", long: true, value: (row) => row.name, cell: (row) => html("a", { href: row.address }, row.name) },
   {
     name: "progress", value: (row) => (row.planned ? row.epochs / row.planned : null), text: (row) => `${progressOf(row)}, ${statesOf(row)}`,
     cell: (row) => [barOf(row, "Epochs done"), html("br"), progressOf(row), html("br"), statesOf(row)],
@@ -29,7 +29,8 @@ function show(told) {
 
 follow("studies.json", show, (problem, since) => {
   const count = known ? known.filter((study) => study.writer).length : 0;
-  const now = count ? `${plural(count, "study", "studies")} of ${known.length} trained now.` : known && known.length ? "None is trained now." : "There is no study in this store yet.";
+  const some = `${count} of ${plural(known ? known.length : 0, "study", "studies")} ${count === 1 ? "is" : "are"} trained now.`;
+  const now = known && known.length ? some : "There is no study in this store yet.";
   say(status, problem ? troubled(problem, since, known) : now);
   status.classList.toggle("trouble", Boolean(problem));
 });
