@@ -143,6 +143,36 @@ class Chromium:
             self.complaints.append(told["request"]["url"])
 
 
+# What a page shows
+
+
+def texts(page, selector):
+    """The texts of all elements that a selector of CSS finds."""
+    return page.run(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
+
+
+def count(page, selector):
+    """How many elements a selector of CSS finds."""
+    return page.run(f"document.querySelectorAll({selector!r}).length")
+
+
+def click(page, label):
+    """Click the box, button or link with this label."""
+    found = f"[...document.querySelectorAll('label, button, a')].find((e) => e.textContent === {label!r})"
+    page.run(f"{found}.click()")
+
+
+def rows(page, section, column):
+    """A column of the table of a section, as it is shown."""
+    return page.run(
+        f"""(() => {{
+            const table = document.querySelector("#s-{section}").parentNode.querySelector("table");
+            const heads = [...table.querySelectorAll("th")].map((e) => e.textContent);
+            return [...table.querySelectorAll("tbody tr")].map((r) => r.cells[heads.indexOf({column!r})].textContent);
+        }})()"""
+    )
+
+
 def _pipe():
     """Both ends of a pipe, with numbers that are in nobody's way."""
     ends = os.pipe()

@@ -6,19 +6,11 @@ On Debian and Ubuntu, ``apt-get install --no-install-recommends chromium`` insta
 import pytest
 from _made import HOSTILE, diverge, facts, fail, study
 
-from _chromium import INSTALL, Chromium, path
+from _chromium import INSTALL, click, count, path, rows, texts
 from fairlane import report
 from fairlane.trial import TrialState
 
 pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser, which has not complained by the end of a test."""
-    found = Chromium()
-    yield found
-    found.close()
 
 
 @pytest.fixture
@@ -36,31 +28,6 @@ def show(browser, tmp_path):
 
 def two_metrics(variants=3, **options):
     return study(variants, logs=("loss", "mae", "val_loss", "val_mae"), **options)
-
-
-def texts(page, selector):
-    return page.run(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
-
-
-def count(page, selector):
-    return page.run(f"document.querySelectorAll({selector!r}).length")
-
-
-def click(page, label):
-    """Click the box or button with this label."""
-    found = f"[...document.querySelectorAll('label, button')].find((e) => e.textContent === {label!r})"
-    page.run(f"{found}.click()")
-
-
-def rows(page, section, column):
-    """A column of the table of a section, as it is shown."""
-    return page.run(
-        f"""(() => {{
-            const table = document.querySelector("#s-{section}").parentNode.querySelector("table");
-            const heads = [...table.querySelectorAll("th")].map((e) => e.textContent);
-            return [...table.querySelectorAll("tbody tr")].map((r) => r.cells[heads.indexOf({column!r})].textContent);
-        }})()"""
-    )
 
 
 def test_all_parts_are_there(show):

@@ -5,18 +5,11 @@ import sqlite3
 import pytest
 from _served import HOSTILE, Served, Written, kill_writer
 
-from _chromium import INSTALL, Chromium, path
+from _chromium import INSTALL, click, count, path, rows, texts
 from fairlane.trial import EpochEnded, TrialDone, TrialFailed
 from store._stores import until, weights
 
 pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = Chromium()
-    yield found
-    found.close()
 
 
 @pytest.fixture
@@ -40,10 +33,16 @@ class Page:
         return self.run(f"document.querySelector({selector!r}).textContent")
 
     def texts(self, selector):
-        return self.run(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
+        return texts(self.browser, selector)
 
     def count(self, selector):
-        return self.run(f"document.querySelectorAll({selector!r}).length")
+        return count(self.browser, selector)
+
+    def click(self, label):
+        click(self.browser, label)
+
+    def column(self, name):
+        return rows(self.browser, "trials", name)
 
     def wait(self, condition):
         """Return when it holds; the page asks its server again and again meanwhile, as for one that comes back to it."""
@@ -53,20 +52,6 @@ class Page:
             return condition()
 
         until(holds)
-
-    def click(self, label):
-        found = f"[...document.querySelectorAll('label, button, a')].find((e) => e.textContent === {label!r})"
-        self.run(f"{found}.click()")
-
-    def column(self, name, section="trials"):
-        """A column of the table of a section, as it is shown."""
-        return self.run(
-            f"""(() => {{
-                const table = document.querySelector("#s-{section}").parentNode.querySelector("table");
-                const heads = [...table.querySelectorAll("th")].map((e) => e.textContent);
-                return [...table.querySelectorAll("tbody tr")].map((r) => r.cells[heads.indexOf({name!r})].textContent);
-            }})()"""
-        )
 
     def points(self):
         """How many points each curve of the first panel has."""
