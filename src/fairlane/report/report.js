@@ -1,5 +1,4 @@
 // Facts → the page of a study. In: the JSON of `fairlane.report.facts_of`, once, or again whenever there is news. Out: elements.
-"use strict";
 
 const COLOURS = 8; // as many variants are told apart by colour; of more, the best of those that are chosen
 const CHART = { height: 270, left: 56, right: 14, top: 10, bottom: 38 };

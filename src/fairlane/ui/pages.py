@@ -23,7 +23,8 @@ def studies(place: str, notice: str = "") -> str:
         place: where the store is, in words.
         notice: what to say above them.
     """
-    return _page(f"Studies in {place}", {"place": place, "notice": notice}, "elements.js", "studies.js")
+    programs = part("elements.js"), _ours("live.js"), _ours("studies.js")
+    return _page(f"Studies in {place}", {"place": place, "notice": notice}, programs)
 
 
 def study(name: str) -> str:
@@ -32,14 +33,14 @@ def study(name: str) -> str:
     Args:
         name: the study's.
     """
-    return _page(f"Study {name}", {}, "elements.js", "report.js", "study.js")
+    programs = part("elements.js"), part("report.js"), _ours("live.js"), _ours("study.js")
+    return _page(f"Study {name}", {}, programs)
 
 
-def _page(title: str, facts: dict[str, str], *programs: str) -> str:
-    ours = ("live.js", "studies.js", "study.js")
-    program = "".join(
-        part(name, __package__) if name in ours else part(name)
-        for name in (*programs[:-1], "live.js", programs[-1])
-    )
-    style = part("report.css") + part("live.css", __package__)
-    return document(title, _BODY.format(title=html.escape(title)), facts, style, program, _POLICY)
+def _page(title: str, facts: dict[str, str], programs: tuple[str, ...]) -> str:
+    body = _BODY.format(title=html.escape(title))
+    return document(title, body, facts, part("report.css") + _ours("live.css"), "".join(programs), _POLICY)
+
+
+def _ours(name: str) -> str:
+    return part(name, __package__)
