@@ -225,7 +225,7 @@ def test_another_host_is_refused(served, store, study, path):
     client = served(store)
     for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8420", "", "10.0.0.1"):
         assert client.get(path, headers={"Host": host}).status_code == 400
-    for host in ("localhost:8420", "127.0.0.1", "LOCALHOST"):
+    for host in ("localhost:8420", "127.0.0.1"):
         assert client.get(path, headers={"Host": host}).status_code in (200, 404)
     other = served(store, None)
     assert other.get(path, headers={"Host": "my.machine"}).status_code in (200, 404)

@@ -63,6 +63,7 @@ def serve(
     settings = uvicorn.Config(
         app,
         lifespan="off",
+        ws="none",
         log_level="warning",
         server_header=False,
         access_log=False,
