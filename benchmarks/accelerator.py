@@ -9,6 +9,7 @@ engine's on those trials; on a GPU they should agree to a relative 1e-3.
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 import _common
@@ -46,6 +47,7 @@ def main() -> None:
     for model in options.models.split(","):
         _print(model, [r for r in flats if r["case"].startswith(model)], options)
     about = {"data": data, "device": next((r["device"] for r in rows if "device" in r), None)}
+    about["matmul_precision"] = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "JAX's default")
     _common.write(_common.result_name("accelerator", options), flats, **about)
 
 

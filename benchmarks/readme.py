@@ -1,4 +1,4 @@
-"""Claim: the README quotes what these scripts measured. Writes its table from ``results/*.csv``.
+"""Claim: the README quotes what these scripts measured. Writes its tables from ``results/*.csv``.
 
 Run after the other scripts. A cell is a peer's time divided by Fairlane's in the same run; in brackets, its
 seconds. Peers that a run left out have no cell.
@@ -78,14 +78,39 @@ def machine() -> str:
     )
 
 
+def accelerator() -> str:
+    """What an accelerator did: Fairlane's seconds, and the loop's, from its seconds per trial."""
+    rows = pd.read_csv(HERE / "results" / "accelerator.csv")
+    about = json.loads((HERE / "results" / "accelerator.machine.json").read_text())
+    lines = ["| | Fairlane | loop, Keras on JAX |", "|---|---|---|"]
+    models = rows["case"].str.partition(",")[0]
+    for model in models.unique():
+        mine = rows[models == model]
+        loop = mine[mine["worker"] == "keras-jax"]
+        per_trial = (loop["seconds"] / loop["trials"]).median()
+        lanes = mine[mine["worker"] == "fairlane-lanes"].groupby("case", sort=False)
+        for case, few in lanes:
+            seconds, trials = few["seconds"].median(), int(few["trials"].iloc[0])
+            whole = f"{TITLES[model]}, {case.partition(', ')[2]}" if model in TITLES else named(str(case))
+            whole = whole.replace(", 1 trials", ", 1 trial")
+            lines.append(f"| {whole} | {cell(seconds, seconds)} | {cell(per_trial * trials, seconds)} |")
+    device, versions = about["device"].partition(": ")[2], about["versions"]
+    told = (
+        f"On one {device} with {about['cores']} cores beside it, {about['date'][:10]}, keras "
+        f"{versions['keras']}, jax {versions['jax']}. The loop was timed\non {int(loop['trials'].iloc[0])} "
+        "trials of each model; its seconds here are as many times those of one."
+    )
+    return f"{told}\n\n" + "\n".join(lines)
+
+
 def main() -> None:
-    """Write the table into the README."""
+    """Write the tables into the README."""
     table = pd.concat([cases(name) for name in TITLES])
     table = table[[name for name in NAMES.values() if name in table.columns]]
     text = (
         f"{BEGIN}\nWhole runs with imports done; building and compiling count. How many times longer than "
         f"Fairlane each takes,\nside by side in one run of a [script](benchmarks/README.md):\n\n"
-        f"{markdown(table)}\n\n{machine()}\n{END}"
+        f"{markdown(table)}\n\n{machine()}\n\n{accelerator()}\n{END}"
     )
     page = README.read_text()
     before, rest = page.split(BEGIN)

@@ -3,32 +3,36 @@
     python docs/make_images.py
 
 `compare.png` is what the README's first example plots, `demo.png` the figure of ``fairlane demo``, and the
-others are those of `reading-results.md`, `report.png` of `report.md` among them, for which it takes Chromium.
+others are those of `reading-results.md`. `report.png` of `report.md` and `ui.png` of `ui.md` take Chromium.
 """
 
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from fairlane import demo
+from fairlane import demo, store
+from fairlane.errors import StoreError
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 DPI = 110
 
 
-def first_study(document: str) -> Any:
-    """The study that a document's first block of Python makes."""
+def first_study(document: str, more: str = "", **names: Any) -> Any:
+    """The study that a document's first block of Python makes, with more arguments than stand there."""
     text = (ROOT / document).read_text(encoding="utf-8")
     block = re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert block is not None, f"{document} has no Python example"
-    names: dict[str, Any] = {}
-    exec(compile(block[1], document, "exec"), names)
+    code = re.sub(r"(?<=    )seeds=", f"{more}seeds=", block[1])
+    exec(compile(code, document, "exec"), names)
     print(names["study"])
     return names["study"]
 
@@ -55,13 +59,55 @@ def draw_results() -> None:
 
 def draw_report(study: Any) -> None:
     """The top of a study's report."""
+    with tempfile.TemporaryDirectory() as folder:
+        photograph(study.report(Path(folder) / "report.html").as_uri(), IMAGES / "report.png")
+
+
+def photograph(address: str, image: Path) -> None:
+    """The top of a page, as Chromium shows it."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     assert browser is not None, "apt-get install --no-install-recommends chromium"
     with tempfile.TemporaryDirectory() as folder:
-        page = study.report(Path(folder) / "report.html")
         flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1010"]
-        flags += [f"--user-data-dir={folder}/user", f"--screenshot={IMAGES / 'report.png'}"]
-        subprocess.run([browser, *flags, page.as_uri()], check=True)
+        flags += [f"--user-data-dir={folder}", f"--screenshot={image}", "--virtual-time-budget=2000"]
+        subprocess.run([browser, *flags, address], check=True)
+
+
+def draw_ui() -> None:
+    """A study's live page, half-way through its training."""
+    import keras  # after Fairlane, which chooses the backend
+
+    class Slow(keras.callbacks.Callback):
+        """So that there is something to watch."""
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            time.sleep(0.05)
+
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "runs.db"
+        asked = "store=kept, name='learning rates', callbacks=lambda: [Slow()], "
+        names = {"kept": kept, "Slow": Slow}
+        training = threading.Thread(target=first_study, args=("README.md", asked), kwargs=names)
+        training.start()
+        while not kept.exists() or not any(2 * row["epochs"] > row["planned"] for row in progress(kept)):
+            assert training.is_alive(), "the training ended before it was half-way"
+            time.sleep(0.1)
+        command = [sys.executable, "-m", "fairlane", "ui", str(kept), "--port", "0", "--no-browser"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            found = re.search("http://[^ ]*", server.stdout.readline())
+            assert found is not None, "fairlane ui says where it is"
+            photograph(f"{found[0]}study?name=learning%20rates", IMAGES / "ui.png")
+            server.terminate()
+        training.join()
+
+
+def progress(kept: Path) -> list[dict[str, Any]]:
+    """How far the studies of a store are; nothing while it is being made."""
+    try:
+        return store.overview(kept)
+    except StoreError:
+        return []
 
 
 def main() -> None:
@@ -69,6 +115,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     draw_compare()
     draw_results()
+    draw_ui()
     demo.run(None, epochs=30, seeds=1, out=IMAGES / "demo.png", console=Console())
 
 

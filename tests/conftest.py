@@ -43,6 +43,16 @@ def _forget_programs():
         gc.collect()
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for the tests of a module."""
+    from _chromium import Chromium
+
+    found = Chromium()
+    yield found
+    found.close()
+
+
 @pytest.fixture
 def shipped_compiler(monkeypatch):
     """Lanes are compiled as users have them; Keras alone is not, so that the two also are compiled differently."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 
 import keras
@@ -217,3 +218,30 @@ def test_a_lane_that_stopped_early_leaves_the_program(monkeypatch):
     study = fl.compare(build, [{}], X, Y, seeds=4, engine="lanes", epochs=9, callbacks=callbacks, verbose=0)
     assert study.trials["epochs"].tolist() == [2, 2, 6, 2]
     assert sum(sizes) == 2 + 2 + 6 + 2
+
+
+@pytest.mark.parametrize(
+    "around", [lambda layer: layer, keras.layers.Bidirectional], ids=["", "Bidirectional"]
+)
+def test_recurrent_layers_do_without_cudnn_where_lanes_are_vectorised(monkeypatch, around):
+    """Keras is made to believe in a GPU: its choice of cuDNN, which can't be vectorised, must not be met."""
+    made = []
+
+    def build(rate):
+        made.append(keras.layers.LSTM(3))
+        model = keras.Sequential([keras.Input((4, 2)), around(made[-1]), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        return model
+
+    monkeypatch.setattr(lanes, "default_threads", lambda: 1)
+    series = RNG.normal(size=(32, 4, 2)).astype("float32")
+    told = {"x": series, "y": series[:, 0, :1], "epochs": 2, "batch_size": 16, "verbose": 0}
+    expected = fl.compare(build, {"rate": [0.1, 0.01]}, engine="reference", **told).history["loss"]
+    of_keras = importlib.import_module("keras.src.backend.jax.rnn")
+    monkeypatch.setattr(of_keras, "_is_gpu_available", lambda: True, raising=False)  # 3.13 has no such choice
+    jax_asks = "jaxlib.gpu_rnn.compute_rnn_workspace_reserve_space_sizes"
+    monkeypatch.setattr(jax_asks, lambda *_: (1, 1), raising=False)
+    study = fl.compare(build, {"rate": [0.1, 0.01]}, engine="lanes", **told)
+    assert set(study.trials["loop"]) == {"scan×2"}
+    np.testing.assert_allclose(study.history["loss"], expected, rtol=1e-5)
+    assert {one.use_cudnn for one in made} == {"auto"}

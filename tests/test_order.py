@@ -108,6 +108,11 @@ ORDER = (
     "driver",
     "study",
     "stored",
+    "ui.board",
+    "ui.pages",
+    "ui.app",
+    "ui.serving",
+    "ui",
     "",  # fairlane/__init__.py, which names the public ones, to be loaded on first use
     "demo",
     "export",

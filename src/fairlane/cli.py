@@ -237,3 +237,27 @@ def export(
     with _told("export"):
         rows = write(fairlane.open(store, name), out, what, format)
         typer.echo(f"wrote {rows} rows to {out}")
+
+
+@app.command()
+def ui(
+    store: Store,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="The port; by default 8420, or a free one.", show_default=False),
+    ] = None,
+    browser: Annotated[
+        bool | None,
+        typer.Option(
+            "--browser/--no-browser",
+            help="Open a browser; by default where there is a display.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """The studies of a store on live pages, until Ctrl-C; the store is only read."""
+    from fairlane.ui import serve
+
+    with _told("ui"):
+        serve(store, host, port, browser, typer.echo)

@@ -441,6 +441,12 @@ def _missing(value: Any) -> bool:
 # Logs
 
 
+def default_metric(records: Iterable[Record]) -> str:
+    """What studies are judged by where nobody says: ``"val_loss"`` where it was logged, else ``"loss"``."""
+    logged = {name for record in records for name in record.last_logs}
+    return "val_loss" if "val_loss" in logged else "loss"
+
+
 def test_metrics(records: Iterable[Record]) -> list[str]:
     """The names of what was measured on test data, such as ``test_loss``.
 

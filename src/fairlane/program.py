@@ -8,9 +8,9 @@ and ``test_step``, vectorised with ``jax.vmap`` and repeated with ``jax.lax.scan
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fairlane import _keras
 from fairlane.data import Batches
 from fairlane.lift import CannotLift, Lift, Numbers
 from fairlane.rewrite import slow_in_loops
@@ -246,7 +247,8 @@ class Program:
         return alone
 
     def _run(self, run: Run, carry: Carry, lifted: Arrays | None, order: Any, data: Any) -> Any:
-        with self.lift.applied(self._lanes, self.structure, lifted, run):
+        plain = plain_recurrence(self.model) if self.width > 1 else nullcontext()
+        with self.lift.applied(self._lanes, self.structure, lifted, run), plain:
             if run.training:
                 return self._train(run, carry, order, data)
             return self._test(run, carry, order, data)
@@ -326,6 +328,24 @@ def _like(new: State, old: State) -> State:
             for ns, os in zip(new, old, strict=True)
         )
     )
+
+
+@contextmanager
+def plain_recurrence(model: keras.Model) -> Iterator[None]:
+    """While a model is traced, let its recurrent layers loop over time in XLA, and not in cuDNN.
+
+    cuDNN's kernels can't be vectorised (JAX: "Batching rule for 'rnn_fwd' not implemented"). Keras takes
+    them on GPUs where it may choose, and has the loop for everywhere else; who asks for ``use_cudnn=True``
+    gets cuDNN.
+    """
+    layers = [one for one in _keras.all_layers(model) if getattr(one, "use_cudnn", None) == "auto"]
+    for layer in layers:
+        layer.use_cudnn = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.use_cudnn = "auto"
 
 
 def on_device(batches: Batches) -> Any:

@@ -229,7 +229,7 @@ class Study:
             >>> study.report("report.html")  # doctest: +SKIP
             PosixPath('report.html')
         """
-        facts = report.facts_of(self._store, self._origin(), self.name, metric or self._default_metric())
+        facts = report.facts_of(self._store, self._origin(), self.name, metric)
         return report.write(facts, path)
 
     def best(
@@ -364,8 +364,7 @@ class Study:
         raise StudyError(f"there is no {trial!s} in this study; it has the trials 0 to {len(records) - 1}")
 
     def _default_metric(self) -> str:
-        logged = {name for record in self._store for name in record.last_logs}
-        return "val_loss" if "val_loss" in logged else "loss"
+        return frames.default_metric(self._store)
 
     def _headline(self) -> str:
         records = list(self._store)

@@ -4,20 +4,13 @@ On Debian and Ubuntu, ``apt-get install --no-install-recommends chromium`` insta
 """
 
 import pytest
-from _chromium import INSTALL, Chromium, path
 from _made import HOSTILE, diverge, facts, fail, study
 
+from _chromium import INSTALL, click, count, path, rows, texts
 from fairlane import report
+from fairlane.trial import TrialState
 
 pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser, which has not complained by the end of a test."""
-    found = Chromium()
-    yield found
-    found.close()
 
 
 @pytest.fixture
@@ -35,31 +28,6 @@ def show(browser, tmp_path):
 
 def two_metrics(variants=3, **options):
     return study(variants, logs=("loss", "mae", "val_loss", "val_mae"), **options)
-
-
-def texts(page, selector):
-    return page.run(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
-
-
-def count(page, selector):
-    return page.run(f"document.querySelectorAll({selector!r}).length")
-
-
-def click(page, label):
-    """Click the box or button with this label."""
-    found = f"[...document.querySelectorAll('label, button')].find((e) => e.textContent === {label!r})"
-    page.run(f"{found}.click()")
-
-
-def rows(page, section, column):
-    """A column of the table of a section, as it is shown."""
-    return page.run(
-        f"""(() => {{
-            const table = document.querySelector("#s-{section}").parentNode.querySelector("table");
-            const heads = [...table.querySelectorAll("th")].map((e) => e.textContent);
-            return [...table.querySelectorAll("tbody tr")].map((r) => r.cells[heads.indexOf({column!r})].textContent);
-        }})()"""
-    )
 
 
 def test_all_parts_are_there(show):
@@ -104,9 +72,44 @@ def test_metrics_and_kinds_of_curves_are_filtered(show):
     click(page, "training (dashed)")
     assert count(page, ".curve") == 3
     assert count(page, ".curve.training") == 0
-    click(page, "mean of the finished seeds, their range a band")
+    click(page, "mean over seeds, with its 95 % interval")
     assert count(page, ".curve") == 9
     assert count(page, ".band") == 0
+
+
+def test_bands_are_for_three_seeds_and_more_of_few_variants(show):
+    page = show(study(2, seeds=3))
+    assert (count(page, ".band"), count(page, ".curve.thin")) == (2, 0)
+    page = show(study(2, seeds=2))
+    assert (count(page, ".band"), count(page, ".curve.thin"), count(page, ".curve")) == (0, 8, 12)
+    page = show(study(9, seeds=3))
+    assert count(page, ".band") == 0
+    click(page, "units=16")
+    assert count(page, ".band") == 8
+
+
+def test_wide_bands_do_not_flatten_the_curves(show):
+    records = study(1, seeds=3)
+    before = texts(show(records), ".chart text")
+    for seed, record in enumerate(records):
+        for _, logs in record.epochs:
+            logs.update({log: value + seed - 1 for log, value in logs.items()})  # the same mean
+    page = show(records)
+    assert texts(page, ".chart text") == before
+    d = page.run("document.querySelector('.band').getAttribute('d')")
+    assert not any(word in d for word in ("NaN", "Infinity"))
+    click(page, "logarithmic")  # whose intervals end below 0
+    assert not any(
+        word in page.run("document.querySelector('.band').getAttribute('d')") for word in ("NaN", "Infinity")
+    )
+
+
+def test_what_is_still_trained_goes_on_beside_what_has_finished(show):
+    records = study(1, seeds=4)
+    records[3].state = TrialState.RUNNING
+    page = show(records)
+    assert (count(page, ".band"), count(page, ".curve.thin"), count(page, ".curve")) == (1, 2, 4)
+    assert texts(page, ".unusual li") == ["1 trial not ended yet (trial 3)."]
 
 
 def test_a_logarithmic_scale_has_other_ticks(show):
@@ -163,11 +166,13 @@ def test_keys_read_values_and_work_every_control(show):
     page.run("document.querySelector('.chart').focus()")
     page.press("ArrowRight")
     assert texts(page, "output")[0] == (
-        "Epoch 0: 5.01 (seeds from 5 to 5.02). units=8, mean of 3 seeds, validation"
+        "Epoch 0: 5.01 (95 % interval 4.985 to 5.035). units=8, mean of 3 seeds, validation"
     )
     page.press("ArrowRight")
     page.press("ArrowDown")
-    assert texts(page, "output")[0].startswith("Epoch 1: 3.511 (seeds from 3.5 to 3.522). units=9, mean of 3")
+    assert texts(page, "output")[0].startswith(
+        "Epoch 1: 3.511 (95 % interval 3.484 to 3.538). units=9, mean of 3"
+    )
     page.press("Tab")
     assert page.run("document.activeElement.getAttribute('aria-label')").startswith("Curves of mae.")
     page.run("document.querySelector('#s-trials').parentNode.querySelector('th button').focus()")
@@ -191,7 +196,7 @@ def test_what_diverged_does_not_flatten_the_others(show):
     records = study(2, seeds=2)
     diverge(records[3])
     page = show(records)
-    click(page, "mean of the finished seeds, their range a band")
+    click(page, "mean over seeds, with its 95 % interval")
     assert not any("e" in tick for tick in texts(page, ".chart text") if "epoch" not in tick)
     assert texts(page, "figure p") == [
         "Larger or smaller values, of trials that did not finish, are cut off."

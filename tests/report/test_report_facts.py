@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from _made import diverge, facts, fail, study
 
+from fairlane import stats
 from fairlane.errors import StudyError
 from fairlane.origin import Origin
 from fairlane.trial import Site, TrialState
@@ -133,6 +134,61 @@ def test_notes_say_that_the_best_is_flattered_and_not_that_cells_are_nan():
     assert notes[-1].startswith("The best variant was chosen by the very values that are shown")
 
 
+# Mean curves and their intervals
+
+
+def test_bands_are_the_t_intervals_of_the_statistics():
+    records = study(3, seeds=5, epochs=3)
+    told = facts(records)
+    assert told["confidence"] == 0.95
+    for number, variant in enumerate(told["variants"]):
+        means = variant["means"]
+        some = [record for record in records if record.trial.variant.number == number]
+        assert variant["counted"] == [record.trial.number for record in some]
+        assert means["epochs"] == [0, 1, 2]
+        for epoch in means["epochs"]:
+            values = [record.epochs[epoch][1]["val_loss"] for record in some]
+            expected = stats.estimate(values, rng=np.random.default_rng(0))
+            found = [means[end][1][epoch] for end in ("values", "low", "high")]
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_of_two_seeds_there_are_no_bands_and_of_one_no_mean():
+    (two,) = facts(study(1, seeds=2))["variants"]
+    assert set(two["means"]) == {"epochs", "values"}
+    (one,) = facts(study(1, seeds=1))["variants"]
+    assert (one["counted"], one["means"]) == ([0], None)
+
+
+def test_a_mean_is_a_gap_where_a_trial_lacks_a_number():
+    records = study(1, seeds=3, epochs=5)
+    del records[0].epochs[4]
+    records[1].epochs[0][1]["loss"] = math.inf
+    del records[2].epochs[1][1]["loss"]
+    (variant,) = facts(records)["variants"]
+    means = variant["means"]
+    assert means["epochs"] == [0, 1, 2, 3, 4]
+    for end in ("values", "low", "high"):
+        loss, val_loss = means[end]
+        assert [value is None for value in loss] == [True, True, False, False, True]
+        assert [value is None for value in val_loss] == [False] * 4 + [True]
+
+
+def test_finished_trials_count_and_till_there_are_any_those_in_training():
+    records = study(1, seeds=5)
+    for record in records[1:]:
+        record.state = TrialState.RUNNING
+    fail(records[4])
+    assert facts(records)["variants"][0]["counted"] == [0]
+    records[0].state = TrialState.INTERRUPTED
+    assert facts(records)["variants"][0]["counted"] == [1, 2, 3]
+    records[1].epochs = []  # just begun
+    assert facts(records)["variants"][0]["counted"] == [2, 3]
+    for record in records[2:4]:
+        record.state = TrialState.INTERRUPTED
+    assert facts(records)["variants"][0]["counted"] == [0, 2, 3]
+
+
 # What was unusual
 
 
@@ -171,8 +227,9 @@ def test_a_variant_that_failed_altogether_unpairs_no_seed():
 def test_a_seed_that_is_still_trained_is_not_called_unpaired():
     records = study(2, seeds=2)
     records[3].state = TrialState.RUNNING
-    told = facts(records)["unusual"]
-    assert told == ["1 trial not ended yet (trial 3)."]
+    told = facts(records)
+    assert told["unusual"] == []
+    assert told["unended"] == "1 trial not ended yet (trial 3)."
 
 
 def test_reasons_off_lanes_are_told_together():

@@ -72,6 +72,15 @@ def finish(store, trial, value=1.0, memory=None):
     return store.write(TrialDone(trial, 2.5, weights(value), "scan×2", memory))
 
 
+def one_done_and_one_begun(store, done, begun):
+    start(store, done)
+    run(store, done, 0, 2)
+    finish(store, done)
+    start(store, begun)
+    run(store, begun, 0, 1)
+    store.flush()
+
+
 def until(condition):
     """Return when it holds; it is a failure if it does not within two minutes."""
     end = time.monotonic() + 120

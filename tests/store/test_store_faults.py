@@ -15,7 +15,19 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from _stores import MEMORY, finish, of_records, of_weights, plan, run, save, start, until, weights
+from _stores import (
+    MEMORY,
+    finish,
+    of_records,
+    of_weights,
+    one_done_and_one_begun,
+    plan,
+    run,
+    save,
+    start,
+    until,
+    weights,
+)
 from fsspec.implementations.memory import MemoryFileSystem
 
 from fairlane.errors import StoreError, StudyError
@@ -82,12 +94,7 @@ def largest_file(size):
 
 def test_a_full_disk_under_the_files(runs):
     store, (first, second, *_) = opened(runs)
-    start(store, first)
-    run(store, first, 0, 2)
-    finish(store, first)
-    start(store, second)
-    run(store, second, 0, 1)
-    store.flush()
+    one_done_and_one_begun(store, first, second)
     large = Weights([weights().trainable[0].repeat(100_000)], [], [], [])
     with largest_file(1_000_000):
         finish_large(store, second, large)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from _stores import finish, of_weights, plan, run, start, weights
+from _stores import of_weights, one_done_and_one_begun, plan, run, start, weights
 
 import fairlane as fl
 from _trial import FIT, X, Y, build
@@ -79,12 +79,7 @@ def opened(store):
 def test_files_that_do_not_fit(disk, tmp_path):
     where = f"sqlite:///{tmp_path}/runs.db?artifacts={disk.folder}"
     store, (first, second, *_) = opened(where)
-    start(store, first)
-    run(store, first, 0, 2)
-    finish(store, first)
-    start(store, second)
-    run(store, second, 0, 1)
-    store.flush()
+    one_done_and_one_begun(store, first, second)
     before = sorted(disk.folder.rglob("*"))
     store.write(TrialDone(second, 1.0, LARGE))
     with pytest.raises(

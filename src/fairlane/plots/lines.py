@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 Pair = tuple[str | None, str | None]
 
+FEWEST_FOR_A_BAND = 3
+"""Seeds; the interval of fewer would hide all else."""
+
 _TRAINING, _VALIDATION = "dashed", "solid"
-_FEWEST_FOR_A_BAND = 3
 _LONE = {"linewidth": 1.6}
 _OF_MANY = {"linewidth": 0.9, "alpha": 0.8}
 _SEED = {"linewidth": 0.7, "alpha": 0.5}
@@ -219,7 +221,7 @@ def _curve(axes: Axes, column: str, variant: int, drawn: _Drawn, **look: Any) ->
     seeds = drawn.seeds[variant]
     rows = drawn.means[drawn.means["variant"] == variant]
     if seeds > 1 and not drawn.many:
-        if seeds < _FEWEST_FOR_A_BAND:
+        if seeds < FEWEST_FOR_A_BAND:
             mine = drawn.data[drawn.data["variant"] == variant]
             for _, trial in mine.groupby("trial", sort=False):
                 _line(axes, trial, column, **look, **_SEED)
@@ -242,7 +244,7 @@ def _bands(axes: Axes, pair: Pair, drawn: _Drawn, colours: Palette) -> None:
     bottom = axes.get_ylim()[0]
     for column, _ in _shown(pair, drawn):
         for variant, seeds in drawn.seeds.items():
-            if seeds < _FEWEST_FOR_A_BAND:
+            if seeds < FEWEST_FOR_A_BAND:
                 continue
             mine = (drawn.means["variant"] == variant) & drawn.means[column].notna()
             epochs = drawn.means.loc[mine, "epoch"].to_numpy() + 1
@@ -286,7 +288,7 @@ def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, An
         styles["mean of the seeds"] = {"linewidth": _MEAN["linewidth"]}
         if (seeds == 2).any():
             styles["one seed"] = {"linewidth": _SEED["linewidth"]}
-        if (seeds >= _FEWEST_FOR_A_BAND).any():
+        if (seeds >= FEWEST_FOR_A_BAND).any():
             styles["its interval"] = {"linewidth": 8, "alpha": 0.25}
     return styles
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from fairlane.files import write_whole
 from fairlane.report.facts import facts_of
-from fairlane.report.page import page
+from fairlane.report.page import document, page, part
 
-__all__ = ["facts_of", "page", "write"]
+__all__ = ["document", "facts_of", "page", "part", "write"]
 
 
 def write(facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:

@@ -14,14 +14,16 @@ from importlib import metadata
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fairlane import frames
 from fairlane.origin import Origin
+from fairlane.plots.lines import FEWEST_FOR_A_BAND
 from fairlane.report.verdict import verdict
 from fairlane.store import Record
 from fairlane.trial import Site, TrialState, short
 
-FORMAT = 1
+FORMAT = 2
 """Of the facts; it grows when a page for older ones could not show them."""
 
 _DIGITS = 6
@@ -31,6 +33,8 @@ _MOST = 12
 """Items of a list in words."""
 _LARGEST = 2**53
 """Larger integers are not exact in JavaScript."""
+_CONFIDENCE = 0.95
+"""Of the bands, as of the figures'."""
 _NOT_KEPT = "not kept with the study"
 
 _COMPARED = (
@@ -39,21 +43,25 @@ _COMPARED = (
 )
 
 
-def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric: str) -> dict[str, Any]:
+def facts_of(
+    records: Iterable[Record], origin: Origin, name: str | None, metric: str | None = None
+) -> dict[str, Any]:
     """All that a report tells of a study.
 
     Args:
         records: the trials' records.
         origin: where the study comes from.
         name: the study's, or None.
-        metric: what to judge by: a log's name, or one of the test data.
+        metric: what to judge by: a log's name, or one of the test data; by default that of summaries.
 
     Returns:
         ``format``, ``title``, ``counts`` (in words), ``written`` (a time of UTC), ``version`` of Fairlane,
         ``verdict`` (``sentence``, ``notes``, ``metric``), ``asked`` (pairs of a name and a text), ``sources``
-        (the same, of program text), ``hyperparameters`` (names), ``variants``, ``metrics`` (``name``,
-        ``training`` and ``validation`` logs), ``tests`` (names), ``compared`` (a row per variant, the best
-        first), ``trials``, ``errors`` (those that are alike together), and ``unusual`` (sentences).
+        (the same, of program text), ``hyperparameters`` (names), ``variants`` (with ``counted``, the trials
+        of their mean curves, and ``means``, those curves with their intervals), ``confidence`` of these,
+        ``metrics`` (``name``, ``training`` and ``validation`` logs), ``tests`` (names), ``compared`` (a row
+        per variant, the best first), ``trials``, ``errors`` (those that are alike together), ``unended`` (a
+        sentence on trials that are still to end, or empty), and ``unusual`` (sentences).
 
     Raises:
         StudyError: trials have logs, and none of them is called so.
@@ -65,10 +73,18 @@ def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric
     ]
     logs = [log for log in frames.ordered_logs(records) if _is_single(log, _epochs(records))]
     known = [*frames.ordered_logs(records), *frames.test_metrics(records)]
-    if known and metric not in known and any(record.state is TrialState.DONE for record in records):
+    if (
+        metric
+        and known
+        and metric not in known
+        and any(record.state is TrialState.DONE for record in records)
+    ):
         raise frames.unknown_metric(metric, known)
+    metric = metric or frames.default_metric(records)
     found = verdict(records, metric)
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
+    counted = _counted(records)
+    means = _means(counted, logs)
     return {
         "format": FORMAT,
         "title": f"Study {name}" if name else "Study",
@@ -84,14 +100,18 @@ def facts_of(records: Iterable[Record], origin: Origin, name: str | None, metric
                 "number": number,
                 "label": labels[number],
                 "hyperparameters": [plain(cells[number].get(name)) for name in names],
+                "counted": [record.trial.number for record in counted[number]],
+                "means": means.get(number),
             }
             for number in sorted(labels)
         ],
+        "confidence": _CONFIDENCE,
         "metrics": _metrics(logs),
         "tests": tests,
         "compared": [] if found.table is None else _compared(found.table.to_dict("records")),
         "trials": [_trial(record, logs, tests) for record in records],
         "errors": _errors(records),
+        "unended": "".join(_of_some([r for r in records if not r.state.ended], "not ended yet")),
         "unusual": _unusual(records, labels),
     }
 
@@ -115,6 +135,64 @@ def _trial(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict[st
         "curves": [[plain(of_epoch.get(log)) for _, of_epoch in record.epochs] for log in logs],
         "tests": [plain(record.test_logs.get(test)) for test in tests],
     }
+
+
+def _counted(records: Sequence[Record]) -> dict[int, list[Record]]:
+    """Variant's number → the trials of its mean curves: the finished, or till then those in training."""
+    of_variant: dict[int, list[Record]] = {}
+    for record in records:
+        of_variant.setdefault(record.trial.variant.number, []).append(record)
+    return {number: _counting(some) for number, some in of_variant.items()}
+
+
+def _counting(records: Sequence[Record]) -> list[Record]:
+    begun = [record for record in records if record.epochs]
+    for state in (TrialState.DONE, TrialState.RUNNING):
+        if found := [record for record in begun if record.state is state]:
+            return found
+    return begun
+
+
+def _means(counted: Mapping[int, Sequence[Record]], logs: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Of each variant with several trials that count, the mean curves over them, and their intervals.
+
+    As in figures: a mean is a gap where a trial lacks the value, and of two trials there are no intervals.
+    """
+    several = {number: some for number, some in counted.items() if len(some) > 1}
+    rows = [
+        (number, record.trial.number, epoch, *(_number(of_epoch.get(log)) for log in logs))
+        for number, some in several.items()
+        for record in some
+        for epoch, of_epoch in record.epochs
+    ]
+    columns = [str(i) for i in range(len(logs))]
+    frame = pd.DataFrame(rows, columns=["number", "trial", "epoch", *columns])
+    if frame.empty or not columns:
+        return {}
+    curves = frames.over_seeds(frame, ["number"], columns, _CONFIDENCE)
+    of_variant = zip(*(curve.groupby("variant", sort=True) for curve in curves), strict=True)
+    found: dict[int, dict[str, Any]] = {}
+    for (number, some), ((_, mean), (_, low), (_, high)) in zip(several.items(), of_variant, strict=True):
+        told = {"epochs": mean["epoch"].tolist(), "values": _columns(mean, columns)}
+        if len(some) >= FEWEST_FOR_A_BAND:
+            told |= {"low": _columns(low, columns), "high": _columns(high, columns)}
+        found[number] = told
+    return found
+
+
+def _columns(frame: pd.DataFrame, names: Sequence[str]) -> list[list[float | None]]:
+    """Each column's values, None where there is none."""
+    columns = frame[names].to_numpy(dtype=float).T.tolist()
+    return [[plain(value) if math.isfinite(value) else None for value in column] for column in columns]
+
+
+def _number(value: Any) -> float:
+    """A logged value that can be averaged, or NaN."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _errors(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -270,7 +348,6 @@ def _of_states(records: Sequence[Record]) -> Iterator[str]:
     }
     for state, said in words.items():
         yield from _of_some([r for r in records if r.state is state], said)
-    yield from _of_some([r for r in records if not r.state.ended], "not ended yet")
 
 
 def _of_some(records: Sequence[Record], said: str) -> Iterator[str]:

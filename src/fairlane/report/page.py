@@ -28,13 +28,20 @@ _PAGE = """\
 <style>{style}</style>
 </head>
 <body>
-<noscript><h1>{title}</h1><p>{verdict}</p><p>Curves and tables need JavaScript.</p></noscript>
-<div id="report"></div>
+{body}
 <script type="application/json" id="facts">{facts}</script>
 <script>{program}</script>
 </body>
 </html>
 """
+
+_BODY = """\
+<noscript><h1>{title}</h1><p>{verdict}</p><p>Curves and tables need JavaScript.</p></noscript>
+<div id="report"></div>"""
+
+_START = (
+    'report(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));\n'
+)
 
 
 def page(facts: Mapping[str, Any]) -> str:
@@ -43,15 +50,34 @@ def page(facts: Mapping[str, Any]) -> str:
     Args:
         facts: as `fairlane.report.facts_of` gives them.
     """
-    style, program = _part("report.css"), _part("report.js")
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(program)}; base-uri 'none'"
+    title, sentence = facts["title"], facts["verdict"]["sentence"]
+    body = _BODY.format(title=html.escape(title), verdict=html.escape(sentence))
+    program = part("elements.js") + part("report.js") + _START
+    return document(title, body, facts, part("report.css"), program)
+
+
+def document(
+    title: str, body: str, facts: Mapping[str, Any], style: str, program: str, policy: str = ""
+) -> str:
+    """A page of HTML that runs its own program, and nothing else.
+
+    Args:
+        title: any text.
+        body: HTML.
+        facts: plain data, which the program finds as JSON in the element ``facts``.
+        style: CSS.
+        program: JavaScript.
+        policy: directives of a Content-Security-Policy, to allow what is else forbidden.
+    """
+    directives = ["default-src 'none'", f"style-src {_hash(style)}", f"script-src {_hash(program)}"]
+    directives += ["base-uri 'none'", *filter(None, [policy])]
     return _PAGE.format(
-        policy=html.escape(policy),
-        title=html.escape(facts["title"]),
-        verdict=html.escape(facts["verdict"]["sentence"]),
+        policy=html.escape("; ".join(directives)),
+        title=html.escape(title),
+        body=body,
+        facts=embedded(facts),
         style=style,
         program=program,
-        facts=embedded(facts),
     )
 
 
@@ -68,8 +94,14 @@ def embedded(facts: Mapping[str, Any]) -> str:
     return json.dumps(facts, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _part(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def part(name: str, package: str = __package__) -> str:
+    """The text of a file of style or program.
+
+    Args:
+        name: of the file.
+        package: in which it lies.
+    """
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

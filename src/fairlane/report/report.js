@@ -1,144 +1,53 @@
-// Facts → a page. In: the JSON of `fairlane.report.facts_of`. Out: elements, whose texts are set as text alone.
-"use strict";
+// Facts → the page of a study. In: the JSON of `fairlane.report.facts_of`, once, or again whenever there is news. Out: elements.
 
 const COLOURS = 8; // as many variants are told apart by colour; of more, the best of those that are chosen
 const CHART = { height: 270, left: 56, right: 14, top: 10, bottom: 38 };
 const STEP = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// --- elements ---
-
-function element(space, tag, attributes, children) {
-  const made = space ? document.createElementNS(space, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.flat(Infinity).filter((child) => child != null)); // texts become text nodes
-  return made;
-}
-const html = (tag, attributes, ...children) => element(null, tag, attributes, children);
-const svg = (tag, attributes, ...children) => element("http://www.w3.org/2000/svg", tag, attributes, children);
-
-function section(title, ...children) {
-  const id = "s-" + title.toLowerCase().replace(/\W+/g, "-");
-  return html("section", { "aria-labelledby": id }, html("h2", { id }, title), ...children);
-}
-
-function check(label, checked, change, swatch) {
-  const box = html("input", { type: "checkbox", checked, onchange: () => change(box.checked) });
-  return html("label", {}, box, swatch, label);
-}
-
-// --- numbers ---
-
-const finite = (value) => typeof value === "number" && Number.isFinite(value);
-
-function written(value) {
-  if (value == null) return "";
-  if (typeof value !== "number") return String(value);
-  const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e7) return String(value);
-  return size !== 0 && (size < 1e-4 || size >= 1e7) ? value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e") : String(Number(value.toPrecision(4)));
-}
-
-function plural(n, word) {
-  return n + " " + word + (n === 1 ? "" : "s");
-}
-
-function compare(a, b) {
-  if (finite(a) && finite(b)) return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
-}
-
-// Missing values come last, whichever way the others are sorted; then what is no number, such as NaN.
-function sorted(rows, value, descending) {
-  const rank = (v) => (v == null || v === "" ? 2 : finite(v) || typeof v !== "string" ? 0 : v === "NaN" ? 1 : 0);
-  return rows
-    .map((row, i) => ({ row, i, value: value(row) }))
-    .sort((a, b) => rank(a.value) - rank(b.value)
-      || (rank(a.value) ? 0 : compare(a.value, b.value) * (descending ? -1 : 1)) || a.i - b.i)
-    .map((one) => one.row);
-}
-
-// --- tables ---
-
-// Columns are {name, value(row), text(row)?, long?, mark?(row)}; `draw(rows)` fills the body anew.
-function table(caption, columns, tall) {
-  const order = { column: null, descending: false };
-  const body = html("tbody");
-  const captioned = html("caption", {}, caption);
-  const heads = columns.map((column) => html("th", { scope: "col", class: column.number ? "number" : null },
-    html("button", { type: "button", onclick: () => sortBy(column) }, column.name)));
-  let rows = [];
-
-  function sortBy(column) {
-    order.descending = order.column === column && !order.descending;
-    order.column = column;
-    heads.forEach((head, i) => {
-      if (columns[i] !== column) head.removeAttribute("aria-sort");
-      else head.setAttribute("aria-sort", order.descending ? "descending" : "ascending");
-    });
-    fill();
-  }
-
-  function fill() {
-    const shown = order.column ? sorted(rows, order.column.value, order.descending) : rows;
-    body.replaceChildren(...shown.map((row) => html("tr", {}, columns.map((column) => {
-      const classes = [column.number && "number", column.long && "long", column.mark && column.mark(row)];
-      const text = column.text ? column.text(row) : written(column.value(row));
-      return html("td", { class: classes.filter(Boolean).join(" ") || null }, text);
-    }))));
-  }
-
-  const node = html("div", { class: tall ? "scroll tall" : "scroll", role: "region", tabindex: 0, "aria-label": caption },
-    html("table", {}, captioned, html("thead", {}, html("tr", {}, heads)), body));
-  return { node, draw(given, words) { rows = given; captioned.textContent = words || caption; fill(); } };
-}
-
 // --- curves: what to draw ---
 
-// Each is {variant, training, label, done, points: [{epoch, value, low?, high?}]}; a value that is no number is a gap.
-function curvesOf(facts, state, metric) {
+// Each is {key, variant, training, thin, label, sound, points: [{epoch, value, low?, high?}]}; a value that is no number is a
+// gap. `sound` is what did not fail, diverge or stop.
+function curvesOf(view, metric) {
   const found = [];
   for (const [training, place] of [[false, metric.validation], [true, metric.training]]) {
-    if (place == null || !(training ? state.training : state.validation)) continue;
-    for (const variant of facts.variants) {
-      if (!state.variants.has(variant.number)) continue;
-      const trials = facts.trials.filter((trial) => trial.variant === variant.number);
-      const what = training ? "training" : "validation";
-      if (!state.mean) {
-        for (const trial of trials) {
-          const points = trial.epochs.map((epoch, i) => ({ epoch, value: trial.curves[place][i] }));
-          const label = `${variant.label}, seed ${trial.seed}, ${what}`;
-          found.push({ variant: variant.number, training, points, label, done: trial.state === "done" });
-        }
-        continue;
-      }
-      const done = trials.filter((trial) => trial.state === "done");
-      const of = done.length ? done : trials;
-      const label = `${variant.label}, ${of.length === 1 ? "1 seed" : `mean of ${of.length} seeds`}, ${what}`;
-      found.push({ variant: variant.number, training, points: meanOf(of, place), label, done: done.length > 0 });
+    if (place == null || !(training ? view.choice.training : view.choice.validation)) continue;
+    for (const variant of view.facts.variants) {
+      if (!view.shows(variant.number)) continue;
+      const trials = view.trialsOf.get(variant.number);
+      if (view.mean()) found.push(...averaged(variant, trials, place, training));
+      else found.push(...trials.map((trial) => curveOf(variant, trial, place, training)));
     }
   }
   return found.filter((curve) => curve.points.some((point) => finite(point.value)));
 }
 
-// A mean over whichever seeds are left would jump where one of them ends; so it is a gap there.
-function meanOf(trials, place) {
-  const at = new Map();
-  for (const trial of trials) {
-    trial.epochs.forEach((epoch, i) => {
-      if (!at.has(epoch)) at.set(epoch, []);
-      at.get(epoch).push(trial.curves[place][i]);
-    });
+function curveOf(variant, trial, place, training) {
+  return {
+    key: `${training} trial ${trial.number}`, variant: variant.number, training, thin: false,
+    label: `${variant.label}, seed ${trial.seed}, ${training ? "training" : "validation"}`,
+    sound: trial.state === "done" || trial.state === "running",
+    points: trial.epochs.map((epoch, i) => ({ epoch, value: trial.curves[place][i] })),
+  };
+}
+
+// The mean over those that count. Beside it, thin: those in training that do not count yet, and seeds that are too few for a band.
+function averaged(variant, trials, place, training) {
+  const counted = trials.filter((trial) => variant.counted.includes(trial.number));
+  const { means } = variant;
+  const beside = trials.filter((trial) => (means && !means.low && counted.includes(trial)) || (trial.state === "running" && !counted.includes(trial)));
+  const thin = beside.map((trial) => ({ ...curveOf(variant, trial, place, training), thin: true }));
+  if (!counted.length) return thin;
+  const mean = {
+    ...curveOf(variant, counted[0], place, training), key: `${training} variant ${variant.number}`,
+    label: `${variant.label}, ${counted.length === 1 ? "1 seed" : `mean of ${counted.length} seeds`}, ${training ? "training" : "validation"}`,
+  };
+  if (means) {
+    mean.points = means.epochs.map((epoch, i) => ({
+      epoch, value: means.values[place][i], low: means.low && means.low[place][i], high: means.high && means.high[place][i],
+    }));
   }
-  return [...at.keys()].sort((a, b) => a - b).map((epoch) => {
-    const values = at.get(epoch);
-    if (values.length < trials.length || !values.every(finite)) return { epoch, value: null };
-    const value = values.reduce((sum, one) => sum + one, 0) / values.length;
-    return trials.length === 1 ? { epoch, value } : { epoch, value, low: Math.min(...values), high: Math.max(...values) };
-  });
+  return [mean, ...thin];
 }
 
 // --- curves: drawing ---
@@ -174,7 +83,7 @@ function scaleOf(values, from, to, log, about) {
   if (low === high) { const pad = Math.abs(low) / 10 || 0.5; low -= pad; high += pad; }
   const f = useLog ? Math.log10 : (v) => v;
   const span = f(high) - f(low);
-  const pixel = (value) => from + ((f(value) - f(low)) / span) * (to - from);
+  const pixel = (value) => (useLog && value <= 0 ? 2 * from - to : from + ((f(value) - f(low)) / span) * (to - from)); // far below
   const shows = (value) => value >= low && value <= high;
   return { pixel, shows, ticks: useLog ? logTicks(low, high) : ticks(low, high, about) };
 }
@@ -210,10 +119,10 @@ function drawing(curves, width, log, colour, best) {
   const { height, left, right, top, bottom } = CHART;
   const pointsOf = (some) => some.flatMap((curve) => curve.points.filter((point) => finite(point.value)));
   const x = scaleOf(pointsOf(curves).map((p) => p.epoch), left, width - right, false, Math.max(3, width / 90));
-  // What diverged may be larger than all else by many powers of ten; it is cut off rather than the others made flat.
-  const done = curves.filter((curve) => curve.done);
-  const values = pointsOf(done.length ? done : curves).flatMap((p) => (finite(p.low) ? [p.value, p.low, p.high] : [p.value]));
-  const y = scaleOf(values, height - bottom, top, log, 5);
+  // What diverged may be larger than all else by many powers of ten, and intervals of few seeds are wide; both are cut off
+  // rather than the others made flat.
+  const sound = curves.filter((curve) => curve.sound);
+  const y = scaleOf(pointsOf(sound.length ? sound : curves).map((p) => p.value), height - bottom, top, log, 5);
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   for (const tick of y.ticks) {
     const at = y.pixel(tick);
@@ -231,12 +140,15 @@ function drawing(curves, width, log, colour, best) {
   root.append(svg("clipPath", { id }, svg("rect", box)), inside);
   inside.setAttribute("clip-path", `url(#${id})`);
   const validated = curves.some((curve) => !curve.training);
-  for (const curve of curves.filter((one) => !(one.training && validated))) { // two bands each would hide one another
+  const few = new Set(curves.map((curve) => curve.variant)).size <= COLOURS;
+  for (const curve of curves.filter((one) => few && !(one.training && validated))) { // more would hide one another
     const band = bandOf(curve.points, x.pixel, y.pixel);
     if (band) inside.append(svg("path", { class: `band ${colour(curve.variant)}`, d: band }));
   }
-  for (const curve of [...curves].sort((a, b) => (a.variant === best) - (b.variant === best))) {
-    const kind = (curve.training ? " training" : "") + (curve.variant === best ? " best" : "");
+  const rank = (curve) => (colour(curve.variant) ? 1 : 0) + (curve.variant === best ? 1 : 0);
+  for (const curve of [...curves].sort((a, b) => rank(a) - rank(b))) { // the best is on top
+    const kind = (curve.training ? " training" : "") + (curve.variant === best ? " best" : "")
+      + (curve.thin ? " thin" : "") + (colour(curve.variant) ? "" : " pale");
     curve.node = svg("path", { class: `curve ${colour(curve.variant)}${kind}`, d: pathOf(curve.points, x.pixel, y.pixel, (p) => p.value) });
     inside.append(curve.node);
     const alone = curve.points.filter((p) => finite(p.value));
@@ -249,25 +161,31 @@ function drawing(curves, width, log, colour, best) {
 }
 
 // One metric's curves, with what is under the pointer, or chosen with the arrow keys, in words below.
-function panel(facts, state, metric, colour, best) {
+function panel(view, name) {
   const said = html("output", { "aria-live": "polite" });
   const chart = html("div", {
     class: "chart", tabindex: 0, role: "group",
-    "aria-label": `Curves of ${metric.name}. Left and right arrow keys move through epochs, up and down through curves.`,
+    "aria-label": `Curves of ${name}. Left and right arrow keys move through epochs, up and down through curves.`,
   });
   const note = html("p", { class: "faint" });
-  const node = html("figure", { class: "panel" }, html("h3", {}, metric.name), chart, note, said);
+  const node = html("figure", { class: "panel" }, html("h3", {}, name), chart, note, said);
   let curves = [], drawn = null, mark = null, at = null;
 
   function draw() {
-    curves = curvesOf(facts, state, metric);
+    curves = curvesOf(view, view.facts.metrics.find((metric) => metric.name === name));
+    drawn = curves.length ? drawing(curves, Math.max(260, chart.clientWidth || 600), view.log(), view.colour, view.best()) : null;
+    say(note, drawn && drawn.cut ? "Larger or smaller values, of trials that did not finish, are cut off." : "");
+    chart.replaceChildren(drawn ? drawn.root : html("p", { class: "faint" }, "Nothing to draw: choose a variant that has values."));
+    const curve = at && curves.find((one) => one.key === at.curve.key);
+    const point = curve && curve.points.find((one) => one.epoch === at.point.epoch && drawn.shows(one));
+    if (point) choose(curve, point);
+    else forget();
+  }
+
+  function forget() {
     [at, mark] = [null, null];
     chart.classList.remove("chosen");
-    said.textContent = "";
-    note.textContent = "";
-    drawn = curves.length ? drawing(curves, Math.max(260, chart.clientWidth || 600), state.log, colour, best()) : null;
-    if (drawn && drawn.cut) note.textContent = "Larger or smaller values, of trials that did not finish, are cut off.";
-    chart.replaceChildren(drawn ? drawn.root : html("p", { class: "faint" }, "Nothing to draw: choose a variant that has values."));
+    say(said, "");
   }
 
   function choose(curve, point) {
@@ -275,10 +193,11 @@ function panel(facts, state, metric, colour, best) {
     curves.forEach((one) => one.node.classList.toggle("now", one === curve));
     chart.classList.add("chosen");
     if (mark) mark.remove();
-    mark = svg("circle", { class: `mark ${colour(curve.variant)}`, r: 5, cx: drawn.x(point.epoch), cy: drawn.y(point.value) });
+    mark = svg("circle", { class: `mark ${view.colour(curve.variant)}`, r: 5, cx: drawn.x(point.epoch), cy: drawn.y(point.value) });
     drawn.root.append(mark);
-    const range = finite(point.low) ? ` (seeds from ${written(point.low)} to ${written(point.high)})` : "";
-    said.textContent = `Epoch ${point.epoch}: ${written(point.value)}${range}. ${curve.label}`;
+    const percent = written(100 * view.facts.confidence);
+    const range = finite(point.low) ? ` (${percent} % interval ${written(point.low)} to ${written(point.high)})` : "";
+    say(said, `Epoch ${point.epoch}: ${written(point.value)}${range}. ${curve.label}`);
   }
 
   function nearest(event) {
@@ -314,6 +233,7 @@ function panel(facts, state, metric, colour, best) {
   }
 
   function leave() {
+    at = null;
     if (drawn) draw();
   }
 
@@ -326,16 +246,42 @@ function panel(facts, state, metric, colour, best) {
 
 // --- the parts of the page ---
 
-// What is shown, and the colour of each variant: by its place where they are few, else the best alone has one.
-function stateOf(facts) {
-  const judged = facts.metrics.find((m) => [m.name, `val_${m.name}`].includes(facts.verdict.metric));
-  const first = [judged, ...facts.metrics].filter((m, i, all) => m && all.indexOf(m) === i).slice(0, 2);
-  const replicated = facts.variants.some((v) => facts.trials.filter((t) => t.variant === v.number && t.state === "done").length > 1);
-  return {
-    variants: new Set(facts.variants.map((variant) => variant.number)),
-    metrics: new Set(facts.metrics.filter((m) => first.includes(m)).map((m) => m.name)),
-    mean: replicated, training: true, validation: true, log: judged ? spread(facts, judged) : false, states: "",
+// What the reader chooses; null, and what is not in `metrics`, is as the facts suggest, see `viewOf`.
+const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, log: null, training: true, validation: true, state: "" });
+
+// What is shown, of the facts as they are at the moment.
+function viewOf(facts, choice) {
+  const view = { choice, slots: new Map() };
+  const ranks = () => view.facts.compared.map((row) => row.variant);
+  const few = () => view.facts.variants.length <= COLOURS;
+  view.take = (given) => {
+    view.facts = given;
+    view.variant = new Map(given.variants.map((variant) => [variant.number, variant]));
+    view.trialsOf = new Map(given.variants.map((variant) => [variant.number, []]));
+    given.trials.forEach((trial) => view.trialsOf.get(trial.variant).push(trial));
+    const judged = given.metrics.find((m) => [m.name, `val_${m.name}`].includes(given.verdict.metric));
+    view.first = new Set([judged, ...given.metrics].filter((m, i, all) => m && all.indexOf(m) === i).slice(0, 2));
+    view.spread = judged ? spread(given, judged) : false;
+    view.replicated = given.variants.some((v) => view.trialsOf.get(v.number).filter((t) => !["failed", "diverged", "interrupted"].includes(t.state)).length > 1);
   };
+  view.shows = (number) => !choice.hidden.has(number);
+  view.metric = (metric) => (choice.metrics.has(metric.name) ? choice.metrics.get(metric.name) : view.first.has(metric));
+  view.mean = () => (choice.mean == null ? view.replicated : choice.mean);
+  view.log = () => (choice.log == null ? view.spread : choice.log);
+  view.best = () => ranks()[0];
+  view.order = () => (few() || !ranks().length ? view.facts.variants : ranks().map((number) => view.variant.get(number)));
+  view.colour = (number) => (view.slots.has(number) ? `c${view.slots.get(number)}` : "");
+  // By its place where variants are few; else the best of those that are chosen have one, and keep it while they are among them.
+  view.paint = () => {
+    const order = view.order().map((variant) => variant.number);
+    if (few()) { view.slots = new Map(order.map((number, i) => [number, i])); return; }
+    const coloured = order.filter(view.shows).slice(0, COLOURS);
+    view.slots = new Map([...view.slots].filter(([number]) => coloured.includes(number)));
+    const free = [...Array(COLOURS).keys()].filter((slot) => ![...view.slots.values()].includes(slot));
+    coloured.filter((number) => !view.slots.has(number)).forEach((number) => view.slots.set(number, free.shift()));
+  };
+  view.take(facts);
+  return view;
 }
 
 // Whether a linear scale would hide all but the largest values.
@@ -346,73 +292,109 @@ function spread(facts, metric) {
   return values.length > 0 && values[0] > 0 && values[values.length - 1] > 100 * values[values.length >> 1];
 }
 
-function header(facts) {
-  const notes = facts.verdict.notes.map((note) => html("li", {}, note));
-  const unusual = facts.unusual.map((text) => html("li", {}, text));
-  return [
-    html("header", {}, html("h1", {}, facts.title), html("p", { class: "faint" }, facts.counts),
-      html("div", { class: "verdict" }, html("p", { id: "verdict" }, facts.verdict.sentence), notes.length ? html("ul", {}, notes) : null)),
-    unusual.length ? section("What was unusual", html("div", { class: "unusual" }, html("ul", {}, unusual))) : null,
-  ];
+function heading(view) {
+  const node = html("header");
+  const fill = filler(node, ([title, counts, verdict]) => [
+    html("h1", {}, title), html("p", { class: "faint" }, counts),
+    html("div", { class: "verdict" }, html("p", { id: "verdict" }, verdict.sentence),
+      verdict.notes.length ? html("ul", {}, verdict.notes.map((note) => html("li", {}, note))) : null),
+  ]);
+  return { node, draw() { fill([view.facts.title, view.facts.counts, view.facts.verdict]); } };
 }
 
-function variantFilter(facts, state, order, colour, changed) {
-  const items = order.map((variant) => {
+function unusual(view) {
+  const list = html("ul");
+  const fill = filler(list, (sentences) => sentences.map((text) => html("li", {}, text)));
+  // Where training is watched, that it has not ended is not unusual.
+  const sentences = () => [view.facts.live ? "" : view.facts.unended, ...view.facts.unusual].filter(Boolean);
+  return { node: section("What was unusual", html("div", { class: "unusual" }, list)), empty: () => !sentences().length, draw() { fill(sentences()); } };
+}
+
+function variantFilter(view, changed) {
+  const { choice } = view;
+  const itemOf = keeper((variant) => {
     const swatch = html("span", { class: "swatch", "aria-hidden": "true" });
-    const label = check(variant.label, true, (on) => { state.variants[on ? "add" : "delete"](variant.number); changed(); }, swatch);
+    const label = check(variant.label, true, (on) => { choice.hidden[on ? "delete" : "add"](variant.number); changed(); }, swatch);
     return { variant, swatch, box: label.querySelector("input"), node: html("li", {}, label) };
   });
   const choose = (wanted) => () => {
-    state.variants = new Set(facts.variants.map((v) => v.number).filter(wanted));
-    items.forEach((item) => { item.box.checked = state.variants.has(item.variant.number); });
+    choice.hidden = new Set(view.facts.variants.map((v) => v.number).filter((number) => !wanted(number)));
     changed();
   };
-  const top = facts.compared.slice(0, 5).map((row) => row.variant);
-  const search = html("input", {
-    type: "search", placeholder: "Find a variant", "aria-label": "Find a variant",
-    oninput: () => items.forEach((item) => { item.node.hidden = !item.variant.label.toLowerCase().includes(search.value.toLowerCase()); }),
-  });
+  const top = () => view.facts.compared.slice(0, 5).map((row) => row.variant);
+  const search = html("input", { type: "search", placeholder: "Find a variant", "aria-label": "Find a variant", oninput: draw });
+  const best = html("button", { type: "button", onclick: () => choose((number) => top().includes(number))() }, "Best 5");
+  const [searching, list] = [html("div", { class: "screen" }, search), html("ul", { class: "choices" })];
   const node = html("fieldset", { id: "variants" }, html("legend", {}, "Variants"),
     html("div", { class: "row screen" },
       html("button", { type: "button", onclick: choose(() => true) }, "All"),
       html("button", { type: "button", onclick: choose(() => false) }, "None"),
-      top.length && items.length > 5 ? html("button", { type: "button", onclick: choose((n) => top.includes(n)) }, "Best 5") : null),
-    items.length > 12 ? html("div", { class: "screen" }, search) : null,
-    html("ul", { class: "choices" }, items.map((item) => item.node)));
-  return { node, draw: () => items.forEach((item) => { item.swatch.setAttribute("class", `swatch ${colour(item.variant.number)}`); }) };
-}
-
-function metricFilter(facts, state, changed) {
-  const metrics = facts.metrics.map((metric) => html("li", {},
-    check(metric.name, state.metrics.has(metric.name), (on) => { state.metrics[on ? "add" : "delete"](metric.name); changed(); })));
-  const option = (name, label) => check(label, state[name], (on) => { state[name] = on; changed(); });
-  return [
-    html("fieldset", { id: "metrics" }, html("legend", {}, "Metrics"), html("ul", { class: "choices" }, metrics)),
-    html("fieldset", { id: "options" }, html("legend", {}, "Show"), html("div", { class: "row" },
-      option("validation", "validation (solid)"), option("training", "training (dashed)"),
-      option("mean", "mean of the finished seeds, their range a band"), option("log", "logarithmic"))),
-  ];
-}
-
-function curves(facts, state, colour, best, filter, changed) {
-  const panels = new Map(facts.metrics.map((metric) => [metric.name, panel(facts, state, metric, colour, best)]));
-  const holder = html("div", { class: "panels" });
+      best),
+    searching, list);
   function draw() {
-    const shown = facts.metrics.filter((metric) => state.metrics.has(metric.name)).map((metric) => panels.get(metric.name));
-    holder.replaceChildren(...shown.map((one) => one.node));
-    shown.forEach((one) => one.draw());
+    const items = itemOf(view.order(), (variant) => variant.number);
+    best.hidden = !top().length || items.length <= 5;
+    searching.hidden = items.length <= 12;
+    for (const item of items) {
+      item.box.checked = view.shows(item.variant.number);
+      item.swatch.setAttribute("class", `swatch ${view.colour(item.variant.number)}`);
+      item.node.hidden = !item.variant.label.toLowerCase().includes(search.value.toLowerCase());
+    }
+    arrange(list, items.map((item) => item.node));
   }
-  const nothing = facts.metrics.length ? null : html("p", {}, "No epoch was logged.");
-  const node = section("Curves", html("div", { class: "filters" }, filter.node, facts.metrics.length ? metricFilter(facts, state, changed) : null), nothing, holder);
   return { node, draw };
 }
 
-function variantTable(facts, state) {
-  const names = new Map(facts.variants.map((variant) => [variant.number, variant]));
+function metricFilter(view, changed) {
+  const { choice } = view;
+  const itemOf = keeper((metric) => html("li", {}, check(metric.name, true, (on) => { choice.metrics.set(metric.name, on); changed(); })));
+  const option = (name, label) => check(label, choice[name], (on) => { choice[name] = on; changed(); });
+  const [mean, log] = [option("mean", ""), option("log", "logarithmic")];
+  const words = html("span");
+  mean.append(words);
+  const list = html("ul", { class: "choices" });
+  const nodes = [
+    html("fieldset", { id: "metrics" }, html("legend", {}, "Metrics"), list),
+    html("fieldset", { id: "options" }, html("legend", {}, "Show"), html("div", { class: "row" },
+      option("validation", "validation (solid)"), option("training", "training (dashed)"), mean, log)),
+  ];
+  function draw() {
+    const items = itemOf(view.facts.metrics, (metric) => metric.name);
+    items.forEach((item, i) => { item.querySelector("input").checked = view.metric(view.facts.metrics[i]); });
+    arrange(list, items);
+    mean.querySelector("input").checked = view.mean();
+    log.querySelector("input").checked = view.log();
+    say(words, `mean over seeds, with its ${written(100 * view.facts.confidence)} % interval`);
+  }
+  return { nodes, draw };
+}
+
+function curves(view, changed) {
+  const panelOf = keeper((metric) => panel(view, metric.name));
+  const [ofVariants, ofMetrics] = [variantFilter(view, changed), metricFilter(view, changed)];
+  const [filters, holder] = [html("div", { class: "filters" }), html("div", { class: "panels" })];
+  const nothing = html("p", {}, "No epoch was logged.");
+  function draw() {
+    const { metrics } = view.facts;
+    view.paint();
+    ofVariants.draw();
+    ofMetrics.draw();
+    arrange(filters, [ofVariants.node, ...(metrics.length ? ofMetrics.nodes : [])]);
+    say(nothing, view.facts.live ? "No epoch has been logged yet." : "No epoch was logged.");
+    nothing.hidden = metrics.length > 0;
+    const panels = panelOf(metrics, (metric) => metric.name).filter((_, i) => view.metric(metrics[i]));
+    arrange(holder, panels.map((one) => one.node));
+    panels.forEach((one) => one.draw());
+  }
+  return { node: section("Curves", filters, nothing, holder), draw };
+}
+
+function variantTable(view) {
+  const made = table("Variants, the best first", (row) => row.variant, true);
   const interval = (row, name) => (row[name + "low"] == null ? "" : `${written(row[name + "low"])} to ${written(row[name + "high"])}`);
-  const made = table(`Variants by ${facts.verdict.metric} at the end, the best first`, [
+  const columns = (facts) => [
     { name: "variant", value: (row) => row.variant, number: true },
-    ...(facts.hyperparameters.map((name, i) => ({ name, value: (row) => names.get(row.variant).hyperparameters[i] }))),
+    ...facts.hyperparameters.map((name, i) => ({ name, value: (row) => view.variant.get(row.variant).hyperparameters[i] })),
     { name: "seeds", value: (row) => row.seeds, number: true },
     { name: "mean", value: (row) => row.mean, number: true },
     { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
@@ -420,87 +402,106 @@ function variantTable(facts, state) {
     { name: "its interval", value: (row) => row.difference_low, text: (row) => (row === facts.compared[0] ? "" : interval(row, "difference_")), number: true },
     { name: "p-value, corrected", value: (row) => row.p_value, number: true },
     { name: "not counted", value: (row) => row.failed, number: true },
-  ], true);
-  const draw = () => made.draw(facts.compared.filter((row) => state.variants.has(row.variant)));
-  return { node: facts.compared.length ? section("Variants", made.node) : null, draw };
+  ];
+  function draw() {
+    const { facts } = view;
+    made.draw(columns(facts), facts.compared.filter((row) => view.shows(row.variant)), `Variants by ${facts.verdict.metric} at the end, the best first`);
+  }
+  return { node: section("Variants", made.node), empty: () => !view.facts.compared.length, draw };
 }
 
-function trialTable(facts, state, changed) {
-  const names = new Map(facts.variants.map((variant) => [variant.number, variant]));
-  const lasts = facts.metrics.flatMap((metric) => [[metric.name, metric.training], [`val_${metric.name}`, metric.validation]])
+function trialTable(view, changed) {
+  const { choice } = view;
+  const made = table("Trials", (trial) => trial.number, true);
+  const lasts = (facts) => facts.metrics.flatMap((metric) => [[metric.name, metric.training], [`val_${metric.name}`, metric.validation]])
     .filter(([, place]) => place != null)
     .map(([name, place]) => ({ name, number: true, value: (trial) => trial.curves[place].findLast((value) => value != null) }));
   const optional = [
     { name: "loop", value: (trial) => trial.loop },
     { name: "not on lanes because", value: (trial) => trial.reason, long: true },
     { name: "error", value: (trial) => trial.error, long: true },
-  ].filter((column) => facts.trials.some((trial) => column.value(trial)));
-  const made = table("Trials", [
+  ];
+  const columns = (facts) => [
     { name: "trial", value: (trial) => trial.number, number: true },
-    ...facts.hyperparameters.map((name, i) => ({ name, value: (trial) => names.get(trial.variant).hyperparameters[i] })),
+    ...facts.hyperparameters.map((name, i) => ({ name, value: (trial) => view.variant.get(trial.variant).hyperparameters[i] })),
     { name: "seed", value: (trial) => trial.seed, number: true },
     { name: "state", value: (trial) => trial.state, mark: (trial) => `state-${trial.state}` },
     { name: "epochs done", value: (trial) => trial.epochs.length, number: true },
-    ...lasts,
+    ...lasts(facts),
     ...facts.tests.map((name, i) => ({ name, value: (trial) => trial.tests[i], number: true })),
     { name: "seconds", value: (trial) => trial.seconds, number: true },
     { name: "engine", value: (trial) => trial.engine },
-    ...optional,
-  ], true);
-  const states = [...new Set(facts.trials.map((trial) => trial.state))];
-  const select = html("select", { id: "state", onchange: () => { state.states = select.value; changed(); } },
-    html("option", { value: "" }, "all states"), states.map((name) => html("option", { value: name }, name)));
-  const draw = () => {
-    const shown = facts.trials.filter((t) => state.variants.has(t.variant) && (!state.states || t.state === state.states));
-    made.draw(shown, `${shown.length} of ${plural(facts.trials.length, "trial")}, with the last value of each log`);
-  };
-  const filter = states.length > 1 ? html("p", { class: "screen" }, html("label", {}, "Show ", select)) : null;
+    ...optional.filter((column) => facts.trials.some((trial) => column.value(trial))),
+  ];
+  const select = html("select", { id: "state", onchange: () => { choice.state = select.value; changed(); } });
+  const optionOf = keeper((name) => html("option", { value: name }, name || "all states"));
+  const filter = html("p", { class: "screen" }, html("label", {}, "Show ", select));
+  function draw() {
+    const { facts } = view;
+    const states = [...new Set(["", choice.state, ...facts.trials.map((trial) => trial.state)])];
+    arrange(select, optionOf(states, (name) => name));
+    select.value = choice.state;
+    filter.hidden = states.length < 3;
+    const shown = facts.trials.filter((trial) => view.shows(trial.variant) && (!choice.state || trial.state === choice.state));
+    made.draw(columns(facts), shown, `${shown.length} of ${plural(facts.trials.length, "trial")}, with the last value of each log`);
+  }
   return { node: section("Trials", filter, made.node), draw };
 }
 
-function failures(facts) {
-  const names = new Map(facts.variants.map((variant) => [variant.number, variant]));
-  const label = (trial) => `Trial ${trial.number} (${names.get(trial.variant).label}, seed ${trial.seed})`;
-  const byNumber = new Map(facts.trials.map((trial) => [trial.number, trial]));
-  if (!facts.errors.length) return null;
-  return section("Errors", facts.errors.map((error) => html("details", {},
-    html("summary", {}, `${plural(error.trials.length, "trial")} ${error.state}: ${error.text}`),
-    html("ul", {}, error.trials.map((number) => html("li", {}, label(byNumber.get(number))))),
-    error.traceback ? html("pre", { tabindex: 0 }, error.traceback) : null)));
+function failures(view) {
+  const node = section("Errors");
+  const kinds = html("div");
+  node.append(kinds);
+  const keyOf = (error) => JSON.stringify([error.state, error.text, error.traceback]);
+  const kindOf = keeper((error) => {
+    const [summary, list] = [html("summary"), html("ul")];
+    const fill = filler(list, (labels) => labels.map((label) => html("li", {}, label)));
+    return { node: html("details", {}, summary, list, error.traceback ? html("pre", { tabindex: 0 }, error.traceback) : null), summary, fill };
+  });
+  function draw() {
+    const { errors, trials } = view.facts;
+    const byNumber = new Map(trials.map((trial) => [trial.number, trial]));
+    const label = (trial) => `Trial ${trial.number} (${view.variant.get(trial.variant).label}, seed ${trial.seed})`;
+    arrange(kinds, kindOf(errors, keyOf).map((kind, i) => {
+      say(kind.summary, `${plural(errors[i].trials.length, "trial")} ${errors[i].state}: ${errors[i].text}`);
+      kind.fill(errors[i].trials.map((number) => label(byNumber.get(number))));
+      return kind.node;
+    }));
+  }
+  return { node, empty: () => !view.facts.errors.length, draw };
 }
 
-function asked(facts) {
-  return section("What was asked",
-    html("dl", {}, facts.asked.map(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
-    facts.sources.map(([name, text]) => html("details", {}, html("summary", {}, name), html("pre", { tabindex: 0 }, text))));
+function asked(view) {
+  const [list, sources] = [html("dl"), html("div")];
+  const fill = filler(list, (pairs) => pairs.map(([name, text]) => [html("dt", {}, name), html("dd", {}, text)]));
+  const sourceOf = keeper(([name, text]) => html("details", {}, html("summary", {}, name), html("pre", { tabindex: 0 }, text)));
+  function draw() {
+    fill(view.facts.asked);
+    arrange(sources, sourceOf(view.facts.sources, JSON.stringify));
+  }
+  return { node: section("What was asked", list, sources), draw };
 }
 
 // --- all together ---
 
-function render(root, facts) {
-  const state = stateOf(facts);
-  const first = facts.compared.length ? facts.compared[0].variant : null;
-  const ranks = facts.compared.map((row) => row.variant);
-  const few = facts.variants.length <= COLOURS;
-  const order = few || !ranks.length ? facts.variants : ranks.map((number) => facts.variants.find((v) => v.number === number));
-  function colour(number) {
-    const place = order.filter((v) => few || state.variants.has(v.number)).findIndex((v) => v.number === number);
-    return place >= 0 && place < COLOURS && state.variants.has(number) ? `c${place}` : "";
+// Shows facts in an element, and returns a function that brings it up to date with other facts of the same study.
+function report(root, facts) {
+  const view = viewOf(facts, choices());
+  const drawn = curves(view, () => draw());
+  const [top, odd] = [heading(view), unusual(view)];
+  const parts = [drawn, variantTable(view), trialTable(view, () => draw()), failures(view), asked(view)];
+  const [main, footer] = [html("main"), html("footer", { class: "faint" })];
+  function draw() {
+    const there = (some) => some.filter((part) => !part.empty || !part.empty()).map((part) => part.node);
+    arrange(root, [...there([top, odd]), main, footer]);
+    arrange(main, there(parts));
+    [top, odd, ...parts].forEach((part) => part.draw());
+    say(footer, `${view.facts.live ? "Read" : "Written"} by Fairlane ${view.facts.version}, ${view.facts.written}.`);
   }
-  const changed = () => parts.forEach((part) => part.draw());
-  const filter = variantFilter(facts, state, order, colour, changed);
-  const drawnCurves = curves(facts, state, colour, () => first, filter, changed);
-  const parts = [filter, drawnCurves, variantTable(facts, state), trialTable(facts, state, changed)];
-  root.replaceChildren(...[
-    ...header(facts),
-    html("main", {}, parts.slice(1).map((part) => part.node), failures(facts), asked(facts)),
-    html("footer", { class: "faint" }, `Written by Fairlane ${facts.version}, ${facts.written}.`),
-  ].filter(Boolean));
-  changed();
+  draw();
   let width = root.clientWidth;
   addEventListener("resize", () => { // a phone's keyboard and address bar change the height alone
-    if (root.clientWidth !== width) { width = root.clientWidth; drawnCurves.draw(); }
+    if (root.clientWidth !== width) { width = root.clientWidth; drawn.draw(); }
   });
+  return (given) => { view.take(given); draw(); };
 }
-
-render(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));

@@ -6,7 +6,17 @@ PostgreSQL, and `read` reads it.
 """
 
 from fairlane.store.memory import MemoryStore
-from fairlane.store.opening import overview, read, written
+from fairlane.store.opening import in_words, overview, read, written
 from fairlane.store.records import Record, Records, Store, next_epoch
 
-__all__ = ["MemoryStore", "Record", "Records", "Store", "next_epoch", "overview", "read", "written"]
+__all__ = [
+    "MemoryStore",
+    "Record",
+    "Records",
+    "Store",
+    "in_words",
+    "next_epoch",
+    "overview",
+    "read",
+    "written",
+]

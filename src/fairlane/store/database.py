@@ -54,7 +54,7 @@ class Database:
     """
 
     def __init__(self, place: Path | sa.URL, writing: bool, patience: float | None = None) -> None:
-        self.place = str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
+        self.place = in_words(place)
         self.patience = PATIENCE if patience is None else patience
         self._writing = writing
         if isinstance(place, Path):
@@ -181,7 +181,9 @@ def _check_path(path: Path, writing: bool) -> None:
     if writing and not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} does not exist, so no store can be made in it: make it")
     if not writing and not path.exists():
-        raise StoreError(f"there is no store at {path}")
+        raise StoreError(
+            f"there is no store at {path}: check the path, or make one with compare(..., store=..., name=...)"
+        )
 
 
 def _sqlite(path: Path, writing: bool, wait: float) -> sa.Engine:
@@ -230,7 +232,7 @@ def _postgres(url: sa.URL, writing: bool) -> sa.Engine:
     if url.get_backend_name() != "postgresql":
         raise StoreError(
             "a store is a path (SQLite) or a URL of PostgreSQL, postgresql+psycopg://user@host/database, "
-            f"not {url.render_as_string(hide_password=True)!r}"
+            f"not {in_words(url)!r}"
         )
     if url.get_driver_name() == "psycopg":
         needed("psycopg", "a store in PostgreSQL")
@@ -238,6 +240,14 @@ def _postgres(url: sa.URL, writing: bool) -> sa.Engine:
 
 
 # Small parts
+
+
+def in_words(place: Path | sa.URL) -> str:
+    """Where a database is, for people to read: a path, or a URL without passwords."""
+    if isinstance(place, Path):
+        return str(place)
+    secret = {key: "hidden" for key in place.query if "password" in key.lower()}
+    return place.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def _pool(writing: bool) -> dict[str, Any]:

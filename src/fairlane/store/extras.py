@@ -1,4 +1,4 @@
-"""Packages that durable stores, exports and trackers need, loaded when one is first used.
+"""Packages that durable stores, exports, trackers and pages need, loaded when one is first used.
 
 In: a module's name. Out: the module, or an error that names the extra to install.
 """
@@ -16,6 +16,8 @@ _EXTRA = {
     "tensorboard": "tensorboard",
     "mlflow": "mlflow",
     "wandb": "wandb",
+    "starlette": "ui",
+    "uvicorn": "ui",
 }
 
 

@@ -62,12 +62,13 @@ def written(
         raise
 
 
-def read(store: Any, name: str) -> StoredRecords:
+def read(store: Any, name: str, patience: float | None = None) -> StoredRecords:
     """A study for reading, as it is at every moment.
 
     Args:
         store: as for `written`.
         name: the study's.
+        patience: seconds to wait for a lock or a lost server; by default a minute.
 
     Raises:
         StudyError: there is no such study; which there are.
@@ -76,14 +77,21 @@ def read(store: Any, name: str) -> StoredRecords:
     place, files = located(store)
     from fairlane.store.reading import StoredRecords
 
-    return StoredRecords(_database(place, writing=False), name, files)
+    return StoredRecords(_database(place, writing=False, patience=patience), name, files)
 
 
-def overview(store: Any) -> list[dict[str, Any]]:
-    """What studies there are, oldest first: ``name``, ``created``, ``trials``, ``states``, ``writer``.
+def overview(store: Any, name: str | None = None, patience: float | None = None) -> list[dict[str, Any]]:
+    """What studies there are, oldest first, without reading their epochs.
 
     Args:
         store: as for `written`.
+        name: of the only study to look for; by default all.
+        patience: as for `read`.
+
+    Returns:
+        Of each study ``name``, ``created`` (in seconds since 1970), ``trials``, ``states`` (state → how many
+        trials), ``epochs`` (done), ``planned`` (epochs), ``versions``, ``writer`` (the process that trains it
+        now, or empty) and ``revision``, a text that is another whenever what can be read of it is another.
 
     Raises:
         StoreError: there is no store, or it can't be read.
@@ -91,23 +99,34 @@ def overview(store: Any) -> list[dict[str, Any]]:
     place, _ = located(store)
     from fairlane.store import reading
 
-    with _for_reading(place) as database:
-        return database.patiently(reading.overview)[0]
+    with _for_reading(place, patience) as database:
+        return database.patiently(lambda connection: reading.overview(connection, name))[0]
+
+
+def in_words(store: Any) -> str:
+    """Where a store is, for people to read: a path, or a URL without passwords.
+
+    Args:
+        store: as for `written`.
+    """
+    from fairlane.store import database
+
+    return database.in_words(located(store)[0])
 
 
 @contextmanager
-def _for_reading(place: Any) -> Iterator[Database]:
-    database = _database(place, writing=False)
+def _for_reading(place: Any, patience: float | None) -> Iterator[Database]:
+    database = _database(place, writing=False, patience=patience)
     try:
         yield database
     finally:
         database.close()
 
 
-def _database(place: Any, writing: bool) -> Database:
+def _database(place: Any, writing: bool, patience: float | None = None) -> Database:
     from fairlane.store.database import Database
 
-    return Database(place, writing)
+    return Database(place, writing, patience)
 
 
 def located(store: Any) -> tuple[Any, Path | str | None]:

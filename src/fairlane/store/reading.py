@@ -317,24 +317,58 @@ def no_such_study(connection: sa.Connection, name: str, place: str) -> StudyErro
     return StudyError(f"there is no study {name!r:.200} in {place}; there are: {listed or 'none'}")
 
 
-def overview(connection: sa.Connection) -> list[dict[str, Any]]:
-    """A row per study: name, created, trials by state, versions and who writes it."""
-    studies, trials = tables.studies.c, tables.trials.c
-    counts: dict[int, dict[str, int]] = {}
-    query = sa.select(trials.study_id, trials.state, sa.func.count()).group_by(trials.study_id, trials.state)
-    for study_id, state, count in connection.execute(query):
-        counts.setdefault(study_id, {})[state] = count
-    rows = []
-    for row in connection.execute(sa.select(tables.studies).order_by(studies.created, studies.id)):
-        writer = Writer.of(row)
-        rows.append(
-            {
-                "name": row.name,
-                "created": float(row.created),
-                "trials": sum(counts.get(row.id, {}).values()),
-                "states": counts.get(row.id, {}),
-                "versions": json.loads(row.versions),
-                "writer": str(writer) if writer is not None and writer.alive else "",
-            }
-        )
-    return rows
+_UNFINISHED = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
+
+
+def overview(connection: sa.Connection, name: str | None = None) -> list[dict[str, Any]]:
+    """A row per study, the oldest first, or that of one study alone; see `fairlane.store.overview`."""
+    query = sa.select(tables.studies).order_by(tables.studies.c.created, tables.studies.c.id)
+    if name is not None:
+        query = query.where(tables.studies.c.name == name)
+    studies = connection.execute(query).all()
+    counts = _counts(connection, [row.id for row in studies] if name is not None else None)
+    return [_outline(row, counts.get(row.id, [])) for row in studies]
+
+
+def _counts(connection: sa.Connection, studies: Sequence[int] | None) -> dict[int, list[Any]]:
+    """Number of a study → of its trials in each state, how many there are, with epochs done and asked for."""
+    trials, epochs = tables.trials.c, tables.epochs.c
+    last = sa.select(sa.func.max(epochs.epoch) + 1).where(epochs.trial_id == trials.id).scalar_subquery()
+    query = sa.select(
+        trials.study_id,
+        trials.state,
+        sa.func.count().label("trials"),
+        sa.func.sum(sa.func.coalesce(last, 0)).label("done"),
+        sa.func.sum(trials.asked).label("asked"),
+    ).group_by(trials.study_id, trials.state)
+    if studies is not None:
+        query = query.where(trials.study_id.in_(studies))
+    counts: dict[int, list[Any]] = {}
+    for row in connection.execute(query):
+        counts.setdefault(row.study_id, []).append(row)
+    return counts
+
+
+def _outline(row: Any, counts: Sequence[Any]) -> dict[str, Any]:
+    writer = Writer.of(row)
+    alive = writer is not None and writer.alive
+    states: dict[str, int] = {}
+    epochs = planned = 0
+    for one in counts:
+        cut_off = one.state == TrialState.RUNNING and not alive
+        state = TrialState.INTERRUPTED if cut_off else one.state
+        states[state] = states.get(state, 0) + one.trials
+        epochs += int(one.done)
+        # What has ended without all of its epochs was stopped early.
+        planned += int(one.asked if state in _UNFINISHED else one.done)
+    return {
+        "name": row.name,
+        "created": float(row.created),
+        "trials": sum(states.values()),
+        "states": states,
+        "epochs": epochs,
+        "planned": planned,
+        "versions": json.loads(row.versions),
+        "writer": str(writer) if alive else "",
+        "revision": f"{row.folder} {row.revision} {alive}",
+    }

@@ -24,7 +24,8 @@ class Chromium:
     """A browser with one page.
 
     Attributes:
-        complaints: what console, program and network have complained of since the page was opened.
+        complaints: what console, program and network have complained of since the page was opened, and what
+            it asked of others than the server that it may ask.
     """
 
     def __init__(self):
@@ -42,7 +43,7 @@ class Chromium:
         for descriptor in (theirs_in, theirs_out, quiet):
             os.close(descriptor)
         self._in, self._out, self._rest = ours_in, ours_out, b""
-        self._number, self._session, self.complaints = 0, None, []
+        self._number, self._session, self._server, self.complaints = 0, None, "file:", []
         page = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -56,9 +57,9 @@ class Chromium:
         os.close(self._out)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def open(self, file, width=1200, height=900, dark=False):
-        """Show a file, in a window of this size."""
-        self.complaints = []
+    def open(self, page, width=1200, height=900, dark=False, server="file:"):
+        """Show a file or an address, in a window of this size; ``server`` is all that the page may ask."""
+        self.complaints, self._server = [], server
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="", features=[scheme])
         phone = width < 500
@@ -69,7 +70,7 @@ class Chromium:
             deviceScaleFactor=1,
             mobile=phone,
         )
-        self.call("Page.navigate", url=file.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while self._message().get("method") != "Page.loadEventFired":
             pass
 
@@ -138,8 +139,38 @@ class Chromium:
             self.complaints.append(told["args"])
         elif method == "Log.entryAdded":
             self.complaints.append(told["entry"])
-        elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith("file:"):
+        elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith(self._server):
             self.complaints.append(told["request"]["url"])
+
+
+# What a page shows
+
+
+def texts(page, selector):
+    """The texts of all elements that a selector of CSS finds."""
+    return page.run(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
+
+
+def count(page, selector):
+    """How many elements a selector of CSS finds."""
+    return page.run(f"document.querySelectorAll({selector!r}).length")
+
+
+def click(page, label):
+    """Click the box, button or link with this label."""
+    found = f"[...document.querySelectorAll('label, button, a')].find((e) => e.textContent === {label!r})"
+    page.run(f"{found}.click()")
+
+
+def rows(page, section, column):
+    """A column of the table of a section, as it is shown."""
+    return page.run(
+        f"""(() => {{
+            const table = document.querySelector("#s-{section}").parentNode.querySelector("table");
+            const heads = [...table.querySelectorAll("th")].map((e) => e.textContent);
+            return [...table.querySelectorAll("tbody tr")].map((r) => r.cells[heads.indexOf({column!r})].textContent);
+        }})()"""
+    )
 
 
 def _pipe():

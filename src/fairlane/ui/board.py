@@ -1,0 +1,134 @@
+"""A store → what its pages tell, as JSON.
+
+In: a store, and a study's name. Out: answers, each with a version that changes when the answer does. Every
+question looks at the store anew, so that one that was locked, moved or made again is read once it is there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from fairlane.errors import StudyError
+from fairlane.report import facts_of
+from fairlane.store import in_words, overview, read
+
+_PATIENCE = 2.0
+"""Seconds to wait for a lock or a lost server; a page asks again anyway."""
+_KEPT = 8
+"""Studies whose newest facts are kept for whoever asks next."""
+_LEVEL = 6
+"""Of compression: a larger study is some megabytes of JSON."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """JSON, and its version.
+
+    Attributes:
+        version: another text whenever the answer is another.
+        zipped: the JSON, compressed by gzip.
+    """
+
+    version: str
+    zipped: bytes
+
+
+class Board:
+    """Answers questions about a store.
+
+    Args:
+        store: as for `fairlane.open`.
+
+    Raises:
+        StudyError: it is neither a path nor a URL.
+        StoreError: the packages for it are not installed.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._changing = threading.Lock()
+        self.place = in_words(store)
+
+    def studies(self) -> Answer:
+        """How far all studies are.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        rows = overview(self._store, patience=_PATIENCE)
+        told = {"store": self.place, "studies": [_study(row) for row in rows]}
+        return Answer(_version(told), _zipped(told))
+
+    def version(self, name: str) -> str:
+        """The version of a study's facts, without reading them.
+
+        Raises:
+            StudyError: there is no such study.
+            StoreError: the store can't be read.
+        """
+        return _version(self._row(name))
+
+    def study(self, name: str) -> Answer:
+        """The facts of a study, as in its report, and how far it is; read only where they have changed.
+
+        Raises:
+            StudyError: there is no such study.
+            StoreError: the store can't be read.
+        """
+        row = self._row(name)
+        version, kept = _version(row), self._answers.get(name)
+        if kept is None or kept.version != version:
+            records = read(self._store, name, _PATIENCE)
+            # Written to meanwhile, they are newer than their version, and asked for once more.
+            facts = facts_of(records, records.origin(), name)
+            kept = Answer(version, _zipped({**facts, "live": {"store": self.place, **_study(row)}}))
+        with self._changing:
+            self._answers[name] = kept
+            self._answers.move_to_end(name)
+            if len(self._answers) > _KEPT:
+                self._answers.popitem(last=False)
+        return kept
+
+    def _row(self, name: str) -> Mapping[str, Any]:
+        rows: Sequence[Mapping[str, Any]] = overview(self._store, name, _PATIENCE)
+        if not rows:
+            raise StudyError(f"there is no study {name!r:.200} in {self.place}")
+        return rows[0]
+
+
+def address(name: str) -> str:
+    """Where the page of a study is, relative to that of all.
+
+    Args:
+        name: any text; half a surrogate pair, which no browser can write, is kept as well.
+
+    Example:
+        >>> address("lr / 1e-3?"), address("..")
+        ('study?name=lr%20%2F%201e-3%3F', 'study?name=..')
+    """
+    return f"study?name={quote(name, safe='', errors='surrogatepass')}"
+
+
+def _study(row: Mapping[str, Any]) -> dict[str, Any]:
+    begun = datetime.fromtimestamp(row["created"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    told = {key: row[key] for key in ("name", "trials", "states", "epochs", "planned", "writer")}
+    return {**told, "begun": begun, "address": address(row["name"])}
+
+
+def _version(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _zipped(told: Mapping[str, Any]) -> bytes:
+    text = json.dumps(told, allow_nan=False, separators=(",", ":"))
+    return gzip.compress(text.encode(), _LEVEL)

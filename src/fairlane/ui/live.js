@@ -1,0 +1,60 @@
+// Asks this server for news, for as long as the page is seen.
+
+const STATES = ["done", "running", "waiting", "diverged", "failed", "interrupted"];
+const FAST = 2000, SLOW = 10000; // milliseconds between two questions, while something is trained, and else
+const PATIENCE = 4; // times as long as an answer took, at least: a large study is not asked for without end
+
+// `show(told)` is given what is new, and says whether more is to be expected soon; `status(problem, since)` is told after
+// every question what is wrong, and since when, or null.
+function follow(address, show, status) {
+  let [version, since, timer, asking, soon] = [null, null, null, false, false];
+
+  async function news() {
+    let answer;
+    try {
+      answer = await fetch(address, { cache: "no-store", headers: version ? { "If-None-Match": version } : {} });
+    } catch {
+      return "fairlane ui does not answer. Has it ended?";
+    }
+    if (answer.status === 304) return null;
+    const told = await answer.json().catch(() => null);
+    if (!answer.ok || !told) return (told && told.error) || `fairlane ui has failed (${answer.status}); its terminal says why.`;
+    version = answer.headers.get("ETag");
+    soon = show(told);
+    return null;
+  }
+
+  async function ask() {
+    if (asking || document.hidden) return; // once it is seen again, it asks at once
+    asking = true;
+    const began = performance.now();
+    const problem = await news();
+    asking = false;
+    since = problem ? since || new Date() : null;
+    status(problem, since);
+    const wait = Math.max(soon || problem ? FAST : SLOW, PATIENCE * (performance.now() - began));
+    clearTimeout(timer);
+    timer = setTimeout(ask, wait);
+  }
+
+  document.addEventListener("visibilitychange", ask);
+  ask();
+}
+
+function troubled(problem, since, known) {
+  const before = known ? " What is shown is from before." : "";
+  return `Since ${since.toLocaleTimeString([], { hour12: false })}: ${problem}${/[.?]$/.test(problem) ? "" : "."}${before}`;
+}
+
+// How many trials are in each state, in words.
+function statesOf(one) {
+  return STATES.filter((state) => one.states[state]).map((state) => `${one.states[state]} ${state}`).join(", ");
+}
+
+// Epochs done, of those planned: a bar, and a text beside it.
+function progressOf(one) {
+  return one.planned ? `${one.epochs} of ${plural(one.planned, "epoch")}` : plural(one.epochs, "epoch");
+}
+function barOf(one, label) {
+  return html("progress", { max: Math.max(1, one.planned), value: one.epochs, "aria-label": label });
+}

@@ -1,0 +1,46 @@
+"""The pages that show a store, before they have asked for what stands in it.
+
+In: what is known without reading the store. Out: HTML, whose program may ask this server, and no other.
+"""
+
+from __future__ import annotations
+
+import html
+
+from fairlane.report import document, part
+
+_POLICY = "connect-src 'self'"
+_BODY = """\
+<noscript><h1>{title}</h1><p>This page needs JavaScript.</p></noscript>
+<div id="live"></div>
+<div id="report"></div>"""
+
+
+def studies(place: str, notice: str = "") -> str:
+    """The page of all studies.
+
+    Args:
+        place: where the store is, in words.
+        notice: what to say above them.
+    """
+    programs = part("elements.js"), _ours("live.js"), _ours("studies.js")
+    return _page(f"Studies in {place}", {"place": place, "notice": notice}, programs)
+
+
+def study(name: str) -> str:
+    """The page of a study.
+
+    Args:
+        name: the study's.
+    """
+    programs = part("elements.js"), part("report.js"), _ours("live.js"), _ours("study.js")
+    return _page(f"Study {name}", {}, programs)
+
+
+def _page(title: str, facts: dict[str, str], programs: tuple[str, ...]) -> str:
+    body = _BODY.format(title=html.escape(title))
+    return document(title, body, facts, part("report.css") + _ours("live.css"), "".join(programs), _POLICY)
+
+
+def _ours(name: str) -> str:
+    return part(name, __package__)

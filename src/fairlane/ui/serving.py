@@ -1,0 +1,145 @@
+"""A store → a web server of its pages, until Ctrl-C.
+
+In: a store, and where to listen. Out: the address, in words, and a browser that shows it where there is one.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from fairlane.errors import StudyError
+from fairlane.store import overview
+from fairlane.store.extras import needed
+
+PORT = 8420
+_PATIENCE = 5.0
+"""Seconds that requests have to end after Ctrl-C."""
+
+
+def serve(
+    store: Any,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Show the studies of a store on live pages, until Ctrl-C. The store is read, and never written.
+
+    Args:
+        store: as for `fairlane.open`.
+        host: the address to listen on.
+        port: to listen on, 0 for any free one; by default `PORT`, or a free one where that is taken.
+        browser: whether to open a browser; by default where there is a display.
+        say: takes a line for the user.
+
+    Raises:
+        StudyError: it can't listen there.
+        StoreError: there is no such store, or it can't be read; or the packages for this are not installed.
+
+    Example:
+        >>> serve("runs.db")  # doctest: +SKIP
+        runs.db is on http://127.0.0.1:8420/ until Ctrl-C
+    """
+    for package in ("starlette", "uvicorn"):
+        needed(package, "fairlane ui")
+    import uvicorn
+
+    from fairlane.ui.app import application
+    from fairlane.ui.board import Board
+
+    board = Board(store)
+    overview(store)  # what is wrong is told before anything is served
+    listening = listen(host, port)
+    local = is_local(host)
+    app = application(board, hosts_of(host) if local else None)
+    settings = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        server_header=False,
+        access_log=False,
+        timeout_graceful_shutdown=round(_PATIENCE),
+    )
+    url = address(host, listening.getsockname()[1])
+    if not local:
+        say(
+            f"Everyone who can reach {host} can read this store, the sources of its builders, paths and "
+            "tracebacks included: there is no password. Without --host, this machine alone can."
+        )
+    say(f"{board.place} is on {url} until Ctrl-C")
+    # Uvicorn ends on Ctrl-C, and then passes it on.
+    with listening, suppress(KeyboardInterrupt):
+        if has_display() if browser is None else browser:
+            webbrowser.open(url)
+        uvicorn.Server(settings).run(sockets=[listening])
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: an address of this machine.
+        port: 0 for any free one; None for `PORT`, or a free one where that is taken.
+
+    Raises:
+        StudyError: it can't.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, PORT if port is None else port), family=family)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        if port is None and taken:
+            return listen(host, 0)
+        what = "it is taken by another program" if taken else (error.strerror or str(error))
+        raise StudyError(
+            f"can't listen on port {PORT if port is None else port} of {host}: {what}. Give another with "
+            "--port, or leave --port away for one that is free; --host is an address of this machine"
+        ) from error
+
+
+def is_local(host: str) -> bool:
+    """Whether this machine alone can reach an address.
+
+    Example:
+        >>> is_local("127.0.0.1"), is_local("::1"), is_local("localhost"), is_local("0.0.0.0")
+        (True, True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def hosts_of(host: str) -> list[str]:
+    """By which names a browser on this machine may know a local address."""
+    return ["localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host]
+
+
+def address(host: str, port: int) -> str:
+    """The address for a browser; where it listens on all, that of this machine.
+
+    Example:
+        >>> address("127.0.0.1", 80), address("::1", 80), address("0.0.0.0", 80)
+        ('http://127.0.0.1:80/', 'http://[::1]:80/', 'http://127.0.0.1:80/')
+    """
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+
+
+def has_display() -> bool:
+    """Whether a browser's window would be seen: there is a display, and nobody is here over SSH."""
+    if "SSH_CONNECTION" in os.environ:
+        return False
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

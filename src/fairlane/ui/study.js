@@ -1,0 +1,33 @@
+// The page of one study. In: what `fairlane.ui.board.Board.study` tells, again and again.
+
+const root = document.getElementById("report");
+const status = html("p", { role: "status" }, "Reading the study …");
+const [bar, words] = [html("span"), html("span")];
+const progress = html("p", { class: "progress", hidden: true }, bar, words);
+const back = html("nav", { "aria-label": "Store" }, html("a", { href: "./" }, "All studies"));
+document.getElementById("live").append(back, status, progress);
+const fill = filler(bar, (one) => barOf(one, "Epochs done"));
+let [live, update] = [null, null];
+
+function show(facts) {
+  live = facts.live;
+  document.title = facts.title;
+  progress.hidden = false;
+  fill(live);
+  say(words, progressOf(live));
+  if (update) update(facts);
+  else update = report(root, facts);
+  return Boolean(live.writer);
+}
+
+function now() {
+  const open = ["waiting", "running", "interrupted"].reduce((sum, state) => sum + (live.states[state] || 0), 0);
+  if (live.writer) return `Training now: ${live.writer}.`;
+  if (open) return `Nobody trains it now, and ${plural(open, "trial has", "trials have")} not ended. The call that began it goes on from there.`;
+  return "Finished.";
+}
+
+follow("study.json" + location.search, show, (problem, since) => {
+  say(status, problem ? troubled(problem, since, live) : now());
+  status.classList.toggle("trouble", Boolean(problem));
+});
