@@ -125,6 +125,25 @@ def test_a_program_is_estimated_before_it_runs(monkeypatch, expected):
     assert_equal(study.history, expected)
 
 
+def test_no_more_lanes_are_on_the_device_than_run_or_come_next(monkeypatch, expected):
+    """Four lanes are divided into single ones at once: the one that runs and its successor are there, and no more."""
+    seen: list[str] = []
+    form, call = lanes._Engine._chunk, fleet.Fleet._call
+    monkeypatch.setattr(lanes, "default_threads", lambda: 1)
+    monkeypatch.setattr(lanes._Engine, "_chunk", lambda *a: seen.append("formed") or form(*a))
+    monkeypatch.setattr(
+        fleet.Fleet, "_call", lambda self, chunk, *a: seen.append("ran") or call(self, chunk, *a)
+    )
+    monkeypatch.setattr(fleet, "bytes_needed", lambda compiled: 1_000)
+    free = iter([300])  # room for one lane of the four; then there is enough
+    monkeypatch.setattr(fleet, "free_memory", lambda: next(free, 10**9))
+    with pytest.warns(FairlaneWarning, match="going on with 1 at a time"):
+        study = compare(batch_size=4)
+    assert "".join(one[0] for one in seen).startswith("frff")
+    assert "fff" not in "".join(one[0] for one in seen)
+    assert_equal(study.history, expected)
+
+
 def test_the_estimate_is_xlas_own():
     """4,000 floats in between (16,000 bytes), which the result does not need."""
     function = jax.jit(lambda x: (jax.numpy.sort(x[:, None] * x[None, :40], axis=0) ** 2).sum())

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import jax
@@ -397,12 +398,12 @@ class _Engine:
             raise error
         if isinstance(error, OutOfMemory):
             try:
-                parts = self._halve(chunk, error)
+                parts = self._divide(chunk, error)
             except MemoryError as alone:
                 error = alone
-            else:
-                for part in parts:
-                    self._form(part.fleet, part.lanes)
+            else:  # they wait on the host, so that no more of them is on the device than what runs
+                for lane in chain.from_iterable(parts):
+                    self._line_up(chunk.fleet, lane)
                 return
         for lane in chunk.lanes:
             if not lane.ended:
@@ -410,7 +411,15 @@ class _Engine:
                 self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
 
     def _halve(self, chunk: Chunk, ran_out: OutOfMemory) -> list[Chunk]:
-        """Divide a chunk that memory ran out with; its lanes go on from where it began.
+        """Narrower chunks instead of one that memory ran out with.
+
+        Raises:
+            MemoryError: it is one lane.
+        """
+        return [self._chunk(chunk.fleet, lanes) for lanes in self._divide(chunk, ran_out)]
+
+    def _divide(self, chunk: Chunk, ran_out: OutOfMemory) -> list[list[Lane]]:
+        """The lanes of a chunk that memory ran out with, in narrower groups; each has its state, on the host.
 
         Raises:
             MemoryError: it is one lane.
@@ -432,8 +441,7 @@ class _Engine:
         for i, lane in enumerate(chunk.lanes):
             lane.state = chunk.look(i)
         going = [lane for lane in chunk.lanes if not lane.ended]
-        parts = [going[i : i + narrower] for i in range(0, len(going), narrower)]
-        return [self._chunk(fleet, lanes) for lanes in parts]
+        return [going[i : i + narrower] for i in range(0, len(going), narrower)]
 
     # --- lanes that read ----------------------------------------------------------------------------
 
