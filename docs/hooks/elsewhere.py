@@ -2,20 +2,14 @@
 
 In: pages as they are read in the repository, where links lead to any file of it. Out: the site's pages. A
 document from elsewhere in the repository becomes a page of its own; a link to it leads to that page. A link to
-a script of ``examples/`` that stands alone in its paragraph becomes the script itself and, with the title "and
-what it prints", what a run of it prints. A link to another file leads to the repository's address where
-``repo_url`` in ``mkdocs.yml`` gives one, and is plain text where not. A link to a file that there is not stops
-the build.
+another file leads to the repository's address where ``repo_url`` in ``mkdocs.yml`` gives one, and is plain text
+where not. A link to a file that there is not stops the build.
 """
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +32,6 @@ HOMES = {site: repository for repository, site in PAGES.items()}
 
 FENCED = re.compile(r"^(```.*?^```[^\S\n]*$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
-EXAMPLE = re.compile(
-    r'^\[[^\]]*\]\((?:\.\./)*examples/(?P<name>[\w.]+)(?P<run> "and what it prints")?\)$', re.MULTILINE
-)
-LANGUAGES = {".py": "python", ".R": "r"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -52,14 +42,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
-    """Turn links, but for those in blocks of code, and show examples."""
+    """Turn links, but for those in blocks of code."""
     here = page.file.src_uri
     parts = FENCED.split(markdown)
-    for i in range(0, len(parts), 2):
-        shown = EXAMPLE.sub(lambda found: _example(found["name"], bool(found["run"])), parts[i])
-        pieces = FENCED.split(shown)
-        pieces[::2] = [LINK.sub(lambda found: _link(found, here, config.repo_url), p) for p in pieces[::2]]
-        parts[i] = "".join(pieces)
+    parts[::2] = [LINK.sub(lambda found: _link(found, here, config.repo_url), part) for part in parts[::2]]
     return "".join(parts)
 
 
@@ -78,28 +64,3 @@ def _link(found: re.Match[str], here: str, repository: str | None) -> str:
     if repository:
         return f"[{found['text']}]({repository.rstrip('/')}/blob/HEAD/{target}{anchor})"
     return found["text"]
-
-
-def _example(name: str, run: bool) -> str:
-    """A script of ``examples/``, and what it prints."""
-    path = ROOT / "examples" / name
-    if not path.exists():
-        raise PluginError(f"there is no example {name}")
-    shown = f'```{LANGUAGES[path.suffix]} title="examples/{name}"\n{path.read_text(encoding="utf-8")}```\n'
-    return f"{shown}\n```text title=\"prints\"\n{printed(path)}```\n" if run else shown
-
-
-def printed(example: Path) -> str:
-    """What a script prints, run by itself in an empty folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
-        run = subprocess.run(
-            [sys.executable, str(example)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": source},
-            capture_output=True,
-            text=True,
-        )
-    if run.returncode:
-        raise PluginError(f"{example.name} failed:\n{run.stderr}")
-    return run.stdout
