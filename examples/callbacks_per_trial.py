@@ -1,4 +1,4 @@
-"""Callbacks of each trial's own: early stopping, a log file per trial, and one that is told its trial."""
+"""Callbacks of each trial's own: early stopping, a log file, and one that knows its trial."""
 
 import fairlane as fl
 import keras
@@ -8,10 +8,16 @@ from sklearn.datasets import load_digits
 
 def build(learning_rate):
     model = keras.Sequential(
-        [keras.Input((64,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(10, "softmax")]
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(32, "relu"),
+            keras.layers.Dense(10, "softmax"),
+        ]
     )
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
@@ -30,9 +36,11 @@ class Tell(keras.callbacks.Callback):
 
 
 def callbacks(trial):
-    """Fresh ones for one trial. A function without an argument would do where the trial does not matter."""
+    """Fresh ones for one trial. Where the trial does not matter, it takes no argument."""
     return [
-        keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True),
+        keras.callbacks.EarlyStopping(
+            "val_loss", patience=3, restore_best_weights=True
+        ),
         keras.callbacks.CSVLogger(f"log-{trial.number}.csv"),
         Tell(trial),
     ]
@@ -51,5 +59,6 @@ study = fl.compare(
     verbose=0,
 )
 
-print(study.trials[["trial", "learning_rate", "seed", "epochs", "val_loss"]].round(3).to_string(index=False))
+columns = ["trial", "learning_rate", "seed", "epochs", "val_loss"]
+print(study.trials[columns].round(3).to_string(index=False))
 print("the log of trial 0 has", len(pd.read_csv("log-0.csv")), "rows")

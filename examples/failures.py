@@ -7,7 +7,11 @@ from sklearn.datasets import load_digits
 
 def build(learning_rate, units):
     model = keras.Sequential(
-        [keras.Input((64,)), keras.layers.Dense(units, "relu"), keras.layers.Dense(10, "softmax")]
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(units, "relu"),
+            keras.layers.Dense(10, "softmax"),
+        ]
     )
     optimizer = keras.optimizers.SGD(learning_rate)
     model.compile(optimizer, loss="sparse_categorical_crossentropy")
@@ -32,12 +36,13 @@ for row in study.trials.itertuples():
     print(f"trial {row.trial}: {row.state} after {row.epochs} epochs")
     print(f"    {row.error}" if row.error else "    no error")
 
-# What did not end well has no part in the comparison: the best is among those that did.
+# What did not end well has no part in the comparison.
 print("the best:", study.best("loss"))
 
 # The first failure as an error, where nothing else is of use without it.
 try:
-    fl.compare(build, {"learning_rate": [0.1], "units": [-1]}, x, y, on_error="raise", verbose=0)
+    bad = {"learning_rate": [0.1], "units": [-1]}
+    fl.compare(build, bad, x, y, on_error="raise", verbose=0)
 except fl.TrialError as error:
     print("TrialError:", str(error).splitlines()[0])
-    print("the study is kept in the error:", error.study.trials["state"].tolist())
+    print("its study:", error.study.trials["state"].tolist())

@@ -1,4 +1,4 @@
-"""The guard: a program that trains with Keras alone is warned at the line that makes the mistake."""
+"""The guard warns a program that uses Keras alone at the line that makes the mistake."""
 
 import warnings
 
@@ -9,7 +9,11 @@ from sklearn.datasets import load_digits
 x, y = load_digits(return_X_y=True)
 x = x / 16
 model = keras.Sequential(
-    [keras.Input((64,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(10, "softmax")]
+    [
+        keras.Input((64,)),
+        keras.layers.Dense(32, "relu"),
+        keras.layers.Dense(10, "softmax"),
+    ]
 )
 
 

@@ -1,4 +1,4 @@
-"""Models that are there already: trained at once, copied, begun anew, and tried for what they share."""
+"""Models that exist already: trained at once, copied, begun anew, asked what they share."""
 
 import fairlane as fl
 import keras
@@ -8,10 +8,16 @@ from sklearn.datasets import load_digits
 
 def build(learning_rate):
     model = keras.Sequential(
-        [keras.Input((64,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(10, "softmax")]
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(32, "relu"),
+            keras.layers.Dense(10, "softmax"),
+        ]
     )
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
@@ -22,12 +28,16 @@ x = x / 16
 models = [build(1e-2), build(1e-3)]
 histories = fl.fit(models, x, y, epochs=10, verbose=0)
 for model, history in zip(models, histories, strict=True):
-    print(f"{model.name}: accuracy {history.history['accuracy'][-1]:.3f}, its `history` {model.history is history}")
+    accuracy = history.history["accuracy"][-1]
+    print(
+        f"{model.name}: accuracy {accuracy:.3f}, its `history`: {model.history is history}"
+    )
 
 # A copy goes on exactly as the model would; a fresh one begins anew.
 model = models[0]
 other, again = fl.copy(model), fl.fresh(model)
-print("the copy predicts the same:", np.array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0)))
+same = np.array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0))
+print("the copy predicts the same:", same)
 print("the fresh one's accuracy:  ", round(again.evaluate(x, y, verbose=0)[1], 1))
 
 # An alias is no copy.

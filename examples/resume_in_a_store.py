@@ -15,7 +15,9 @@ def build(learning_rate):
         ]
     )
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
@@ -42,14 +44,29 @@ def told(study):
 
 
 print("at first:       ", told(ask([1e-2, 1e-3], seeds=2, epochs=5)))
-print("the same again: ", told(ask([1e-2, 1e-3], seeds=2, epochs=5)), "(nothing was trained)")
+print(
+    "the same again: ",
+    told(ask([1e-2, 1e-3], seeds=2, epochs=5)),
+    "(nothing was trained)",
+)
 print("more seeds:     ", told(ask([1e-2, 1e-3], seeds=3, epochs=5)))
-print("more epochs:    ", told(ask([1e-2, 1e-3], seeds=3, epochs=8)), "(each went on from epoch 5)")
+print(
+    "more epochs:    ",
+    told(ask([1e-2, 1e-3], seeds=3, epochs=8)),
+    "(each went on from epoch 5)",
+)
 
 # Elsewhere, without this program:
 study = fl.open("runs.db", "learning rates")
 best = study.best("accuracy")
 model = study.model(best)
 print("read back:      ", told(study), "-", best)
-print("its model:      ", model.count_params(), "parameters, on", type(model.optimizer).__name__)
-print(fl.studies("runs.db")[["study", "trials", "done", "failed"]].to_string(index=False))
+print(
+    "its model:      ",
+    model.count_params(),
+    "parameters, on",
+    type(model.optimizer).__name__,
+)
+print(
+    fl.studies("runs.db")[["study", "trials", "done", "failed"]].to_string(index=False)
+)

@@ -1,4 +1,4 @@
-"""Choose a variant by one number and report it by another, of data that chose nothing."""
+"""Choose a variant by one number and report another, of data that chose nothing."""
 
 import fairlane as fl
 import keras
@@ -8,15 +8,23 @@ from sklearn.model_selection import train_test_split
 
 def build(learning_rate):
     model = keras.Sequential(
-        [keras.Input((64,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(10, "softmax")]
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(32, "relu"),
+            keras.layers.Dense(10, "softmax"),
+        ]
     )
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
 x, y = load_digits(return_X_y=True)
-x, x_test, y, y_test = train_test_split(x / 16, y, test_size=0.2, random_state=0, stratify=y)
+x, x_test, y, y_test = train_test_split(
+    x / 16, y, test_size=0.2, random_state=0, stratify=y
+)
 x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
 
 study = fl.compare(
@@ -27,7 +35,10 @@ study = fl.compare(
     seeds=6,
     epochs=10,
     validation_data=(x_val, y_val),
-    test_data=(x_test, y_test),  # looked at by no trial; evaluated once, when all are trained
+    test_data=(
+        x_test,
+        y_test,
+    ),  # seen by no trial; evaluated once, when all are trained
     verbose=0,
 )
 
@@ -39,4 +50,5 @@ print(table[columns].to_string(index=False, float_format="{:.3f}".format))
 
 chosen = table.iloc[0]
 print(f"\nchosen by {chosen['selected_by']}: learning rate {chosen['learning_rate']}")
-print(f"its test accuracy: {chosen['mean']:.3f} ({chosen['low']:.3f} to {chosen['high']:.3f})")
+mean, low, high = chosen[["mean", "low", "high"]]
+print(f"its test accuracy: {mean:.3f} ({low:.3f} to {high:.3f})")

@@ -1,4 +1,4 @@
-"""A compiled model as a template: it is read, never trained; hyperparameters are paths into it."""
+"""A compiled model as a template: read, never trained; hyperparameters are paths into it."""
 
 import fairlane as fl
 import keras
@@ -17,7 +17,11 @@ template.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accur
 x, y = load_digits(return_X_y=True)
 study = fl.compare(
     template,
-    {"optimizer.learning_rate": [1e-2, 1e-3], "drop.rate": [0.0, 0.5], "hidden.units": [16, 64]},
+    {
+        "optimizer.learning_rate": [1e-2, 1e-3],
+        "drop.rate": [0.0, 0.5],
+        "hidden.units": [16, 64],
+    },
     x / 16,
     y,
     seeds=3,
@@ -26,9 +30,13 @@ study = fl.compare(
     verbose=0,
 )
 
-values = study.trials.groupby(["optimizer.learning_rate", "drop.rate", "hidden.units"])["val_accuracy"].mean()
-print(values.round(3).unstack())
+names = ["optimizer.learning_rate", "drop.rate", "hidden.units"]
+print(study.trials.groupby(names)["val_accuracy"].mean().round(3).unstack())
 
 best = study.model(study.best("val_accuracy"))
 print("the best trial's model:", best.get_layer("hidden").units, "units")
-print("the template's own:    ", template.get_layer("hidden").units, "units,", "never trained")
+print(
+    "the template's own:    ",
+    template.get_layer("hidden").units,
+    "units, never trained",
+)

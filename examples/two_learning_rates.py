@@ -15,7 +15,9 @@ def build(learning_rate):
         ]
     )
     optimizer = keras.optimizers.RMSprop(learning_rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
@@ -33,10 +35,9 @@ study = fl.compare(
 )
 
 table = study.summary("val_accuracy")
-for columns in (
-    ["learning_rate", "seeds", "mean", "low", "high"],
-    ["learning_rate", "difference", "difference_low", "difference_high", "probability", "p_value"],
-):
-    print(table[columns].to_string(index=False, float_format="{:.4g}".format), end="\n\n")
+each = ["learning_rate", "seeds", "mean", "low", "high"]
+paired = ["difference", "difference_low", "difference_high", "probability", "p_value"]
+for columns in (each, ["learning_rate", *paired]):
+    print(table[columns].to_string(index=False, float_format="{:.4g}".format), "\n")
 
 study.plot().savefig("two_learning_rates.png", dpi=110)

@@ -1,9 +1,9 @@
 """What the site shows of files that lie outside of ``docs/``: no text and no program stands twice.
 
 In: pages as they are read in the repository, where links lead to any file of it. Out: the site's pages. A
-document from elsewhere in the repository becomes a page of its own; a link to it leads to that page. A link to
-another file leads to the repository's address where ``repo_url`` in ``mkdocs.yml`` gives one, and is plain text
-where not. A link to a file that there is not stops the build.
+document from elsewhere in the repository becomes a page of its own; a link to it leads to that page. A link
+to another file leads to the repository's address where ``repo_url`` in ``mkdocs.yml`` gives one, and is plain
+text where not. A link to a file that there is not stops the build.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RULES = "src/fairlane/check/pages"
 PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "benchmarks/README.md": "benchmarks/index.md",
+    "benchmarks/README.md": "benchmarks/scripts.md",
     "benchmarks/NOTES.md": "benchmarks/notes.md",
     **{f"{RULES}/{page.name}": f"check/{page.name}" for page in sorted((ROOT / RULES).glob("*.md"))},
 }

@@ -1,8 +1,8 @@
 """The scripts of ``examples/`` in the pages that tell of them, and what they print.
 
-In: a link to a script that stands alone in its paragraph, which is what a reader of the repository sees. Out: the
-script itself and, where the link has the title "and what it prints", what a run of it prints. The scripts run
-while the site is built, a few at a time; one that fails stops the build. While documents are written
+In: a link to a script that stands alone in its paragraph, which is what a reader of the repository sees. Out:
+the script itself and, where the link has the title "and what it prints", what a run of it prints. The scripts
+run while the site is built, a few at a time; one that fails stops the build. While documents are written
 (``mkdocs serve``), they are shown and not run.
 """
 
@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(
     r'^\[[^\]]*\]\((?:\.\./)+examples/(?P<name>[\w.]+)(?P<run> "and what it prints")?\)$', re.MULTILINE
 )
+WIDE = 120
+"""Characters from which on a line is a sentence and no row of a table."""
 LANGUAGES = {".py": "python", ".R": "r"}
 
 _pool = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -55,7 +57,9 @@ def _shown(name: str, run: bool) -> str:
     text = path.read_text(encoding="utf-8")
     shown = f'```{LANGUAGES[path.suffix]} title="examples/{name}"\n{text}```\n'
     if run and name in _runs:
-        shown += f"\nIt prints:\n\n```text\n{_runs[name].result()}```\n"
+        output = _runs[name].result()
+        kind = "text" if max(map(len, output.splitlines())) < WIDE else "{.text .prose}"
+        shown += f"\nIt prints:\n\n```{kind}\n{output}```\n"
     return shown
 
 

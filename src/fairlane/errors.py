@@ -156,6 +156,6 @@ class AlreadyTrainedWarning(FairlaneWarning):
         ...     try:
         ...         model.compile("adam", loss="mse")
         ...     except fl.AlreadyTrainedWarning as warning:
-        ...         print(str(warning)[:42])
+        ...         print(str(warning)[:41])
         Model 'net' has been trained for 1 epoch,
     """

@@ -126,8 +126,8 @@ class Study:
 
         The best variant is chosen by the very values that are shown, so it looks better than it is, and so do
         the differences to it; the more variants and the fewer seeds, the more. ``baseline=`` compares with a
-        variant that was chosen before, and ``select=`` with ``report=`` shows another metric than the one that
-        chose: best of all, one of ``compare(..., test_data=...)``.
+        variant that was chosen before, and ``select=`` with ``report=`` shows another metric than the one
+        that chose: best of all, one of ``compare(..., test_data=...)``.
 
         Args:
             metric: what to show: a log's name, or one of the test data such as ``"test_loss"``; by default
@@ -150,8 +150,8 @@ class Study:
         Returns:
             A data frame with columns ``variant``, the hyperparameters, ``metric``, ``selected_by``, ``seeds``
             (how many trials count), ``mean``, ``low`` and ``high``, the same of ``median`` and ``iqm`` (the
-            interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant minus
-            the one compared with, seed by seed), ``probability`` (the share of seeds on which it is better),
+            interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant
+            minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is better),
             ``p_value`` (corrected for the number of variants), ``pairs`` and ``failed``. Where seeds are too
             few to say, NaN and a `FairlaneWarning`.
 

@@ -23,7 +23,11 @@ EXPECTED = {
         r"0\.0001 +6 +0\.\d+",
         r"0\.0001 +-0\.\d+ +-0\.\d+ +-0\.\d+ +0 +0\.03125",
     ],
-    "k_seeds.py": [r"per seed: \{0: 0\.\d+, .*, 9: 0\.\d+\}", r"95 % interval 0\.\d+ to 0\.\d+", r"7: (0\.\d+),.*seed 7 by itself: \1$"],
+    "k_seeds.py": [
+        r"per seed: \{0: 0\.\d+, .*, 9: 0\.\d+\}",
+        r"95 % interval 0\.\d+ to 0\.\d+",
+        r"7: (0\.\d+),.*seed 7 by itself: \1$",
+    ],
     "template.py": [r"0\.010 +0\.0 +0\.\d+ +0\.\d+", "template's own: +64 units, never trained"],
     "callbacks_per_trial.py": [
         r"trial 0 \(learning_rate=0\.1, seed 0\) stopped after \d+ epochs",
@@ -51,7 +55,11 @@ EXPECTED = {
         "SharedStateError: Model 1 is a second name for model 0",
     ],
     "select_then_report.py": [r"chosen by val_accuracy: learning rate 0\.01", r"its test accuracy: 0\.9"],
-    "guard.py": ["is compiled again here", "This fit.. goes on from those weights", "`continuing`: no warning"],
+    "guard.py": [
+        "is compiled again here",
+        "This fit.. goes on from those weights",
+        "`continuing`: no warning",
+    ],
     "from_r.R": [r"5 +4 +0\.001 +1 +done +lanes", r"setosa", r'\[1\] "done"'],
 }
 LEFT = {

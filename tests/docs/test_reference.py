@@ -90,7 +90,9 @@ def test_the_overview_names_every_entry_of_the_package_itself():
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_it_is_documented(name):
-    text = inspect.getdoc(DOCUMENTED[name]) if name != "fairlane.guard" else inspect.getdoc(type(fairlane.guard))
+    text = (
+        inspect.getdoc(DOCUMENTED[name]) if name != "fairlane.guard" else inspect.getdoc(type(fairlane.guard))
+    )
     assert text
     assert text.split("\n", 1)[0].rstrip().endswith((".", ":"))  # one line says what it is
 
@@ -121,7 +123,9 @@ def test_what_it_raises_is_documented(name):
     raised = {
         node.exc.func.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
     }
     told = set(re.findall(r"^(\w+):", section(FUNCTIONS[name], "Raises"), re.MULTILINE))
     assert raised <= told
@@ -142,7 +146,9 @@ EXAMPLES = [name for name in ENTRIES if name != "fairlane.guard"]
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow with SQLAlchemy 2.1
+@pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy is deprecated"
+)  # MLflow with SQLAlchemy 2.1
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_its_examples_hold(name, tmp_path, monkeypatch, capsys):
     documented = DOCUMENTED[name]
