@@ -7,7 +7,8 @@ In: the documents' first blocks of Python, and an example. Out: the images, in t
 
 `compare.png` is what the README's first example plots, `demo.png` the figure of ``fairlane demo``,
 `two_learning_rates.png` what the example of that name draws, and the others are those of
-`reading-results.md`. `report.png` of `report.md` takes Chromium; where there is none, it is not drawn, which is said.
+`reading-results.md`. `report.png` of `report.md` takes Chromium; where there is none,
+it is not drawn, which is said.
 """
 
 import re

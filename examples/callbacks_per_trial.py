@@ -1,4 +1,4 @@
-"""Callbacks of each trial's own: early stopping, a log file, and one that knows its trial."""
+"""Callbacks of each trial's own: early stopping, a log, and one told its trial."""
 
 import fairlane as fl
 import keras
@@ -36,7 +36,7 @@ class Tell(keras.callbacks.Callback):
 
 
 def callbacks(trial):
-    """Fresh ones for one trial. Where the trial does not matter, it takes no argument."""
+    """Fresh ones for a trial. Where it does not matter which, it takes no argument."""
     return [
         keras.callbacks.EarlyStopping(
             "val_loss", patience=3, restore_best_weights=True

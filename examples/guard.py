@@ -1,4 +1,4 @@
-"""The guard warns a program that uses Keras alone at the line that makes the mistake."""
+"""The guard warns programs that use Keras alone, at the line that makes the mistake."""
 
 import warnings
 

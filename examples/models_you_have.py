@@ -1,4 +1,4 @@
-"""Models that exist already: trained at once, copied, begun anew, asked what they share."""
+"""Models that exist already: trained at once, copied, begun anew; what they share."""
 
 import fairlane as fl
 import keras
@@ -29,9 +29,7 @@ models = [build(1e-2), build(1e-3)]
 histories = fl.fit(models, x, y, epochs=10, verbose=0)
 for model, history in zip(models, histories, strict=True):
     accuracy = history.history["accuracy"][-1]
-    print(
-        f"{model.name}: accuracy {accuracy:.3f}, its `history`: {model.history is history}"
-    )
+    print(f"{model.name}: accuracy {accuracy:.3f}, its own: {model.history is history}")
 
 # A copy goes on exactly as the model would; a fresh one begins anew.
 model = models[0]

@@ -24,10 +24,10 @@ def build(learning_rate):
 x, y = load_digits(return_X_y=True)
 
 
-def ask(rates, seeds, epochs):
+def ask(seeds, epochs):
     return fl.compare(
         build,
-        {"learning_rate": rates},
+        {"learning_rate": [1e-2, 1e-3]},
         x / 16,
         y,
         seeds=seeds,
@@ -43,30 +43,18 @@ def told(study):
     return f"{len(trials)} trials, of {sorted(set(trials['epochs']))} epochs"
 
 
-print("at first:       ", told(ask([1e-2, 1e-3], seeds=2, epochs=5)))
-print(
-    "the same again: ",
-    told(ask([1e-2, 1e-3], seeds=2, epochs=5)),
-    "(nothing was trained)",
-)
-print("more seeds:     ", told(ask([1e-2, 1e-3], seeds=3, epochs=5)))
-print(
-    "more epochs:    ",
-    told(ask([1e-2, 1e-3], seeds=3, epochs=8)),
-    "(each went on from epoch 5)",
-)
+print("at first:      ", told(ask(seeds=2, epochs=5)))
+print("the same again:", told(ask(seeds=2, epochs=5)), "(nothing was trained)")
+print("more seeds:    ", told(ask(seeds=3, epochs=5)))
+print("more epochs:   ", told(ask(seeds=3, epochs=8)), "(each went on from epoch 5)")
 
 # Elsewhere, without this program:
 study = fl.open("runs.db", "learning rates")
 best = study.best("accuracy")
 model = study.model(best)
-print("read back:      ", told(study), "-", best)
-print(
-    "its model:      ",
-    model.count_params(),
-    "parameters, on",
-    type(model.optimizer).__name__,
-)
+print("read back:     ", told(study))
+print("the best:      ", best)
+print("its model:     ", model.count_params(), "parameters")
 print(
     fl.studies("runs.db")[["study", "trials", "done", "failed"]].to_string(index=False)
 )

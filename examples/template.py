@@ -1,4 +1,4 @@
-"""A compiled model as a template: read, never trained; hyperparameters are paths into it."""
+"""A compiled model as a template, never trained; hyperparameters are paths into it."""
 
 import fairlane as fl
 import keras

@@ -1,8 +1,8 @@
 """Docstrings, as the reference shows them: an extension of griffe, which reads them.
 
 In: docstrings in the style of the source, where a single pair of backticks names something public, and
-examples stand under ``Example:``. Out: what mkdocstrings understands: names that the reference has an entry for
-are links to it, and examples are sections of code.
+examples stand under ``Example:``. Out: what mkdocstrings understands: names that the reference has an entry
+for are links to it, and examples are sections of code.
 """
 
 from __future__ import annotations

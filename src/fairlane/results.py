@@ -151,9 +151,9 @@ class Study:
             A data frame with columns ``variant``, the hyperparameters, ``metric``, ``selected_by``, ``seeds``
             (how many trials count), ``mean``, ``low`` and ``high``, the same of ``median`` and ``iqm`` (the
             interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant
-            minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is better),
-            ``p_value`` (corrected for the number of variants), ``pairs`` and ``failed``. Where seeds are too
-            few to say, NaN and a `FairlaneWarning`.
+            minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is
+            better), ``p_value`` (corrected for the number of variants), ``pairs`` and ``failed``. Where seeds
+            are too few to say, NaN and a `FairlaneWarning`.
 
         Raises:
             StudyError: there is no such metric or baseline, or nothing finished.
