@@ -19,7 +19,7 @@ study = fl.compare(
     template,
     {
         "optimizer.learning_rate": [1e-2, 1e-3],
-        "drop.rate": [0.0, 0.5],
+        "drop.rate": [0.1, 0.5],
         "hidden.units": [16, 64],
     },
     x / 16,

@@ -28,7 +28,7 @@ EXPECTED = {
         r"95 % interval 0\.\d+ to 0\.\d+",
         r"7: (0\.\d+),.*seed 7 by itself: \1$",
     ],
-    "template.py": [r"0\.010 +0\.0 +0\.\d+ +0\.\d+", "template's own: +64 units, never trained"],
+    "template.py": [r"0\.010 +0\.1 +0\.\d+ +0\.\d+", "template's own: +64 units, never trained"],
     "callbacks_per_trial.py": [
         r"trial 0 \(learning_rate=0\.1, seed 0\) stopped after \d+ epochs",
         r"trial 3 \(learning_rate=0\.01, seed 1\) stopped after \d+ epochs",
