@@ -31,6 +31,27 @@ NEEDS = {
 INSTEAD = {"http://localhost:5000": "sqlite:///live.db"}
 
 
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<path>[^)#\s:]*)(?:#(?P<anchor>[^)\s]*))?\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *sorted(ROOT.glob("docs/**/*.md"))]
+MADE = {"cli.md"}
+"""Pages that only the site has."""
+
+
+def anchors(page):
+    """What the headings of a page can be linked to by."""
+    headings = re.findall(r"^#+ (.*)", FENCED.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_what_is_there(page):
+    for found in LINK.finditer(FENCED.sub("", page.read_text(encoding="utf-8"))):
+        target = (page.parent / found["path"]).resolve() if found["path"] else page
+        assert target.exists() or target.name in MADE, found[0]
+        assert not found["anchor"] or found["anchor"] in anchors(target), found[0]
+
+
 def blocks(page):
     """A page's blocks, each on the lines that it has in the page, so that errors name them."""
     text = page.read_text(encoding="utf-8")

@@ -58,6 +58,51 @@ def address(site):
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def elsewhere():
+    spec = importlib.util.spec_from_file_location("elsewhere", ROOT / "docs" / "hooks" / "elsewhere.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("place", "markdown", "shown"),
+    [
+        ("store.md", "[how](how-it-works.md#the-words)", "[how](how-it-works.md#the-words)"),
+        ("check/index.md", "[FL001](../../src/fairlane/check/pages/FL001.md)", "[FL001](FL001.md)"),
+        ("store.md", "[n](../benchmarks/NOTES.md#the-store)", "[n](benchmarks/notes.md#the-store)"),
+        ("changelog.md", "[what](docs/other-backends.md)", "[what](other-backends.md)"),
+        ("benchmarks/notes.md", "[c](../CONTRIBUTING.md)", "[c](../contributing.md)"),
+        ("store.md", "[`s`](../benchmarks/store.py)", "`s`"),
+        ("store.md", "[k](https://keras.io)", "[k](https://keras.io)"),
+        (
+            "store.md",
+            "```text\n[s](../benchmarks/store.py)\n```",
+            "```text\n[s](../benchmarks/store.py)\n```",
+        ),
+    ],
+)
+def test_links_out_of_the_documents(elsewhere, place, markdown, shown):
+    file, config = SimpleNamespace(src_uri=place), SimpleNamespace(repo_url=None)
+    assert elsewhere.on_page_markdown(markdown, SimpleNamespace(file=file), config) == shown
+
+
+def test_with_an_address_they_lead_there(elsewhere):
+    file, config = (
+        SimpleNamespace(src_uri="store.md"),
+        SimpleNamespace(repo_url="https://example.org/fairlane/"),
+    )
+    shown = elsewhere.on_page_markdown("[`s`](../benchmarks/store.py)", SimpleNamespace(file=file), config)
+    assert shown == "[`s`](https://example.org/fairlane/blob/HEAD/benchmarks/store.py)"
+
+
+def test_a_link_to_no_file_stops_the_build(elsewhere):
+    file, config = SimpleNamespace(src_uri="store.md"), SimpleNamespace(repo_url=None)
+    with pytest.raises(elsewhere.PluginError, match=r"docs/store\.md links to \.\./benchmarks/stor\.py"):
+        elsewhere.on_page_markdown("[s](../benchmarks/stor.py)", SimpleNamespace(file=file), config)
+
+
 def page(site, name):
     return (site / name / "index.html").read_text(encoding="utf-8")
 
