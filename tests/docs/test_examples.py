@@ -13,8 +13,8 @@ from fairlane.check import check_paths
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted([*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*.R")])
-KEPT = ("PATH", "HOME", "KERAS_HOME", "LD_LIBRARY_PATH", "JAX_COMPILATION_CACHE_DIR", "R_LIBS")
-"""All of the environment that a script gets: no Python settings, and no choice of a backend."""
+KEPT = ("PATH", "HOME", "KERAS_HOME", "LD_LIBRARY_PATH", "R_LIBS", "XLA_FLAGS")
+"""All of the environment that a script gets, beside JAX's: no Python settings, and no choice of a backend."""
 
 EXPECTED = {
     "two_learning_rates.py": [
@@ -90,16 +90,16 @@ def interpreter(path):
     rscript = shutil.which("Rscript")
     if rscript is None:
         pytest.skip("no R here; on Debian and Ubuntu: apt-get install --no-install-recommends r-base-core")
-    ask = 'cat(requireNamespace("reticulate", quietly = TRUE) && packageVersion("reticulate") >= "1.40")'
+    ask = 'cat(requireNamespace("reticulate", quietly = TRUE) && packageVersion("reticulate") >= "1.41")'
     if subprocess.run([rscript, "-e", ask], capture_output=True, text=True).stdout != "TRUE":
-        pytest.skip("R has no reticulate, or one older than 1.40, which can't read arrays of NumPy 2")
+        pytest.skip("R has no reticulate, or one older than 1.41, which can't read arrays of NumPy 2")
     return [rscript]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_runs_by_itself(path, tmp_path):
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    environment = {n: value for n, value in os.environ.items() if n in KEPT or n.startswith("JAX_")}
     environment |= {"PYTHONPATH": str(ROOT / "src"), "RETICULATE_PYTHON": sys.executable}
     run = subprocess.run(
         [*interpreter(path), path], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
