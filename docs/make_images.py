@@ -1,9 +1,14 @@
 """Draws the images of the documents, with the library and with the documents' own code.
 
-    python docs/make_images.py
+    python docs/make_images.py [FOLDER]
 
-`compare.png` is what the README's first example plots, `demo.png` the figure of ``fairlane demo``, and the
-others are those of `reading-results.md`. `report.png` of `report.md` and `ui.png` of `ui.md` take Chromium.
+In: the documents' first blocks of Python, and an example. Out: the images, in the folder: by default
+`docs/images`, which is kept in the repository; the build of the site draws them anew for itself.
+
+`compare.png` is what the README's first example plots, `demo.png` the figure of ``fairlane demo``,
+`two_learning_rates.png` what the example of that name draws, and the others are those of
+`reading-results.md`. `report.png` of `report.md` and `ui.png` of `ui.md` take Chromium; where there is
+none, they are not drawn, which is said.
 """
 
 import re
@@ -22,7 +27,7 @@ from fairlane import demo, store
 from fairlane.errors import StoreError
 
 ROOT = Path(__file__).parent.parent
-IMAGES = ROOT / "docs" / "images"
+KEPT = ROOT / "docs" / "images"
 DPI = 110
 
 
@@ -37,12 +42,17 @@ def first_study(document: str, more: str = "", **names: Any) -> Any:
     return names["study"]
 
 
-def draw_compare() -> None:
+def draw_compare(images: Path) -> None:
     """What the README's first example plots."""
-    first_study("README.md").plot().savefig(IMAGES / "compare.png", dpi=DPI)
+    first_study("README.md").plot().savefig(images / "compare.png", dpi=DPI)
 
 
-def draw_results() -> None:
+def draw_example(images: Path) -> None:
+    """What the story's example draws, in the folder that it runs in."""
+    subprocess.run([sys.executable, ROOT / "examples" / "two_learning_rates.py"], cwd=images, check=True)
+
+
+def draw_results(images: Path) -> None:
     """The figures of reading-results.md."""
     study = first_study("docs/reading-results.md")
     figures = {
@@ -52,28 +62,30 @@ def draw_results() -> None:
         "paired": study.plot("paired", baseline={"learning_rate": 1e-3}),
     }
     for name, figure in figures.items():
-        figure.savefig(IMAGES / f"{name}.png", dpi=DPI)
+        figure.savefig(images / f"{name}.png", dpi=DPI)
     print(study.summary("test_accuracy").T)
-    draw_report(study)
+    draw_report(study, images)
 
 
-def draw_report(study: Any) -> None:
+def draw_report(study: Any, images: Path) -> None:
     """The top of a study's report."""
     with tempfile.TemporaryDirectory() as folder:
-        photograph(study.report(Path(folder) / "report.html").as_uri(), IMAGES / "report.png")
+        photograph(study.report(Path(folder) / "report.html").as_uri(), images / "report.png")
 
 
 def photograph(address: str, image: Path) -> None:
     """The top of a page, as Chromium shows it."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    assert browser is not None, "apt-get install --no-install-recommends chromium"
+    if browser is None:
+        print(f"{image.name} was not drawn; it takes: apt-get install --no-install-recommends chromium")
+        return
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1010"]
         flags += [f"--user-data-dir={folder}", f"--screenshot={image}", "--virtual-time-budget=2000"]
         subprocess.run([browser, *flags, address], check=True)
 
 
-def draw_ui() -> None:
+def draw_ui(images: Path) -> None:
     """A study's live page, half-way through its training."""
     import keras  # after Fairlane, which chooses the backend
 
@@ -97,7 +109,7 @@ def draw_ui() -> None:
             assert server.stdout is not None
             found = re.search("http://[^ ]*", server.stdout.readline())
             assert found is not None, "fairlane ui says where it is"
-            photograph(f"{found[0]}study?name=learning%20rates", IMAGES / "ui.png")
+            photograph(f"{found[0]}study?name=learning%20rates", images / "ui.png")
             server.terminate()
         training.join()
 
@@ -110,14 +122,15 @@ def progress(kept: Path) -> list[dict[str, Any]]:
         return []
 
 
-def main() -> None:
+def main(images: Path = KEPT) -> None:
     """Draw all."""
-    IMAGES.mkdir(exist_ok=True)
-    draw_compare()
-    draw_results()
-    draw_ui()
-    demo.run(None, epochs=30, seeds=1, out=IMAGES / "demo.png", console=Console())
+    images.mkdir(exist_ok=True)
+    draw_compare(images)
+    draw_example(images)
+    draw_results(images)
+    draw_ui(images)
+    demo.run(None, epochs=30, seeds=1, out=images / "demo.png", console=Console())
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:2]))

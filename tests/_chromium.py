@@ -35,9 +35,9 @@ class Chromium:
         quiet = os.open(os.devnull, os.O_WRONLY)
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         flags += ["--remote-debugging-pipe", f"--user-data-dir={self._folder}", "--hide-scrollbars"]
-        # DevTools reads from descriptor 3 and writes to 4.
-        actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 3), (os.POSIX_SPAWN_DUP2, theirs_out, 4)]
-        actions += [(os.POSIX_SPAWN_DUP2, quiet, 1), (os.POSIX_SPAWN_DUP2, quiet, 2)]
+        # DevTools reads from descriptor 3 and writes to 4. These come last, since `quiet` may be one of them.
+        actions = [(os.POSIX_SPAWN_DUP2, quiet, 1), (os.POSIX_SPAWN_DUP2, quiet, 2)]
+        actions += [(os.POSIX_SPAWN_DUP2, theirs_in, 3), (os.POSIX_SPAWN_DUP2, theirs_out, 4)]
         command = [path(), *flags, "about:blank"]
         self._process = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setpgroup=0)
         for descriptor in (theirs_in, theirs_out, quiet):

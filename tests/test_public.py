@@ -1,10 +1,12 @@
 """The public face: what can be imported, what an import costs, and the choice of Keras's backend."""
 
+import ast
 import inspect
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,15 @@ def test_names_are_listed_in_order_and_completed():
 
 def test_every_name_that_is_loaded_on_use_is_public():
     assert {*fairlane._HOMES, "__version__"} == set(fairlane.__all__)
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(Path(fairlane.__file__).read_text(encoding="utf-8"))
+    (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    seen = {alias.name: n.module for n in block.body if isinstance(n, ast.ImportFrom) for alias in n.names}
+    assert seen == {name: f"fairlane.{home}" for name, home in fairlane._HOMES.items()} | {
+        "trackers": "fairlane"
+    }
 
 
 def test_another_name_is_an_attribute_error():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         StudyError,
         TrialError,
     )
+    from fairlane.isolation import check_independent, shared_state
     from fairlane.results import Study
     from fairlane.stored import open, studies
     from fairlane.study import compare, fit

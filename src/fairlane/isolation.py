@@ -47,6 +47,13 @@ class Shared:
         where: for each model that holds it, the model's position and the path within the model, such as
             ``(0, "encoder/dense_1")`` or ``(1, "model.optimizer")``.
         why: why it matters, in one sentence.
+
+    Example:
+        >>> import fairlane as fl, keras
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)], name="net")
+        >>> (shared,) = fl.shared_state(model, model)
+        >>> shared.kind, shared.models, shared.why
+        ('model', (0, 1), 'It is one model with two names: training either trains both.')
     """
 
     kind: str
@@ -90,13 +97,13 @@ def shared_state(*models: Any) -> list[Shared]:
         What they share, in the order of the models' layers; an empty list where they are independent.
 
     Example:
-        >>> import keras
+        >>> import fairlane as fl, keras
         >>> dense = keras.layers.Dense(1)
         >>> a = keras.Sequential([keras.Input((3,)), dense], name="a")
         >>> b = keras.Sequential([keras.Input((3,)), dense], name="b")
-        >>> [shared.kind for shared in shared_state(a, b)]
+        >>> [shared.kind for shared in fl.shared_state(a, b)]
         ['layer']
-        >>> shared_state(a, keras.models.clone_model(a))
+        >>> fl.shared_state(a, keras.models.clone_model(a))
         []
     """
     positions: dict[int, list[int]] = {}
@@ -121,14 +128,14 @@ def check_independent(*models: Any, names: Sequence[str] | None = None, ignore: 
             its attribute ``shared`` is what `shared_state` returned.
 
     Example:
-        >>> import keras
-        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-        >>> check_independent(model, keras.models.clone_model(model))
+        >>> import fairlane as fl, keras
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)], name="net")
+        >>> fl.check_independent(model, keras.models.clone_model(model))
         >>> model_copy = model
-        >>> check_independent(model, model_copy)
+        >>> fl.check_independent(model, model_copy)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        fairlane.errors.SharedStateError: Model 1 is a second name for model 0 ('sequential'), not a copy...
+        fairlane.errors.SharedStateError: Model 1 is a second name for model 0 ('net'), not a copy...
     """
     shared = [found for found in shared_state(*models) if found.kind not in ignore]
     if shared:

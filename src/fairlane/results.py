@@ -37,7 +37,21 @@ _PLOTS = {
 class Study:
     """All trials of one question, and their results.
 
-    Made by `compare`.
+    Made by `compare`, and read back by `fairlane.open`. The examples of its methods go on with this one.
+
+    Attributes:
+        name: the study's name, or None.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np
+        >>> def build(learning_rate):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+        ...     return model
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> study = fl.compare(build, {"learning_rate": [0.1, 0.01]}, x, y, seeds=2, epochs=3, verbose=0)
+        >>> len(study.trials), len(study.history)
+        (4, 12)
     """
 
     def __init__(
@@ -54,7 +68,12 @@ class Study:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row per trial × epoch: trial, hyperparameters, seed, epoch (from 0), and Keras's logs."""
+        """A row per trial × epoch: trial, hyperparameters, seed, epoch (from 0), and Keras's logs.
+
+        Example:
+            >>> study.history.columns.tolist()
+            ['trial', 'learning_rate', 'seed', 'epoch', 'loss']
+        """
         return frames.history(self._store)
 
     def to_frame(self, long: bool = False) -> pd.DataFrame:
@@ -63,12 +82,30 @@ class Study:
         Args:
             long: a row per value, with columns ``metric``, ``data`` (``"training"`` or
                 ``"validation"``) and ``value``, instead of a column per log.
+
+        Returns:
+            A data frame of its own, which may be changed.
+
+        Example:
+            >>> study.to_frame(long=True).columns.tolist()
+            ['trial', 'learning_rate', 'seed', 'epoch', 'metric', 'data', 'value']
         """
         return frames.long(self._store) if long else self.history
 
     @property
     def trials(self) -> pd.DataFrame:
-        """A row per trial: hyperparameters, seed, state, epochs, last logs, seconds, engine, error."""
+        """A row per trial: hyperparameters, seed, state, epochs, last logs, seconds, engine, error.
+
+        Also ``reason``, why a trial did not run on lanes, and ``test_<metric>`` where there are test data.
+
+        Example:
+            >>> study.trials[["learning_rate", "seed", "state", "epochs"]]
+               learning_rate  seed state  epochs
+            0           0.10     0  done       3
+            1           0.10     1  done       3
+            2           0.01     0  done       3
+            3           0.01     1  done       3
+        """
         return frames.trials(self._store)
 
     def summary(
@@ -90,33 +127,42 @@ class Study:
         The best variant is chosen by the very values that are shown, so it looks better than it is, and so do
         the differences to it; the more variants and the fewer seeds, the more. ``baseline=`` compares with a
         variant that was chosen before, and ``select=`` with ``report=`` shows another metric than the one
-        that
-        chose: best of all, one of ``compare(..., test_data=...)``.
+        that chose: best of all, one of ``compare(..., test_data=...)``.
 
         Args:
             metric: what to show: a log's name, or one of the test data such as ``"test_loss"``; by default
                 ``"val_loss"`` where there is one, else ``"loss"``.
             select: what to rank variants and choose epochs by; by default the metric itself, and for one
-                of the test data its validation counterpart. The columns ``selected_by`` and ``selected`` say
-                so.
+                of the test data its validation counterpart. The columns ``selected_by`` and ``selected``
+                say so.
             report: the same as ``metric``, for ``summary(select="val_loss", report="test_loss")``.
             at: ``"last"`` takes each trial's last epoch, ``"best"`` the one with the best value of
-            ``select``.
+                ``select``.
             mode: ``"min"`` or ``"max"``; ``"auto"`` knows Keras's own metrics. Or a dict of such, by metric.
             baseline: the variant to compare with: its number, or hyperparameters that it alone has, as a
                 dict; by default the best.
-            interval: ``"t"`` or ``"bootstrap"``, over seeds; see `fairlane.stats.estimate` for which is
-            right.
+            interval: ``"t"``, which is right for few seeds, or ``"bootstrap"``; over seeds.
             confidence: of the intervals.
             resamples: of the bootstrap, and the most signings to try for a p-value.
             rng: the generator that resamples, or a seed for one; by default seed 0, so that two calls
                 give the same.
 
         Returns:
-            See `fairlane.comparison.summary`. Where seeds are too few to say, NaN and a `FairlaneWarning`.
+            A data frame with columns ``variant``, the hyperparameters, ``metric``, ``selected_by``, ``seeds``
+            (how many trials count), ``mean``, ``low`` and ``high``, the same of ``median`` and ``iqm`` (the
+            interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant
+            minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is
+            better), ``p_value`` (corrected for the number of variants), ``pairs`` and ``failed``. Where seeds
+            are too few to say, NaN and a `FairlaneWarning`.
 
         Raises:
             StudyError: there is no such metric or baseline, or nothing finished.
+
+        Example:
+            >>> study.summary("loss")[["learning_rate", "seeds", "pairs", "failed"]]
+               learning_rate  seeds  pairs  failed
+            0           0.10      2      2       0
+            1           0.01      2      2       0
         """
         if metric is not None and report is not None and metric != report:
             raise StudyError(
@@ -175,6 +221,11 @@ class Study:
 
         Raises:
             StudyError: there is nothing to draw yet, or an option that this kind does not take.
+
+        Example:
+            >>> figure = study.plot(metrics=["loss"], title="two rates")
+            >>> len(figure.axes)
+            1
         """
         names, title = frames.hyperparameters(self._store), title or self.name
         _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
@@ -226,8 +277,10 @@ class Study:
             StudyError: there is no such metric, or no folder for the file.
 
         Example:
-            >>> study.report("report.html")  # doctest: +SKIP
-            PosixPath('report.html')
+            >>> import os, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     study.report(os.path.join(folder, "report.html")).name
+            'report.html'
         """
         facts = report.facts_of(self._store, self._origin(), self.name, metric)
         return report.write(facts, path)
@@ -246,8 +299,15 @@ class Study:
             mode: as for `summary`.
             at: as for `summary`.
 
+        Returns:
+            The trial; `model` gives what it trained.
+
         Raises:
             StudyError: there is no such metric, or nothing finished.
+
+        Example:
+            >>> study.best("loss").hyperparameters["learning_rate"]
+            0.1
         """
         return frames.best(self._store, metric or self._default_metric(), mode=mode, at=at).trial
 
@@ -257,8 +317,16 @@ class Study:
         Args:
             trial: the trial, or its number.
 
+        Returns:
+            The model, with its trained weights and its optimizer's state. Each call builds another.
+
         Raises:
             StudyError: there is no such trial, or it has no trained state.
+
+        Example:
+            >>> model = study.model(study.best("loss"))
+            >>> model.predict(x, verbose=0).shape
+            (8, 1)
         """
         record = self._record(trial)
         weights = self._store.weights(record.trial)
@@ -281,6 +349,13 @@ class Study:
 
         Raises:
             StudyError: as `model`; or the name ends otherwise.
+
+        Example:
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = os.path.join(folder, "trial0.keras")
+            ...     study.save(0, path)
+            ...     keras.saving.load_model(path).count_params()
+            3
         """
         if not str(path).endswith(".keras"):
             raise StudyError(f"a model's file ends with .keras, not as {str(path)!r} does")
@@ -300,16 +375,9 @@ class Study:
             StudyError: the files can't be written.
 
         Example:
-            >>> import fairlane as fl, keras, numpy as np, tempfile
-            >>> def build(learning_rate):
-            ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-            ...     model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
-            ...     return model
-            >>> rates = {"learning_rate": [0.1, 0.01]}
-            >>> study = fl.compare(build, rates, np.ones((8, 2)), np.ones((8, 1)), verbose=0)
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     study.to_tensorboard(folder)
-            2
+            4
         """
         return trackers.replay(self._store, self.name, trackers.TensorBoard(dir))
 
@@ -326,6 +394,11 @@ class Study:
         Raises:
             StoreError: neither ``mlflow`` nor ``mlflow-skinny`` is installed.
             StudyError: the runs can't be written.
+
+        Example:
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     study.to_mlflow(f"sqlite:///{folder}/mlflow.db")
+            4
         """
         return trackers.replay(self._store, self.name, trackers.MLflow(uri, experiment))
 
@@ -352,6 +425,11 @@ class Study:
         Raises:
             StoreError: the package ``wandb`` is not installed.
             StudyError: an unknown mode, or the runs can't be written.
+
+        Example:
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     study.to_wandb("my project", dir=folder)
+            4
         """
         return trackers.replay(self._store, self.name, trackers.WandB(project, dir, mode, entity))
 

@@ -77,6 +77,20 @@ def studies(store: Any) -> pd.DataFrame:
 
     Raises:
         StoreError: there is no such store, or it can't be read.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np, os, tempfile
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", loss="mse")
+        ...     return model
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     runs = os.path.join(folder, "runs.db")
+        ...     _ = fl.compare(build, [{}], x, y, seeds=2, store=runs, name="a", verbose=0)
+        ...     fl.studies(runs)[["study", "trials", "done", "failed"]]
+          study  trials  done  failed
+        0     a       2     2       0
     """
     rows = overview(store)
     failed = (TrialState.FAILED, TrialState.DIVERGED)

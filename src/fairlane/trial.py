@@ -29,7 +29,12 @@ RESERVED_COLUMNS = frozenset(
 
 
 class TrialState(StrEnum):
-    """Where a trial stands."""
+    """Where a trial stands: a string, so that data frames and files have it as it is.
+
+    Example:
+        >>> TrialState.DONE == "done", TrialState.DONE.ended, TrialState.RUNNING.ended
+        (True, True, False)
+    """
 
     WAITING = "waiting"
     """Not begun."""
@@ -62,6 +67,13 @@ class Variant:
         number: its place in the list of variants, from 0.
         hyperparameters: name → value, as given, in the order given.
         fit_arguments: those of the hyperparameters that are arguments of ``Model.fit``.
+
+    Example:
+        >>> variant = Variant(0, {"units": 32, "batch_size": 16}, {"batch_size": 16})
+        >>> variant.label
+        'units=32, batch_size=16'
+        >>> variant.builder_arguments
+        {'units': 32}
     """
 
     number: int
@@ -93,6 +105,13 @@ class Trial:
         number: its place in the study, from 0.
         variant: its hyperparameters.
         seed: the seed of its weights, dropout and batch order.
+
+    Example:
+        >>> trial = Trial(3, Variant(1, {"units": 32}), seed=0)
+        >>> print(trial)
+        trial 3 (units=32, seed 0)
+        >>> trial.hyperparameters["units"]
+        32
     """
 
     number: int

@@ -67,7 +67,14 @@ class Guard:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """On within a ``with`` block."""
+        """On within a ``with`` block; blocks may lie within each other.
+
+        Example:
+            >>> import fairlane as fl
+            >>> with fl.guard():
+            ...     fl.guard.enabled
+            True
+        """
         self._enter()
         try:
             yield
@@ -76,16 +83,38 @@ class Guard:
 
     @property
     def enabled(self) -> bool:
-        """Whether it is on."""
+        """Whether it is on.
+
+        Example:
+            >>> import fairlane as fl
+            >>> fl.guard.enabled
+            False
+        """
         return self._watch is not None
 
     def enable(self) -> None:
-        """Switch it on until `disable`; the lines that it has warned of before it warns of again."""
+        """Switch it on until `disable`; the lines that it has warned of before it warns of again.
+
+        Example:
+            >>> import fairlane as fl
+            >>> fl.guard.enable()
+            >>> fl.guard.enabled
+            True
+            >>> fl.guard.disable()
+        """
         self.disable()
         self._enter()
 
     def disable(self) -> None:
-        """Switch it off, however often it was switched on."""
+        """Switch it off, however often it was switched on.
+
+        Example:
+            >>> import fairlane as fl
+            >>> fl.guard.enable()
+            >>> fl.guard.disable()
+            >>> fl.guard.enabled
+            False
+        """
         self._depth = min(self._depth, 1)
         self._leave()
 
@@ -103,7 +132,7 @@ class Guard:
 
 
 guard = Guard()
-"""The guard of this session; see `Guard`."""
+"""The guard of this session: `Guard` says what it does."""
 
 
 @contextmanager

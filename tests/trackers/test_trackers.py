@@ -11,7 +11,6 @@ import pytest
 from _studies import made_up, trials_of
 
 import fairlane as fl
-import fairlane.results
 from fairlane.trackers import Tracker
 from fairlane.trackers.contract import plain, run_name, safe
 
@@ -194,12 +193,6 @@ def test_live_tensorboard_and_mlflow_have_what_the_study_has(tmp_path):
 def test_doctests_of_trackers(package):
     pytest.importorskip(package, reason=f"needs the extra {package!r}")
     tried = doctest.testmod(importlib.import_module(f"fairlane.trackers.{package}"))
-    assert (tried.failed, tried.attempted > 0) == (0, True)
-
-
-def test_doctests_of_the_study():
-    pytest.importorskip("tensorboard", reason="needs the extra 'tensorboard'")
-    tried = doctest.testmod(fairlane.results)
     assert (tried.failed, tried.attempted > 0) == (0, True)
 
 

@@ -27,6 +27,12 @@ class Facts:
     Attributes:
         name: the study's, or None.
         trials: all of them, by their numbers.
+
+    Example:
+        >>> from fairlane.trial import Trial, Variant
+        >>> facts = Facts("learning rates", [Trial(0, Variant(0, {"learning_rate": 0.1}), seed=0)])
+        >>> [run_name(trial) for trial in facts.trials]
+        ['trial-000 learning_rate=0.1 seed=0']
     """
 
     name: str | None
@@ -43,13 +49,38 @@ class Tracker(ABC):
 
     Attributes:
         live: whether it can be told of trials that take turns; else it is for exports alone.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np
+        >>> class Names(fl.trackers.Tracker):
+        ...     def begin(self, facts):
+        ...         print(facts.name, len(facts.trials))
+        ...     def take(self, event, record):
+        ...         print(type(event).__name__, record.trial.number)
+        ...     def end(self, records):
+        ...         print([str(record.state) for record in records])
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", loss="mse")
+        ...     return model
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> _ = fl.compare(build, [{}], x, y, name="a", trackers=[Names()], verbose=0)
+        a 1
+        TrialStarted 0
+        EpochEnded 0
+        TrialDone 0
+        ['done']
     """
 
     live: ClassVar[bool] = True
 
     @abstractmethod
     def begin(self, facts: Facts) -> None:
-        """Get ready for the events of a study."""
+        """Get ready for the events of a study.
+
+        Args:
+            facts: what is known of it.
+        """
 
     @abstractmethod
     def take(self, event: Event, record: Record) -> None:
