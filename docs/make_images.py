@@ -86,32 +86,41 @@ def photograph(address: str, image: Path) -> None:
 
 
 def draw_ui(images: Path) -> None:
-    """A study's live page, half-way through its training."""
+    """A study's live page, in the midst of its training, which waits for the picture."""
     import keras  # after Fairlane, which chooses the backend
 
-    class Slow(keras.callbacks.Callback):
-        """So that there is something to watch."""
+    pictured = threading.Event()
 
+    class Waits(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            time.sleep(0.05)
+            if epoch == 20:
+                pictured.wait()
 
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "runs.db"
-        asked = "store=kept, name='learning rates', callbacks=lambda: [Slow()], "
-        names = {"kept": kept, "Slow": Slow}
+        asked = "store=kept, name='learning rates', callbacks=lambda: [Waits()], "
+        names = {"kept": kept, "Waits": Waits}
         training = threading.Thread(target=first_study, args=("README.md", asked), kwargs=names)
         training.start()
-        while not kept.exists() or not any(2 * row["epochs"] > row["planned"] for row in progress(kept)):
-            assert training.is_alive(), "the training ended before it was half-way"
-            time.sleep(0.1)
-        command = [sys.executable, "-m", "fairlane", "ui", str(kept), "--port", "0", "--no-browser"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            found = re.search("http://[^ ]*", server.stdout.readline())
-            assert found is not None, "fairlane ui says where it is"
-            photograph(f"{found[0]}study?name=learning%20rates", images / "ui.png")
-            server.terminate()
-        training.join()
+        try:
+            while not kept.exists() or not any(2 * row["epochs"] > row["planned"] for row in progress(kept)):
+                assert training.is_alive(), "the training ended before it was half-way"
+                time.sleep(0.1)
+            photograph_live(kept, images)
+        finally:
+            pictured.set()
+            training.join()
+
+
+def photograph_live(kept: Path, images: Path) -> None:
+    """The page of the study, as a server of its own shows it."""
+    command = [sys.executable, "-m", "fairlane", "ui", str(kept), "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        found = re.search("http://[^ ]*", server.stdout.readline())
+        assert found is not None, "fairlane ui says where it is"
+        photograph(f"{found[0]}study?name=learning%20rates", images / "ui.png")
+        server.terminate()
 
 
 def progress(kept: Path) -> list[dict[str, Any]]:
