@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 import keras
@@ -86,6 +87,14 @@ def test_git_is_asked_at_once_and_nobody_waits_for_it(slow_git):
         time.sleep(0.01)
     answer.write_text("# branch.oid abc\n")
     assert asking.site().commit == asking.site().commit == "abc"
+
+
+def test_compare_leaves_no_thread_that_asks(slow_git):
+    _, answer = slow_git
+    with origin.Asking(None, {}, None, None):
+        asked = [t for t in threading.enumerate() if t.name == "fairlane-git"]
+        answer.write_text("# branch.oid abc\n")
+    assert [t.is_alive() for t in asked] == [False]
 
 
 def test_a_git_that_does_not_answer_is_no_lack_of_a_commit(slow_git, tmp_path, monkeypatch):

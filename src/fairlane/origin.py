@@ -53,7 +53,8 @@ class Asking:
 
     Git is asked for the commit when this is made, by a thread of its own. So what is told is the commit that
     training began with (to the moment that git takes to look), whatever is committed before somebody wants to
-    know; and ``compare`` does not wait, however large the repository is.
+    know; and ``compare`` does not wait before it trains, however large the repository is. It does so when it
+    ends, by using this as a context, and leaves no thread behind.
 
     Args:
         model: a builder or a template.
@@ -65,12 +66,28 @@ class Asking:
     def __init__(self, model: Any, common: Mapping[str, Any], callbacks: Any, test_data: Any) -> None:
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
-        self._machine, self._commit = machine(), _commit_soon(_folder(model))
+        self._machine, self._commit = machine(), Future[str]()
+        self._thread = threading.Thread(
+            target=self._ask, args=[_folder(model)], name="fairlane-git", daemon=True
+        )
+        self._thread.start()
+
+    def _ask(self, folder: Path) -> None:
+        try:
+            self._commit.set_result(commit(folder))
+        except BaseException as error:  # it is raised where the answer is asked for
+            self._commit.set_exception(error)
 
     @cached_property
     def spec(self) -> fingerprint.Spec:
         """What is asked of the training; reads all of its data, the first time."""
         return fingerprint.spec(self._model, self._common, self._callbacks)
+
+    def __enter__(self) -> Asking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
 
     def site(self) -> Site:
         """This machine, and the commit as it was when this was made; waits for git."""
@@ -138,20 +155,6 @@ def commit(folder: Path) -> str:
         return ""
     changed = any(not line.startswith("#") for line in lines)
     return f"{found[0]}, with changes that were not committed" if changed else found[0]
-
-
-def _commit_soon(folder: Path) -> Future[str]:
-    """What `commit` gives, found out by a thread."""
-    answer: Future[str] = Future()
-
-    def ask() -> None:
-        try:
-            answer.set_result(commit(folder))
-        except BaseException as error:  # it is raised where the answer is asked for
-            answer.set_exception(error)
-
-    threading.Thread(target=ask, name="fairlane-git", daemon=True).start()
-    return answer
 
 
 def _folder(model: Any) -> Path:

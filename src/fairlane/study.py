@@ -142,38 +142,38 @@ def compare(
     data = Data(common, [trial.variant for trial in trials], engine)
     check_test_data(test_data, len(trials))
     models = Models(model)
-    asking = Asking(model, common, callbacks, test_data)
-    kept: Store = (
-        MemoryStore(site=asking.site)
-        if store is None
-        else written(store, name, asking.spec, versions(), resume, asking.site)
-    )
-    study: Study | None = None
-    try:
-        trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
-        _warn_of(kept)
-        left = _left(kept, trials)
-        makers = Callbacks(callbacks, left)
-        models.rehearse(trials[0])
-        build = models.build if store is None else Describing(models, kept, data).build
-        jobs = jobs_of(left, build, common, makers, data, models.builder, kept, pace)
-        rebuilt = Rebuilt(kept, models, common, data, trials)
-        study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
-        records = [kept[trial] for trial in trials]
-        epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
-        with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
-            driver = Driver(kept, engine, on_error, study, progress.update, telling.take)
-            driver.run(jobs, interruptible=True)
-            if test_data is not None:
-                driver.test(study, trials, test_data, common.get("batch_size"))
+    with Asking(model, common, callbacks, test_data) as asking:
+        kept: Store = (
+            MemoryStore(site=asking.site)
+            if store is None
+            else written(store, name, asking.spec, versions(), resume, asking.site)
+        )
+        study: Study | None = None
+        try:
+            trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
+            _warn_of(kept)
+            left = _left(kept, trials)
+            makers = Callbacks(callbacks, left)
+            models.rehearse(trials[0])
+            build = models.build if store is None else Describing(models, kept, data).build
+            jobs = jobs_of(left, build, common, makers, data, models.builder, kept, pace)
+            rebuilt = Rebuilt(kept, models, common, data, trials)
+            study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
+            records = [kept[trial] for trial in trials]
+            epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
+            with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
+                driver = Driver(kept, engine, on_error, study, progress.update, telling.take)
+                driver.run(jobs, interruptible=True)
+                if test_data is not None:
+                    driver.test(study, trials, test_data, common.get("batch_size"))
+                kept.close()
+        except StoreError as error:
+            error.study = study
+            raise
+        finally:
             kept.close()
-    except StoreError as error:
-        error.study = study
-        raise
-    finally:
-        kept.close()
-    _warn_of(kept)
-    return study
+        _warn_of(kept)
+        return study
 
 
 def fit(
