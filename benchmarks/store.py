@@ -72,7 +72,7 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     names = ("__init__", "adopt", "unfinished", "write", "describe", "rewind", "flush", "close")
     calls.around(writing.SqlStore, *names)
     calls.around(fingerprint, "spec")
-    calls.around(study, "_opened")
+    calls.around(study, "written")
     calls.around(jobs, "description")
     threads.around(writing.SqlStore, "_commit")
     files.around(artifacts.Artifacts, "sync")

@@ -419,6 +419,20 @@ def test_a_file_afar_that_can_not_be_renamed_is_an_error_and_no_rubbish(afar, mo
     assert files() == []
 
 
+def test_asking_for_the_checkpoint_of_a_new_trial_does_not_wait_for_the_disk(runs, monkeypatch):
+    store, planned = opened(runs)
+    start(store, planned[0])
+    save(store, planned[0], 1)
+    waits = []
+    flush = type(store).flush
+    monkeypatch.setattr(type(store), "flush", lambda self: waits.append(1) or flush(self))
+    assert [store.checkpoint(trial) for trial in planned[1:]] == [None] * 3
+    assert waits == []
+    assert store.checkpoint(planned[0]).epoch == 1
+    assert waits == [1]
+    store.close()
+
+
 def test_where_all_checkpoints_are_damaged_there_is_none(runs):
     store, (trial, *_) = opened(runs)
     start(store, trial)

@@ -334,8 +334,11 @@ class SqlStore(Store):
 
     def checkpoint(self, trial: Trial) -> Checkpoint | None:
         """The newest state that training can go on from, from its file."""
+        number = self[trial].trial.number
+        if number in self._fresh:  # every new trial is asked for one: nobody should wait for the disk
+            return None
         self.flush()
-        return read_checkpoint(self._files, self._kept.get(self[trial].trial.number, []), trial, self.notes)
+        return read_checkpoint(self._files, self._kept.get(number, []), trial, self.notes)
 
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
