@@ -10,6 +10,7 @@ What the known libraries read while a training step is traced is in Keras's own 
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 import sys
@@ -55,12 +56,15 @@ def watched() -> Iterator[Witness]:
         if event == "call" and is_foreign_code(frame.f_code, frame.f_globals.get("__name__", "")):
             witness.foreign = witness.foreign or frame.f_code.co_qualname
 
-    before = sys.getprofile()
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # the collector's callbacks and finalizers are somebody's code, but not the block's
     sys.setprofile(notice)
     try:
         yield witness
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
 
 
 @functools.lru_cache(maxsize=2**16)
