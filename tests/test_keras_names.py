@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import fairlane as fl
 from fairlane import _keras
 
 TRIED = ("3.13.2", "3.15.1")
@@ -460,6 +461,15 @@ def test_own_training_loop():
     assert _keras.own_training_loop(model) is None
     model.fit = lambda *a, **k: None
     assert _keras.own_training_loop(model) == "fit"
+
+
+def test_a_method_of_keras_that_was_replaced_is_an_own_training_loop(monkeypatch):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    home = next(cls for cls in keras.Model.__mro__ if "evaluate" in vars(cls))
+    with fl.guard():  # wraps `fit`, and calls it
+        assert _keras.own_training_loop(model) is None
+    monkeypatch.setattr(home, "evaluate", lambda *a, **k: None)
+    assert _keras.own_training_loop(model) == "evaluate"
 
 
 def test_what_trainers_have_is_known():

@@ -19,6 +19,8 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.utils import module_utils
 from keras.src.utils.tracking import DotNotTrackScope
 
+from fairlane.libraries import is_foreign_code
+
 
 def is_functional(layer: Any) -> bool:
     """Whether it is a graph of layers from inputs to outputs: ``keras.Model(inputs, outputs)``."""
@@ -352,9 +354,19 @@ def own_training_loop(model: Any) -> str | None:
     of_keras = keras.Model.__mro__
     loop = {name for cls in of_keras if cls.__name__.endswith("Trainer") for name in vars(cls)}
     loop = {name for name in loop if not name.startswith("__")} - _CALLED_ON_LANES - _NOT_CALLED_BY_FIT
-    own = [cls for cls in type(model).__mro__ if not cls.__module__.startswith("keras.src.")]
-    names = loop & {name for cls in own for name in vars(cls)}
+    names = {
+        name
+        for cls in type(model).__mro__
+        for name in loop & set(vars(cls))
+        if not cls.__module__.startswith("keras.src.") or _is_replaced(vars(cls)[name])
+    }
     return min(names | {name for name in loop if callable(vars(model).get(name))}, default=None)
+
+
+def _is_replaced(method: Any) -> bool:
+    """Whether a method of a class of Keras's is somebody else's by now."""
+    code = getattr(method, "__code__", None)
+    return code is not None and is_foreign_code(code, method.__module__)
 
 
 def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> None:
