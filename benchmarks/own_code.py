@@ -1,7 +1,7 @@
 """Claim: models with code of one's own cost a trace more per trial and batch size, and gain from lanes too.
 
-The digits MLP with Keras's loss, and with a loss function of one's own that calculates the same: in a loop, and
-in lanes. Of a model with foreign code, each trial's step is traced by itself, to see what that code reads.
+The digits MLP with Keras's loss, and with a loss function of one's own that calculates the same: in a loop,
+and in lanes. Of a model with foreign code, each trial's step is traced by itself, to see what it reads.
 """
 
 from __future__ import annotations

@@ -468,8 +468,10 @@ def test_a_method_of_keras_that_was_replaced_is_an_own_training_loop(monkeypatch
     home = next(cls for cls in keras.Model.__mro__ if "evaluate" in vars(cls))
     with fl.guard():  # wraps `fit`, and calls it
         assert _keras.own_training_loop(model) is None
+    assert not _keras._is_replaced(home.evaluate)
     monkeypatch.setattr(home, "evaluate", lambda *a, **k: None)
     assert _keras.own_training_loop(model) == "evaluate"
+    assert _keras.own_training_loop(model, validates=False) is None
 
 
 def test_what_trainers_have_is_known():

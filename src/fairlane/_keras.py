@@ -345,15 +345,17 @@ _NOT_CALLED_BY_FIT = frozenset(
 )
 
 
-def own_training_loop(model: Any) -> str | None:
+def own_training_loop(model: Any, validates: bool = True) -> str | None:
     """A method of Keras's training loop of which a model has its own version; or None.
 
     Args:
         model: any model. Methods that are called on lanes too, such as ``train_step``, do not count.
+        validates: whether there are validation data, without which ``fit`` does not evaluate.
     """
     of_keras = keras.Model.__mro__
     loop = {name for cls in of_keras if cls.__name__.endswith("Trainer") for name in vars(cls)}
     loop = {name for name in loop if not name.startswith("__")} - _CALLED_ON_LANES - _NOT_CALLED_BY_FIT
+    loop -= set() if validates else {"evaluate", "make_test_function"}
     names = {
         name
         for cls in type(model).__mro__

@@ -35,8 +35,8 @@ class TooLate(Unsuitable):
     """It was found out while the trial trained: it has to begin anew on another engine."""
 
 
-def refuse_unsuitable_model(model: keras.Model) -> None:
-    """See that lanes can train a compiled model as ``fit`` would.
+def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
+    """See that lanes can train a compiled model as ``fit`` would, on such data.
 
     Raises:
         Unsuitable: they can't.
@@ -45,7 +45,7 @@ def refuse_unsuitable_model(model: keras.Model) -> None:
         raise Unsuitable("the model is compiled with run_eagerly=True")
     if jax.config.jax_disable_jit:
         raise Unsuitable("jax_disable_jit is set, so that nothing may be compiled")
-    if (method := _keras.own_training_loop(model)) is not None:
+    if (method := _keras.own_training_loop(model, validates)) is not None:
         raise Unsuitable(f"{type(model).__name__} has a {method} of its own, which lanes would not call")
     names = [layer.name for layer in _keras.all_layers(model) if not layer.supports_jit]
     if names:

@@ -81,7 +81,7 @@ class Lane:
         limit = keras.config.max_steps_per_epoch()
         with self._session:
             self.model: keras.Model = job.model()
-            refuse_unsuitable_model(self.model)
+            refuse_unsuitable_model(self.model, data.validation is not None)
             if keras.config.max_steps_per_epoch() != limit:
                 raise Unsuitable("its builder calls keras.config.set_max_steps_per_epoch")
             self._most_epochs = keras.config.max_epochs()
