@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 
@@ -324,3 +325,45 @@ def test_a_layer_of_ones_own_is_trained_rightly_however_it_reads_its_number(how,
     for trial, factor in enumerate(grid["factor"]):
         alone = keras_alone(build, {"how": how, "factor": factor}, 0, X, Y, **arguments)
         assert_logs_agree(history_of(study, trial), alone.logs)
+
+
+# --- numbers that exploring does not meet -------------------------------------------------------------------------
+
+
+def unmet(lanes, reads="a"):
+    lift, places = Lift.of(lanes), Places()
+    with lift.applied(lanes, places.structure(), None):
+        jnp.asarray(places.held[(reads,)])
+    lift.end_exploring(lanes)
+    return lift
+
+
+def test_a_number_that_differs_and_was_not_met_is_not_lifted():
+    with pytest.raises(CannotLift, match="b was not met"):
+        unmet(lanes_of((1.0, 2.0), (2.0, 4.0)))
+
+
+def test_a_number_that_stands_twice_may_be_met_once():
+    lift = unmet(lanes_of((1.0, 1.0), (2.0, 2.0)))
+    assert lift.twins == {("b",): ("a",)}
+    assert lift.agrees(lanes_of((3.0, 3.0)))
+    assert not lift.agrees(lanes_of((3.0, 4.0)))
+
+
+def test_a_guess_that_was_not_met_is_dropped():
+    lanes, places = lanes_of((1.0, 5.0), (2.0, 5.0)), Places()
+    lift = Lift.of(lanes, [("b",)])
+    with lift.applied(lanes, places.structure(), None):
+        jnp.asarray(places.held["a",])
+    lift.end_exploring(lanes)
+    assert lift.paths == (("a",),)
+
+
+def test_a_refusal_counts_where_the_code_goes_on_without_the_number():
+    places, lanes = Places(), lanes_of((1.0, 2.0), (2.0, 2.0))
+    with (
+        pytest.raises(CannotLift, match="wanted as a plain float"),
+        Lift.of(lanes).applied(lanes, places.structure(), None),
+        contextlib.suppress(Exception),
+    ):
+        float(places.held["a",])

@@ -63,6 +63,7 @@ class Lift:
         explored: whether `inputs` is complete.
         wanted: the places among `inputs` that exploring each piece of the program asked for.
         guessed: those of `paths` that did not differ between the lanes that there were.
+        twins: those of `paths` that were not met, each with another that was and has the same value.
     """
 
     paths: tuple[Path, ...]
@@ -71,6 +72,7 @@ class Lift:
     inputs: list[Expression] = field(default_factory=list)
     decisions: dict[Expression, bool] = field(default_factory=dict)
     wanted: dict[Hashable, set[int]] = field(default_factory=dict)
+    twins: dict[Path, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, lanes: Sequence[Numbers], more: Iterable[Path] = ()) -> Lift:
@@ -83,25 +85,35 @@ class Lift:
         guessed = frozenset(more) - differing
         return cls(tuple(path for path in lanes[0] if path in differing or path in guessed), guessed)
 
-    def end_exploring(self) -> None:
-        """Lift no number that exploring did not meet.
+    def end_exploring(self, lanes: Sequence[Numbers]) -> None:
+        """Lift no number that exploring did not meet, but for one that stands a second time where it was met.
+
+        (Keras's losses hold their arguments twice, and read one of them.)
+
+        Args:
+            lanes: the numbers of some lanes.
 
         Raises:
-            CannotLift: one of them differs between lanes. Something may have asked for it in a way that a
+            CannotLift: another one differs between lanes. Something may have asked for it in a way that a
                 stand-in can't notice (``isinstance``, ``str``).
         """
-        met = {path for e in (*self.inputs, *self.decisions) for path in _numbers_in(e)}
-        unmet = [path for path in self.paths if path not in met]
-        if differing := [path for path in unmet if path not in self.guessed]:
-            raise CannotLift(f"{_text(('number', differing[0]))} was not met while the step was traced")
-        self.paths = tuple(path for path in self.paths if path in met)
+        met = [path for e in (*self.inputs, *self.decisions) for path in _numbers_in(e)]
+        for path in self.paths:
+            if path in met:
+                continue
+            twin = next((m for m in met if all(same_value(lane[path], lane[m]) for lane in lanes)), None)
+            if twin is not None:
+                self.twins[path] = twin
+            elif path not in self.guessed:
+                raise CannotLift(f"{_text(('number', path))} was not met while the step was traced")
+        self.paths = tuple(path for path in self.paths if path in met or path in self.twins)
         self.explored = True
 
     def values(self, lanes: Sequence[Numbers]) -> list[jax.Array]:
         """The program's inputs for these lanes, each ``(lanes, ...)`` float32.
 
         Raises:
-            CannotLift: a comparison that tracing answered has another answer for these lanes.
+            CannotLift: these lanes do not `agree` with those that were traced.
         """
         if not self.agrees(lanes):
             raise CannotLift("these lanes answer a comparison otherwise than the traced ones")
@@ -109,11 +121,11 @@ class Lift:
         return [_as_input(_evaluate(e, numbers)) for e in self.inputs]
 
     def agrees(self, lanes: Sequence[Numbers]) -> bool:
-        """Whether these lanes answer every comparison as the program was traced with."""
+        """Whether these lanes answer every comparison as the traced ones did, and have equal `twins`."""
         numbers = self._stacked(lanes)
-        return not any(
-            np.any(_evaluate(expression, numbers) != answer) for expression, answer in self.decisions.items()
-        )
+        return all(
+            np.all(_evaluate(expression, numbers) == answer) for expression, answer in self.decisions.items()
+        ) and all(np.array_equal(numbers[path], numbers[twin]) for path, twin in self.twins.items())
 
     @contextmanager
     def applied(

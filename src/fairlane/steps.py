@@ -97,7 +97,7 @@ class TemplateSteps:
             if self.lift.paths and not self.lift.explored:
                 for kind in new:
                     jax.eval_shape(self._function(kind, lanes), None, state, batch_of(kind))
-                self.lift.end_exploring()
+                self.lift.end_exploring(lanes)
             numbers = [_one(values) for values in self.lift.values(lanes)]
             for kind in new:
                 self._steps[kind] = traced(self._function(kind, lanes), numbers, state, batch_of(kind))
