@@ -1,8 +1,8 @@
 """What was requested of a study, as plain data that can be kept and compared with what is requested later.
 
 In: ``compare``'s arguments. Out: a spec, a dict of JSON data in sections (``model``, ``data``,
-``arguments``, ``callbacks``, ``settings``), and the words for how two of them differ. And of a hyperparameter,
-which tells trials apart: a description that is the same in every process for the same value.
+``arguments``, ``callbacks``, ``settings``), and the words for how two of them differ. And of hyperparameters,
+which tell trials apart: a description that is the same in every process for the same value.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _template(model: keras.Model) -> dict[str, Any]:
     ]
     reader = Reader(weights=False)
     held = reader.held_by_keras(model, "the template")
-    return {"config": identity.config_of(model), "adapted": adapted, "holds": held, **reader.found}
+    return {"config": identity.template_config(model), "adapted": adapted, "holds": held, **reader.found}
 
 
 def _data(value: Any) -> Any:

@@ -25,6 +25,8 @@ from typing import Any
 _PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _ONLY_ADD = frozenset({"append", "appendleft", "extend", "add", "insert", "update"})
+_KNOWN = 1024
+"""Functions and classes whose text is remembered: each is read once, and not once per trial."""
 _COLLECTED = (list, set, dict, deque, Counter, defaultdict, int, float)
 
 
@@ -70,7 +72,11 @@ def is_users(function: types.FunctionType) -> bool:
 
 def text(thing: types.FunctionType | type) -> str:
     """The source without comments and layout, which change nothing; empty where there is none."""
-    code = thing.__code__ if isinstance(thing, types.FunctionType) else thing
+    return _text(thing.__code__ if isinstance(thing, types.FunctionType) else thing)
+
+
+@functools.lru_cache(_KNOWN)
+def _text(code: types.CodeType | type) -> str:
     name = code.co_name if isinstance(code, types.CodeType) else ""
     tree = _tree(code)
     if tree is None:
@@ -120,10 +126,23 @@ def reads(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     What it only adds to (``calls.append(1)``, ``count += 1``) or sets before all else is left out: it can't
     change what the function gives. Of modules of the program's own, it is the names in them that are read.
     """
-    written = _only_written(function)
+    written = _only_written(function.__code__)
+    yield from outside(function)
+    for name, value in closure(function).items():
+        if not (name in written and isinstance(value, _COLLECTED)):
+            yield from _unfolded(name, value, _words(function.__code__))
+    for name, value in defaults(function).items():
+        yield name, value
+    for name, value in sorted(vars(function).items()):
+        if name != "__wrapped__":
+            yield f"attribute {name}", value
+
+
+def outside(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Of what a function reads, the globals, and what it imports."""
+    written, words = _only_written(function.__code__), _words(function.__code__)
     codes = list(_codes(function.__code__))
     names = sorted({name for code in codes for name in _globals_in(code)})
-    words = sorted({name for code in codes for name in code.co_names})
     for name in names:
         if name in function.__globals__:
             value = function.__globals__[name]
@@ -131,14 +150,6 @@ def reads(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
                 yield from _unfolded(name, value, words)
     for module in _imported(function, codes):
         yield from _unfolded(module.__name__, module, words)
-    for name, value in closure(function).items():
-        if not (name in written and isinstance(value, _COLLECTED)):
-            yield from _unfolded(name, value, words)
-    for name, value in defaults(function).items():
-        yield name, value
-    for name, value in sorted(vars(function).items()):
-        if name != "__wrapped__":
-            yield f"attribute {name}", value
 
 
 def closure(function: types.FunctionType) -> dict[str, Any]:
@@ -164,6 +175,11 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _codes(constant)
+
+
+def _words(code: types.CodeType) -> list[str]:
+    """All names of globals and attributes in a function's code."""
+    return sorted({name for one in _codes(code) for name in one.co_names})
 
 
 def _globals_in(code: types.CodeType) -> Iterator[str]:
@@ -210,11 +226,16 @@ def _import(name: str, level: int, package: str) -> types.ModuleType | None:
 # What is only written
 
 
-def _only_written(function: types.FunctionType) -> set[str]:
-    """Names from outside whose value can't change what the function gives, as far as its text shows it."""
-    tree = _tree(function.__code__)
-    if tree is None or function.__code__.co_name == "<lambda>":
-        return set()
+def only_written(function: types.FunctionType) -> frozenset[str]:
+    """Names from outside that a function only adds to, or sets before all else."""
+    return _only_written(function.__code__)
+
+
+@functools.lru_cache(_KNOWN)
+def _only_written(code: types.CodeType) -> frozenset[str]:
+    tree = _tree(code)
+    if tree is None or code.co_name == "<lambda>":
+        return frozenset()
     all_of: Counter[str] = Counter()
     harmless: Counter[str] = Counter()
     for node in ast.walk(tree):
@@ -224,7 +245,7 @@ def _only_written(function: types.FunctionType) -> set[str]:
         if target is not None:
             harmless[target] += 1
     written = {name for name, count in harmless.items() if all_of[name] == count}
-    return written | _set_first(tree)
+    return frozenset(written | _set_first(tree))
 
 
 def _written_by(node: ast.AST) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copyreg
 import dataclasses
-import dis
 import enum
 import functools
 import hashlib
@@ -18,15 +17,14 @@ import json
 import re
 import threading
 import types
-import warnings
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from fairlane import _keras, functions
+from fairlane import _keras, functions, holds
 
 Tree = str | dict[str, Any]
 
@@ -37,6 +35,7 @@ _PLAIN = (str, int, float, bool, type(None), bytes, complex)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 _LONGEST = 2000
 _MOST = 200_000
+_LARGE = 2**20
 _NO_STATE = frozenset({"_model", "model", "params"})
 """What Keras gives a callback when training begins."""
 _LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition)
@@ -116,14 +115,18 @@ class Reader:
 
     Args:
         weights: whether the values of Keras's variables are part of it.
+        outside: functions of which only the globals that they read are part of it, and not their outer
+            variables, to see what changes while this process goes on. Large arrays are then known by where
+            they are. By default none, and arrays are known by their content.
 
     Attributes:
         found: the functions and classes that were met, and what they read: name → text or tree.
         unknown: what could not be read, and where.
     """
 
-    def __init__(self, weights: bool = True) -> None:
-        self._weights = weights
+    def __init__(self, weights: bool = True, outside: Sequence[Any] | None = None) -> None:
+        self._weights, self._here = weights, outside is not None
+        self._outside = {id(function) for function in outside or ()}
         self.found: dict[str, Tree] = {}
         self.unknown: list[str] = []
         self._seen: dict[int, str] = {}
@@ -182,7 +185,7 @@ class Reader:
             return type(value).__qualname__  # how it is held is of no account
         if isinstance(value, keras.KerasTensor):
             return f"KerasTensor {value.dtype} {value.shape}"
-        if keras.ops.is_tensor(value) or _is_foreign_array(value):
+        if keras.ops.is_tensor(value) or holds.is_foreign_array(value):
             return array_text(value)
         return self._callable(value, where)
 
@@ -220,6 +223,8 @@ class Reader:
     def _array(self, value: np.ndarray[Any, Any], where: str) -> Tree:
         if value.dtype.hasobject:
             return {"type": f"array {value.shape}", "items": self.read(value.tolist(), f"{where}.tolist()")}
+        if self._here and value.nbytes > _LARGE:
+            return f"array at {id(value)}"
         text = array_text(value)
         names = value.dtype.names
         return text if names is None else f"{text} {names}"
@@ -269,7 +274,7 @@ class Reader:
         """The name of an installed function; what of the user's it was made with is found under it."""
         name = f"{function.__globals__.get('__name__')}.{function.__code__.co_qualname}"
         held = {**functions.closure(function), **functions.defaults(function)}
-        mine = {n: v for n, v in held.items() if _is_of_user(v)}
+        mine = {n: v for n, v in held.items() if holds.is_of_user(v)}
         if not mine:
             return name
         label, new = self._label(function)
@@ -280,7 +285,7 @@ class Reader:
         return label
 
     def _reads(self, function: types.FunctionType, label: str) -> None:
-        for name, value in functions.reads(function):
+        for name, value in _reading(function, id(function) in self._outside):
             self.found[f"{label}, {name}"] = self.read(value, f"{label}, {name}")
 
     def _label(self, thing: Any) -> tuple[str, bool]:
@@ -313,7 +318,7 @@ class Reader:
         return label
 
     def _of_class(self, label: str, name: str, item: Any, told: set[str]) -> None:
-        parts = _functions_in(item)
+        parts = holds.functions_in(item)
         for part in parts:
             text = functions.text(part)
             made_up = part.__code__.co_filename.startswith("<") and told  # by dataclass, from what is told
@@ -330,7 +335,7 @@ class Reader:
     # --- objects ---
 
     def _object(self, value: Any, where: str) -> Tree:
-        if isinstance(value, _KERAS_BASES) or _is_keras_value(value):
+        if isinstance(value, _KERAS_BASES) or holds.is_keras_value(value):
             return self._of_keras(value, where)
         users = not functions.is_library(type(value).__module__)
         before = list(self.unknown)
@@ -353,7 +358,7 @@ class Reader:
         Raises:
             Exception: it can't be read.
         """
-        attributes = None if _pickles_itself(type(value)) else attributes_of(value)
+        attributes = None if holds.pickles_itself(type(value)) else holds.attributes_of(value)
         if attributes is not None:
             callback = isinstance(value, keras.callbacks.Callback)
             names = [n for n in sorted(attributes) if not (callback and n in _NO_STATE)]
@@ -372,7 +377,7 @@ class Reader:
 
     def _own_attributes(self, value: Any, where: str) -> dict[str, Tree]:
         held = getattr(value, "__dict__", None) or {}
-        kept = {n: v for n, v in sorted(held.items()) if not (n == "tracker" and _is_tracked(value))}
+        kept = {n: v for n, v in sorted(held.items()) if not (n == "tracker" and holds.is_tracked(value))}
         return {f".{name}": self.read(item, f"{where}.{name}") for name, item in kept.items()}
 
     def _type(self, value: Any) -> str:
@@ -383,7 +388,7 @@ class Reader:
         """By its config, its variables, and what no config holds: the user's functions and objects."""
         tree: dict[str, Any] = {"type": self._type(value)}
         try:
-            tree["config"] = _shortened(json.dumps(config_of(value), sort_keys=True))
+            tree["config"] = _shortened(json.dumps(holds.config_of(value, _for_config), sort_keys=True))
         except Exception:  # none, or one of the user's own that fails: attributes have to do
             tree["config"] = "none"
         held = [value] if isinstance(value, keras.Variable) else getattr(value, "variables", ())
@@ -404,10 +409,10 @@ class Reader:
             users = not functions.is_library(type(part).__module__)
             if users:
                 tree[f"part {i}"] = self.read(type(part))
-            makers = _set_by_keras(type(part).__mro__) if users else frozenset()
+            makers = holds.set_by_keras(type(part).__mro__) if users else frozenset()
             for name, item in sorted(vars(part).items()):
-                mine = users and name not in makers and not _is_part(item)
-                if (mine or _is_of_user(item)) and not isinstance(item, keras.Model):
+                mine = users and name not in makers and not holds.is_part(item)
+                if (mine or holds.is_of_user(item)) and not isinstance(item, keras.Model):
                     tree[f"part {i}.{name}"] = self.read(item, f"{where}, part {i}.{name}")
         if isinstance(value, keras.Model):
             for name, item in _keras.compile_arguments(value).items():
@@ -423,74 +428,20 @@ class Reader:
 _OF_PARTIAL = ("func", "args", "keywords")
 
 
-def attributes_of(value: Any) -> dict[str, Any] | None:
-    """An object's attributes, where these are all that it remembers; None where C may hide something."""
-    kind = type(value)
-    slots = [
-        (name, item)
-        for base in kind.__mro__
-        if "__slots__" in vars(base)
-        for name, item in vars(base).items()
-        if isinstance(item, types.MemberDescriptorType)
-    ]
-    seen = object.__basicsize__ + 8 * (len(slots) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0))
-    if kind.__basicsize__ > seen or kind.__itemsize__:
-        return None
-    found = dict(getattr(value, "__dict__", None) or {})
-    for name, item in slots:
-        try:
-            found[name] = item.__get__(value, kind)
-        except AttributeError:
-            continue  # nothing was assigned to it
-    return found
+# --- small parts ---
 
 
-def config_of(value: Any) -> Any:
-    """Keras's config, without the numbers that Keras counts names with in a session.
-
-    Names that Keras made up (``dense_7``) are counted anew, each where it first stands; all others stay.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a lambda can't be loaded safely: nothing is loaded from this
-        config = json.loads(json.dumps(keras.saving.serialize_keras_object(value), default=_for_config))
-    counted: dict[str, str] = {}
-    for cls, name in _names_in(config):
-        snake = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", cls)).lower()
-        if re.fullmatch(rf"{re.escape(snake)}(_\d+)?", name) and name not in counted:
-            taken = sum(other.startswith(f"{snake} ") for other in counted.values())
-            counted[name] = f"{snake} {taken}"
-    return _renamed(config, counted)
+def _reading(function: types.FunctionType, outside: bool) -> Iterator[tuple[str, Any]]:
+    return functions.outside(function) if outside else functions.reads(function)
 
 
 def _for_config(value: Any) -> str:
     return text_of(Reader().read(value))
 
 
-def _names_in(config: Any) -> Iterator[tuple[str, str]]:
-    """Class and name of every object in a config, in order."""
-    if isinstance(config, list):
-        for item in config:
-            yield from _names_in(item)
-    elif isinstance(config, dict):
-        inner = config.get("config")
-        if isinstance(inner, dict) and isinstance(inner.get("name"), str):
-            yield str(config.get("class_name")), inner["name"]
-        for item in config.values():
-            yield from _names_in(item)
-
-
-def _renamed(value: Any, counted: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return [_renamed(item, counted) for item in value]
-    if isinstance(value, dict):
-        if value.get("class_name") == "__lambda__":
-            return "a lambda"  # Keras gives its compiled code, with the place where it stands
-        # A class's or a module's name is no name of an object, though they may be the same word.
-        return {k: v if k in ("class_name", "module") else _renamed(v, counted) for k, v in value.items()}
-    return counted.get(value, value) if isinstance(value, str) else value
-
-
-# --- small parts ---
+def template_config(model: keras.Model) -> Any:
+    """A model's config without the numbers that Keras counts names with."""
+    return holds.config_of(model, _for_config)
 
 
 def _flat(kind: type, read: Mapping[str, Tree]) -> str | None:
@@ -525,84 +476,6 @@ def _told_by_itself(value: Any) -> str:
     return "" if _ADDRESS.search(text) else text
 
 
-def _pickles_itself(kind: type) -> bool:
-    """Whether a library's class says what of its objects is state, and what a cache."""
-    names = ("__reduce__", "__reduce_ex__", "__getstate__")
-    own = any(getattr(kind, n, None) is not getattr(object, n, None) for n in names)
-    return own and functions.is_library(kind.__module__) and not issubclass(kind, keras.callbacks.Callback)
-
-
 def _is_immutable(value: Any) -> bool:
     """Whether it makes no difference if two places hold one of it, or two that are equal."""
     return isinstance(value, (tuple, frozenset, types.ModuleType, np.dtype, enum.Enum, *_NAMED_ONLY))
-
-
-def _is_foreign_array(value: Any) -> bool:
-    kind = type(value)
-    has_all = all(hasattr(kind, name) for name in ("__array__", "dtype", "shape"))
-    return has_all and kind.__module__.partition(".")[0] != "pandas" and not isinstance(value, keras.Variable)
-
-
-def _is_tracked(value: Any) -> bool:
-    return type(value).__module__.startswith("keras.")
-
-
-def _is_keras_value(value: Any) -> bool:
-    """Whether a class of Keras's, which its config says all of: a schedule, an initializer, a regularizer."""
-    keras_own = type(value).__module__.partition(".")[0] == "keras"
-    return keras_own and hasattr(value, "get_config") and not isinstance(value, keras.callbacks.Callback)
-
-
-def _is_part(item: Any) -> bool:
-    """Whether it is, or holds, layers and variables, which are read by themselves."""
-    if isinstance(item, list | tuple | set):
-        return any(map(_is_part, item))
-    if isinstance(item, Mapping):
-        return any(map(_is_part, item.values()))
-    return isinstance(item, keras.Layer | keras.Variable | keras.random.SeedGenerator)
-
-
-def _is_of_user(value: Any) -> bool:
-    """Whether it is, or holds at once, a function or an object that the user wrote."""
-    if isinstance(value, types.FunctionType):
-        held = (*functions.closure(value).values(), *functions.defaults(value).values())
-        return functions.is_users(value) or any(map(_is_single_of_user, held))
-    if isinstance(value, list | tuple):
-        return any(map(_is_single_of_user, value))
-    if isinstance(value, Mapping):
-        return any(map(_is_single_of_user, value.values()))
-    return _is_single_of_user(value)
-
-
-def _is_single_of_user(value: Any) -> bool:
-    if isinstance(value, types.FunctionType):
-        return functions.is_users(value)
-    if isinstance(value, functools.partial):
-        return True
-    if isinstance(value, types.MethodType):
-        return _is_single_of_user(value.__func__) or _is_single_of_user(value.__self__)
-    if isinstance(value, keras.Layer):
-        return False  # it is a part by itself
-    return not functions.is_library((value if isinstance(value, type) else type(value)).__module__)
-
-
-@functools.cache
-def _set_by_keras(bases: tuple[type, ...]) -> frozenset[str]:
-    """The names of the attributes that Keras's own of these classes set."""
-    names: set[str] = set()
-    for base in bases:
-        if base.__module__.partition(".")[0] == "keras":
-            for item in vars(base).values():
-                for part in _functions_in(item):
-                    steps = dis.get_instructions(part.__code__)
-                    names.update(str(step.argval) for step in steps if step.opname == "STORE_ATTR")
-    return frozenset(names)
-
-
-def _functions_in(item: Any) -> list[types.FunctionType]:
-    """The functions that an item of a class is made of."""
-    candidates = [item, getattr(item, "__func__", None), getattr(item, "func", None)]
-    candidates += [getattr(item, name, None) for name in ("fget", "fset", "fdel")]
-    if isinstance(item, type) or not (isinstance(item, types.FunctionType) or hasattr(type(item), "__get__")):
-        return []
-    return [part for part in candidates if isinstance(part, types.FunctionType)]

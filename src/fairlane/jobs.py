@@ -54,6 +54,7 @@ def jobs_of(
         pace: how often they are taken, or None.
     """
     varying, alike = _varying_names(trials), Counter(map(_likeness, trials))
+    shared = frozenset() if pace is None else makers.shared()
     return [
         Job(
             trial,
@@ -68,6 +69,7 @@ def jobs_of(
             builder=builder,
             resume=None if pace is None else partial(kept.checkpoint, trial),
             pace=pace,
+            shared=shared,
         )
         for trial in trials
     ]

@@ -717,8 +717,8 @@ class _Plan:
                 raise StudyError(
                     f"the study {self._name!r} has a variant with {name}={short(value)} already, and nobody "
                     f"can tell whether it is this one: {name} holds {identity.in_words(told)}, which can't "
-                    "be read. Give its class a __repr__ that says all that matters, or give the study another "
-                    "name; or, if it is the same, resume='force'"
+                    "be read. Give its class a __repr__ that says all that matters, or give the study "
+                    "another name; or, if it is the same, resume='force'"
                 )
 
 
