@@ -286,7 +286,8 @@ class Reader:
 
     def _reads(self, function: types.FunctionType, label: str) -> None:
         for name, value in _reading(function, id(function) in self._outside):
-            self.found[f"{label}, {name}"] = self.read(value, f"{label}, {name}")
+            tree = self.read(value, f"{label}, {name}")
+            self.found.setdefault(f"{label}, {name}", tree)  # a getter and a setter may read one global
 
     def _label(self, thing: Any) -> tuple[str, bool]:
         """What a function or class is called here, and whether it was not met before."""
@@ -320,6 +321,9 @@ class Reader:
     def _of_class(self, label: str, name: str, item: Any, told: set[str]) -> None:
         parts = holds.functions_in(item)
         for part in parts:
+            if id(part) in self._labels:
+                continue
+            self._labels[id(part)] = f"{label}.{name}"
             text = functions.text(part)
             made_up = part.__code__.co_filename.startswith("<") and told  # by dataclass, from what is told
             if text not in told and not made_up:  # put there afterwards, or there is no text of the class

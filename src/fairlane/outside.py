@@ -48,7 +48,7 @@ class Outside:
         reader = identity.Reader(outside=teller.code)
         for thing in teller.code:
             reader.read(thing)
-        now = {f"what {name} reads": identity.text_of(tree) for name, tree in reader.found.items()}
+        now = {name: identity.text_of(tree) for name, tree in reader.found.items()}
         for (address, thing), entry in zip(teller.met.items(), teller.objects, strict=True):
             if address in self._shared and not isinstance(thing, type | types.FunctionType):
                 now[entry["where"]] = _text(thing)

@@ -111,7 +111,7 @@ class _Giver:
                 return self._method(tree, live, where)
             case "constant":
                 if live is MISSING or describe(live) != of:
-                    raise CannotGoOn(f"{where} is not what it was ({of:.60})")
+                    raise CannotGoOn(f"{where} is not what it was ({of:.100})")
                 return lambda: live
         single = from_simple(tree)
         return lambda: single
@@ -139,8 +139,13 @@ class _Giver:
 
     def _prepare(self, told_of: Mapping[str, Any], thing: Any) -> None:
         """Make ready what fills an object; nothing is changed yet."""
-        where = str(told_of["where"])
-        inner = [self.value(tree, live, where) for tree, live in _children(told_of, thing)]
+        children = _children(told_of, thing)
+        names = [f", attribute {name}" for name in told_of.get("attributes", {})]
+        places = [""] * (len(children) - len(names)) + names
+        inner = [
+            self.value(tree, live, f"{told_of['where']}{place}")
+            for (tree, live), place in zip(children, places, strict=True)
+        ]
         self._fill.append(lambda: _filled(told_of, thing, [part() for part in inner]))
 
     def fill(self) -> None:
