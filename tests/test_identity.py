@@ -236,6 +236,12 @@ class Conf:
     def more(self):
         return NS.units
 
+class Meta(type):
+    deep = 3
+
+class OfMeta(metaclass=Meta):
+    pass
+
 class Maker:
     def __init__(self, units):
         self.units = units
@@ -250,13 +256,14 @@ def build(lr):
     COUNT += 1
     CALLS.append(lr)
     SEEN[lr] = 1
-    return Maker(Conf.units).make(), Conf().more, other.table["a"], inner(lr)
+    more = OfMeta.deep, globals()["CFG"], getattr(other, "named")
+    return Maker(Conf.units).make(), Conf().more, other.table["a"], inner(lr), more
 
 def inner(lr):
     from other import late
     return late() * lr
 """
-OTHER = "table = {'a': 1}\nRATE = 2\ndef late():\n    return RATE\n"
+OTHER = "table = {'a': 1}\nnamed = 1\nRATE = 2\ndef late():\n    return RATE\n"
 
 
 @pytest.fixture
@@ -285,6 +292,8 @@ def other_module():
         (lambda p: setattr(p["Maker"], "make", lambda self: 1), "Maker.make"),
         (lambda p: p.update(helper=lambda units: units), "<lambda>"),
         (lambda p: other_module().table.update(a=2), "build, other.table"),
+        (lambda p: setattr(other_module(), "named", 2), "build, other.named"),
+        (lambda p: setattr(p["Meta"], "deep", 4), "Meta.deep"),
         (lambda p: setattr(other_module(), "RATE", 3), "late, RATE"),
     ],
 )

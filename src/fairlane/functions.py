@@ -2,7 +2,7 @@
 
 In: a Python function or class. Out: its source without comments and layout, or a digest of its code; and the
 globals, outer variables, defaults and attributes that its value may depend on. What is read in other ways
-(``globals()``, ``getattr`` with a made-up name, environment variables, files) can't be seen here.
+(by a name that is made up when it runs, from environment variables, from files) can't be seen here.
 """
 
 from __future__ import annotations
@@ -143,6 +143,8 @@ def outside(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     written, words = _only_written(function.__code__), _words(function.__code__)
     codes = list(_codes(function.__code__))
     names = sorted({name for code in codes for name in _globals_in(code)})
+    if "globals" in names:  # then it may read any that it has the name of
+        names = sorted({*names, *words})
     for name in names:
         if name in function.__globals__:
             value = function.__globals__[name]
@@ -178,8 +180,9 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _words(code: types.CodeType) -> list[str]:
-    """All names of globals and attributes in a function's code."""
-    return sorted({name for one in _codes(code) for name in one.co_names})
+    """All names of globals and attributes in a function's code, and its texts, which may name them too."""
+    texts = {text for one in _codes(code) for text in one.co_consts if isinstance(text, str)}
+    return sorted({name for one in _codes(code) for name in one.co_names} | texts)
 
 
 def _globals_in(code: types.CodeType) -> Iterator[str]:

@@ -311,7 +311,7 @@ class Reader:
             text = functions.text(cls)
             self.found[label] = text or "class"
             told = functions.methods_in(text) if text else set()
-            bases = [self.read(base) for base in cls.__bases__ if base is not object]
+            bases = [self.read(base) for base in (*cls.__bases__, type(cls)) if base not in (object, type)]
             if bases:
                 self.found[f"{label}, bases"] = ", ".join(map(text_of, bases))
             for name, item in list(vars(cls).items()):
