@@ -286,7 +286,7 @@ def other_module():
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (lambda p: p["CFG"]["units"][1].update(deep=4), "helper, CFG"),
+        (lambda p: p["CFG"]["units"][1].update(deep=4), "build, CFG"),
         (lambda p: setattr(p["NS"], "units", 4), "Conf.more, NS"),
         (lambda p: setattr(p["Conf"], "units", 4), "Conf.units"),
         (lambda p: setattr(p["Maker"], "make", lambda self: 1), "Maker.make"),

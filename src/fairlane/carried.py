@@ -12,6 +12,7 @@ none of these can't be told.
 from __future__ import annotations
 
 import functools
+import inspect
 import random
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -105,6 +106,9 @@ class Teller:
             function = self.value(value.__func__, where)
             owner = self.value(value.__self__, f"{where}'s object")
             return {TAG: "method", "name": value.__func__.__name__, "self": owner, "function": function}
+        if isinstance(value, types.BuiltinMethodType) and isinstance(value.__self__, _CONTAINERS):
+            owner = self.value(value.__self__, f"{where}'s object")
+            return {TAG: "method of a container", "name": value.__name__, "self": owner}
         if isinstance(value, type | types.FunctionType):
             self.code.append(value)
         tell = self._teller_of(value)
@@ -232,7 +236,7 @@ class Teller:
                 kept[name] = self.value(item, f"{where}, attribute {name}")
             except CannotTell:
                 # Files and writers of Keras's own callbacks, which are opened when training begins.
-                if not (of_callback and _is_keras_own(value, name) and _is_of_library(item)):
+                if not (of_callback and _is_keras_own(value, name) and not holds.is_of_user(item)):
                     raise
         return {"kind": "object", "attributes": kept, "type": self.value(type(value), where)}
 
@@ -317,14 +321,20 @@ def _is_set_anew(callback: Any, name: str) -> bool:
     return name in _NOT_STATE or name in _SET_ANEW.get(type(callback).__name__, ())
 
 
+@functools.cache
+def _arguments(classes: tuple[type, ...]) -> frozenset[str]:
+    """What classes are made with."""
+    return frozenset(name for cls in classes for name in inspect.signature(cls).parameters)
+
+
 def _is_keras_own(callback: Any, name: str) -> bool:
-    """Whether a class of Keras gave the callback this attribute."""
+    """Whether a class of Keras's made the attribute, and it is not what the callback was given."""
     own = tuple(cls for cls in type(callback).__mro__ if cls.__module__.startswith("keras."))
-    return bool(own) and (own[0] is type(callback) or name in holds.set_by_keras(own))
-
-
-def _is_of_library(value: Any) -> bool:
-    return functions.is_library(type(value).__module__)
+    return (
+        name not in _arguments(own)
+        and bool(own)
+        and (own[0] is type(callback) or name in holds.set_by_keras(own))
+    )
 
 
 def _random_state(value: Any) -> Any:

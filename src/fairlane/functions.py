@@ -42,7 +42,7 @@ def is_library(module: str) -> bool:
         (True, True, False)
     """
     root = module.partition(".")[0]
-    if root in ("builtins", "fairlane"):
+    if root in ("builtins", "fairlane") or root.startswith("_cython_"):  # Cython's own classes
         return True
     if root == "__main__":
         return False

@@ -75,6 +75,8 @@ class _Giver:
             return
         if not isinstance(tree, Mapping):
             return
+        if tree[TAG] == "method of a container":
+            self.find(tree["self"], getattr(live, "__self__", MISSING))
         if tree[TAG] == "method" and isinstance(live, types.MethodType):
             self.find(tree["self"], live.__self__)
             self.find(tree["function"], live.__func__)
@@ -109,6 +111,11 @@ class _Giver:
                 return lambda: frozenset(item() for item in inside)
             case "method":
                 return self._method(tree, live, where)
+            case "method of a container":
+                owner = self.value(tree["self"], getattr(live, "__self__", MISSING), where)
+                if getattr(live, "__name__", "") != tree["name"]:
+                    raise CannotGoOn(f"{where} is not what it was (a method of a container)")
+                return lambda: getattr(owner(), live.__name__)
             case "constant":
                 if live is MISSING or describe(live) != of:
                     raise CannotGoOn(f"{where} is not what it was ({of:.100})")
