@@ -18,7 +18,7 @@ import sysconfig
 import textwrap
 import types
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,12 @@ def _tree(thing: Any) -> ast.Module | None:
         return None
 
 
-def methods_in(text_of_class: str) -> set[str]:
+@functools.lru_cache(_KNOWN)
+def methods_in(text_of_class: str) -> frozenset[str]:
     """The texts of all functions in the text of a class."""
     tree = ast.parse(text_of_class)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, kinds)}
+    return frozenset(ast.unparse(node) for node in ast.walk(tree) if isinstance(node, kinds))
 
 
 def digest(code: types.CodeType) -> str:
@@ -141,8 +142,7 @@ def reads(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 def outside(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """Of what a function reads, the globals, and what it imports."""
     written, words = _only_written(function.__code__), _words(function.__code__)
-    codes = list(_codes(function.__code__))
-    names = sorted({name for code in codes for name in _globals_in(code)})
+    names: Iterable[str] = _globals_in(function.__code__)
     if "globals" in names:  # then it may read any that it has the name of
         names = sorted({*names, *words})
     for name in names:
@@ -150,7 +150,7 @@ def outside(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
             value = function.__globals__[name]
             if not (name in written and isinstance(value, _COLLECTED)):
                 yield from _unfolded(name, value, words)
-    for module in _imported(function, codes):
+    for module in _imported(function):
         yield from _unfolded(module.__name__, module, words)
 
 
@@ -179,16 +179,17 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
+@functools.lru_cache(_KNOWN)
 def _words(code: types.CodeType) -> list[str]:
     """All names of globals and attributes in a function's code, and its texts, which may name them too."""
     texts = {text for one in _codes(code) for text in one.co_consts if isinstance(text, str)}
     return sorted({name for one in _codes(code) for name in one.co_names} | texts)
 
 
-def _globals_in(code: types.CodeType) -> Iterator[str]:
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield str(step.argval)
+@functools.lru_cache(_KNOWN)
+def _globals_in(code: types.CodeType) -> list[str]:
+    steps = (step for one in _codes(code) for step in dis.get_instructions(one))
+    return sorted({str(step.argval) for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")})
 
 
 def _unfolded(name: str, value: Any, words: list[str]) -> Iterator[tuple[str, Any]]:
@@ -204,18 +205,26 @@ def _unfolded(name: str, value: Any, words: list[str]) -> Iterator[tuple[str, An
             pending += [(f"{name}.{word}", there[word]) for word in words if word in there]
 
 
-def _imported(function: types.FunctionType, codes: list[types.CodeType]) -> Iterator[types.ModuleType]:
+def _imported(function: types.FunctionType) -> Iterator[types.ModuleType]:
     """The modules of the user's own that a function imports when it is called."""
     package = function.__globals__.get("__package__") or ""
-    for code in codes:
+    for name, level in _imports_in(function.__code__):
+        module = _import(name, level, package)
+        if module is not None:
+            yield module
+
+
+@functools.lru_cache(_KNOWN)
+def _imports_in(code: types.CodeType) -> list[tuple[str, int]]:
+    """Names of modules, each with how many packages up they are looked for."""
+    found: list[tuple[str, int]] = []
+    for one in _codes(code):
         previous: list[Any] = [None, None]
-        for step in dis.get_instructions(code):
+        for step in dis.get_instructions(one):
             if step.opname == "IMPORT_NAME":
-                level = previous[-2] if isinstance(previous[-2], int) else 0
-                module = _import(str(step.argval), level, package)
-                if module is not None:
-                    yield module
+                found.append((str(step.argval), previous[-2] if isinstance(previous[-2], int) else 0))
             previous = [previous[-1], step.argval]
+    return found
 
 
 def _import(name: str, level: int, package: str) -> types.ModuleType | None:

@@ -310,7 +310,7 @@ class Reader:
         if new:
             text = functions.text(cls)
             self.found[label] = text or "class"
-            told = functions.methods_in(text) if text else set()
+            told = functions.methods_in(text) if text else frozenset()
             bases = [self.read(base) for base in (*cls.__bases__, type(cls)) if base not in (object, type)]
             if bases:
                 self.found[f"{label}, bases"] = ", ".join(map(text_of, bases))
@@ -318,7 +318,7 @@ class Reader:
                 self._of_class(label, name, item, told)
         return label
 
-    def _of_class(self, label: str, name: str, item: Any, told: set[str]) -> None:
+    def _of_class(self, label: str, name: str, item: Any, told: frozenset[str]) -> None:
         parts = holds.functions_in(item)
         for part in parts:
             if id(part) in self._labels:

@@ -162,7 +162,9 @@ class Data:
     def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
         given = {**self._common, **variant.fit_arguments}
         chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
-        return tuple((name, _likeness_of(value)) for name, value in chosen.items()), chosen
+        own = variant.fit_arguments  # all else is one object for all variants
+        key = ((name, _likeness_of(value) if name in own else id(value)) for name, value in chosen.items())
+        return tuple(key), chosen
 
     def _taken_apart(self, chosen: Mapping[str, Any], on_lanes: bool) -> FitData | None:
         generators = {id(v) for v in chosen.values() if isinstance(v, GeneratorType)}

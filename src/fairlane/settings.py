@@ -35,7 +35,7 @@ def settings() -> dict[str, str]:
         >>> settings()["keras.config.floatx"]
         'float32'
     """
-    found = {name: _text(read()) for name, (read, _) in _KERAS.items()}
+    found = {name: _text(read()) for name, read in _KERAS.items()}
     if keras.backend.backend() == "jax":
         import jax
 
@@ -62,7 +62,8 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
 def _way_back(name: str, value: str) -> str:
     if name in _KERAS:
         written = value if name in _NUMBERS or value == "None" else repr(value)
-        return f"{_KERAS[name][1]}({written})"
+        when = "before Keras is imported, " if name == "keras.config.backend" else ""
+        return f"{when}{name.replace('config.', 'config.set_')}({written})"
     if name.startswith("jax_"):
         return f"jax.config.update({name!r}, {value if value in ('True', 'False', 'None') else repr(value)})"
     return f"torch.set_float32_matmul_precision({value!r})"
@@ -76,19 +77,13 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-_config = keras.config
-_KERAS: dict[str, tuple[Callable[[], Any], str]] = {
-    "keras.config.backend": (_config.backend, "before Keras is imported, keras.config.set_backend"),
-    "keras.config.dtype_policy": (_config.dtype_policy, "keras.config.set_dtype_policy"),
-    "keras.config.floatx": (_config.floatx, "keras.config.set_floatx"),
-    "keras.config.epsilon": (_config.epsilon, "keras.config.set_epsilon"),
-    "keras.config.image_data_format": (_config.image_data_format, "keras.config.set_image_data_format"),
-    "keras.config.max_epochs": (_config.max_epochs, "keras.config.set_max_epochs"),
-    "keras.config.max_steps_per_epoch": (
-        _config.max_steps_per_epoch,
-        "keras.config.set_max_steps_per_epoch",
-    ),
+_NAMES = (
+    *("backend", "dtype_policy", "floatx", "epsilon", "image_data_format"),
+    *("max_epochs", "max_steps_per_epoch"),  # which not every Keras has
+)
+_KERAS: dict[str, Callable[[], Any]] = {
+    f"keras.config.{name}": getattr(keras.config, name) for name in _NAMES if hasattr(keras.config, name)
 }
-"""Setting → how it is read, and what sets it."""
+"""Setting → how it is read."""
 
 _NUMBERS = frozenset({"keras.config.epsilon", "keras.config.max_epochs", "keras.config.max_steps_per_epoch"})
