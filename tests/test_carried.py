@@ -304,6 +304,15 @@ def test_what_can_not_be_told_is_named(held, what):
         carried.told([Holding(held())])
 
 
+def test_what_is_nested_too_deeply_can_not_be_told():
+    value = []
+    for _ in range(5000):
+        value = [value]
+    remembering = recall.Remembering([Holding(value)])
+    with pytest.raises(recall.CannotGoOn, match="nested too deeply"):
+        recall.refuse_untold({"callbacks": remembering.told()})
+
+
 def test_an_object_that_came_later_can_not_be_made_anew():
     before = Holding(None)
     before.called = [Record()]

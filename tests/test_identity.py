@@ -167,6 +167,13 @@ def test_what_can_not_be_read_is_not_taken_for_the_same(make):
     getattr(value, "close", lambda: None)()
 
 
+def test_what_is_nested_too_deeply_can_not_be_read():
+    value = []
+    for _ in range(5000):
+        value = [value]
+    assert "nested too deeply" in fingerprint.described(value)
+
+
 class Handle:
     """Holds what can't be read, and says itself what it is."""
 

@@ -102,7 +102,9 @@ class Callbacks:
         for callback in listed:
             if not isinstance(callback, keras.callbacks.Callback):
                 raise StudyError(f"{callback!r} in callbacks is not a keras.callbacks.Callback")
-        self._copies = [[copied(callback) for callback in listed] for _ in range(2)]
+        trials = list(trials)
+        # What two copies have in common, all have; one is made at least, to see that it can be.
+        self._copies = [[copied(callback) for callback in listed] for _ in range(1 + (len(trials) > 1))]
         if not listed:
             return
         self._make = lambda trial: [_named(copied(callback), trial) for callback in listed]

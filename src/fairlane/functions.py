@@ -115,6 +115,8 @@ def _parts(code: types.CodeType) -> list[Any]:
 def _constant(value: Any) -> Any:
     if isinstance(value, types.CodeType):
         return _parts(value)
+    if isinstance(value, tuple):
+        return tuple(map(_constant, value))
     return sorted(map(repr, value)) if isinstance(value, frozenset) else value
 
 

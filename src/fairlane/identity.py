@@ -129,6 +129,7 @@ class Reader:
         self._outside = {id(function) for function in outside or ()}
         self.found: dict[str, Tree] = {}
         self.unknown: list[str] = []
+        self._depth = 0
         self._seen: dict[int, str] = {}
         self._alive: list[Any] = []
         self._labels: dict[int, str] = {}
@@ -140,6 +141,17 @@ class Reader:
             value: anything.
             where: how to call the place where it was found.
         """
+        self._depth += 1
+        try:
+            return self._read(value, where)
+        except RecursionError:
+            if self._depth > 1:
+                raise
+            return self._give_up(value, where, "nested too deeply")
+        finally:
+            self._depth -= 1
+
+    def _read(self, value: Any, where: str) -> Tree:
         if is_constant(value):
             return _shortened(repr(value))
         if isinstance(value, types.FunctionType):
