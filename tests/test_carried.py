@@ -329,6 +329,12 @@ def test_constants_have_to_be_the_same():
         refilled.give_back([Holding(datetime.date(2020, 1, 2))], told)
 
 
+@pytest.mark.parametrize("damage", [{"states": []}, {"objects": []}, {"objects": [{}] * 9}])
+def test_a_tree_of_something_else_is_refused(damage):
+    with pytest.raises(carried.CannotGoOn, match="can't be read"):
+        refilled.give_back([Aliased()], {**carried.told([Aliased()]), **damage})
+
+
 def test_nothing_is_changed_where_it_can_not_go_on():
     before, fresh = Aliased(), Aliased()
     before.log.append(1)

@@ -72,7 +72,9 @@ def is_older(spec: Spec) -> bool:
 
 def changed_settings(before: Spec, now: Spec) -> list[str]:
     """A line per setting of the session that is another now, as far as both specs say."""
-    return list(settings.changes(before.get("settings", {}), now.get("settings", {})))
+    told = [spec.get("settings") for spec in (before, now)]
+    kept, current = (one if isinstance(one, Mapping) else {} for one in told)  # a store may hold anything
+    return list(settings.changes(kept, current))
 
 
 def unreadable(spec: Spec) -> list[str]:

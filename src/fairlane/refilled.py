@@ -41,20 +41,28 @@ def give_back(callbacks: Sequence[Any], tree: Mapping[str, Any]) -> None:
     """Let callbacks that have just begun to train remember what was told.
 
     Raises:
-        CannotGoOn: they are others; nothing was changed.
+        CannotGoOn: they are others, or what was told can't be read; nothing was changed.
     """
+    try:
+        giver = _planned(callbacks, tree)
+    except RecursionError:
+        raise CannotGoOn("what its callbacks remember is nested too deeply") from None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CannotGoOn(f"what its callbacks remember can't be read ({type(error).__name__})") from error
+    giver.fill()
+
+
+def _planned(callbacks: Sequence[Any], tree: Mapping[str, Any]) -> _Giver:
+    """All that is to be filled, and with what; nothing is changed yet."""
     names = [name_of(type(callback)) for callback in callbacks]
     if names != list(tree["classes"]):
         raise CannotGoOn(f"the callbacks were {list(tree['classes'])} and are {names}")
     giver = _Giver(tree["objects"], parts_of_model(callbacks))
-    try:
-        for told_of, callback in zip(tree["states"], callbacks, strict=True):
-            giver.find(told_of, callback)
-        for told_of, callback in zip(tree["states"], callbacks, strict=True):
-            giver.value(told_of, callback, f"callback {type(callback).__name__}")
-    except RecursionError:
-        raise CannotGoOn("what its callbacks remember is nested too deeply") from None
-    giver.fill()
+    for told_of, callback in zip(tree["states"], callbacks, strict=True):
+        giver.find(told_of, callback)
+    for told_of, callback in zip(tree["states"], callbacks, strict=True):
+        giver.value(told_of, callback, f"callback {type(callback).__name__}")
+    return giver
 
 
 class _Giver:
