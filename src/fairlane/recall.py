@@ -21,8 +21,8 @@ from fairlane import carried, refilled
 from fairlane.carried import TAG, CannotTell, simple
 from fairlane.carried import CannotGoOn as CannotGoOn
 from fairlane.outside import Outside
-from fairlane.program import State
 from fairlane.refilled import from_simple
+from fairlane.state import State
 from fairlane.trial import Checkpoint, Weights
 
 _UNTOLD = "can't be told"

@@ -4,7 +4,8 @@ In: a seed. Out: a `Session` in which code runs as in a fresh process that calle
 ``keras.utils.set_random_seed(seed)`` first; on leaving, the caller's own state is as it was.
 
 Hidden state is: Python's, NumPy's and the backend's random generators, Keras's thread-local attributes
-(its seed generator, name counters, dtype policy, scopes) and its settings (floatx, epsilon, image format).
+(its seed generator, name counters, dtype policy, scopes), its settings (floatx, epsilon, image format, limits
+of epochs and steps) and JAX's.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class _State:
     numpy: Any
     keras: dict[str, Any]
     settings: tuple[Any, ...]
+    jax: dict[str, Any]
     others: list[Callable[[], None]]
 
 
@@ -158,12 +160,12 @@ def left_as_found() -> Iterator[None]:
 
 
 def _capture() -> _State:
-    config = keras.config
     return _State(
         python=random.getstate(),
         numpy=np.random.get_state(),  # noqa: NPY002
         keras=_keras.attributes(),
-        settings=(config.floatx(), config.epsilon(), config.image_data_format()),
+        settings=tuple(getattr(keras.config, name)() for name in _SETTINGS),
+        jax=_jax_settings(),
         others=_other_generators(),
     )
 
@@ -172,12 +174,24 @@ def _install(state: _State) -> None:
     random.setstate(state.python)
     np.random.set_state(state.numpy)  # noqa: NPY002
     _keras.replace_attributes(state.keras)
-    floatx, epsilon, image_data_format = state.settings
-    keras.config.set_floatx(floatx)
-    keras.config.set_epsilon(epsilon)
-    keras.config.set_image_data_format(image_data_format)
+    for name, value in zip(_SETTINGS, state.settings, strict=True):
+        if getattr(keras.config, name)() != value:
+            getattr(keras.config, f"set_{name}")(value)
+    now = _jax_settings()
+    for name, value in state.jax.items():
+        if now.get(name) is not value and now.get(name) != value:
+            sys.modules["jax"].config.update(name, value)
     for restore in state.others:
         restore()
+
+
+_SETTINGS = ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_per_epoch")
+"""Keras's settings of the whole process, as functions of ``keras.config``: ``floatx`` and ``set_floatx``."""
+
+
+def _jax_settings() -> dict[str, Any]:
+    """What ``jax.config.update`` has set, for the whole process; nothing where JAX is not loaded."""
+    return dict(sys.modules["jax"].config.values) if "jax" in sys.modules else {}
 
 
 def _other_generators() -> list[Callable[[], None]]:
