@@ -350,3 +350,36 @@ def test_wrong_data_raise_what_keras_raises(wrong):
     with pytest.raises(ValueError) as lanes:  # noqa: PT011
         FitData.of(arguments)
     assert str(lanes.value) == str(alone.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("batch_size", [np.int64(300)] * 3),
+        ("batch_size", [int("300"), int("300"), np.int32(300)]),
+        ("class_weight", [{0: 1.0, 1: 2.5}, {0: 1.0, 1: 2.5}, dict({0: 1.0}, **{}) | {1: 2.5}]),
+        ("validation_freq", [[1, 300], [1, int("300")], [1, 300]]),
+    ],
+)
+def test_equal_arguments_of_several_variants_are_one(monkeypatch, name, values):
+    """However they are written: one fleet, and the data are taken apart and placed once."""
+    from fairlane import data
+
+    placed = []
+    real = data.FitData.of.__func__
+    monkeypatch.setattr(
+        data.FitData, "of", classmethod(lambda cls, *given: placed.append(1) or real(cls, *given))
+    )
+
+    def build(lr):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
+        model.compile(keras.optimizers.SGD(lr), "binary_crossentropy")
+        return model
+
+    x, y = np.ones((600, 2), "float32"), np.arange(600)[:, None] % 2
+    variants = [{"lr": 0.1 * (i + 1), name: value} for i, value in enumerate(values)]
+    more = {"validation_data": (x[:10], y[:10])} if name == "validation_freq" else {}
+    study = fl.compare(build, variants, x, y, epochs=1, verbose=0, engine="lanes", **more)
+    assert study.trials["state"].tolist() == ["done"] * 3
+    assert len(placed) == 1
+    assert study.trials["fleet"].nunique() == 1

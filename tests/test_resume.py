@@ -275,10 +275,87 @@ def test_new_variants_and_seeds_are_added(tmp_path, monkeypatch):
     np.testing.assert_allclose(mine, theirs, rtol=1e-5)
 
 
+class Plateau:
+    """A schedule that counts its calls."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, epoch, rate):
+        self.calls += 1
+        return 0.1 / self.calls
+
+
+def counted():
+    seen = np.zeros(1)
+
+    def schedule(epoch, rate):
+        seen[0] += 1
+        return float(0.1 / seen[0])
+
+    return schedule
+
+
+class Halving(keras.callbacks.Callback):
+    """Two of them share a list, and the second does by its length what decides on the training."""
+
+    def __init__(self, shared, first):
+        super().__init__()
+        self.shared, self.first = shared, first
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.first:
+            self.shared.append(epoch)
+        else:
+            self.model.optimizer.learning_rate = 0.05 / len(self.shared)
+
+
+def two_that_share():
+    shared = []
+    return [Halving(shared, first=True), Halving(shared, first=False)]
+
+
+REMEMBERING = {
+    "an object as a schedule": lambda: [keras.callbacks.LearningRateScheduler(Plateau())],
+    "a method as a schedule": lambda: [keras.callbacks.LearningRateScheduler(Plateau().__call__)],
+    "a closure as a schedule": lambda: [keras.callbacks.LearningRateScheduler(counted())],
+    "two that share a list": two_that_share,
+}
+
+
+@engines
+@pytest.mark.parametrize("kind", REMEMBERING)
+def test_what_callbacks_hold_is_carried(cut, tmp_path, monkeypatch, engine, kind):
+    given = {"engine": engine, "callbacks": REMEMBERING[kind]}
+    interrupted(cut, tmp_path / "runs.db", **given)
+    monkeypatch.undo()
+    begun = started(monkeypatch)
+    study = compare(tmp_path / "runs.db", **given)
+    assert max(begun.values()) > 0
+    same(study, compare(**given))
+
+
+@engines
+def test_a_list_that_trials_share_makes_them_begin_anew(cut, tmp_path, monkeypatch, engine):
+    def shared():
+        log = []  # one for both trials
+        return lambda: [Halving(log, first=True), Halving(log, first=False)]
+
+    given = {"engine": engine, "variants": RATES}
+    interrupted(cut, tmp_path / "runs.db", epochs=8, callbacks=shared(), **given)
+    monkeypatch.undo()
+    begun = started(monkeypatch)
+    with pytest.warns(
+        fl.FairlaneWarning, match=r"begins anew: .* attribute shared changes while .* shared by"
+    ):
+        compare(tmp_path / "runs.db", epochs=8, callbacks=shared(), **given)
+    assert 0 in begun.values()
+
+
 class Opaque(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
-        self.thing = iter([1, 2, 3])
+        self.thing = (number for number in range(3))
 
 
 def test_a_callback_that_can_not_be_told_makes_its_trials_begin_anew(cut, tmp_path, monkeypatch):
@@ -286,7 +363,9 @@ def test_a_callback_that_can_not_be_told_makes_its_trials_begin_anew(cut, tmp_pa
     interrupted(cut, tmp_path / "runs.db", **given)
     monkeypatch.undo()
     begun = started(monkeypatch)
-    study = compare(tmp_path / "runs.db", **given)
+    words = r"trial \d .* begins anew: .* callback Opaque, attribute thing is a generator, which is no plain"
+    with pytest.warns(fl.FairlaneWarning, match=words):
+        study = compare(tmp_path / "runs.db", **given)
     assert begun == {0: 0, 1: 0}
     same(study, compare(**given))
 
@@ -336,7 +415,7 @@ def test_checkpoints_are_taken_as_often_as_asked(monkeypatch, tmp_path, engine, 
 
 
 def test_without_a_store_nothing_is_told(monkeypatch):
-    monkeypatch.setattr(recall, "callbacks_told", None)
+    monkeypatch.setattr(recall, "Remembering", None)
     compare(engine="lanes", epochs=1)
 
 

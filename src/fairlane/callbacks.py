@@ -20,6 +20,7 @@ from typing import Any
 import keras
 
 from fairlane.errors import SharedStateError, StudyError
+from fairlane.outside import shared_by
 from fairlane.session import Session, left_as_found
 from fairlane.trial import Trial
 
@@ -58,6 +59,7 @@ class Callbacks:
         self._ready: dict[int, list[Any] | Exception] = {}
         self._owners: dict[int, tuple[weakref.ref[Any], Trial]] = {}
         self._files = _Files()
+        self._copies: list[list[Any]] = []
         if callbacks is None:
             return
         if isinstance(callbacks, (list, tuple, keras.callbacks.Callback)):
@@ -91,11 +93,18 @@ class Callbacks:
 
         return give
 
+    def shared(self) -> frozenset[int]:
+        """The addresses of objects that callbacks of several trials hold; asked before these are given."""
+        made = [listed for listed in self._ready.values() if not isinstance(listed, Exception)]
+        return shared_by([*made, *self._copies])
+
     def _take_list(self, listed: Sequence[Any], trials: Iterable[Trial]) -> None:
         for callback in listed:
             if not isinstance(callback, keras.callbacks.Callback):
                 raise StudyError(f"{callback!r} in callbacks is not a keras.callbacks.Callback")
-            copied(callback)
+        trials = list(trials)
+        # What two copies have in common, all have; one is made at least, to see that it can be.
+        self._copies = [[copied(callback) for callback in listed] for _ in range(1 + (len(trials) > 1))]
         if not listed:
             return
         self._make = lambda trial: [_named(copied(callback), trial) for callback in listed]

@@ -54,6 +54,7 @@ def jobs_of(
         pace: how often they are taken, or None.
     """
     varying, alike = _varying_names(trials), Counter(map(_likeness, trials))
+    shared = frozenset() if pace is None else makers.shared()
     return [
         Job(
             trial,
@@ -68,6 +69,7 @@ def jobs_of(
             builder=builder,
             resume=None if pace is None else partial(kept.checkpoint, trial),
             pace=pace,
+            shared=shared,
         )
         for trial in trials
     ]
@@ -160,7 +162,9 @@ class Data:
     def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
         given = {**self._common, **variant.fit_arguments}
         chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
-        return tuple((name, id(value)) for name, value in chosen.items()), chosen
+        own = variant.fit_arguments  # all else is one object for all variants
+        key = ((name, _likeness_of(value) if name in own else id(value)) for name, value in chosen.items())
+        return tuple(key), chosen
 
     def _taken_apart(self, chosen: Mapping[str, Any], on_lanes: bool) -> FitData | None:
         generators = {id(v) for v in chosen.values() if isinstance(v, GeneratorType)}
@@ -174,6 +178,19 @@ class Data:
                     "keras.utils.PyDataset"
                 )
         return FitData.of(chosen, room_for_data() if on_lanes and on_jax() else math.inf)
+
+
+def _likeness_of(value: Any) -> Any:
+    """Equal for values that are one for `Data`: numbers and texts that are equal, the same arrays."""
+    if isinstance(value, np.generic | np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return type(value), repr(value)
+    if type(value) in (list, tuple):
+        return type(value), tuple(map(_likeness_of, value))
+    if type(value) is dict:
+        return dict, tuple((_likeness_of(key), _likeness_of(item)) for key, item in value.items())
+    return id(value)
 
 
 def _session_reason() -> str:

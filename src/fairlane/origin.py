@@ -22,7 +22,7 @@ from typing import Any
 
 import keras
 
-from fairlane import fingerprint
+from fairlane import fingerprint, settings
 from fairlane.trial import Site
 
 _PATIENCE = 10.0
@@ -66,7 +66,7 @@ class Asking:
     def __init__(self, model: Any, common: Mapping[str, Any], callbacks: Any, test_data: Any) -> None:
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
-        self._machine, self._commit = machine(), Future[str]()
+        self._machine, self._commit, self._settings = machine(), Future[str](), settings.settings()
         self._thread = threading.Thread(
             target=self._ask, args=[_folder(model)], name="fairlane-git", daemon=True
         )
@@ -81,7 +81,8 @@ class Asking:
     @cached_property
     def spec(self) -> fingerprint.Spec:
         """What is asked of the training; reads all of its data, the first time."""
-        return fingerprint.spec(self._model, self._common, self._callbacks)
+        spec = fingerprint.spec(self._model, self._common, self._callbacks)
+        return {**spec, "settings": self._settings}
 
     def __enter__(self) -> Asking:
         return self

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane import fingerprint, identity
 from fairlane.errors import BuilderError, SharedStateError, StudyError
 from fairlane.isolation import PAST, check_independent
 from fairlane.session import Session, left_as_found
@@ -145,7 +146,7 @@ def _assignments(variants: Any) -> list[dict[str, Any]]:
         if not isinstance(variant, Mapping):
             raise StudyError(f"variant {i} is not a dict but {type(variant).__name__}: {variant!r}")
     plain = [{k: _plain(v) for k, v in variant.items()} for variant in variants]
-    for i, j in _twins(plain):
+    for i, j in _twins(plain, lambda variant: [(k, _known_by(variant[k])) for k in sorted(variant, key=str)]):
         raise StudyError(
             f"variants {i} and {j} are the same ({plain[i]}), and would be counted as two; "
             "for replicates of one variant, use seeds"
@@ -171,9 +172,12 @@ def _grid(lists: Mapping[str, Any]) -> list[dict[str, Any]]:
     grid = itertools.product(*([_plain(v) for v in values] for values in lists.values()))
     made = [dict(zip(lists, values, strict=True)) for values in grid]
     for name, values in lists.items():
-        for i, _ in _twins(list(values)):
+        listed = [_plain(value) for value in values]
+        for i, j in _twins(listed, _known_by):
+            alike = "" if listed[i] is listed[j] else f" (values {i} and {j} of its list are of one state)"
             raise StudyError(
-                f"{name!r} has the value {list(values)[i]!r} twice, which would be counted as two variants"
+                f"{name!r} has the value {listed[i]!r} twice{alike}, which would be counted as two variants; "
+                "for replicates of one variant, use seeds"
             )
     return made
 
@@ -293,21 +297,19 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _twins(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
-    """The positions of values that are equal; only those that look alike are compared."""
-    alike: dict[str, list[int]] = {}
+def _twins(values: Sequence[Any], known_by: Callable[[Any], Any]) -> Iterator[tuple[int, int]]:
+    """The positions of values that nothing tells apart."""
+    first: dict[str, int] = {}
     for i, value in enumerate(values):
-        for j in alike.setdefault(repr(value), []):
-            if _same(values[j], value):
-                yield j, i
-        alike[repr(value)].append(i)
+        j = first.setdefault(repr(known_by(value)), i)
+        if i != j:
+            yield j, i
 
 
-def _same(a: Any, b: Any) -> bool:
-    try:
-        return type(a) is type(b) and bool(a == b)
-    except Exception:  # arrays, or objects with an opinion of their own
-        return a is b
+def _known_by(value: Any) -> Any:
+    """What a value is known by: its state; or, where that can't be read, that it is this object."""
+    described = fingerprint.described(value)
+    return (described, id(value)) if identity.is_unknown(described) else described
 
 
 def _did_you_mean(name: Any, options: Iterable[str]) -> str:

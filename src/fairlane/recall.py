@@ -3,47 +3,31 @@
 In: a trial's random generators and callbacks, between two epochs. Out: a tree of plain data, which a
 `fairlane.trial.Checkpoint` carries; and generators and callbacks that stand where the tree was taken.
 
-Of a callback it is the attributes that are plain data. What else it holds must be no state: a function, a
-module, the model. For Keras's own callbacks that is known (files, writers, settings); a callback of anyone
-else that holds another object can't be told, and its trial has no checkpoints.
+Of callbacks it is what `fairlane.carried` can carry. A trial whose callbacks hold something else, or change
+something outside of them, has checkpoints that say so, and begins anew.
 """
 
 from __future__ import annotations
 
 import csv
-import inspect
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
-from types import ModuleType
 from typing import Any
 
 import keras
 import numpy as np
 
+from fairlane import carried, refilled
+from fairlane.carried import TAG, CannotTell, simple
+from fairlane.carried import CannotGoOn as CannotGoOn
+from fairlane.outside import Outside
+from fairlane.refilled import from_simple
 from fairlane.state import State
-from fairlane.trial import Checkpoint
+from fairlane.trial import Checkpoint, Weights
 
-_TAG = "__fairlane__"
-_NOT_STATE = frozenset({"_model", "model", "params", "validation_data"})
-"""What Keras sets anew when training begins."""
-
-_SET_ANEW = {"CSVLogger": frozenset({"append", "append_header"})}
-"""Attributes of Keras's callbacks that say how their files stood when training began."""
-
-
-_COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal"})
-"""Functions that Keras's callbacks choose between when they see the first logs."""
-
-_MODULES = (keras.ops, np)
-
-
-class CannotTell(Exception):
-    """A trial can't be told as plain data; the message says what of it."""
-
-
-class CannotGoOn(Exception):
-    """A trial can't go on exactly where it was; the message says why."""
+_UNTOLD = "can't be told"
+NO_WEIGHTS = Weights([], [], [], [])
+"""Those of a checkpoint that says why a trial can't go on from it."""
 
 
 # --- values ---------------------------------------------------------------------------------------------
@@ -60,27 +44,23 @@ def plain(value: Any) -> Any:
         {1: (2.5, {'a'})}
     """
     kind = type(value)
-    if value is None or kind in (bool, int, float, str) or kind is np.ndarray:
-        if kind is np.ndarray and value.dtype.hasobject:
-            raise CannotTell("an array of objects")
+    if value is None or kind in (bool, int, float, str):
         return value
+    if kind is np.ndarray:
+        if value.dtype.hasobject:
+            raise CannotTell("an array of objects")
+        return value.copy()  # who owns it may change it before it is written
     if kind in (list, tuple):
         return kind(plain(item) for item in value)
     if kind is dict:
-        if all(type(key) is str for key in value) and _TAG not in value:
+        if all(type(key) is str for key in value) and TAG not in value:
             return {key: plain(item) for key, item in value.items()}
-        return {_TAG: "dict", "of": [[plain(k), plain(v)] for k, v in value.items()]}
+        return {TAG: "dict", "of": [[plain(k), plain(v)] for k, v in value.items()]}
     if kind in (set, frozenset):
-        return {_TAG: kind.__name__, "of": [plain(item) for item in value]}
-    if isinstance(value, np.generic):
-        return {_TAG: "scalar", "of": np.asarray(value)}
-    if isinstance(value, PurePath):
-        return {_TAG: "path", "of": os.fspath(value)}
-    name = getattr(value, "__name__", "")
-    if name in _COMPARISONS and any(value is getattr(module, name, None) for module in _MODULES):
-        return {_TAG: "comparison", "of": [value.__module__.startswith("keras"), name]}
-    if keras.ops.is_tensor(value):
-        return {_TAG: "tensor", "of": np.array(keras.ops.convert_to_numpy(value))}
+        return {TAG: kind.__name__, "of": [plain(item) for item in value]}
+    told_of = simple(value)
+    if told_of is not None:
+        return told_of
     raise CannotTell(f"a {kind.__name__}")
 
 
@@ -90,23 +70,15 @@ def restored(tree: Any) -> Any:
         return type(tree)(restored(item) for item in tree)
     if not isinstance(tree, Mapping):
         return tree
-    if _TAG not in tree:
+    if TAG not in tree:
         return {key: restored(item) for key, item in tree.items()}
-    kind, of = tree[_TAG], tree["of"]
+    kind, of = tree[TAG], tree["of"]
     match kind:
         case "dict":
             return {restored(key): restored(item) for key, item in of}
         case "set" | "frozenset":
             return {"set": set, "frozenset": frozenset}[kind](restored(item) for item in of)
-        case "scalar":
-            return np.asarray(of)[()]
-        case "path":
-            return Path(of)
-        case "comparison" if of[1] in _COMPARISONS:
-            return getattr(_MODULES[0] if of[0] else _MODULES[1], of[1])
-        case "tensor":
-            return keras.ops.convert_to_tensor(of)
-    raise CannotGoOn(f"a checkpoint holds a {kind!r:.40}, which this version does not know")
+    return from_simple(tree)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -140,51 +112,53 @@ def fitting(checkpoint: Checkpoint, state: State) -> State:
 # --- callbacks ------------------------------------------------------------------------------------------
 
 
-def callbacks_told(callbacks: Sequence[Any]) -> list[dict[str, Any]]:
-    """What callbacks remember.
+class Remembering:
+    """Tells what a trial's callbacks remember, from when they have begun to train.
+
+    Args:
+        callbacks: all that may remember.
+        shared: the addresses of objects that other trials' callbacks hold too.
+    """
+
+    def __init__(self, callbacks: Sequence[Any], shared: frozenset[int] = frozenset()) -> None:
+        self._callbacks = list(callbacks)
+        self._outside = Outside(self._callbacks, shared)
+
+    def told(self) -> dict[str, Any]:
+        """What they remember, or why that can't be told."""
+        try:
+            self._outside.check(self._callbacks)
+            return carried.told(self._callbacks)
+        except CannotTell as why:
+            return {_UNTOLD: str(why)}
+
+
+def is_told(memory: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's memory says what callbacks remember, and not why it can't."""
+    return not (isinstance(memory["callbacks"], Mapping) and _UNTOLD in memory["callbacks"])
+
+
+def refuse_untold(memory: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that only says why there is none.
 
     Raises:
-        CannotTell: one holds an object that is no plain data, and may change while it trains.
+        CannotGoOn: what of the callbacks could not be told.
     """
-    return [{"class": _name(callback), "state": _told(callback)} for callback in callbacks]
+    if not is_told(memory):
+        raise CannotGoOn(f"what its callbacks remember could not be kept: {memory['callbacks'][_UNTOLD]}")
 
 
-def _told(callback: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {}
-    for name, value in vars(callback).items():
-        if name in _NOT_STATE or name in _SET_ANEW.get(type(callback).__name__, ()):
-            continue
-        try:
-            told[name] = plain(value)
-        except CannotTell as what:
-            if not _is_no_state(value) and not _is_keras_own(callback, name):
-                raise CannotTell(
-                    f"callback {type(callback).__name__} remembers {what} ({name}), which is no plain data"
-                ) from None
-    return told
-
-
-def _is_no_state(value: Any) -> bool:
-    stateless = inspect.isroutine(value) or isinstance(value, (type, ModuleType, np.ufunc))
-    return stateless or isinstance(value, keras.Model)
-
-
-def _is_keras_own(callback: Any, name: str) -> bool:
-    """Whether a class of Keras gave the callback this attribute."""
-    own = [cls for cls in type(callback).__mro__ if cls.__module__.startswith("keras.")]
-    if own and own[0] is type(callback):
-        return True
-    makers = (vars(cls).get("__init__") for cls in own)
-    return any(name in maker.__code__.co_names for maker in makers if inspect.isfunction(maker))
-
-
-def recall_callbacks(callbacks: Sequence[Any], told: Sequence[Mapping[str, Any]]) -> None:
+def recall_callbacks(callbacks: Sequence[Any], told: Any) -> None:
     """Let callbacks that have just begun to train remember what was told.
 
     Raises:
         CannotGoOn: they are others.
     """
-    names = [_name(callback) for callback in callbacks]
+    if isinstance(told, Mapping):
+        refilled.give_back(callbacks, told)
+        return
+    # As versions before this one told it: each callback by itself.
+    names = [carried.name_of(type(callback)) for callback in callbacks]
     before = [str(one["class"]) for one in told]
     if names != before:
         raise CannotGoOn(f"the callbacks were {before} and are {names}")
@@ -215,7 +189,3 @@ def _cut_csv(path: str, separator: str, epoch: int) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=separator, lineterminator="\n")
         writer.writerows([rows[0], *kept])
-
-
-def _name(callback: Any) -> str:
-    return f"{type(callback).__module__}.{type(callback).__qualname__}"

@@ -90,7 +90,8 @@ def compare(
             it.
         name: a name for the study, shown with it, and to find it by in a store.
         resume: for a study that the store has already: ``"auto"`` goes on with it, if the model, data,
-            arguments and callbacks are the same; ``"force"`` though they differ; ``"never"`` refuses.
+            arguments, callbacks and the session's settings are the same, as far as their state can be read;
+            ``"force"`` though they differ, or can't be read; ``"never"`` refuses.
         checkpoint_every: of a study that is kept, how often the states of trials that are trained are kept
             too, to go on from after a crash: a number of epochs, or a time, such as ``"60s"`` or ``"5min"``,
             after which the end of the epoch is waited for. None keeps them only at their end.

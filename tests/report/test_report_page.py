@@ -155,11 +155,11 @@ def test_a_wrong_metric_or_folder_leaves_what_was_there(stored, tmp_path):
 
 
 def test_the_data_of_a_study_in_memory_are_read_for_a_report_alone(monkeypatch, tmp_path):
-    from fairlane import fingerprint
+    from fairlane import identity
 
     read = []
-    array = fingerprint._array
-    monkeypatch.setattr(fingerprint, "_array", lambda value: read.append(1) or array(value))
+    array = identity.array_text
+    monkeypatch.setattr(identity, "array_text", lambda value: read.append(1) or array(value))
     study = fl.compare(build, [{}], X, Y, verbose=0)
     assert not read
     found = told(study.report(tmp_path / "report.html"))

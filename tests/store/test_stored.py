@@ -217,10 +217,10 @@ def test_test_data_are_kept_too(tmp_path):
 
 
 def test_trials_that_failed_are_trained_again(tmp_path):
-    broken = [True]
+    mended = tmp_path / "mended"  # no variable: another value of that would be another request
 
     def sometimes(lr=0.1):
-        if broken[0] and lr < 0.05:
+        if not mended.exists() and lr < 0.05:
             raise OSError("no such file")
         return build(lr)
 
@@ -229,7 +229,7 @@ def test_trials_that_failed_are_trained_again(tmp_path):
     )
     assert go(RATES).trials["state"].tolist() == ["done", "failed"]
     assert "no such file" in fl.open(tmp_path / "r.db", "a").trials["error"][1]
-    broken[0] = False
+    mended.touch()
     assert go(RATES).trials["state"].tolist() == ["done", "done"]
 
 
@@ -264,12 +264,13 @@ def test_an_interrupted_study_goes_on(tmp_path):
 
     def interrupt(trial):
         def on_epoch_end(epoch, logs):
-            if armed and trial.seed == 1 and epoch == 1:
+            if armed.exists() and trial.seed == 1 and epoch == 1:
                 raise KeyboardInterrupt
 
         return [keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)]
 
-    armed = [True]
+    armed = tmp_path / "armed"  # no variable: another value of that would be another request
+    armed.touch()
     go = functools.partial(
         compare, RATES, seeds=2, store=runs, name="a", callbacks=interrupt, engine="reference"
     )
@@ -277,7 +278,7 @@ def test_an_interrupted_study_goes_on(tmp_path):
         study = go()
     assert study.trials["state"].tolist() == ["done", *["interrupted"] * 3]
     assert fl.open(runs, "a").trials["epochs"].tolist() == [4, 1, 0, 0]
-    armed.clear()
+    armed.unlink()
     study = go()
     assert study.trials["state"].tolist() == ["done"] * 4
     alone = compare(RATES, seeds=2, engine="reference")

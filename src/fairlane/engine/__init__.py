@@ -58,6 +58,7 @@ class Job:
         prepare: called with the built model before it is trained.
         resume: returns the checkpoint to go on from, or None; None where there is none.
         pace: how often checkpoints are taken; None for never.
+        shared: the addresses of objects that its callbacks hold, and those of other jobs too.
     """
 
     trial: Trial
@@ -74,6 +75,7 @@ class Job:
     prepare: Callable[[keras.Model], None] | None = None
     resume: Callable[[], Checkpoint | None] | None = None
     pace: Pace | None = None
+    shared: frozenset[int] = frozenset()
 
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from, or None."""

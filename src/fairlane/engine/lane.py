@@ -130,6 +130,7 @@ class Lane:
         self._seconds_before = 0.0
         if checkpoint is not None:
             self._go_on_from(checkpoint)
+        self._remembers = None if job.pace is None else recall.Remembering(self._remembering(), job.shared)
         self._saved = self.epoch, time.monotonic()
         self._in_test = self._in_test_before = False
         self._names: dict[str, str] | None = None
@@ -405,20 +406,19 @@ class Lane:
         """
         self._saved = self.epoch, time.monotonic()
         memory = self.memory()
-        return None if memory is None else Checkpoint(self.trial, self.epoch, to_weights(look()), memory)
+        if memory is None:
+            return None
+        weights = to_weights(look()) if recall.is_told(memory) else recall.NO_WEIGHTS
+        return Checkpoint(self.trial, self.epoch, weights, memory)
 
     def memory(self) -> dict[str, Any] | None:
         """What the lane remembers besides its state, as plain data; None where it can't be told."""
-        if self.job.pace is None or not self._repeats:
-            return None
-        try:
-            told = recall.callbacks_told(self._remembering())
-        except recall.CannotTell:
+        if self._remembers is None or not self._repeats:
             return None
         generators = self._session.generators() if self.reading is None else self.reading.generators.told()
         return {
             "generators": recall.plain(generators),
-            "callbacks": told,
+            "callbacks": self._remembers.told(),
             "logs": recall.plain(self.last_logs),
             "seconds": self.seconds,
         }
@@ -432,6 +432,7 @@ class Lane:
     def _go_on_from(self, checkpoint: Checkpoint) -> None:
         """Stand where the checkpoint was taken."""
         memory = checkpoint.memory
+        recall.refuse_untold(memory)
         generators = recall.restored(memory["generators"])
         begun, self.epoch = int(self.job.arguments.get("initial_epoch") or 0), checkpoint.epoch
         self._seconds_before = float(memory["seconds"])

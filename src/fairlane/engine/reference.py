@@ -76,14 +76,18 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         self._saved = checkpoint.epoch if checkpoint else 0, time.monotonic()
         self.others: list[Any] = []
         self.end: Checkpoint | None = None
+        self._remembers: recall.Remembering | None = None
         self.refusal: BaseException | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self._checkpoint is not None:
+            recall.refuse_untold(self._checkpoint.memory)
             write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
             _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
             recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
             set_generators(recall.restored(self._checkpoint.memory["generators"]))
+        if self._job.pace is not None:
+            self._remembers = recall.Remembering(self._remembering(), self._job.shared)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         try:
@@ -95,19 +99,17 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _save(self, epoch: int) -> None:
         """Tell a checkpoint where one is due, and remember the last."""
-        if self._job.pace is None or not _repeats(self._job):
+        if self._job.pace is None or self._remembers is None or not _repeats(self._job):
             return
         last = epoch >= int(self._job.arguments.get("epochs", 1))
         due = self._job.pace.is_due(epoch - self._saved[0], time.monotonic() - self._saved[1])
         if not (due or last):
             return
         self._saved = epoch, time.monotonic()
-        try:
-            told = recall.callbacks_told(self._remembering())
-        except recall.CannotTell:
-            return
+        told = self._remembers.told()
         memory = {"generators": recall.plain(generators_now()), "callbacks": told, "logs": {}, "seconds": 0.0}
-        checkpoint = Checkpoint(self._job.trial, epoch, weights_of(self.model), memory)
+        weights = weights_of(self.model) if last or recall.is_told(memory) else recall.NO_WEIGHTS
+        checkpoint = Checkpoint(self._job.trial, epoch, weights, memory)
         if last:
             self.end = checkpoint
         else:

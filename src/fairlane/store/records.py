@@ -6,10 +6,14 @@ Only the driver of a study writes a store; frames, figures and progress read the
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from fairlane.errors import StoreError
 from fairlane.trial import (
@@ -80,7 +84,8 @@ class Record:
                 self.engine, self.reason = event.engine, event.reason
                 self.fleet, self.loop = event.fleet, event.loop
             case EpochEnded():
-                logs = dict(event.logs)
+                # An array that a callback logs and goes on with is to stay what it was in this epoch.
+                logs = {name: _own(value) for name, value in event.logs.items()}
                 self.epochs.append((event.epoch, logs))
                 self.error = self.error or divergence(event.epoch, logs)
             case TrialDone():
@@ -120,6 +125,11 @@ class Record:
             raise StoreError(
                 f"{self.trial} has finished epoch {self.epochs[-1][0]}, so epoch {event.epoch} can't follow"
             )
+
+
+def _own(value: Any) -> Any:
+    """A logged value that nobody else can change."""
+    return copy.deepcopy(value) if isinstance(value, np.ndarray | list | dict) else value
 
 
 def next_epoch(record: Record) -> int:

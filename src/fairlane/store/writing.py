@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fairlane import fingerprint
+from fairlane import fingerprint, identity
 from fairlane.errors import StoreError, StudyError
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, new_folder
@@ -40,6 +40,7 @@ from fairlane.trial import (
     TrialState,
     Variant,
     Weights,
+    short,
 )
 
 _LONGEST_NAME = 200
@@ -150,6 +151,7 @@ class SqlStore(Store):
             raise
         self._records = {record.trial.number: record for record in self._loaded.records}
         self._asked = dict(self._loaded.asked)
+        self._trusts = asked.resume == "force"
         self._kept = self._loaded.kept
         self._site, self._told = asked.site, False
         self._closed = False
@@ -238,13 +240,8 @@ class SqlStore(Store):
                 f"there is a study {self._name!r} in {self._database.place} already, and resume='never': "
                 "give another name"
             )
-        changed = fingerprint.differences(json.loads(row.spec), json.loads(json.dumps(asked.spec)))
-        if changed and begun and asked.resume != "force":
-            raise StudyError(
-                f"the study {self._name!r} in {self._database.place} was asked for otherwise, and its "
-                "finished trials would stand beside others that they can't be compared with.\n"
-                f"{changed}\nGive it another name; or, if the change makes no difference, resume='force'"
-            )
+        if begun and asked.resume != "force":
+            self._refuse_another(json.loads(row.spec), json.loads(json.dumps(asked.spec)))
         before = json.loads(row.versions)
         for package, version in asked.versions.items():
             if before.get(package, version) != version:
@@ -253,6 +250,39 @@ class SqlStore(Store):
                     f"{version}: what is trained now may differ in rounding"
                 )
         return {"spec": json.dumps(asked.spec)}
+
+    def _refuse_another(self, before: fingerprint.Spec, now: fingerprint.Spec) -> None:
+        """Refuse to go on with a study that is another, or of which nobody can tell.
+
+        Raises:
+            StudyError: which; what differs, or can't be read.
+        """
+        which = f"the study {self._name!r} in {self._database.place}"
+        lines = fingerprint.changed_settings(before, now)
+        if lines:
+            raise StudyError(
+                f"{which} was trained under other settings of the session, which change what training gives: "
+                "its trials can't be gone on with, nor compared with new ones.\n    "
+                + "\n    ".join(lines)
+                + "\nSet them back, or give the study another name; or, if the change makes no difference, "
+                "resume='force'"
+            )
+        changed = fingerprint.differences(before, now)
+        if changed:
+            raise StudyError(
+                f"{which} was asked for otherwise, and its "
+                "finished trials would stand beside others that they can't be compared with.\n"
+                f"{changed}\nGive it another name; or, if the change makes no difference, resume='force'"
+            )
+        unreadable = fingerprint.unreadable(now) or fingerprint.unreadable(before)
+        if unreadable:
+            raise StudyError(
+                f"{which} is there, and nobody can tell whether this request is the one that it was trained "
+                "for, because something that the model or the callbacks depend on can't be read:\n    "
+                + "\n    ".join(unreadable)
+                + "\nGive its class a __repr__ that says all that matters, or give the study another name; "
+                "or, if it is the same, resume='force'"
+            )
 
     def _note_broken(self) -> None:
         self.notes += [
@@ -271,7 +301,7 @@ class SqlStore(Store):
 
     def adopt(self, trials: Sequence[Trial], epochs: Sequence[int]) -> list[Trial]:
         """Find the trials among those stored, and add the others."""
-        plan = _Plan(self._loaded)
+        plan = _Plan(self._loaded, self._name, self._trusts)
         adopted = [plan.place(trial) for trial in trials]
         asked = {trial.number: count for trial, count in zip(adopted, epochs, strict=True)}
         self._database.patiently(lambda connection: self._insert(connection, plan, asked))
@@ -639,7 +669,10 @@ class _Batch:
 class _Plan:
     """Which of a plan's trials are stored, and which numbers the others get."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, name: str, trusts: bool) -> None:
+        self._name, self._trusts = name, trusts
+        self._stored = frozenset(loaded.variant_keys)
+        self._by_key: dict[str, Variant] = {}
         self._numbers = dict(loaded.keys)
         self._variants = dict(loaded.variant_keys)
         self._made: dict[int, Variant] = {}
@@ -660,12 +693,33 @@ class _Plan:
     def _placed(self, variant: Variant) -> Variant:
         if id(variant) not in self._made:
             key = coding.variant_key(variant)
+            other = self._by_key.setdefault(key, variant)
+            if other is not variant:
+                raise StudyError(
+                    f"variants {other.number} ({other.label}) and {variant.number} ({variant.label}) can't "
+                    "be told apart: a store knows values by their state, and of these it can't be read. Give "
+                    "their class a __repr__ that says all that matters"
+                )
+            if key in self._stored and not self._trusts:
+                self._refuse_unreadable(variant)
             new = key not in self._variants
             number = self._variants.setdefault(key, len(self._variants))
             self._made[id(variant)] = Variant(number, variant.hyperparameters, variant.fit_arguments)
             if new:
                 self.new_variants.append(self._made[id(variant)])
         return self._made[id(variant)]
+
+    def _refuse_unreadable(self, variant: Variant) -> None:
+        """Refuse to take a stored variant for one that has a value whose state can't be read."""
+        for name, value in variant.hyperparameters.items():
+            told = fingerprint.described(value)
+            if identity.is_unknown(told):
+                raise StudyError(
+                    f"the study {self._name!r} has a variant with {name}={short(value)} already, and nobody "
+                    f"can tell whether it is this one: {name} holds {identity.in_words(told)}, which can't "
+                    "be read. Give its class a __repr__ that says all that matters, or give the study "
+                    "another name; or, if it is the same, resume='force'"
+                )
 
 
 def _variant_row(study_id: int, variant: Variant) -> dict[str, Any]:
