@@ -93,10 +93,11 @@ class Values:
             "test": asked.test,
         }
 
-    def columns(self, numbers: Sequence[int]) -> dict[str, list[Any]]:
+    def columns(self, numbers: Sequence[int]) -> dict[str, Any]:
         """The columns ``variant`` and the hyperparameters, for these variants."""
-        columns: dict[str, list[Any]] = {"variant": list(numbers)}
-        return columns | {name: [self.cells[n].get(name) for n in numbers] for name in self.names}
+        columns: dict[str, Any] = {"variant": list(numbers)}
+        cells = [self.cells[n] for n in numbers]
+        return columns | {name: frames.cells_of(cells, name) for name in self.names}
 
 
 def summary(
@@ -199,7 +200,7 @@ def summary(
     columns["p_value"], notes = _p_values(read, order, reference, baseline, confidence, resamples, rng)
     columns["pairs"] = [len(_pairs(read, n, reference)[0]) for n in order]
     columns["failed"] = [read.failed[n] for n in order]
-    frame = pd.DataFrame(columns)
+    frame = frames.frame_of(columns)
     few = _too_few(columns, len(order), interval, notes)
     told = (*_selected_by_itself(asked, select), *few)
     frame.attrs |= read.attrs
@@ -274,7 +275,7 @@ def _by_seed(read: Values, column: str, rows: Sequence[tuple[int, int, float]]) 
     columns = read.columns([number for number, _, _ in rows])
     columns["seed"] = [seed for _, seed, _ in rows]
     columns[column] = [value for _, _, value in rows]
-    frame = pd.DataFrame(columns)
+    frame = frames.frame_of(columns)
     frame.attrs |= read.attrs
     return frame
 

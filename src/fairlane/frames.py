@@ -5,8 +5,8 @@ per epoch, per value or per trial, and the best record.
 
 Every frame names the hyperparameters in the order in which the variants give them. Numbers,
 strings and booleans stand as they are; lists, functions and other objects as a short text, which
-differs wherever the values do, so that ``groupby`` works. A hyperparameter that a variant lacks is
-None or NaN.
+differs wherever the values do, so that ``groupby`` works. None stays None. A hyperparameter that a
+variant lacks is NaN.
 
 A log whose name is taken, by a hyperparameter or by a column of Fairlane's own, gets the column
 ``logged_<name>``: Keras's learning rate callbacks log ``learning_rate``, which is often varied too.
@@ -15,6 +15,7 @@ A log whose name is taken, by a hyperparameter or by a column of Fairlane's own,
 from __future__ import annotations
 
 import difflib
+import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -25,7 +26,7 @@ import pandas as pd
 from fairlane import stats
 from fairlane.errors import StudyError
 from fairlane.store import Record
-from fairlane.trial import RESERVED_COLUMNS, TrialState, short
+from fairlane.trial import LONGEST_INTEGER, RESERVED_COLUMNS, TrialState, short
 
 At = Literal["last", "best"]
 Mode = Literal["auto", "min", "max"]
@@ -71,7 +72,7 @@ def history(records: Rows) -> pd.DataFrame:
     columns["epoch"] = [epoch for _, epoch, _ in rows]
     for log, column in _log_columns(records, names).items():
         columns[column] = [logs.get(log, math.nan) for _, _, logs in rows]
-    return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
+    return frame_of(columns).astype(dict.fromkeys(_HISTORY, "int64"))
 
 
 def long(records: Rows) -> pd.DataFrame:
@@ -109,7 +110,7 @@ def long(records: Rows) -> pd.DataFrame:
     columns["metric"] = [log.removeprefix(_VALIDATION) for _, _, log, _ in rows]
     columns["data"] = ["validation" if log.startswith(_VALIDATION) else "training" for _, _, log, _ in rows]
     columns["value"] = [value for *_, value in rows]
-    return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
+    return frame_of(columns).astype(dict.fromkeys(_HISTORY, "int64"))
 
 
 def trials(records: Rows) -> pd.DataFrame:
@@ -150,7 +151,7 @@ def trials(records: Rows) -> pd.DataFrame:
     for name in ("seconds", "engine", "fleet", "loop", "reason", "error"):
         columns[name] = [getattr(record, name) for record in records]
     dtypes = {"trial": "int64", "seed": "int64", done: "int64", "seconds": "float64"}
-    return pd.DataFrame(columns).astype({**dtypes, "fleet": "Int64"})
+    return frame_of(columns).astype({**dtypes, "fleet": "Int64"})
 
 
 def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Record:
@@ -291,11 +292,12 @@ def variant_numbers(
         ([0, 1, 2], {'lr': 0.1})
     """
     rows = zip(*(history_frame[name] for name in hyperparameters), strict=True)
-    keys = [tuple(None if _missing(value) else value for value in row) for row in rows]
+    keys = [tuple(_LACKING if _missing(value) else value for value in row) for row in rows]
     keys = keys or [()] * len(history_frame)
     number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     variants = [
-        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not None} for key in number
+        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not _LACKING}
+        for key in number
     ]
     numbers = [number[key] for key in keys]
     return pd.Series(numbers, index=history_frame.index, dtype="int64"), variants
@@ -368,11 +370,11 @@ def unknown_metric(metric: str, names: Iterable[str]) -> StudyError:
 
 def _spec(
     rows: Sequence[Record], names: Sequence[str], cells: Mapping[int, Mapping[str, Any]]
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """The columns ``trial``, the hyperparameters and ``seed``."""
-    columns: dict[str, list[Any]] = {"trial": [record.trial.number for record in rows]}
+    columns: dict[str, Any] = {"trial": [record.trial.number for record in rows]}
     for name in names:
-        columns[name] = [cells[record.trial.variant.number].get(name) for record in rows]
+        columns[name] = cells_of([cells[record.trial.variant.number] for record in rows], name)
     columns["seed"] = [record.trial.seed for record in rows]
     return columns
 
@@ -398,8 +400,40 @@ def named_cells(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[st
     for name in names:
         have = [number for number, values in variants.items() if name in values]
         for number, cell in zip(have, _cells([variants[n][name] for n in have]), strict=True):
-            cells[number][name] = cell
-    return names, cells
+            cells[number][encodable(name)] = cell
+    return list(map(encodable, names)), cells
+
+
+def cells_of(variants: Sequence[Mapping[str, Any]], name: str) -> Any:
+    """A hyperparameter's column: None stays None, and NaN stands where a variant does not have it.
+
+    Args:
+        variants: of each row, the values as columns have them, as `named_cells` gives them.
+        name: the hyperparameter's.
+    """
+    column = [values.get(name, math.nan) for values in variants]
+    return pd.Series(column, dtype=object) if any(value is None for value in column) else column
+
+
+def frame_of(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A data frame of columns; half a surrogate pair, which pandas has no place for, becomes ``\\udc80``.
+
+    Args:
+        columns: name → values.
+    """
+    try:
+        return pd.DataFrame(columns)
+    except UnicodeEncodeError:
+        encoded = {
+            encodable(name): pd.Series(map(encodable, of), dtype=getattr(of, "dtype", None))
+            for name, of in columns.items()
+        }
+        return pd.DataFrame(encoded)
+
+
+def encodable(value: Any) -> Any:
+    """A text that UTF-8 has bytes for; any other value as it is."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def _cells(values: Sequence[Any]) -> list[Any]:
@@ -407,8 +441,10 @@ def _cells(values: Sequence[Any]) -> list[Any]:
     known: dict[str, list[Any]] = {value: [value] for value in values if isinstance(value, str)}
     cells = []
     for value in values:
-        if value is None or isinstance(value, str | int | float | complex | np.generic):
-            cells.append(value)
+        scalar = value is None or isinstance(value, str | int | float | complex | np.generic)
+        long = isinstance(value, int) and value.bit_length() > LONGEST_INTEGER
+        if scalar and not long and not isinstance(value, enum.Enum):  # of an IntEnum, pandas has the number
+            cells.append(encodable(value))
             continue
         text = short(value)
         alike = known.setdefault(text, [])  # two lambdas, or lists that are cut at one place
@@ -435,7 +471,10 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+_LACKING = object()
 
 
 # Logs
@@ -474,7 +513,7 @@ def ordered_logs(records: Iterable[Record]) -> list[str]:
 def _log_columns(records: Sequence[Record], hyperparameters: Sequence[str]) -> dict[str, str]:
     """Log → column, in order."""
     taken = _taken(hyperparameters)
-    return {log: _LOGGED + log if log in taken else log for log in ordered_logs(records)}
+    return {log: encodable(_LOGGED + log if log in taken else log) for log in ordered_logs(records)}
 
 
 def _taken(hyperparameters: Iterable[str]) -> frozenset[str]:

@@ -17,9 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane import carried, refilled
+from fairlane import carried, layer_state, refilled
 from fairlane.carried import TAG, CannotTell, simple
 from fairlane.carried import CannotGoOn as CannotGoOn
+from fairlane.errors import StudyError
 from fairlane.outside import Outside
 from fairlane.refilled import from_simple
 from fairlane.state import State
@@ -107,6 +108,20 @@ def fitting(checkpoint: Checkpoint, state: State) -> State:
     if now != then:
         raise CannotGoOn("its checkpoint is of a model with other variables")
     return kept
+
+
+def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
+    """Let a model's layers hold what they held besides their variables.
+
+    Raises:
+        CannotGoOn: they are others.
+    """
+    weights = checkpoint.weights
+    arrays = {"trainable": weights.trainable, "non_trainable": weights.non_trainable}
+    try:
+        layer_state.give(model, weights.layers, arrays)
+    except StudyError as error:
+        raise CannotGoOn(str(error)) from error
 
 
 # --- callbacks ------------------------------------------------------------------------------------------

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from fairlane import comparison, frames, plots, report, stats, trackers
-from fairlane.copies import remember_learning_rate
+from fairlane.copies import remember_learning_rate, rename
 from fairlane.description import write_weights
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.origin import Origin
 from fairlane.store import Record, Records
-from fairlane.trial import Trial, TrialState
+from fairlane.trial import Trial, TrialState, Weights
 
 _ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
@@ -58,7 +58,7 @@ class Study:
         self,
         store: Records,
         name: str | None,
-        rebuild: Callable[[Trial], keras.Model],
+        rebuild: Callable[[Trial, Weights], keras.Model],
         origin: Callable[[], Origin],
     ) -> None:
         self._store = store
@@ -227,7 +227,7 @@ class Study:
             >>> len(figure.axes)
             1
         """
-        names, title = frames.hyperparameters(self._store), title or self.name
+        names, title = frames.hyperparameters(self._store), frames.encodable(title or self.name)
         _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
         if kind == "curves":
             found, note = self._curves_words()
@@ -314,6 +314,9 @@ class Study:
     def model(self, trial: Trial | int) -> keras.Model:
         """A trial's trained, compiled model, built anew: it shares nothing with any other.
 
+        Its name is the one it was built with and the trial's number, ``sequential_trial_0``, with another
+        number after it from the second on, so that any models of studies can stand in one Keras model.
+
         Args:
             trial: the trial, or its number.
 
@@ -335,9 +338,10 @@ class Study:
             raise StudyError(
                 f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
             )
-        model = self._rebuild(record.trial)
+        model = self._rebuild(record.trial, weights)
         remember_learning_rate(model)  # callbacks may have changed the one that is written now
         write_weights(model, weights, str(record.trial))
+        rename(model, f"trial_{record.trial.number}")
         return model
 
     def save(self, trial: Trial | int, path: str | os.PathLike[str]) -> None:

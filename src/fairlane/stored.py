@@ -14,11 +14,12 @@ import pandas as pd
 
 from fairlane.description import model_of, with_variables
 from fairlane.errors import BuilderError, StudyError
+from fairlane.frames import frame_of
 from fairlane.results import Study
 from fairlane.session import Session
 from fairlane.store import Records, overview, read
 from fairlane.store.coding import Named
-from fairlane.trial import Trial, TrialState
+from fairlane.trial import Trial, TrialState, Weights
 
 
 def open(
@@ -94,7 +95,7 @@ def studies(store: Any) -> pd.DataFrame:
     """
     rows = overview(store)
     failed = (TrialState.FAILED, TrialState.DIVERGED)
-    return pd.DataFrame(
+    return frame_of(
         {
             "study": [row["name"] for row in rows],
             "created": pd.to_datetime([row["created"] for row in rows], unit="s", utc=True).floor("s"),
@@ -114,12 +115,12 @@ class _Stored:
     ) -> None:
         self._records, self._build, self._custom_objects = records, build, custom_objects
 
-    def __call__(self, trial: Trial) -> keras.Model:
+    def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         told = self._records.description(trial)
         if self._build is None:
             if told is None:
                 raise StudyError(f"the store does not say how the model of {trial} is built; give build=")
-            return model_of(told, self._custom_objects)
+            return model_of(told, self._custom_objects, weights)
         for name, value in trial.variant.builder_arguments.items():
             if isinstance(value, Named):
                 raise StudyError(

@@ -6,7 +6,7 @@ tells of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -136,12 +136,14 @@ class Weights:
         non_trainable: values of ``model.non_trainable_variables``, dropout's seed states among them.
         optimizer: values of ``model.optimizer.variables``.
         metrics: values of ``model.metrics_variables``.
+        layers: what its layers hold besides, as `fairlane.layer_state.told` gives it; None where nobody told.
     """
 
     trainable: list[Any]
     non_trainable: list[Any]
     optimizer: list[Any]
     metrics: list[Any]
+    layers: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -270,11 +272,17 @@ class Checkpoint:
 Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested | Checkpoint
 
 
+LONGEST_INTEGER = 2**13
+"""Bits of an integer that is written in decimals; Python refuses some more."""
+
+
 def short(value: Any) -> str:
     """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if callable(value) and hasattr(value, "__name__"):
         return str(value.__name__)
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

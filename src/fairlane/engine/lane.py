@@ -106,6 +106,8 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
+            if checkpoint is not None:
+                recall.recall_layers(checkpoint, self.model)
         self.state: State | None = read_state(self.model)
         if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
             self.state = jax.tree.map(np.array, self.state)
@@ -379,7 +381,7 @@ class Lane:
         """
         averaging = getattr(self.model.optimizer, "use_ema", False)
         if not (self.job.in_place or averaging or self._callbacks is not None):
-            return to_weights(look())
+            return to_weights(look(), self.model)
         with self._session:
             write_state(self.model, look())
             if int(self.job.arguments.get("epochs", 1)) > 0:
@@ -408,7 +410,7 @@ class Lane:
         memory = self.memory()
         if memory is None:
             return None
-        weights = to_weights(look()) if recall.is_told(memory) else recall.NO_WEIGHTS
+        weights = to_weights(look(), self.model) if recall.is_told(memory) else recall.NO_WEIGHTS
         return Checkpoint(self.trial, self.epoch, weights, memory)
 
     def memory(self) -> dict[str, Any] | None:

@@ -53,7 +53,10 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
 
 def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any] | None:
     """What more epochs could go on from: what was told at the end, if training's end changed no weight."""
-    if end is None or weights is None or not same_weights(weights, State(*vars(end.weights).values())):
+    if end is None or weights is None:
+        return None
+    kept = end.weights
+    if not same_weights(weights, State(kept.trainable, kept.non_trainable, kept.optimizer, kept.metrics)):
         return None
     return end.memory
 
@@ -82,6 +85,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         if self._checkpoint is not None:
             recall.refuse_untold(self._checkpoint.memory)
+            recall.recall_layers(self._checkpoint, self.model)
             write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
             _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
             recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])

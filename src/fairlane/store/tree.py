@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fairlane.errors import StoreError
 from fairlane.store.extras import needed
+from fairlane.trial import LONGEST_INTEGER
 
 _TREE = "tree"
 _NATIVE = frozenset({"f8", "f4", "f2", "i8", "u8", "i4", "u4", "i2", "u2", "i1", "u1", "b1"})
@@ -25,6 +26,10 @@ _NATIVE = frozenset({"f8", "f4", "f2", "i8", "u8", "i4", "u4", "i2", "u2", "i1",
 _STANDARD = re.compile(r"[<>|=]?[biufcSUmM]\d+(\[\w+\])?")
 _EXTENDED = re.compile(r"(bfloat16|float[468]_\w+|u?int[1-4])")
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+_DEEPEST = 100
+"""Levels of lists and dicts, in what is written and read."""
 
 
 class NotPlain(StoreError):
@@ -39,7 +44,7 @@ def to_bytes(tree: Any) -> bytes:
     """
     numpy_format = needed("safetensors.numpy")
     tensors: dict[str, np.ndarray[Any, Any]] = {}
-    text = json.dumps(_encoded(tree, tensors, "the tree"), allow_nan=False, separators=(",", ":"))
+    text = _dumped(tree, tensors, "the tree", separators=(",", ":"))
     tensors[_TREE] = np.frombuffer(text.encode("ascii"), np.uint8)
     return bytes(numpy_format.save(tensors))
 
@@ -54,7 +59,7 @@ def from_bytes(data: bytes) -> Any:
     try:
         tensors = numpy_format.load(data)
         return _decoded(json.loads(bytes(tensors.pop(_TREE)).decode("ascii")), tensors)
-    except (StoreError, MemoryError):
+    except StoreError:
         raise
     except Exception as error:  # whatever the bytes are, they are no such file
         raise StoreError(
@@ -69,10 +74,10 @@ def to_text(tree: Any) -> str:
         NotPlain: something in it is no plain data, or an array.
     """
     tensors: dict[str, np.ndarray[Any, Any]] = {}
-    encoded = _encoded(tree, tensors, "the value")
+    text = _dumped(tree, tensors, "the value")
     if tensors:
         raise NotPlain("arrays do not stand in text")
-    return json.dumps(encoded, allow_nan=False)
+    return text
 
 
 def from_text(text: str) -> Any:
@@ -92,9 +97,39 @@ def from_text(text: str) -> Any:
 # Values → JSON
 
 
+def _dumped(tree: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str, **options: Any) -> str:
+    if _is_deep(tree):
+        raise NotPlain(f"{where} has more than {_DEEPEST} levels, or contains itself")
+    return json.dumps(_encoded(tree, tensors, where), allow_nan=False, **options)
+
+
+def _is_deep(tree: Any) -> bool:
+    """Whether a tree has more levels than are read again, or contains itself."""
+    level: dict[int, Any] = {id(tree): tree}
+    for _ in range(_DEEPEST):
+        inside = (_inside(value) for value in level.values())
+        level = {
+            id(inner): inner
+            for values in inside
+            for inner in values
+            if isinstance(inner, list | tuple | Mapping)
+        }
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _encoded(value: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str) -> Any:
     """As JSON: scalars and lists as they are, all else as a dict with one key that says what it is."""
     kind = type(value)
+    if kind is int and value.bit_length() > LONGEST_INTEGER:  # Python refuses to write more in decimals
+        return {"int": hex(value)}
     if value is None or kind in (bool, int, str):
         return value
     if kind is float:
@@ -145,6 +180,8 @@ def _decoded(value: Any, tensors: Mapping[str, np.ndarray[Any, Any]]) -> Any:
     match kind:
         case "float":
             return _SPECIAL[inner]
+        case "int":
+            return int(inner, 16)
         case "tuple":
             return tuple(_decoded(item, tensors) for item in inner)
         case "dict":
