@@ -30,6 +30,7 @@ ORDER = (
     "trial",
     "stats",
     "_keras",
+    "streams",
     "session",
     "isolation",
     "_config",

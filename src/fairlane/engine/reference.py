@@ -124,9 +124,15 @@ def _repeats(job: Job) -> bool:
 
 def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> Event:
     began = time.perf_counter()
-    first, last = _First(), _Last(job, checkpoint, watch)
+    session = job.session()
+
+    def watch_outside(event: Event) -> None:
+        with session.outside():  # what trackers draw is none of the trial's
+            watch(event)
+
+    first, last = _First(), _Last(job, checkpoint, watch_outside)
     try:
-        with job.session():
+        with session:
             model = job.model()
             last.others = list(job.callbacks() if job.callbacks else ())
             arguments = dict(job.arguments)
