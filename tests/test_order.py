@@ -46,6 +46,7 @@ ORDER = (
     "sources",
     "data",
     "program",
+    "sharing",
     "recall",
     "engine",
     "engine.memory",

@@ -41,6 +41,11 @@ def own_variables(layer: Any) -> list[Any]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+def never_trainable(layer: Any) -> list[Any]:
+    """The weights that a layer holds itself and that were made with ``trainable=False``."""
+    return list(layer._non_trainable_variables)
+
+
 def own_metrics(layer: Any) -> list[Any]:
     """The metrics that a layer holds itself."""
     return list(layer._metrics)

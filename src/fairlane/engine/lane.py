@@ -101,8 +101,10 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
+        self._held = job.held(self.model)
         self.state: State | None = read_state(self.model)
-        if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
+        # `evaluate`, in a callback or of what is shared, uses up the model's own arrays
+        if self._users_callbacks or self._held:
             self.state = jax.tree.map(np.array, self.state)
         self.structure: Structure = structure(self.model, logs_named=not job.in_place)
         self._order: BatchOrder | None = None
@@ -277,6 +279,8 @@ class Lane:
         Returns:
             The trained state; None for the caller's own model, which holds it now.
         """
+        if self._held:
+            self._held.check_state(self.model, look())
         averaging = getattr(self.model.optimizer, "use_ema", False)
         if not (self.job.in_place or averaging or self._callbacks is not None):
             return to_weights(look())
@@ -365,6 +369,7 @@ class Lane:
         if self.job.in_place:
             write_state(self.model, look())
             _keras.set_pending_state(self.model, None)
+        self._held.restore()
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -417,6 +422,11 @@ class Lane:
             call()
         after = None if _keras.state_is_pending(self.model) else read_state(self.model)
         _keras.set_pending_state(self.model, None)
+        if after is not None and [len(g) for g in after] != [len(g) for g in look()]:
+            raise LanesError(
+                f"a callback of {self.trial} changed which variables of the model are trainable, or gave it others. "
+                "Keras's fit can't go on with that either: it takes a compile() and another fit"
+            )
         return after if after is not None and _changed(look(), held, after) else None
 
     def _begin_test(self, logs: Mapping[str, float], steps: int | None, validates: bool = True) -> None:

@@ -139,7 +139,13 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
             if checkpoint is not None:
                 recall.go_on_with_files(last.others, checkpoint.epoch)
                 arguments["initial_epoch"] = checkpoint.epoch
-            model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
+            held = job.held(model)
+            try:
+                model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
+            except BaseException:
+                held.restore()
+                raise
+            held.check()
             weights = None if job.in_place else weights_of(model)
         return TrialDone(job.trial, time.perf_counter() - began, weights, memory=_memory(last.end, weights))
     except recall.CannotGoOn:
