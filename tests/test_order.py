@@ -30,6 +30,7 @@ ORDER = (
     "trial",
     "stats",
     "_keras",
+    "threads",
     "streams",
     "session",
     "isolation",

@@ -128,7 +128,9 @@ def test_a_teacher_is_shared(engine):
         assert_logs_agree(history_of(study, trial), logs)
     assert_same(before, values(teacher))
     assert study.model(1).evaluate(X, Y, verbose=0) < alone[1]["loss"][0]
-    teacher.layers[0].bias.assign([1.0, 2.0, 3.0, 4.0])  # and then the class's models would change what is now
+    teacher.layers[0].bias.assign(
+        [1.0, 2.0, 3.0, 4.0]
+    )  # and then the class's models would change what is now
     changed = values(teacher)
     with pytest.raises(fl.StudyError, match="another value now than when the trial was trained"):
         study.model(1)
@@ -280,7 +282,9 @@ def test_a_later_variant_that_trains_it_fails_and_the_others_are_right(engine):
     assert states[2:] == ["failed", "failed"]
     assert "one of the two trains it" in study.trials["error"][2]
     assert_same(before, values(base))
-    if engine == "lanes":  # their models were built before the builder made the base trainable, for all of them
+    if (
+        engine == "lanes"
+    ):  # their models were built before the builder made the base trainable, for all of them
         assert states[:2] == ["failed", "failed"]
         return
     assert states[:2] == ["done", "done"]

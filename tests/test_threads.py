@@ -1,3 +1,4 @@
+# ruff: noqa: NPY002
 """Threads of one process do not change each other's numbers: two studies at once, and the user's own training."""
 
 from __future__ import annotations
@@ -391,15 +392,21 @@ def test_clear_session_is_for_the_thread_that_calls_it():
 
 
 def test_nothing_stays_of_it_but_numpys_lock():
-    before = threading.Thread.start, concurrent.futures.ThreadPoolExecutor.submit, random.random, type(
-        random.random.__self__
+    before = (
+        threading.Thread.start,
+        concurrent.futures.ThreadPoolExecutor.submit,
+        random.random,
+        type(random.random.__self__),
     )
     with Session(0):
         assert threading.Thread.start is not before[0]
         assert random.random is not before[2]
         other_thread(numbers)
-    now = threading.Thread.start, concurrent.futures.ThreadPoolExecutor.submit, random.random, type(
-        random.random.__self__
+    now = (
+        threading.Thread.start,
+        concurrent.futures.ThreadPoolExecutor.submit,
+        random.random,
+        type(random.random.__self__),
     )
     assert now == before
     state = np.random.get_state()
@@ -415,19 +422,23 @@ def test_ctrl_c_while_a_state_is_put_in_place_leaves_no_lock_and_loses_none(monk
     for generator in (streams._PYTHON, streams._NUMPY):
         for part in ("_read", "_write"):
             session = Session(5)
-            with pytest.raises(KeyboardInterrupt), session:
-                real = getattr(generator, part)
+            real = getattr(generator, part)
 
-                def interrupted(*args, part=part, generator=generator, real=real):
-                    setattr(generator, part, real)
-                    if part == "_write":
-                        real(*args)
-                    raise KeyboardInterrupt
+            def interrupted(*args, part=part, generator=generator, real=real):
+                setattr(generator, part, real)
+                if part == "_write":
+                    real(*args)
+                raise KeyboardInterrupt
 
-                numbers()
-                with streams.drawing_from(streams.PROGRAM, eager=False):
-                    setattr(generator, part, interrupted)
+            def draw(session=session, generator=generator, part=part, interrupted=interrupted):
+                with session:
                     numbers()
+                    with streams.drawing_from(streams.PROGRAM, eager=False):
+                        setattr(generator, part, interrupted)
+                        numbers()
+
+            with pytest.raises(KeyboardInterrupt):
+                draw()
             assert not generator._loading
             assert other_thread(lambda: np.random.rand() + random.random()) > 0  # nobody waits
             keras.utils.set_random_seed(77)

@@ -5,8 +5,8 @@ callbacks that two or more of them hold in common (`shared_state`), or an error 
 (`check_independent`).
 
 Only what training can change, or what decides where training starts, counts: a layer without state (such
-as `Flatten`), an adapted preprocessing layer (such as `Normalization`), a frozen layer (``trainable = False``) and
-a loss may be shared freely.
+as `Flatten`), an adapted preprocessing layer (such as `Normalization`), a frozen layer (``trainable =
+False``) and a loss may be shared freely.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ def check_independent(
         *models: Keras models that are meant to be trained independently.
         names: what the message calls the models; by default, their positions and ``model.name``.
         ignore: kinds of `Shared` that do not matter here.
-        changed: for a model, the ids of the variables that a training step changes, asked where a layer that is
+        changed: for a model, the ids of the variables that a training step changes, asked where a layer that
+        is
             not trainable is shared. None, or without it, means that this is judged by the layers' classes.
 
     Raises:
@@ -170,10 +171,9 @@ def _alias(model: Any, places: list[int]) -> Shared:
     return Shared("model", model.name, tuple((place, "model") for place in places), _WHY["model"])
 
 
-def _common(
-    inventories: Mapping[int, list[_Found]], models: Sequence[Any], changed: Changed
-) -> list[Shared]:
-    """The things in more than one inventory that training changes, but those that lie within another such thing."""
+def _common(inventories: Mapping[int, list[_Found]], models: Sequence[Any], changed: Changed) -> list[Shared]:
+    """The things in more than one inventory that training changes, but those that lie within another "
+    "such thing."""
     held: dict[int, dict[int, _Found]] = {}
     for position, inventory in inventories.items():
         for found in inventory:
@@ -229,7 +229,9 @@ def _change(thing: Any, kind: str, model: Any, changed: Changed) -> str:
     """Why training a model changes a thing that it holds, or may; empty where it does not."""
     layers = [thing, *_keras.all_layers(thing)] if isinstance(thing, keras.Layer) else []
     if any(not layer.built for layer in layers):
-        return "It has no weights yet, so that what training changes in it can't be known: call it once before."
+        return (
+            "It has no weights yet, so that what training changes in it can't be known: call it once before."
+        )
     trained = {id(v) for v in getattr(model, "trainable_variables", ())}
     variables = _variables(thing, layers)
     if any(id(v) in trained for v in variables):
@@ -237,7 +239,9 @@ def _change(thing: Any, kind: str, model: Any, changed: Changed) -> str:
     known = changed(model)
     if known is not None:
         moved = [v for v in variables if id(v) in known]
-        return f"Nothing in it is trainable, but each training step changes {moved[0].path!r}." if moved else ""
+        return (
+            f"Nothing in it is trainable, but each training step changes {moved[0].path!r}." if moved else ""
+        )
     doubtful = [name for layer in layers for name in _doubtful(layer)]
     if layers and not doubtful:
         return ""
@@ -359,7 +363,8 @@ def _message(shared: list[Shared], labels: Sequence[str]) -> str:
 
 
 REMEDY = (
-    "What training can't change may be shared: set `trainable = False` on it before compile(). Else build it inside "
+    "What training can't change may be shared: set `trainable = False` on it before compile(). Else build "
+    "it inside "
     "the builder, or, where it is a model, use `fl.copy(base)` in the builder."
 )
 """What to do with something that models share."""

@@ -420,14 +420,14 @@ class Models:
         self._given.add(model)
         return model
 
-    def rehearse(self, trial: Trial, batch: Any = None) -> None:
+    def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> None:
         """Build one trial's model twice and throw both away: are they compiled, and independent?
 
         An exception of the builder's own is left for the trial to meet.
 
         Args:
             trial: the trial.
-            batch: what its training batches look like; None where that is not known.
+            batch: tells what its training batches look like; None where that is not known.
 
         Raises:
             BuilderError: it gives something else than a compiled model.
@@ -445,7 +445,7 @@ class Models:
 
         def changed(model: keras.Model) -> set[int] | None:
             with left_as_found(), Session(trial.seed):
-                return changed_by_step(model, batch)
+                return changed_by_step(model, batch())
 
         names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
         check_independent(*models, names=names, ignore=PAST, changed=changed)

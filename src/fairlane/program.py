@@ -44,10 +44,13 @@ def read_state(model: keras.Model) -> State:
     return State(*([v.value for v in group] for group in variable_groups(model)))
 
 
-def write_state(model: keras.Model, state: State | Weights) -> None:
-    """Assign all of a model's variables."""
+def write_state(
+    model: keras.Model, state: State | Weights, groups: Sequence[Sequence[Any]] | None = None
+) -> None:
+    """Assign all of a model's variables; ``groups`` are those that the state is of, where they are "
+    "others now."""
     values = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
-    for group, arrays in zip(variable_groups(model), values, strict=True):
+    for group, arrays in zip(groups or variable_groups(model), values, strict=True):
         for variable, array in zip(group, arrays, strict=True):
             variable.assign(array)
 

@@ -20,18 +20,8 @@ import keras
 
 from fairlane import _keras
 from fairlane.errors import StudyError
-from fairlane.streams import (
-    PROGRAM,
-    States,
-    Stream,
-    drawing_from,
-    enter,
-    generators_now,
-    leave,
-    others_active,
-    place,
-    set_generators,
-)
+from fairlane.streams import drawing_from, enter, generators_now, leave, set_generators
+from fairlane.threads import PROGRAM, States, Stream, others_active, place
 
 
 @dataclass
@@ -46,8 +36,8 @@ class _State:
 class Session:
     """A private copy of the hidden state, entered as often as a trial needs it.
 
-    Python's and NumPy's generators are a `Stream` of the session's: other threads draw on from their own. Keras
-    keeps its attributes by thread itself.
+    Python's and NumPy's generators are a `Stream` of the session's: other threads draw on from their own.
+    Keras keeps its attributes by thread itself.
 
     Args:
         seed: what ``keras.utils.set_random_seed`` is called with on the first entry; None leaves the
@@ -108,7 +98,8 @@ class Session:
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """Inside of this session, for a while, the state around it: for what is none of the trial's business."""
+        """Inside of this session, for a while, the state around it: for what is none of the trial's "
+        "business."""
         assert self._caller is not None, "a session must be entered"
         own = _capture()
         _install(self._caller)
@@ -212,8 +203,10 @@ def _check_settings(before: _State, now: _State) -> None:
     names = [n for n, a, b in zip(_SETTINGS, before.settings, now.settings, strict=True) if a != b]
     if names and others:
         wrong = (
-            f"keras.config.{names[0]}() is another now than it was when a trial's builder or callbacks were called, "
-            "and several threads train with Fairlane at once. Keras has one such setting for all threads, so the "
+            f"keras.config.{names[0]}() is another now than it was when a trial's builder or callbacks "
+            "were called, "
+            "and several threads train with Fairlane at once. Keras has one such setting for all threads, "
+            "so the "
             "numbers of each may be wrong. Set it before both begin, or train one after the other"
         )
         for one in others:

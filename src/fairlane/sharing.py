@@ -1,8 +1,8 @@
 """What models share that their training does not change: a frozen base, a teacher.
 
-In: built models, and what a batch looks like. Out: which variables a training step changes (`changed_by_step`);
-which variables a model has in common with those that were built before (`Known`); and a watch over their values
-(`Held`), which puts them back where a training changed them all the same.
+In: built models, and what a batch looks like. Out: which variables a training step changes
+(`changed_by_step`); which variables a model has in common with those that were built before (`Known`); and a
+watch over their values (`Held`), which puts them back where a training changed them all the same.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import numpy as np
 from fairlane import _keras
 from fairlane.errors import SharedStateError
 from fairlane.isolation import REMEDY
-from fairlane.program import read_state, variable_groups
+from fairlane.program import read_state
+from fairlane.structure import variable_groups
 from fairlane.trial import Weights
+
 
 def changed_by_step(model: keras.Model, batch: Any) -> set[int] | None:
     """Which of a model's variables a training step changes, found by tracing one.
@@ -78,11 +80,13 @@ class Known:
         shared = []
         for variable in model.variables:
             known, was_trained = self._seen.get(id(variable), (None, False))
-            if known is not None and known() is variable:
+            there: Any = None if known is None else known()
+            if there is variable:
                 shared.append(variable)
                 if to_train and (was_trained or id(variable) in trained):
                     raise SharedStateError(
-                        f"{who} has the variable {variable.path!r} of an earlier trial's model, and one of the two "
+                        f"{who} has the variable {variable.path!r} of an earlier trial's model, and one "
+                        "of the two "
                         f"trains it, so that each trial would go on where the one before ended. {REMEDY}"
                     )
             self._seen[id(variable)] = weakref.ref(variable), id(variable) in trained
@@ -165,9 +169,9 @@ class Held:
     def _message(self, changed: Sequence[str]) -> str:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         return (
-            f"{self._who} has trained {changed[0]!r}{more}, which it shares with other trials: a callback made it "
-            "trainable, or the step changes it. The values of before are in place again, and the other trials are "
-            f"not touched. {REMEDY}"
+            f"{self._who} has trained {changed[0]!r}{more}, which it shares with other trials: a callback "
+            "made it trainable, or the step changes it. The values of before are in place again, and the "
+            f"other trials are not touched. {REMEDY}"
         )
 
 

@@ -1,12 +1,14 @@
 """Random numbers by thread: whose state Python's and NumPy's global generators draw from.
 
-In: a `Stream`, a state of both generators, and a thread that enters it with `drawing_from`. Out: until the thread
-leaves it, all that it draws from ``random`` and ``np.random`` comes from that stream, and so does what the threads
-draw that it starts. All other threads draw on from the program's own state, `PROGRAM`, as if nothing happened.
+In: a `Stream`, a state of both generators, and a thread that enters it with `drawing_from`. Out: until the
+thread leaves it, all that it draws from ``random`` and ``np.random`` comes from that stream, and so does
+what the threads draw that it starts. All other threads draw on from the program's own state, `PROGRAM`, as
+if nothing happened.
 
-There is one global generator of each kind. Before each draw, the state of the thread that draws is put into it,
-if another one's is there. NumPy takes a lock around every draw, so this is done in that lock; for Python's
-generator, it is done in its methods, as long as a stream is entered. Nobody waits for anybody longer than a draw takes.
+There is one global generator of each kind. Before each draw, the state of the thread that draws is put into
+it, if another one's is there. NumPy takes a lock around every draw, so this is done in that lock; for
+Python's generator, it is done in its methods, as long as a stream is entered. Nobody waits for anybody
+longer than a draw takes.
 """
 
 from __future__ import annotations
@@ -17,42 +19,16 @@ import sysconfig
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from fairlane import _keras
 from fairlane.errors import FairlaneWarning
+from fairlane.threads import PROGRAM, States, Stream, active, changing, hand_down, place
 
-States = tuple[Any, Any]
-"""What ``random.getstate()`` and ``np.random.get_state()`` give."""
-
-
-class Stream:
-    """A state of Python's and NumPy's global generators.
-
-    Args:
-        states: where they stand, as `generators_now` gives it. Without, they stand anywhere until they are seeded.
-
-    Example:
-        >>> import random
-        >>> stream = Stream(generators_now())
-        >>> first = random.random()
-        >>> with drawing_from(stream):
-        ...     again = random.random()
-        >>> first == again
-        True
-    """
-
-    def __init__(self, states: States | None = None) -> None:
-        self.states: list[Any] = list(states or (None, None))
-
-
-PROGRAM = Stream()
-"""What threads draw from that have entered no stream, and were not started by one that has."""
+_np_random: Any = np.random
 
 
 def generators_now() -> States:
@@ -64,86 +40,6 @@ def set_generators(states: States) -> None:
     """Let the generators that this thread draws from stand where `generators_now` said."""
     random.setstate(states[0])
     np.random.set_state(states[1])  # noqa: NPY002
-
-
-# --- which stream a thread draws from -------------------------------------------------------------------
-
-
-class _Place:
-    """Where a thread stands: the streams that it has entered, and what its parent had entered when it began.
-
-    Args:
-        parent: the place of the thread that started this one inside of a stream, or None.
-        foreign: whether the thread is not Python's own, as XLA's and TensorFlow's are not.
-    """
-
-    def __init__(self, parent: _Place | None = None, foreign: bool = False) -> None:
-        self.entered: list[Stream] = []
-        self.foreign = foreign
-        self.disturbed = ""  # why its numbers may be wrong, which another thread found out
-        self.parent, self.born, self.call = None, None, None
-        if parent is not None:
-            inner = parent.entered
-            self.parent = parent if inner else parent.parent
-            self.born = inner[-1] if inner else parent.born
-            self.call: Stream | None = inner[0] if inner else parent.call
-
-    def stream(self) -> Stream:
-        """What the thread draws from."""
-        if self.entered:
-            return self.entered[-1]
-        if self.foreign:
-            return _of_the_only_call()
-        if self.parent is None:
-            return PROGRAM
-        if self.born is not None and _is_entered(self.born):
-            return self.born
-        # A pool's thread, started for one trial and at work for the next; but not after the call that began it.
-        return self.parent.stream() if self.call is not None and _is_entered(self.call) else PROGRAM
-
-    def root(self) -> _Place:
-        """The place of the thread that made the call which this one works for; itself where it made it."""
-        works = self.parent is not None and self.call is not None and _is_entered(self.call)
-        return self.parent.root() if works and self.parent is not None else self
-
-
-_here = threading.local()
-_active: list[_Place] = []
-"""The places of threads that have entered a stream."""
-_changing = threading.RLock()
-
-
-def place() -> _Place:
-    """This thread's place."""
-    found: _Place | None = getattr(_here, "place", None)
-    if found is None:
-        known = any(thread.ident == threading.get_ident() for thread in threading.enumerate())
-        found = _here.place = _Place(foreign=not known)
-    return found
-
-
-def others_active() -> list[_Place]:
-    """The calls under way in other threads, those left out that work for the same call as this one."""
-    own = place().root()
-    return [one for one in list(_active) if one.root() is not own]
-
-
-def _is_entered(stream: Stream) -> bool:
-    return any(stream in one.entered for one in list(_active))
-
-
-def _of_the_only_call() -> Stream:
-    """A thread of XLA's or TensorFlow's works for the one call that there is; with several, nobody knows."""
-    roots = {id(one.root()): one.root() for one in list(_active)}
-    if len(roots) > 1:
-        warnings.warn(
-            "random numbers are drawn in a thread that is not Python's own (by a callback of JAX's, or a generator "
-            "in tf.data) while several threads train with Fairlane. For which of them can't be known, so they "
-            "come from the program's own generators, and differ from run to run. Train one after another",
-            FairlaneWarning,
-            stacklevel=2,
-        )
-    return next(iter(roots.values())).stream() if len(roots) == 1 else PROGRAM
 
 
 @contextmanager
@@ -172,11 +68,11 @@ def enter(stream: Stream, eager: bool = True) -> int:
     """
     here = place()
     depth = len(here.entered)
-    with _changing:
-        if not _active:
+    with changing:
+        if not active:
             _by_thread()
-        if here not in _active:
-            _active.append(here)
+        if here not in active:
+            active.append(here)
         here.entered.append(stream)
     if eager:
         _PYTHON.load(stream)
@@ -186,13 +82,13 @@ def enter(stream: Stream, eager: bool = True) -> int:
 def leave(depth: int) -> None:
     """Leave the streams that were entered since `enter` returned ``depth``; again does no harm."""
     here = place()
-    with _changing:
+    with changing:
         del here.entered[depth:]
-        if not here.entered and here in _active:
-            _active.remove(here)
-        if not _active:
+        if not here.entered and here in active:
+            active.remove(here)
+        if not active:
             _by_nobody()
-    if _active:
+    if active:
         _PYTHON.load(here.stream())
     if _PYTHON.contended:
         _PYTHON.contended = False
@@ -224,9 +120,13 @@ class _Generator:
         stream = place().stream()
         try:
             self._mutex.acquire()
-            if self.loaded is not stream and not self._loading:  # reading and writing a state come by here too
+            if (
+                self.loaded is not stream and not self._loading
+            ):  # reading and writing a state come by here too
                 self._load(stream)
-                self.contended = True  # whoever entered a stream has put it in place: another thread came between
+                self.contended = (
+                    True  # whoever entered a stream has put it in place: another thread came between
+                )
         except BaseException:  # Ctrl-C too must not leave it locked
             if self._mutex._is_owned():  # type: ignore[attr-defined]
                 self._mutex.release()
@@ -305,7 +205,6 @@ class _ByThread(random.Random):
 _NAMES = ("random", "getrandbits", "seed", "getstate", "setstate")
 """Those functions of ``random`` that do not go through another one of them."""
 _ORIGINAL = {name: getattr(random, name) for name in _NAMES}
-_start, _submit = threading.Thread.start, ThreadPoolExecutor.submit
 
 
 def _by_thread() -> None:
@@ -314,8 +213,7 @@ def _by_thread() -> None:
     _instance.__class__ = _ByThread
     for name in _NAMES:
         setattr(random, name, getattr(_instance, name))
-    threading.Thread.start = _start_here  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = _submit_here  # type: ignore[method-assign]
+    hand_down(True)
     _keras.clear_session_by_thread(True)
 
 
@@ -324,10 +222,7 @@ def _by_nobody() -> None:
     _PYTHON.load(PROGRAM)
     _NUMPY.load(PROGRAM)
     _keras.clear_session_by_thread(False)
-    if threading.Thread.start is _start_here:
-        threading.Thread.start = _start  # type: ignore[method-assign]
-    if ThreadPoolExecutor.submit is _submit_here:
-        ThreadPoolExecutor.submit = _submit  # type: ignore[method-assign]
+    hand_down(False)
     for name, function in _ORIGINAL.items():
         setattr(random, name, function)
     _instance.__class__ = random.Random
@@ -335,7 +230,7 @@ def _by_nobody() -> None:
 
 def _numpy_by_thread() -> None:
     """Let NumPy's global generator draw the same numbers, but through our lock."""
-    there: Any = np.random.get_bit_generator()  # noqa: NPY002
+    there: Any = _np_random.get_bit_generator()
     if getattr(there, "lock", None) is _NUMPY:
         return
     ours = _bit_generator(type(there))()
@@ -343,7 +238,7 @@ def _numpy_by_thread() -> None:
     sys.setswitchinterval(60)  # no other thread draws in these three lines
     try:
         state = np.random.get_state(legacy=False)  # noqa: NPY002
-        np.random.set_bit_generator(ours)  # noqa: NPY002
+        _np_random.set_bit_generator(ours)
         np.random.set_state(state)  # noqa: NPY002
     finally:
         sys.setswitchinterval(interval)
@@ -374,45 +269,6 @@ def _bit_generator(kind: Any) -> Any:
     return Locked
 
 
-# --- threads that work for a call -----------------------------------------------------------------------
-
-
-@wraps(_start)
-def _start_here(thread: threading.Thread) -> None:
-    """``Thread.start``: the new thread draws from what its parent does."""
-    parent = place()
-    if parent.stream() is not PROGRAM:
-        child, run, own = _Place(parent), thread.run, vars(thread).get("run")
-
-        def run_there() -> None:
-            del thread.run  # type: ignore[method-assign]
-            if own is not None:
-                thread.run = own  # type: ignore[method-assign]
-            _here.place = child
-            run()
-
-        thread.run = run_there  # type: ignore[method-assign]
-    _start(thread)
-
-
-@wraps(_submit)
-def _submit_here(pool: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """``ThreadPoolExecutor.submit``: the work draws from what draws who submits it."""
-    parent = place()
-    if parent.stream() is PROGRAM:
-        return _submit(pool, function, *args, **kwargs)
-    child = _Place(parent)
-
-    def work(*args: Any, **kwargs: Any) -> Any:
-        before, _here.place = place(), child
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _here.place = before
-
-    return _submit(pool, work, *args, **kwargs)
-
-
 # --- what can't be kept apart ---------------------------------------------------------------------------
 
 _told: set[str] = set()
@@ -433,7 +289,8 @@ def _tell_of_names() -> None:
         if imported:
             _told.add(name)
             warnings.warn(
-                f"several threads draw random numbers while Fairlane trains, and module {name!r} has imported "
+                f"several threads draw random numbers while Fairlane trains, and module {name!r} has "
+                "imported "
                 f"{', '.join(imported)} by name. What it draws so may come from another thread's state, and "
                 "differ from run to run. Write `import random` and `random.random()` there",
                 FairlaneWarning,

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import keras
@@ -156,9 +157,11 @@ def compare(
             _warn_of(kept)
             left = _left(kept, trials)
             makers = Callbacks(callbacks, left)
-            models.rehearse(trials[0], data.batch(trials[0].variant))
+            models.rehearse(trials[0], partial(data.batch, trials[0].variant))
             build = models.build if store is None else Describing(models, kept, data).build
-            jobs = jobs_of(left, build, common, makers, data, models.builder, models.known.shared_by, kept, pace)
+            jobs = jobs_of(
+                left, build, common, makers, data, models.builder, models.known.shared_by, kept, pace
+            )
             rebuilt = Rebuilt(kept, models, common, data, trials)
             study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
             records = [kept[trial] for trial in trials]
@@ -310,14 +313,17 @@ def _checked_models(models: Any) -> list[keras.Model]:
 
 def _check_independent(models: Sequence[keras.Model], data: Data, variants: Sequence[Variant]) -> None:
     """See that models share nothing that training changes."""
-    batches = {id(model): data.batch(variant) for model, variant in zip(models, variants, strict=True)}
+    variant_of = {id(model): variant for model, variant in zip(models, variants, strict=True)}
 
     def changed(model: keras.Model) -> set[int] | None:
         try:
-            twin = copy(model)  # tracing builds the rest of it, and nothing is to be changed where this raises
+            twin = copy(
+                model
+            )  # tracing builds the rest of it, and nothing is to be changed where this raises
         except BuilderError:
             return None
-        there = changed_by_step(twin, batches[id(model)])
+        with left_as_found():
+            there = changed_by_step(twin, data.batch(variant_of[id(model)]))
         pairs = zip(model.variables, twin.variables, strict=True)
         return None if there is None else {id(mine) for mine, its in pairs if id(its) in there}
 

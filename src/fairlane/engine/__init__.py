@@ -56,7 +56,8 @@ class Job:
         data: its data arguments taken apart for lanes; None where they can't run there.
         builder: a function of the trial's builder arguments that returns such a model in another process
             too; None where the model itself must travel.
-        shared: the variables of its model that other trials' models have too, and that training must not change.
+        shared: the variables of its model that other trials' models have too, and that training must not
+        change.
         prepare: called with the built model before it is trained.
         resume: returns the checkpoint to go on from, or None; None where there is none.
         pace: how often checkpoints are taken; None for never.

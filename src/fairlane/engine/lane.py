@@ -28,7 +28,7 @@ from fairlane.program import (
 )
 from fairlane.session import Session
 from fairlane.sources import Reading, Source
-from fairlane.structure import Structure, structure
+from fairlane.structure import Structure, structure, variable_groups
 from fairlane.trial import Checkpoint, Trial, Weights
 
 _BATCH_METHODS = (
@@ -101,7 +101,7 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
-        self._held = job.held(self.model)
+        self._held, self._groups = job.held(self.model), variable_groups(self.model)
         self.state: State | None = read_state(self.model)
         # `evaluate`, in a callback or of what is shared, uses up the model's own arrays
         if self._users_callbacks or self._held:
@@ -367,7 +367,7 @@ class Lane:
     def give_up(self, look: Callable[[], State]) -> None:
         """Leave the caller's own model with what has been trained so far."""
         if self.job.in_place:
-            write_state(self.model, look())
+            write_state(self.model, look(), self._groups)
             _keras.set_pending_state(self.model, None)
         self._held.restore()
 
@@ -424,7 +424,8 @@ class Lane:
         _keras.set_pending_state(self.model, None)
         if after is not None and [len(g) for g in after] != [len(g) for g in look()]:
             raise LanesError(
-                f"a callback of {self.trial} changed which variables of the model are trainable, or gave it others. "
+                f"a callback changed which variables are trainable in the model of {self.trial}, or gave "
+                "it others. "
                 "Keras's fit can't go on with that either: it takes a compile() and another fit"
             )
         return after if after is not None and _changed(look(), held, after) else None

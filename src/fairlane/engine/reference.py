@@ -19,7 +19,7 @@ from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
 from fairlane.errors import FairlaneWarning
 from fairlane.program import State, read_state, same_weights, weights_of, write_state
-from fairlane.session import generators_now, set_generators
+from fairlane.streams import generators_now, set_generators
 from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 
 ENGINE = "reference"
