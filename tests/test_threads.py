@@ -24,8 +24,6 @@ from _alone import keras_alone
 from fairlane import streams
 from fairlane.session import Generators, Session, left_as_found
 
-pytestmark = []
-
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 FIT = {"epochs": 3, "batch_size": 8, "validation_split": 0.2}
