@@ -23,6 +23,7 @@ import fairlane as fl
 from _alone import keras_alone
 from fairlane import streams
 from fairlane.session import Generators, Session, left_as_found
+from fairlane.threads import Stream
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -622,3 +623,29 @@ def test_in_any_order_of_turns_each_thread_draws_what_it_would_alone(turns):
     finally:
         for thread in threads[:2]:
             thread.end()
+
+
+def test_the_lock_comes_and_goes_while_others_draw():
+    """It is put into NumPy's generator at the first session, when other threads may be in the midst of a draw."""
+    over = threading.Event()
+
+    def draws():
+        while not over.is_set():
+            np.random.permutation(64)
+            np.random.randn(20)
+
+    expected = np.random.RandomState(5).rand(4).tolist()
+    threads = [threading.Thread(target=draws) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with np.random.get_bit_generator().lock:  # as a program that has a generator of its own
+                np.random.set_bit_generator(np.random.MT19937())
+            with streams.drawing_from(Stream()):
+                np.random.seed(5)
+                assert np.random.rand(4).tolist() == expected
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)

@@ -17,6 +17,7 @@ import random
 import sys
 import sysconfig
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -234,14 +235,21 @@ def _numpy_by_thread() -> None:
     if getattr(there, "lock", None) is _NUMPY:
         return
     ours = _bit_generator(type(there))()
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(60)  # no other thread draws in these three lines
-    try:
-        state = np.random.get_state(legacy=False)  # noqa: NPY002
-        _np_random.set_bit_generator(ours)
-        np.random.set_state(state)  # noqa: NPY002
-    finally:
-        sys.setswitchinterval(interval)
+    while True:
+        state = np.random.get_state(legacy=False)  # noqa: NPY002  # which takes the lock, so not below
+        with there.lock:  # nobody draws
+            if _same_state(state["state"], there.state["state"]):
+                _np_random.set_bit_generator(ours)
+                np.random.set_state(state)  # noqa: NPY002
+                break
+    for _ in range(5):  # who has waited for the old lock draws now, before another state is put in place
+        time.sleep(0.001)
+        with there.lock:
+            pass
+
+
+def _same_state(a: Any, b: Any) -> bool:
+    return all(np.array_equal(a[key], b[key]) for key in b)
 
 
 def _bit_generator(kind: Any) -> Any:
