@@ -364,8 +364,7 @@ def _message(shared: list[Shared], labels: Sequence[str]) -> str:
 
 REMEDY = (
     "What training can't change may be shared: set `trainable = False` on it before compile(). Else build "
-    "it inside "
-    "the builder, or, where it is a model, use `fl.copy(base)` in the builder."
+    "it inside the builder, or, where it is a model, use `fl.copy(base)` in the builder."
 )
 """What to do with something that models share."""
 

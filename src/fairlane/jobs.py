@@ -280,9 +280,8 @@ class Rebuilt:
                 return model
             raise StudyError(
                 f"the model of {trial} can't be built again: it shares {changed[0]!r} with this program, "
-                "which has "
-                "another value now than when the trial was trained, and giving it the old one would "
-                "change yours. "
+                "which has another value now than when the trial was trained, and giving it the old one "
+                "would change yours. "
                 f"A copy of the model can't be made either: {why}"
             ) from why
 

@@ -204,9 +204,8 @@ def _check_settings(before: _State, now: _State) -> None:
     if names and others:
         wrong = (
             f"keras.config.{names[0]}() is another now than it was when a trial's builder or callbacks "
-            "were called, "
-            "and several threads train with Fairlane at once. Keras has one such setting for all threads, "
-            "so the "
+            "were called, and several threads train with Fairlane at once. Keras has one such setting for "
+            "all threads, so the "
             "numbers of each may be wrong. Set it before both begin, or train one after the other"
         )
         for one in others:

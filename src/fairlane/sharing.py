@@ -86,8 +86,8 @@ class Known:
                 if to_train and (was_trained or id(variable) in trained):
                     raise SharedStateError(
                         f"{who} has the variable {variable.path!r} of an earlier trial's model, and one "
-                        "of the two "
-                        f"trains it, so that each trial would go on where the one before ended. {REMEDY}"
+                        "of the two trains it, so that each trial would go on where the one before ended. "
+                        f"{REMEDY}"
                     )
             self._seen[id(variable)] = weakref.ref(variable), id(variable) in trained
         if shared:

@@ -298,8 +298,8 @@ def _tell_of_names() -> None:
             _told.add(name)
             warnings.warn(
                 f"several threads draw random numbers while Fairlane trains, and module {name!r} has "
-                "imported "
-                f"{', '.join(imported)} by name. What it draws so may come from another thread's state, and "
+                f"imported {', '.join(imported)} by name. What it draws so may come from another thread's "
+                "state, and "
                 "differ from run to run. Write `import random` and `random.random()` there",
                 FairlaneWarning,
                 stacklevel=3,

@@ -23,11 +23,12 @@ class Stream:
     """A state of Python's and NumPy's global generators.
 
     Args:
-        states: where they stand, as `generators_now` gives it. Without, they stand anywhere until they are
-        seeded.
+        states: where they stand, as `fairlane.streams.generators_now` gives it. Without, they stand
+            anywhere until they are seeded.
 
     Example:
         >>> import random
+        >>> from fairlane.streams import drawing_from, generators_now
         >>> stream = Stream(generators_now())
         >>> first = random.random()
         >>> with drawing_from(stream):
@@ -75,8 +76,7 @@ class Place:
             return PROGRAM
         if self.born is not None and is_entered(self.born):
             return self.born
-        # A pool's thread, started for one trial and at work for the next; but not after the call that began
-        # it.
+        # A pool's thread, started for one trial and at work for the next; not after the call that began it.
         return self.parent.stream() if self.call is not None and is_entered(self.call) else PROGRAM
 
     def root(self) -> Place:
@@ -117,10 +117,9 @@ def _of_the_only_call() -> Stream:
     if len(roots) > 1:
         warnings.warn(
             "random numbers are drawn in a thread that is not Python's own (by a callback of JAX's, or a "
-            "generator "
-            "in tf.data) while several threads train with Fairlane. For which of them can't be known, so "
-            "they "
-            "come from the program's own generators, and differ from run to run. Train one after another",
+            "generator in tf.data) while several threads train with Fairlane. For which of them can't be "
+            "known, so they come from the program's own generators, and differ from run to run. Train one "
+            "after another",
             FairlaneWarning,
             stacklevel=2,
         )
