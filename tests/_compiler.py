@@ -8,8 +8,9 @@ others, which is how tests that ask for the fixture ``shipped_compiler`` get lan
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+
+import _processes
 
 QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 SHIPPED = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
@@ -26,7 +27,7 @@ def hurry() -> None:
     if "XLA_FLAGS" in os.environ:
         return
     environment = {**os.environ, "XLA_FLAGS": FLAGS}
-    tried = subprocess.run(
+    tried = _processes.run(
         [sys.executable, "-c", "import jax; jax.devices()"], env=environment, capture_output=True
     )
     os.environ["XLA_FLAGS"] = FLAGS if tried.returncode == 0 else ""

@@ -136,7 +136,7 @@ class Server:
 
     def close(self) -> None:
         self._http.shutdown()
-        self._thread.join()
+        self._thread.join(60)
         self._http.server_close()
 
 

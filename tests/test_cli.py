@@ -3,7 +3,6 @@
 import os
 import re
 import struct
-import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import _processes
 import fairlane
 from fairlane import demo
 from fairlane.cli import app
@@ -61,7 +61,7 @@ def test_help_of_the_demo_names_its_options():
 
 
 def test_the_module_is_the_command_line():
-    result = subprocess.run([sys.executable, "-m", "fairlane", "--version"], capture_output=True, text=True)
+    result = _processes.run([sys.executable, "-m", "fairlane", "--version"], capture_output=True, text=True)
     assert result.stdout.strip() == f"fairlane {fairlane.__version__}"
 
 
@@ -73,7 +73,7 @@ from fairlane.cli import app
 assert CliRunner().invoke(app, ["--help"]).exit_code == 0
 print([m for m in ("keras", "jax", "pandas", "matplotlib", "numpy") if m in sys.modules])
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = _processes.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
 
 
@@ -146,7 +146,7 @@ digits().network()
 import keras
 print(keras.backend.backend())
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    result = _processes.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert result.stdout.strip() == "jax", result.stderr
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from keras import callbacks as kc
 
+import _processes
 import fairlane as fl
 import fairlane.engine.lanes
 import fairlane.session
@@ -360,11 +361,11 @@ print(json.dumps({{
 def test_a_real_sigint(engine):
     script = _SCRIPT.format(engine=engine, told=True)
     here = Path(__file__).parent
-    with subprocess.Popen(
+    with _processes.start(
         [sys.executable, "-c", script], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert _processes.line(process) == "ready\n"
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors

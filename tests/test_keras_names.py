@@ -7,6 +7,7 @@ and 3.15.1 (JAX 0.10.2).
 from __future__ import annotations
 
 import sys
+import threading
 import types
 
 import keras
@@ -166,6 +167,36 @@ def test_copy_operation():
 
 
 # --- hidden state ---------------------------------------------------------------------------------------------
+
+
+def test_clear_session_by_thread_leaves_other_threads_theirs():
+    """It stands for ``threading`` in the module that holds Keras's attributes, which makes them with it."""
+    from keras.src.backend.common import global_state
+
+    layers.Dense(1)
+    before = dict(_keras.attributes()["object_name_uids"])
+    heard = []
+
+    def other():
+        layers.Dense(1)
+        keras.backend.clear_session()
+        heard.append([layers.Dense(1).name, dict(_keras.attributes()["object_name_uids"])])
+
+    _keras.clear_session_by_thread(True)
+    try:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(60)
+        assert dict(_keras.attributes()["object_name_uids"]) == before
+        keras.backend.clear_session()
+        assert "object_name_uids" not in _keras.attributes()
+    finally:
+        _keras.clear_session_by_thread(False)
+    assert [name for name, _ in heard] == ["dense"]
+    assert global_state.threading is threading
+    layers.Dense(1)
+    keras.backend.clear_session()
+    assert "object_name_uids" not in _keras.attributes()
 
 
 def test_attributes_are_read_and_replaced():

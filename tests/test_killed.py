@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 import _killed
+import _processes
 import fairlane as fl
 
 pytestmark = [
@@ -35,7 +35,7 @@ def killed(store, where):
     """Run the program until it dies, as it must."""
     program = Path(_killed.__file__)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
+    done = _processes.run(
         [sys.executable, str(program), str(store), where], capture_output=True, text=True, env=environment
     )
     assert done.returncode == -signal.SIGKILL, f"{where}: {done.returncode}\n{done.stderr}"

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 import threading
 import time
 
 import keras
 import pytest
 
+import _processes
 from fairlane import origin
 from fairlane.trial import Site
 
@@ -25,13 +25,13 @@ def repository(tmp_path, monkeypatch):
     (folder / "train.py").write_text("def build(): ...\n")
     who = ("-c", "user.name=n", "-c", "user.email=e@example.com", "-c", "commit.gpgsign=false")
     for command in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "first")):
-        subprocess.run(["git", *command], cwd=folder, check=True)
+        _processes.run(["git", *command], cwd=folder, check=True)
     return folder
 
 
 def head(folder):
     command = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    return _processes.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @needs_git
@@ -56,7 +56,7 @@ def test_the_builders_own_folder_counts(repository):
 def test_no_repository_and_no_commit_yet(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert origin.commit(tmp_path) == ""
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    _processes.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     assert origin.commit(tmp_path) == ""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+import _processes
 from fairlane import comparison, frames, plots
 from fairlane.store import Record
 from fairlane.trial import Trial, TrialState, Variant
@@ -137,7 +137,7 @@ def test_a_plain_run_of_pytest_compares(tmp_path, change, passes):
     # under the same name, since pictures are found by the names of tests
     program = CHANGED.format(tests=str(Path(__file__).parent), change=change)
     (tmp_path / "tests" / "test_drawn.py").write_text(program)
-    run = subprocess.run(
+    run = _processes.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_drawn.py"],
         cwd=tmp_path,
         capture_output=True,

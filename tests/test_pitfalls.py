@@ -448,7 +448,7 @@ def in_a_thread(function: Any) -> Any:
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()
-    thread.join()
+    thread.join(300)
     return results[0]
 
 

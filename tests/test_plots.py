@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import math
-import subprocess
 import sys
 from itertools import pairwise
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
+import _processes
 from fairlane import comparison, frames, plots
 from fairlane.errors import StudyError
 from fairlane.plots import colours as colours_of
@@ -428,4 +428,4 @@ plots.curves(frame, []).draw_without_rendering()
 assert "matplotlib" in sys.modules
 assert "matplotlib.pyplot" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    _processes.run([sys.executable, "-c", program], check=True)

@@ -2,7 +2,6 @@
 
 import io
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -10,6 +9,7 @@ import types
 
 import pytest
 
+import _processes
 from fairlane.errors import StudyError
 from fairlane.progress import Progress
 from fairlane.store import Record
@@ -294,7 +294,7 @@ with Progress([], 3, verbose=0):
     pass
 sys.exit("rich" in sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert _processes.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_standard_error_is_the_default(capsys):

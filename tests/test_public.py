@@ -4,19 +4,19 @@ import ast
 import inspect
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import _processes
 import fairlane
 
 
 def python(code, **environment):
     """Run code in a fresh process; an environment variable that is None is not set there."""
     merged = {**os.environ, **environment}
-    result = subprocess.run(
+    result = _processes.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,

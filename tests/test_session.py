@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import sys
 
 import keras
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import _processes
 import fairlane as fl
 from fairlane.session import Session
 
@@ -255,7 +255,7 @@ print(json.dumps([first, history.history["loss"], names, random.random(), np.ran
 
 @pytest.mark.slow
 def test_a_trial_is_what_a_fresh_process_gives():
-    process = subprocess.run(
+    process = _processes.run(
         [sys.executable, "-c", FRESH],
         capture_output=True,
         text=True,

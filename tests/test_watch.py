@@ -2,7 +2,6 @@
 
 import gc
 import os
-import subprocess
 import sys
 import warnings
 import weakref
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import _processes
 import fairlane as fl
 from fairlane import AlreadyTrainedWarning, past
 
@@ -447,7 +447,7 @@ def test_the_environment_switches_it_on(tmp_path, value, on):
     script.write_text(SCRIPT)
     environment = {k: v for k, v in os.environ.items() if k != "FAIRLANE_GUARD"}
     environment |= {"KERAS_BACKEND": "jax"} | ({} if value is None else {"FAIRLANE_GUARD": value})
-    result = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
+    result = _processes.run([sys.executable, script], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == ["jax", str(on)]
     assert result.stderr.count("AlreadyTrainedWarning: Model") == (2 if on else 0)
@@ -458,5 +458,5 @@ def test_a_backend_that_the_program_takes_by_default_stays(tmp_path):
     """Nobody has chosen one: Keras must look for its own default, with the guard as without it."""
     code = "import os, sys; import _fairlane_autoguard; print(os.environ.get('KERAS_BACKEND'), 'fairlane' in sys.modules)"
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"FAIRLANE_GUARD": "1"}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    result = _processes.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert result.stdout.split() == ["None", "False"], result.stderr

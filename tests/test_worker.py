@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import pickle
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 
+import _processes
 import fairlane as fl
 from _alone import assert_logs_agree
 from _trial import X, Y, build
@@ -45,7 +45,7 @@ def test_a_session(backend, tmp_path):
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     before = segments()
-    ran = subprocess.run(
+    ran = _processes.run(
         [sys.executable, HERE / "_worker_session.py"],
         env=environment(backend, **cache),
         capture_output=True,
@@ -92,7 +92,7 @@ def test_a_session_on_jax_loads_nothing_of_it():
         "print([name for name in sys.modules if 'fairlane.worker' in name])\n"
         "print('multiprocessing.shared_memory' in sys.modules)\n"
     )
-    ran = subprocess.run(
+    ran = _processes.run(
         [sys.executable, "-c", code], env=environment("jax"), capture_output=True, text=True, check=True
     )
     assert ran.stdout.split() == ["[]", "False"]

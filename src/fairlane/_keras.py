@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +57,11 @@ _OF_MODELS = frozenset(
 def names_of_attributes() -> frozenset[str]:
     """The attributes that Keras gives to layers and models; of models, none with ``_`` before it."""
     return _OF_MODELS.union(vars(keras.layers.Layer(name="bare")))
+
+
+def never_trainable(layer: Any) -> list[Any]:
+    """The weights that a layer holds itself and that were made with ``trainable=False``."""
+    return list(layer._non_trainable_variables)
 
 
 def own_metrics(layer: Any) -> list[Any]:
@@ -191,6 +197,24 @@ def replace_attributes(values: Mapping[str, Any]) -> None:
     global_state.GLOBAL_STATE_TRACKER = tracker
     tracker.__dict__.clear()
     tracker.__dict__.update({k: _own(v) for k, v in values.items() if k})
+
+
+class _OfThisThread:
+    """Stands for ``threading`` in Keras's ``clear_session``, which makes new thread-local objects by it."""
+
+    def local(self) -> Any:
+        """The one that there is, without this thread's attributes: other threads keep theirs."""
+        tracker = global_state.GLOBAL_STATE_TRACKER
+        tracker.__dict__.clear()
+        return tracker
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(threading, name)
+
+
+def clear_session_by_thread(on: bool) -> None:
+    """Whether ``keras.utils.clear_session`` clears the attributes of the calling thread only, or of all."""
+    global_state.threading = _OfThisThread() if on else threading
 
 
 def _own(value: Any) -> Any:

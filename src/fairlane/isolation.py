@@ -5,12 +5,13 @@ callbacks that two or more of them hold in common (`shared_state`), or an error 
 (`check_independent`).
 
 Only what training can change, or what decides where training starts, counts: a layer without state (such
-as `Flatten`), an adapted preprocessing layer (such as `Normalization`) and a loss may be shared freely.
+as `Flatten`), an adapted preprocessing layer (such as `Normalization`), a frozen layer (``trainable =
+False``) and a loss may be shared freely.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ _WHY = {
 
 PAST = ("initializer", "callback")
 """Kinds of `Shared` that matter before weights are drawn, or to a training that is over."""
+
+_STATEFUL = ("layer", "variable", "seed generator")
 
 _LISTED = 5
 
@@ -84,8 +87,15 @@ class _Found:
     within: tuple[int, ...]
 
 
+Changed = Callable[[Any], Collection[int] | None]
+"""A model → the ids of those of its variables that a training step changes; None where that is not known."""
+
+
 def shared_state(*models: Any) -> list[Shared]:
-    """What any two of the models share.
+    """What any two of the models share, and training one of them changes.
+
+    A layer that is frozen in all of them, with ``trainable = False``, is not listed, if nothing in it draws
+    random numbers or changes in another way.
 
     Where models share a layer, its variables and seed generators are not listed again; where the same
     model is given twice, only that is said. What a model shares with itself is no business of this function.
@@ -106,22 +116,34 @@ def shared_state(*models: Any) -> list[Shared]:
         >>> fl.shared_state(a, keras.models.clone_model(a))
         []
     """
+    return _shared(models, lambda model: None)
+
+
+def _shared(models: Sequence[Any], changed: Changed) -> list[Shared]:
     positions: dict[int, list[int]] = {}
     for position, model in enumerate(models):
         positions.setdefault(id(model), []).append(position)
     aliases = [places for places in positions.values() if len(places) > 1]
     inventories = {places[0]: _inventory(models[places[0]]) for places in positions.values()}
     again = [_alias(models[places[0]], places) for places in aliases]
-    return [*again, *_common(inventories)]
+    return [*again, *_common(inventories, models, _remembering(changed))]
 
 
-def check_independent(*models: Any, names: Sequence[str] | None = None, ignore: Collection[str] = ()) -> None:
+def check_independent(
+    *models: Any,
+    names: Sequence[str] | None = None,
+    ignore: Collection[str] = (),
+    changed: Changed = lambda model: None,
+) -> None:
     """Raise an error where models share state.
 
     Args:
         *models: Keras models that are meant to be trained independently.
         names: what the message calls the models; by default, their positions and ``model.name``.
         ignore: kinds of `Shared` that do not matter here.
+        changed: for a model, the ids of the variables that a training step changes, asked where a layer that
+        is
+            not trainable is shared. None, or without it, means that this is judged by the layers' classes.
 
     Raises:
         SharedStateError: two of them share state. The message says what, why it matters and what to do;
@@ -137,7 +159,7 @@ def check_independent(*models: Any, names: Sequence[str] | None = None, ignore: 
             ...
         fairlane.errors.SharedStateError: Model 1 is a second name for model 0 ('net'), not a copy...
     """
-    shared = [found for found in shared_state(*models) if found.kind not in ignore]
+    shared = [found for found in _shared(models, changed) if found.kind not in ignore]
     if shared:
         labels = [
             f"model {i} ({model.name!r})" if names is None else names[i] for i, model in enumerate(models)
@@ -149,15 +171,16 @@ def _alias(model: Any, places: list[int]) -> Shared:
     return Shared("model", model.name, tuple((place, "model") for place in places), _WHY["model"])
 
 
-def _common(inventories: Mapping[int, list[_Found]]) -> list[Shared]:
-    """The things in more than one inventory, but for those that lie within another such thing."""
+def _common(inventories: Mapping[int, list[_Found]], models: Sequence[Any], changed: Changed) -> list[Shared]:
+    """The things in more than one inventory that training changes, but those that lie within another "
+    "such thing."""
     held: dict[int, dict[int, _Found]] = {}
     for position, inventory in inventories.items():
         for found in inventory:
             held.setdefault(id(found.thing), {}).setdefault(position, found)
     shared = {thing: places for thing, places in held.items() if len(places) > 1}
-    return [
-        _describe(places)
+    outermost = [
+        places
         for places in shared.values()
         if not any(
             outer in shared and places.keys() <= shared[outer].keys()
@@ -165,15 +188,83 @@ def _common(inventories: Mapping[int, list[_Found]]) -> list[Shared]:
             for outer in found.within
         )
     ]
+    described = (_describe(places, [models[i] for i in sorted(places)], changed) for places in outermost)
+    return [one for one in described if one is not None]
 
 
-def _describe(places: Mapping[int, _Found]) -> Shared:
-    """One shared thing; a model that is a layer of another counts as a layer."""
+def _describe(places: Mapping[int, _Found], models: Sequence[Any], changed: Changed) -> Shared | None:
+    """One shared thing, or None where no model's training changes it.
+
+    A model that is a layer of another counts as a layer.
+    """
     kinds = {found.kind for found in places.values()}
     kind = "layer" if "model" in kinds else kinds.pop()
     thing = next(iter(places.values())).thing
+    why = _WHY[kind]
+    if kind in _STATEFUL:
+        reasons = [_change(thing, kind, model, changed) for model in models]
+        if not any(reasons):
+            return None
+        why = next(filter(None, reasons))
     where = tuple((position, found.path) for position, found in sorted(places.items()))
-    return Shared(kind, getattr(thing, "name", type(thing).__name__), where, _WHY[kind])
+    return Shared(kind, getattr(thing, "name", type(thing).__name__), where, why)
+
+
+# --- what training leaves as it is ----------------------------------------------------------------------
+
+
+def _remembering(changed: Changed) -> Changed:
+    """The same, called once per model."""
+    answers: dict[int, Collection[int] | None] = {}
+
+    def once(model: Any) -> Collection[int] | None:
+        if id(model) not in answers:
+            answers[id(model)] = changed(model)
+        return answers[id(model)]
+
+    return once
+
+
+def _change(thing: Any, kind: str, model: Any, changed: Changed) -> str:
+    """Why training a model changes a thing that it holds, or may; empty where it does not."""
+    layers = [thing, *_keras.all_layers(thing)] if isinstance(thing, keras.Layer) else []
+    if any(not layer.built for layer in layers):
+        return (
+            "It has no weights yet, so that what training changes in it can't be known: call it once before."
+        )
+    trained = {id(v) for v in getattr(model, "trainable_variables", ())}
+    variables = _variables(thing, layers)
+    if any(id(v) in trained for v in variables):
+        return _WHY[kind]
+    known = changed(model)
+    if known is not None:
+        moved = [v for v in variables if id(v) in known]
+        return (
+            f"Nothing in it is trainable, but each training step changes {moved[0].path!r}." if moved else ""
+        )
+    doubtful = [name for layer in layers for name in _doubtful(layer)]
+    if layers and not doubtful:
+        return ""
+    what = doubtful[0] if doubtful else "it"
+    return f"Nothing in it is trainable, but {what} may change with each training step."
+
+
+def _variables(thing: Any, layers: Sequence[Any]) -> list[Any]:
+    if isinstance(thing, keras.random.SeedGenerator):
+        return [thing.state]
+    if not layers:
+        return [thing]
+    metrics = [v for layer in layers for metric in _keras.own_metrics(layer) for v in metric.variables]
+    return [*thing.variables, *metrics]
+
+
+def _doubtful(layer: Any) -> Iterator[str]:
+    """What a training step may change in a layer that is frozen, as far as its class says."""
+    yield from (f"its seed generator {one.name!r}" for one in _keras.own_seed_generators(layer))
+    yield from (f"its metric {one.name!r}" for one in _keras.own_metrics(layer))
+    frozen = isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable
+    if not frozen and not _is_adapted(layer):
+        yield from (f"its variable {v.path!r}" for v in _keras.never_trainable(layer))
 
 
 def _inventory(model: Any) -> list[_Found]:
@@ -267,8 +358,15 @@ def _message(shared: list[Shared], labels: Sequence[str]) -> str:
         lines.append(f"  - and {len(shared) - _LISTED} more")
     who = _capital(_listing([labels[i] for i in models]))
     listing = "\n".join(lines)
-    return f"{who} are not independent. They share:\n{listing}\n{_REMEDY}"
+    remedy = f"{_REMEDY} {REMEDY}" if any(one.kind in _STATEFUL for one in shared) else _REMEDY
+    return f"{who} are not independent. They share:\n{listing}\n{remedy}"
 
+
+REMEDY = (
+    "What training can't change may be shared: set `trainable = False` on it before compile(). Else build "
+    "it inside the builder, or, where it is a model, use `fl.copy(base)` in the builder."
+)
+"""What to do with something that models share."""
 
 _REMEDY = (
     "Results of such models depend on which was trained first. Build each model in a function that makes "

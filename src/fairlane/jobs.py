@@ -20,13 +20,15 @@ import pandas as pd
 
 from fairlane import _keras
 from fairlane.callbacks import Callbacks
+from fairlane.copies import copy
 from fairlane.data import DATA_ARGUMENTS, Batches, FitData
 from fairlane.description import description, model_of
 from fairlane.engine import Job, Pace
 from fairlane.engine.memory import room_for_data
-from fairlane.errors import StudyError
+from fairlane.errors import BuilderError, StudyError
 from fairlane.plan import Models, data_reason
 from fairlane.session import Session
+from fairlane.sharing import Held
 from fairlane.store import Records, Store
 from fairlane.trial import Trial, Variant, Weights
 
@@ -38,6 +40,7 @@ def jobs_of(
     makers: Callbacks,
     data: Data,
     builder: Any,
+    shared: Callable[[keras.Model], list[Any]],
     kept: Store,
     pace: Pace | None,
 ) -> list[Job]:
@@ -50,11 +53,12 @@ def jobs_of(
         makers: gives each its callbacks.
         data: their data.
         builder: of models, in a process of another backend.
+        shared: a model's variables that other trials' models have too.
         kept: where checkpoints are.
         pace: how often they are taken, or None.
     """
     varying, alike = _varying_names(trials), Counter(map(_likeness, trials))
-    shared = frozenset() if pace is None else makers.shared()
+    held = frozenset() if pace is None else makers.shared()
     return [
         Job(
             trial,
@@ -67,9 +71,10 @@ def jobs_of(
             reason=data.reason(trial.variant),
             data=data.parts(trial.variant),
             builder=builder,
+            shared=shared,
             resume=None if pace is None else partial(kept.checkpoint, trial),
             pace=pace,
-            shared=shared,
+            held_by_others=held,
         )
         for trial in trials
     ]
@@ -83,6 +88,7 @@ def job_in_place(
     session: Session,
     alike: int,
     data: Data,
+    shared: Callable[[keras.Model], list[Any]],
 ) -> Job:
     """The job of a model of the caller's own, which is left trained."""
     return Job(
@@ -95,6 +101,7 @@ def job_in_place(
         alike=alike,
         reason=data.reason(trial.variant),
         data=data.parts(trial.variant),
+        shared=shared,
     )
 
 
@@ -158,6 +165,16 @@ class Data:
     def parts(self, variant: Variant) -> FitData | None:
         """A variant's data; None where they can't be taken apart for lanes."""
         return self._known[self._chosen(variant)[0]][0]
+
+    def batch(self, variant: Variant) -> Any:
+        """A batch of a variant's, or tensors of its shapes and dtypes; None where it is not known."""
+        parts = self.parts(variant)
+        if parts is None:
+            return None
+        try:
+            return _one_shape(parts.training) if isinstance(parts.training, Batches) else parts.first
+        except Exception:  # data of a kind without a dtype of Keras's; the model's own inputs have to do
+            return None
 
     def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
         given = {**self._common, **variant.fit_arguments}
@@ -231,18 +248,8 @@ class Describing:
         model = self._models.build(trial)
         if trial.variant.number not in self._told:
             self._told.add(trial.variant.number)
-            self._kept.describe(trial, description(model, self._batch(trial)))
+            self._kept.describe(trial, description(model, self._data.batch(trial.variant)))
         return model
-
-    def _batch(self, trial: Trial) -> Any:
-        """A batch, or tensors of its shapes and dtypes; None where it is not known."""
-        parts = self._data.parts(trial.variant)
-        if parts is None:
-            return None
-        try:
-            return _one_shape(parts.training) if isinstance(parts.training, Batches) else parts.first
-        except Exception:  # data of a kind without a dtype of Keras's; the model's own inputs have to do
-            return None
 
 
 def _one_shape(training: Batches) -> Any:
@@ -272,15 +279,35 @@ class Rebuilt:
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         """The trial's model, as it was before its first epoch, to be given its weights."""
         if id(trial) in self._own:
-            return _rebuilt(self._models, self._common, self._data, trial)
+            return self._apart(trial)
         return model_of(self._kept.description(trial) or "null", weights=weights)
+
+    def _apart(self, trial: Trial) -> keras.Model:
+        """It shares nothing, or nothing that giving it the trained weights would change."""
+        model = _rebuilt(self._models, self._common, self._data, trial)
+        shared = self._models.known.shared_by(model)
+        if not shared:
+            return model
+        try:
+            return copy(model)
+        except BuilderError as why:
+            weights = self._kept.weights(trial)
+            changed = weights and Held(shared, str(trial)).differing(model, weights)
+            if not changed:
+                return model
+            raise StudyError(
+                f"the model of {trial} can't be built again: it shares {changed[0]!r} with this program, "
+                "which has another value now than when the trial was trained, and giving it the old one "
+                "would change yours. "
+                f"A copy of the model can't be made either: {why}"
+            ) from why
 
 
 def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> keras.Model:
     """A trial's model, built as it was before its first epoch."""
     parts = data.parts(trial.variant)
     with Session(trial.seed):
-        model = models.build(trial)
+        model = models.build(trial, to_train=False)
         if parts is None:
             _keras.symbolic_build(model, _one_batch(common["x"]))
         elif parts.first is not None:

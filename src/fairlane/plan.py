@@ -21,6 +21,7 @@ from fairlane import fingerprint, identity
 from fairlane.errors import BuilderError, SharedStateError, StudyError
 from fairlane.isolation import PAST, check_independent
 from fairlane.session import Session, left_as_found
+from fairlane.sharing import Known, changed_by_step
 from fairlane.template import Template
 from fairlane.trial import RESERVED_COLUMNS, Trial, Variant
 
@@ -384,13 +385,24 @@ class Models:
             self._build = lambda hyperparameters: model(**hyperparameters)
             self.what = f"{getattr(model, '__name__', 'the builder')}()"
         self._given: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.known = Known()
 
-    def build(self, trial: Trial) -> keras.Model:
+    def build(self, trial: Trial, to_train: bool = True) -> keras.Model:
         """The trial's model.
+
+        Args:
+            trial: the trial.
+            to_train: whether it is to be trained, and not only to be given trained weights.
 
         Raises:
             BuilderError: the builder gave something else.
+            SharedStateError: the builder gave a model again, or one trains what an earlier one has too.
         """
+        model = self._built(trial)
+        self.known.take(model, f"{self.what} for {trial}", to_train)
+        return model
+
+    def _built(self, trial: Trial) -> keras.Model:
         model = self._build(trial.variant.builder_arguments)
         who = f"{self.what} for {trial}"
         if not isinstance(model, keras.Model):
@@ -410,10 +422,14 @@ class Models:
         self._given.add(model)
         return model
 
-    def rehearse(self, trial: Trial) -> None:
+    def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> None:
         """Build one trial's model twice and throw both away: are they compiled, and independent?
 
         An exception of the builder's own is left for the trial to meet.
+
+        Args:
+            trial: the trial.
+            batch: tells what its training batches look like; None where that is not known.
 
         Raises:
             BuilderError: it gives something else than a compiled model.
@@ -423,13 +439,20 @@ class Models:
         for _ in range(2):
             try:
                 with left_as_found(), Session(trial.seed):
-                    models.append(self.build(trial))
+                    models.append(self._built(trial))
             except (BuilderError, SharedStateError):
                 raise
             except Exception:
                 return
+
+        def changed(model: keras.Model) -> set[int] | None:
+            with left_as_found(), Session(trial.seed):
+                return changed_by_step(model, batch())
+
         names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
-        check_independent(*models, names=names, ignore=PAST)
+        check_independent(*models, names=names, ignore=PAST, changed=changed)
+        for model in models:
+            self.known.take(model, f"{self.what} for {trial}")
 
 
 def _article(value: Any) -> str:

@@ -25,7 +25,8 @@ import keras
 import numpy as np
 
 from fairlane import _keras
-from fairlane.session import Generators, generators_now
+from fairlane.session import Generators
+from fairlane.streams import generators_now
 
 PIECE_BYTES = 64 * 2**20
 """Bytes of batches to read before they are handed to the program: two pieces are there at a time."""

@@ -5,6 +5,7 @@ In: a built Keras model, or the values of its variables. Out: a `State`, and bac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -31,13 +32,21 @@ def read_state(model: keras.Model) -> State:
     return State(*([v.value for v in group] for group in variable_groups(model)))
 
 
-def write_state(model: keras.Model, state: State | Weights) -> None:
-    """Assign all of a model's variables; of `Weights`, also what its layers hold besides."""
+def write_state(
+    model: keras.Model, state: State | Weights, groups: Sequence[Sequence[Any]] | None = None
+) -> None:
+    """Assign all of a model's variables; of `Weights`, also what its layers hold besides.
+
+    Args:
+        model: built.
+        state: the values.
+        groups: the variables that the values are of, where the model's are others now.
+    """
     if isinstance(state, Weights):
         arrays_of = {"trainable": state.trainable, "non_trainable": state.non_trainable}
         layer_state.give(model, state.layers, arrays_of)
     values = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
-    for group, arrays in zip(variable_groups(model), values, strict=True):
+    for group, arrays in zip(groups or variable_groups(model), values, strict=True):
         for variable, array in zip(group, arrays, strict=True):
             variable.assign(array)
 

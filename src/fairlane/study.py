@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
 from fairlane.callbacks import Callbacks
+from fairlane.copies import copy
 from fairlane.driver import Driver
 from fairlane.errors import BuilderError, FairlaneWarning, StoreError, StudyError
 from fairlane.isolation import PAST, check_independent
@@ -35,6 +37,7 @@ from fairlane.plan import Models, check_fit_arguments, check_seed, plan
 from fairlane.progress import Progress
 from fairlane.results import Study
 from fairlane.session import Session, left_as_found
+from fairlane.sharing import changed_by_step, held_in_common
 from fairlane.store import MemoryStore, Records, Store, next_epoch, written
 from fairlane.testing import check_test_data
 from fairlane.trackers import Telling
@@ -155,9 +158,11 @@ def compare(
             _warn_of(kept)
             left = _left(kept, trials)
             makers = Callbacks(callbacks, left)
-            models.rehearse(trials[0])
+            models.rehearse(trials[0], partial(data.batch, trials[0].variant))
             build = models.build if store is None else Describing(models, kept, data).build
-            jobs = jobs_of(left, build, common, makers, data, models.builder, kept, pace)
+            jobs = jobs_of(
+                left, build, common, makers, data, models.builder, models.known.shared_by, kept, pace
+            )
             rebuilt = Rebuilt(kept, models, common, data, trials)
             study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
             records = [kept[trial] for trial in trials]
@@ -230,14 +235,20 @@ def fit(
     common = {"x": x, "y": y, **fit_arguments}
     variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
     data = Data(common, variants, engine)
+    _check_independent(models, data, variants)
+    shared = held_in_common(models)
     with left_as_found() if seed is None else nullcontext():  # it counts as drawn when all is checked
         number = _drawn_seed() if seed is None else check_seed(seed)
     trials = [Trial(v.number, v, number) for v in variants]
     makers = Callbacks(callbacks, trials)
     if seed is None:
         _drawn_seed()
+
+    def shared_by(model: keras.Model) -> list[Any]:
+        return [v for v in model.variables if id(v) in shared] if shared else []
+
     jobs = [
-        job_in_place(trial, model, common, makers, Session(trial.seed), len(models), data)
+        job_in_place(trial, model, common, makers, Session(trial.seed), len(models), data, shared_by)
         for trial, model in zip(trials, models, strict=True)
     ]
     memory = MemoryStore(trials)
@@ -299,8 +310,27 @@ def _checked_models(models: Any) -> list[keras.Model]:
                 f"model {i} ({model.name!r}) is not compiled, so it has no optimizer and no loss; call "
                 "model.compile(...) first"
             )
-    check_independent(*listed, ignore=PAST)
+    check_independent(*listed, ignore=PAST, changed=lambda model: ())  # the rest, when the data are known
     return listed
+
+
+def _check_independent(models: Sequence[keras.Model], data: Data, variants: Sequence[Variant]) -> None:
+    """See that models share nothing that training changes."""
+    variant_of = {id(model): variant for model, variant in zip(models, variants, strict=True)}
+
+    def changed(model: keras.Model) -> set[int] | None:
+        try:
+            twin = copy(
+                model
+            )  # tracing builds the rest of it, and nothing is to be changed where this raises
+        except BuilderError:
+            return None
+        with left_as_found():
+            there = changed_by_step(twin, data.batch(variant_of[id(model)]))
+        pairs = zip(model.variables, twin.variables, strict=True)
+        return None if there is None else {id(mine) for mine, its in pairs if id(its) in there}
+
+    check_independent(*models, ignore=PAST, changed=changed)
 
 
 def _drawn_seed() -> int:

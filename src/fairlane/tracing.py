@@ -25,8 +25,8 @@ from fairlane import _keras
 from fairlane.libraries import is_foreign_code, is_foreign_file, watched
 from fairlane.lift import CannotLift
 from fairlane.outline import outline
-from fairlane.session import generators_now
 from fairlane.state import State
+from fairlane.streams import generators_now
 from fairlane.structure import same_value
 
 Runner = Callable[..., Sequence[Any]]

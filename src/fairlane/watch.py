@@ -8,6 +8,7 @@ that they do is changed, and when it is switched off they are again the very fun
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,13 +161,19 @@ def continuing(*models: Any) -> Iterator[None]:
             one.continuing -= 1
 
 
+class _Fitting(threading.local):
+    """How many of Keras's ``fit`` this thread is in."""
+
+    depth = 0
+
+
 @dataclass(eq=False)
 class _Watch:
     """One period for which the guard is on."""
 
     told: set[tuple[str, Place]] = field(default_factory=set)
     undo: list[Callable[[], None]] = field(default_factory=list)
-    fitting: int = 0
+    fitting: _Fitting = field(default_factory=_Fitting)
 
     def install(self) -> None:
         """Put watching functions in the places of Keras's."""
@@ -237,7 +244,7 @@ class _Watch:
     # --- fit ------------------------------------------------------------------------------------
 
     def _fit(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.fitting:  # a fit inside a fit is its own business
+        if self.fitting.depth:  # a fit inside a fit is its own business
             return original(model, *args, **kwargs)
         place = caller()
         known = _past_of(model)
@@ -248,11 +255,11 @@ class _Watch:
             if isinstance(callback, _STATEFUL_CALLBACKS):
                 self._serve("callback", callback, model, place)
         before = _epochs_of(model)
-        self.fitting += 1
+        self.fitting.depth += 1
         try:
             return original(model, *args, **kwargs)
         finally:
-            self.fitting -= 1
+            self.fitting.depth -= 1
             _note_training(model, known, place, before)
 
     def _tell(self, kind: str, place: Place, message: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import _processes
 from fairlane.check import RULES, check_paths, check_text, output
 from fairlane.cli import app
 
@@ -215,7 +215,7 @@ from fairlane.cli import app
 heavy = ("keras", "jax", "numpy", "pandas", "matplotlib", "sklearn", "tensorflow", "torch")
 print(result.exit_code, [m for m in heavy if m in sys.modules])
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = _processes.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "1 []", result.stderr
 
 

@@ -7,13 +7,13 @@ backends that are not here are others that are.
 
 import importlib.util
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import _processes
 import fairlane as fl
 
 ROOT = Path(__file__).parents[2]
@@ -117,5 +117,5 @@ def in_a_session_of_its_own(page, folder):
     code = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8")))
     data = "import numpy as np\nx, y = np.ones((8, 2)), np.ones((8, 1))\n"
     (folder / "page.py").write_text(data + code.replace("epochs=20", "epochs=2, verbose=0"), encoding="utf-8")
-    run = subprocess.run([sys.executable, "page.py"], cwd=folder, capture_output=True, text=True)
+    run = _processes.run([sys.executable, "page.py"], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import _processes
 from fairlane.check import check_paths
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def interpreter(path):
     if rscript is None:
         pytest.skip("no R here; on Debian and Ubuntu: apt-get install --no-install-recommends r-base-core")
     ask = 'cat(requireNamespace("reticulate", quietly = TRUE) && packageVersion("reticulate") >= "1.41")'
-    if subprocess.run([rscript, "-e", ask], capture_output=True, text=True).stdout != "TRUE":
+    if _processes.run([rscript, "-e", ask], capture_output=True, text=True).stdout != "TRUE":
         pytest.skip("R has no reticulate, or one older than 1.41, which can't read arrays of NumPy 2")
     return [rscript]
 
@@ -101,7 +101,7 @@ def interpreter(path):
 def test_a_script_runs_by_itself(path, tmp_path):
     environment = {n: value for n, value in os.environ.items() if n in KEPT or n.startswith("JAX_")}
     environment |= {"PYTHONPATH": str(ROOT / "src"), "RETICULATE_PYTHON": sys.executable}
-    run = subprocess.run(
+    run = _processes.run(
         [*interpreter(path), path], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )
     assert run.returncode == 0, run.stderr

@@ -9,7 +9,6 @@ import http.server
 import importlib.util
 import os
 import re
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 import typer.main
 
+import _processes
 import fairlane
 from fairlane.check.rules import RULES
 from fairlane.cli import app
@@ -38,7 +38,7 @@ def site(tmp_path_factory):
         return Path(os.environ["FAIRLANE_SITE"])
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    run = _processes.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
 

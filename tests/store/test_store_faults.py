@@ -30,6 +30,7 @@ from _stores import (
 )
 from fsspec.implementations.memory import MemoryFileSystem
 
+import _processes
 from fairlane.errors import StoreError, StudyError
 from fairlane.store import database as databases
 from fairlane.store import lease, read, written
@@ -63,7 +64,7 @@ def files_of(runs):
 def process(code, *arguments):
     """A Python of its own, killed in the end; its first line is its number."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
-    child = subprocess.Popen(
+    child = _processes.start(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -71,11 +72,11 @@ def process(code, *arguments):
         env=environment,
     )
     try:
-        assert child.stdout.readline().strip() == "ready"
+        assert _processes.line(child).strip() == "ready"
         yield child
     finally:
         child.kill()
-        child.communicate()
+        child.communicate(timeout=60)
 
 
 # --- the disk is full ---
@@ -201,7 +202,7 @@ def test_a_lock_that_passes_costs_nothing(runs, monkeypatch):
         tries = wait_for_a_second_try(store, monkeypatch)
         other.stdin.write("\n")
         other.stdin.flush()
-        assert other.stdout.readline().strip() == "released"
+        assert _processes.line(other).strip() == "released"
     store.flush()
     assert tries
     assert len(list(read(runs, "a"))[0].epochs) == 3
@@ -524,7 +525,7 @@ def test_a_killed_process_loses_nothing_that_was_stored_and_repeats_nothing(runs
             opened(runs)
         assert f"process {other.pid} on {socket.gethostname()}: wait for it, end it" in str(refused.value)
         os.kill(other.pid, signal.SIGKILL)
-        other.wait()
+        other.wait(60)
     assert {record.state for record in read(runs, "a")} == {TrialState.INTERRUPTED}
     store, trials = opened(runs)
     assert store.notes == [
@@ -547,7 +548,7 @@ def test_a_killed_process_loses_nothing_that_was_stored_and_repeats_nothing(runs
 def test_kills_in_the_midst_of_writing_lose_nothing_that_was_stored(lasting):
     program = TESTS / "_killing.py"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
-    done = subprocess.run(
+    done = _processes.run(
         [sys.executable, str(program), lasting.store, lasting.name, "3"],
         capture_output=True,
         text=True,
@@ -712,8 +713,8 @@ def test_a_folder_that_can_not_be_written_can_be_read(tmp_path):
     os.chmod(folder, 0o555)
     try:
         with process(READ_ONLY, runs, tmp_path / "other.db") as other:
-            assert other.stdout.readline().strip() == "2"
-            assert "runs.db can't be written" in other.stdout.readline()
+            assert _processes.line(other).strip() == "2"
+            assert "runs.db can't be written" in _processes.line(other)
     finally:
         os.chmod(folder, 0o755)
         shutil.rmtree(folder)

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from _stores import of_weights, one_done_and_one_begun, plan, run, start, weights
 
+import _processes
 import fairlane as fl
 from _trial import FIT, X, Y, build
 from fairlane.errors import StoreError
@@ -52,7 +53,7 @@ class Disk:
 
 
 def mount(*arguments):
-    return subprocess.run(["mount", *arguments], capture_output=True, text=True, check=True)
+    return _processes.run(["mount", *arguments], capture_output=True, text=True, check=True)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def disk(tmp_path):
     try:
         yield Disk(folder)
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # though a file in it should be open
+        _processes.run(["umount", "--lazy", str(folder)], check=True)  # though a file in it should be open
 
 
 def opened(store):

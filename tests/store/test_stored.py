@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import re
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from _stores import until
 from typer.testing import CliRunner
 
+import _processes
 import _trial
 import fairlane as fl
 from _trial import FIT, X, Y, build
@@ -127,7 +127,7 @@ def test_a_study_is_found_by_its_name_alone(runs):
 
 def test_reading_needs_no_program_and_another_process_may_do_it(runs, plain):
     code = "import sys, fairlane as fl; print(fl.open(sys.argv[1], 'rates').history.to_json(double_precision=15))"
-    done = subprocess.run([sys.executable, "-c", code, runs], capture_output=True, text=True, env=os.environ)
+    done = _processes.run([sys.executable, "-c", code, runs], capture_output=True, text=True, env=os.environ)
     assert done.stdout.strip() == plain.history.to_json(double_precision=15), done.stderr
 
 

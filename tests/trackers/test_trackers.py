@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import random
 import re
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from _studies import made_up, trials_of
 
 import fairlane as fl
+from fairlane.progress import Progress
 from fairlane.trackers import Tracker
 from fairlane.trackers.contract import plain, run_name, safe
 
@@ -65,6 +67,60 @@ def test_a_tracker_is_told_what_the_store_is():
     heard = Heard()
     compare([heard])
     assert heard.notes == TOLD
+
+
+class Draws(Tracker):
+    """Draws random numbers of all kinds, and seeds them, wherever it is told something."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def _draw(self):
+        numbers = random.random(), np.random.rand(), float(keras.random.uniform(()))  # noqa: NPY002
+        self.drawn.append((*numbers, keras.layers.Flatten().name))
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002
+        keras.utils.set_random_seed(2)
+
+    def begin(self, facts):
+        self._draw()
+
+    def take(self, event, record):
+        self._draw()
+
+    def end(self, records):
+        self._draw()
+
+
+class Draw(keras.callbacks.Callback):
+    """What a trial draws."""
+
+    drawn = ()
+
+    def on_epoch_end(self, epoch, logs=None):
+        numbers = random.random(), np.random.rand(), float(keras.random.uniform(()))  # noqa: NPY002
+        Draw.drawn = [*Draw.drawn, (*numbers, keras.layers.Flatten().name)]
+
+
+@pytest.mark.parametrize("engine", ["reference", "lanes"])
+def test_what_it_draws_is_none_of_a_trials_nor_the_other_way_round(engine, monkeypatch):
+    def heard(trackers, tell=None):
+        Draw.drawn = []
+        keras.utils.set_random_seed(5)
+        with monkeypatch.context() as patch:
+            if tell is not None:
+                real = Progress.update
+                patch.setattr(Progress, "update", lambda self, record: (tell(), real(self, record)))
+            study = compare(trackers, engine=engine, callbacks=lambda: [Draw()], batch_size=2, epochs=3)
+        return study.history["loss"].tolist(), Draw.drawn, random.random(), np.random.rand()  # noqa: NPY002
+
+    expected = heard([])
+    tracker = Draws()
+    assert heard([tracker]) == expected
+    assert heard([], tracker._draw) == expected
+    before, tracker.drawn = tracker.drawn, []
+    assert heard([tracker]) == expected
+    assert tracker.drawn == before[: len(tracker.drawn)]
 
 
 def test_one_tracker_needs_no_list():

@@ -38,11 +38,12 @@ class Served:
     def request(self, method, path, **options):
         with requests.Session() as session:
             session.trust_env = False  # no proxy
-            return session.request(method, self.url + path, **options)
+            return session.request(method, self.url + path, **{"timeout": 60, **options})
 
     def close(self):
         self._server.should_exit = True
-        self._thread.join()
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "the server does not end"
         self._socket.close()
 
 

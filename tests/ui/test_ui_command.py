@@ -15,6 +15,7 @@ import uvicorn
 from _served import Written
 from typer.testing import CliRunner
 
+import _processes
 import fairlane as fl
 from fairlane.cli import app
 from fairlane.ui import serving
@@ -139,17 +140,17 @@ def test_a_training_is_watched_from_its_first_epoch_to_its_end(tmp_path):
     store, go = tmp_path / "runs.db", tmp_path / "go"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     options = {"env": environment, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    training = subprocess.Popen([sys.executable, _trained.__file__, str(store), str(go)], **options)
+    training = _processes.start([sys.executable, _trained.__file__, str(store), str(go)], **options)
     command = [sys.executable, "-m", "fairlane", "ui", str(store), "--port", "0", "--no-browser"]
     until(lambda: training.poll() is not None or begun(store))
-    server = subprocess.Popen(command, **options)
+    server = _processes.start(command, **options)
     try:
-        url = re.search("http://[^ ]*", server.stdout.readline())[0]
+        url = re.search("http://[^ ]*", _processes.line(server))[0]
         session = requests.Session()
         session.trust_env = False
 
         def told():
-            return session.get(url + "study.json?name=waits").json()
+            return session.get(url + "study.json?name=waits", timeout=60).json()
 
         until(lambda: [len(trial["epochs"]) for trial in told()["trials"]] == [1, 0])
         assert [trial["state"] for trial in told()["trials"]] == ["running", "waiting"]
@@ -158,14 +159,14 @@ def test_a_training_is_watched_from_its_first_epoch_to_its_end(tmp_path):
         until(lambda: not told()["live"]["writer"])
         assert [trial["state"] for trial in told()["trials"]] == ["done"] * 2
         assert (told()["live"]["epochs"], told()["live"]["planned"]) == (6, 6)
-        assert training.wait() == 0
+        assert training.wait(60) == 0
         server.send_signal(signal.SIGINT)
-        assert server.wait() == 0
+        assert server.wait(60) == 0
         assert server.stderr.read() == ""
     finally:
         go.touch()
         server.kill()
-        training.wait()
+        training.kill()
         for process in (server, training):
-            process.communicate()
+            process.communicate(timeout=60)
     assert Path(f"{store.with_suffix('')}.artifacts").is_dir()

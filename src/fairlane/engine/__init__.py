@@ -16,6 +16,7 @@ import keras
 
 from fairlane.data import FitData
 from fairlane.session import Session
+from fairlane.sharing import Held
 from fairlane.trial import Checkpoint, Trial
 
 
@@ -55,10 +56,12 @@ class Job:
         data: its data arguments taken apart for lanes; None where they can't run there.
         builder: a function of the trial's builder arguments that returns such a model in another process
             too; None where the model itself must travel.
+        shared: the variables of its model that other trials' models have too, and that training must not
+        change.
         prepare: called with the built model before it is trained.
         resume: returns the checkpoint to go on from, or None; None where there is none.
         pace: how often checkpoints are taken; None for never.
-        shared: the addresses of objects that its callbacks hold, and those of other jobs too.
+        held_by_others: the addresses of objects that its callbacks hold, and those of other jobs too.
     """
 
     trial: Trial
@@ -72,10 +75,15 @@ class Job:
     reason: str = ""
     data: FitData | None = None
     builder: Callable[..., keras.Model] | None = None
+    shared: Callable[[keras.Model], list[Any]] | None = None
     prepare: Callable[[keras.Model], None] | None = None
     resume: Callable[[], Checkpoint | None] | None = None
     pace: Pace | None = None
-    shared: frozenset[int] = frozenset()
+    held_by_others: frozenset[int] = frozenset()
+
+    def held(self, model: keras.Model) -> Held:
+        """A watch over what its model shares."""
+        return Held(self.shared(model) if self.shared is not None else (), str(self.trial))
 
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint to go on from, or None."""

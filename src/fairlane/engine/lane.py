@@ -39,7 +39,7 @@ from fairlane.state import (
     weights_of,
     write_state,
 )
-from fairlane.structure import Structure, structure
+from fairlane.structure import Structure, structure, variable_groups
 from fairlane.tracing import Changed, DoesNotTrace, Kind, NotPure, Registry, Step, Tracing
 from fairlane.trial import Checkpoint, Trial, Weights
 
@@ -106,10 +106,10 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
-            if checkpoint is not None:
-                recall.recall_layers(checkpoint, self.model)
+        self._held, self._groups = job.held(self.model), variable_groups(self.model)
         self.state: State | None = read_state(self.model)
-        if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
+        # `evaluate`, in a callback or of what is shared, uses up the model's own arrays
+        if self._users_callbacks or self._held:
             self.state = jax.tree.map(np.array, self.state)
         self.structure = Structure("", {}, {})
         self.tracing: Tracing | None = None
@@ -132,7 +132,9 @@ class Lane:
         self._seconds_before = 0.0
         if checkpoint is not None:
             self._go_on_from(checkpoint)
-        self._remembers = None if job.pace is None else recall.Remembering(self._remembering(), job.shared)
+        self._remembers = (
+            None if job.pace is None else recall.Remembering(self._remembering(), job.held_by_others)
+        )
         self._saved = self.epoch, time.monotonic()
         self._in_test = self._in_test_before = False
         self._names: dict[str, str] | None = None
@@ -379,6 +381,8 @@ class Lane:
         Returns:
             The trained state; None for the caller's own model, which holds it now.
         """
+        if self._held:
+            self._held.check_state(self.model, look())
         averaging = getattr(self.model.optimizer, "use_ema", False)
         if not (self.job.in_place or averaging or self._callbacks is not None):
             return to_weights(look(), self.model)
@@ -465,8 +469,9 @@ class Lane:
     def give_up(self, look: Callable[[], State]) -> None:
         """Leave the caller's own model with what has been trained so far."""
         if self.job.in_place:
-            write_state(self.model, look())
+            write_state(self.model, look(), self._groups)
             _keras.set_pending_state(self.model, None)
+        self._held.restore()
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -510,6 +515,12 @@ class Lane:
             call()
         after = None if _keras.state_is_pending(self.model) else read_state(self.model)
         _keras.set_pending_state(self.model, None)
+        if after is not None and [len(g) for g in after] != [len(g) for g in look()]:
+            raise LanesError(
+                f"a callback changed which variables are trainable in the model of {self.trial}, or gave "
+                "it others. "
+                "Keras's fit can't go on with that either: it takes a compile() and another fit"
+            )
         return after if after is not None and _changed(look(), held, after) else None
 
     def _begin_test(self, logs: Mapping[str, float], steps: int | None, validates: bool = True) -> None:

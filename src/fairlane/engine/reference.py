@@ -18,8 +18,8 @@ import keras
 from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
 from fairlane.errors import FairlaneWarning
-from fairlane.session import generators_now, set_generators
 from fairlane.state import State, read_state, same_weights, weights_of, write_state
+from fairlane.streams import generators_now, set_generators
 from fairlane.tracing import forget_foreign_traces
 from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 
@@ -91,7 +91,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
             recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
             set_generators(recall.restored(self._checkpoint.memory["generators"]))
         if self._job.pace is not None:
-            self._remembers = recall.Remembering(self._remembering(), self._job.shared)
+            self._remembers = recall.Remembering(self._remembering(), self._job.held_by_others)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         try:
@@ -131,9 +131,15 @@ def _repeats(job: Job) -> bool:
 
 def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> Event:
     began = time.perf_counter()
-    first, last = _First(), _Last(job, checkpoint, watch)
+    session = job.session()
+
+    def watch_outside(event: Event) -> None:
+        with session.outside():  # what trackers draw is none of the trial's
+            watch(event)
+
+    first, last = _First(), _Last(job, checkpoint, watch_outside)
     try:
-        with job.session():
+        with session:
             forget_foreign_traces()
             model = job.model()
             last.others = list(job.callbacks() if job.callbacks else ())
@@ -141,7 +147,13 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
             if checkpoint is not None:
                 recall.go_on_with_files(last.others, checkpoint.epoch)
                 arguments["initial_epoch"] = checkpoint.epoch
-            model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
+            held = job.held(model)
+            try:
+                model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
+            except BaseException:
+                held.restore()
+                raise
+            held.check()
             weights = None if job.in_place else weights_of(model)
         return TrialDone(job.trial, time.perf_counter() - began, weights, memory=_memory(last.end, weights))
     except recall.CannotGoOn:
