@@ -17,10 +17,20 @@ import keras
 
 from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
+from fairlane.engine.kept import KeptWeights
 from fairlane.errors import FairlaneWarning
 from fairlane.program import State, read_state, same_weights, weights_of, write_state
 from fairlane.session import generators_now, set_generators
-from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
+from fairlane.trial import (
+    Checkpoint,
+    CutOff,
+    EpochEnded,
+    Event,
+    TrialDone,
+    TrialFailed,
+    TrialStarted,
+    Weights,
+)
 
 ENGINE = "reference"
 
@@ -39,11 +49,11 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
         checkpoint = job.checkpoint() if _repeats(job) else None
         yield TrialStarted(job.trial, ENGINE, job.reason, epoch=checkpoint.epoch if checkpoint else 0)
         try:
-            event = _train(job, checkpoint, watch)
+            event = _train(job, checkpoint, watch, feed)
         except recall.CannotGoOn as why:
             warnings.warn(f"{job.trial} begins anew: {why}", FairlaneWarning, stacklevel=2)
             yield TrialStarted(job.trial, ENGINE, job.reason)
-            event = _train(job, None, watch)
+            event = _train(job, None, watch, feed)
         yield event
         del checkpoint, event
         del job
@@ -58,35 +68,66 @@ def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any
 
 
 class _First(keras.callbacks.Callback):  # type: ignore[misc]
-    """Comes before the user's callbacks, and knows the epoch in which they raise."""
+    """Comes before the user's callbacks, and knows the epoch in which they raise.
+
+    It also sees the weights before they do, at the end of each epoch and of the training.
+    """
 
     epoch: int | None = None
+    kept: KeptWeights
+    tested = False
+    """Whether the weights were looked at when validation began."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch = epoch
+        self.epoch, self.tested = epoch, False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.kept.watches and not self.tested:
+            self.kept.note(epoch, read_state(self.model))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.epoch is not None:
+            self.kept.note_end(self.epoch, read_state(self.model))
 
 
 class _Last(keras.callbacks.Callback):  # type: ignore[misc]
     """Comes after them, and passes the logs on with what they added."""
 
-    def __init__(self, job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> None:
+    def __init__(
+        self, job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None], first: _First
+    ) -> None:
         super().__init__()
-        self._job, self._checkpoint, self._watch = job, checkpoint, watch
+        self._job, self._checkpoint, self._watch, self._first = job, checkpoint, watch, first
+        self._told = False
+        self.cut_off: CutOff | None = None
+        """The state after the last finished epoch."""
         self._saved = checkpoint.epoch if checkpoint else 0, time.monotonic()
         self.others: list[Any] = []
         self.end: Checkpoint | None = None
         self.refusal: BaseException | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self._first.kept = KeptWeights(self.model, self.others)
         if self._checkpoint is not None:
+            self._first.kept.recall(self._checkpoint.memory.get("weights", {}))
             write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
             _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
             recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
             set_generators(recall.restored(self._checkpoint.memory["generators"]))
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        first = self._first
+        if first.kept.watches and first.epoch is not None and not first.tested:
+            first.kept.note(first.epoch, read_state(self.model))
+            first.tested = True
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        directions = {} if self._told else _keras.metric_directions(self.model)
         try:
-            self._watch(EpochEnded(self._job.trial, epoch, dict(logs or {})))
+            self._watch(EpochEnded(self._job.trial, epoch, dict(logs or {}), directions))
+            self._told = True
+            if not self._job.in_place:
+                self.cut_off = CutOff(self._job.trial, epoch + 1, weights_of(self.model))
             self._save(epoch + 1)
         except BaseException as refusal:
             self.refusal = refusal  # it is the driver's, and no failure of the trial
@@ -105,7 +146,13 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
             told = recall.callbacks_told(self._remembering())
         except recall.CannotTell:
             return
-        memory = {"generators": recall.plain(generators_now()), "callbacks": told, "logs": {}, "seconds": 0.0}
+        memory = {
+            "generators": recall.plain(generators_now()),
+            "callbacks": told,
+            "logs": {},
+            "seconds": 0.0,
+            "weights": self._first.kept.told,
+        }
         checkpoint = Checkpoint(self._job.trial, epoch, weights_of(self.model), memory)
         if last:
             self.end = checkpoint
@@ -122,9 +169,10 @@ def _repeats(job: Job) -> bool:
     return whole and job.data is not None and job.data.repeats
 
 
-def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> Event:
+def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None], feed: Feed) -> Event:
     began = time.perf_counter()
-    first, last = _First(), _Last(job, checkpoint, watch)
+    first = _First()
+    last = _Last(job, checkpoint, watch, first)
     try:
         with job.session():
             model = job.model()
@@ -135,8 +183,14 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
                 arguments["initial_epoch"] = checkpoint.epoch
             model.fit(**arguments, callbacks=[first, *last.others, last], verbose=0)
             weights = None if job.in_place else weights_of(model)
-        return TrialDone(job.trial, time.perf_counter() - began, weights, memory=_memory(last.end, weights))
+            kept = first.kept.epoch_of(model, read_state(model))
+        seconds, memory = time.perf_counter() - began, _memory(last.end, weights)
+        return TrialDone(job.trial, seconds, weights, memory=memory, weights_epoch=kept)
     except recall.CannotGoOn:
+        raise
+    except KeyboardInterrupt:
+        if last.cut_off is not None:
+            feed.left.append(last.cut_off)
         raise
     except Exception as error:
         if error is last.refusal:

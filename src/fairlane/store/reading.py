@@ -20,7 +20,7 @@ from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
 from fairlane.store.records import Record, Records
-from fairlane.trial import Checkpoint, Site, Trial, TrialState, Variant, Weights
+from fairlane.trial import Checkpoint, CutOff, Site, Trial, TrialState, Variant, Weights
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Loaded:
         asked: number of a trial → how many epochs it was to be trained for.
         kept: number of a trial → its files, oldest first.
         models: number of a variant → how its model is built.
+        directions: number of a variant → what Keras knows of its metrics.
         sites: where it was trained.
     """
 
@@ -64,6 +65,7 @@ class Loaded:
     asked: dict[int, int] = field(default_factory=dict)
     kept: dict[int, list[Kept]] = field(default_factory=dict)
     models: dict[int, str] = field(default_factory=dict)
+    directions: dict[int, dict[str, str]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
 
 
@@ -99,6 +101,9 @@ def load(connection: sa.Connection, row: Any) -> Loaded:
     _load_epochs(connection, row.id, by_id)
     _load_tests(connection, row.id, by_id)
     _load_artifacts(connection, row.id, by_id, loaded)
+    if sa.inspect(connection).has_table(tables.directions.name):  # before version 3, nobody kept them
+        _load_directions(connection, row.id, by_id, loaded)
+        _load_weights_epochs(connection, row.id, by_id)
     loaded.sites = _load_sites(connection, row.id)
     return loaded
 
@@ -143,6 +148,29 @@ def _load_tests(connection: sa.Connection, study_id: int, by_id: dict[int, Recor
     query = _of_study(tables.tests, study_id).order_by(columns.trial_id, columns.place)
     for trial_id, _, metric, value, exact in connection.execute(query):
         by_id[trial_id].test_logs[metric] = coding.log_of_row(value, exact)
+
+
+def _load_directions(
+    connection: sa.Connection, study_id: int, by_id: dict[int, Record], loaded: Loaded
+) -> None:
+    table, variants = tables.directions, tables.variants.c
+    query = sa.select(variants.number, table.c.metric, table.c.better).join(
+        tables.variants, variants.id == table.c.variant_id
+    )
+    for number, metric, better in connection.execute(query.where(variants.study_id == study_id)):
+        if better not in ("min", "max"):
+            raise StoreError(
+                f"the store says {better!r:.40} of the metric {metric!r:.60}, where 'min' or 'max' belongs "
+                f"(table {table.name}, column better)"
+            )
+        loaded.directions.setdefault(number, {})[metric] = better
+    for record in by_id.values():
+        record.directions = dict(loaded.directions.get(record.trial.variant.number, {}))
+
+
+def _load_weights_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
+    for trial_id, epoch in connection.execute(_of_study(tables.weights_epochs, study_id)):
+        by_id[trial_id].weights_epoch = int(epoch)
 
 
 def _load_artifacts(
@@ -205,6 +233,23 @@ def read_checkpoint(
     return None
 
 
+def read_cut_off(files: Artifacts, kept: Sequence[Kept], trial: Trial) -> CutOff | None:
+    """The newest state of a trial that was not trained to its end; None where no file has one.
+
+    Raises:
+        StoreError: the file is not as it was written.
+    """
+    stopped = [one for one in kept if one.kind in ("checkpoint", "cut off")]
+    if not stopped:
+        return None
+    newest = max(stopped, key=lambda one: one.artifact.epoch)
+    try:
+        weights = coding.weights_of_tree(_tree_of(files, newest)["weights"])
+    except StoreError as error:
+        raise StoreError(f"the state of {trial} can't be read: {error}. Its history is not affected") from error
+    return CutOff(trial, newest.artifact.epoch, weights)
+
+
 def _tree_of(files: Artifacts, kept: Kept) -> dict[str, Any]:
     told = tree.from_bytes(files.read(kept.artifact))
     if not isinstance(told, dict) or "weights" not in told:
@@ -256,6 +301,11 @@ class StoredRecords(Records):
         """The newest state that training can go on from."""
         kept = self._now().kept.get(self[trial].trial.number, [])
         return read_checkpoint(self._files(), kept, trial, self.notes) if kept else None
+
+    def cut_off(self, trial: Trial) -> CutOff | None:
+        """The newest state of a trial that was not trained to its end."""
+        kept = self._now().kept.get(self[trial].trial.number, [])
+        return read_cut_off(self._files(), kept, trial) if kept else None
 
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
