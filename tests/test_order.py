@@ -10,6 +10,7 @@ import fairlane
 ORDER = (
     "_backend",
     "errors",
+    "arguments",
     "files",
     "check.forms",
     "check.known",
@@ -88,6 +89,7 @@ ORDER = (
     "store",
     "directions",
     "frames",
+    "ranking",
     "comparison",
     "plots.colours",
     "plots.panels",

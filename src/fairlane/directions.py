@@ -3,9 +3,9 @@
 In: a metric's name, what Keras knows of the compiled metrics, and a user's ``mode``. Out: ``"min"``,
 ``"max"``, or an error that asks for ``mode``: a guess would show the worst trial as the best.
 
-Names are read as English compounds, by whole words, never by parts of words. The last word before a preposition
-says what it is (``accuracy_gap`` is a gap, ``time_to_accuracy`` is a time), and the words before it say more about
-it. A word that is not known there leaves the name unknown.
+Names are read as English compounds, by whole words, never by parts of words. The last word before a
+preposition says what it is (``accuracy_gap`` is a gap, ``time_to_accuracy`` is a time), and the words before
+it say more about it. A word that is not known there leaves the name unknown.
 """
 
 from __future__ import annotations
@@ -30,34 +30,36 @@ def _words(text: str) -> frozenset[str]:
 
 _MIN = _words(
     """
-    loss losses error errors err mse mae mape msle rmse rmsle smape mase nrmse nmse sse mdae wmape wape rse rae medae
-    wer cer mer ter der eer ece mce ace brier nll bce ce kl kld jsd mmd crps nlpd logloss lossval crossentropy
-    divergence distance dist deviance perplexity ppl bpc bpd hinge huber logcosh pinball poisson ctc
-    fpr fnr fdr fdp fp fn hausdorff hd hd95 assd asd masd chamfer emd wasserstein fid kid lpips epe aepe ade fde mpjpe ate
-    inaccuracy dissimilarity misclassification misclassifications misses regret cost costs penalty risk
-    time seconds duration latency runtime flops gap gaps overfit overfitting residual residuals violation violations
-    aic bic forgetting bias
+    loss losses error errors err mse mae mape msle rmse rmsle smape mase nrmse nmse sse mdae wmape wape rse
+    rae medae wer cer mer ter der eer ece mce ace brier nll bce ce kl kld jsd mmd crps nlpd logloss lossval
+    crossentropy divergence distance dist deviance perplexity ppl bpc bpd hinge huber logcosh pinball poisson
+    ctc fpr fnr fdr fdp fp fn hausdorff hd hd95 assd asd masd chamfer emd wasserstein fid kid lpips epe aepe
+    ade fde mpjpe ate inaccuracy dissimilarity misclassification misclassifications misses regret cost costs
+    penalty risk time seconds duration latency runtime flops gap gaps overfit overfitting residual residuals
+    violation violations aic bic forgetting bias
     """
 )
 """Words for what is to be small."""
 
 _MAX = _words(
     """
-    acc accuracy accuracies precision recall sensitivity specificity selectivity auc aucs auroc rocauc aucroc auprc aucpr
-    aupr prauc map mar ap ar f1 f2 f3 f05 fbeta fscore f1score f2score fmeasure f1macro f1micro iou miou giou diou ciou
-    fwiou dice dsc jaccard kappa qwk mcc matthews phi r2 r2score rsquared rsq pearson pearsonr spearman spearmanr kendall
-    kendalltau pcc plcc srcc krcc srocc ccc corr correlation correlations concordance cindex similarity similarities
-    ssim msssim psnr snr sdr sisdr sisnr pesq stoi estoi mos vmaf bleu sacrebleu rouge rouge1 rouge2 rougel meteor cider
-    spice chrf bertscore comet ndcg dcg mrr hit hits hitrate tpr tnr tp tn ppv npv gini informedness youden gmean
-    likelihood loglikelihood elbo reward rewards returns profit sharpe sortino gain gains lift uplift success successes
-    win wins winrate correct nse kge silhouette nmi ami ari purity homogeneity completeness vmeasure modularity
-    throughput agreement fidelity utility coverage separability improvement return corrcoef
+    acc accuracy accuracies precision recall sensitivity specificity selectivity auc aucs auroc rocauc aucroc
+    auprc aucpr aupr prauc map mar ap ar f1 f2 f3 f05 fbeta fscore f1score f2score fmeasure f1macro f1micro
+    iou miou giou diou ciou fwiou dice dsc jaccard kappa qwk mcc matthews phi r2 r2score rsquared rsq pearson
+    pearsonr spearman spearmanr kendall kendalltau pcc plcc srcc krcc srocc ccc corr correlation correlations
+    concordance cindex similarity similarities ssim msssim psnr snr sdr sisdr sisnr pesq stoi estoi mos vmaf
+    bleu sacrebleu rouge rouge1 rouge2 rougel meteor cider spice chrf bertscore comet ndcg dcg mrr hit hits
+    hitrate tpr tnr tp tn ppv npv gini informedness youden gmean likelihood loglikelihood elbo reward rewards
+    returns profit sharpe sortino gain gains lift uplift success successes win wins winrate correct nse kge
+    silhouette nmi ami ari purity homogeneity completeness vmeasure modularity throughput agreement fidelity
+    utility coverage separability improvement return corrcoef
     """
 )
 """Words for what is to be large."""
 
 _SCORE = _words("score scores")
-"""Words for what is to be large unless a word before them says that it is to be small, as in ``brier_score``."""
+"""Words for what is to be large unless a word before them says that it is to be small, as in
+``brier_score``."""
 
 _PHRASES: dict[tuple[str, ...], Direction] = {
     ("true", "positive"): "max",
@@ -107,13 +109,16 @@ _PHRASES: dict[tuple[str, ...], Direction] = {
 }
 """Words that mean something only together."""
 
-_PREPOSITIONS = _words("of to in until till before after from for per at under over vs versus by with given on than")
+_PREPOSITIONS = _words(
+    "of to in until till before after from for per at under over vs versus by with given on than"
+)
 
 _QUALIFIERS = _words(
     """
-    val test train training validation valid dev eval evaluation holdout oof cv macro micro weighted unweighted samples
-    mean avg average averaged median balanced overall total global local final best last current running ema smoothed
-    normalized normalised adjusted standardized scaled raw percent percentage pct rate rates ratio value values metric
+    val test train training validation valid dev eval evaluation holdout oof cv macro micro weighted unweighted
+    samples mean avg average averaged median balanced overall total global local final best last current running ema
+    smoothed normalized normalised adjusted standardized scaled raw percent percentage pct rate rates ratio value
+    values metric
     score scores index coefficient coef top k n roc pr curve rank epoch step steps batch fold all any binary
     categorical sparse multiclass multilabel multi one hot class classes seen unseen strict exact soft hard
     pred predictive pos neg positive negative absolute squared root log symmetric r rho tau l
@@ -143,7 +148,8 @@ def direction(
     Args:
         metric: its name, with or without ``val_`` or ``test_`` in front.
         mode: ``"auto"``, or the answer itself: ``"min"`` or ``"max"``; or such a mode per metric.
-        known: metric (without ``val_``) → what Keras says of it: ``"min"``, ``"max"``, or both where models differ.
+        known: metric (without ``val_``) → what Keras says of it: ``"min"``, ``"max"``, or both where models
+            differ.
 
     Returns:
         ``"min"`` or ``"max"``.
@@ -159,24 +165,25 @@ def direction(
         >>> direction("my_metric")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: it is not known whether small or large values of 'my_metric' are better: neither \
-Keras nor the name says so. Give mode='min' or mode='max'
+        fairlane.errors.StudyError: it is not known whether small or large values of 'my_metric' are better: \
+neither Keras nor the name says so. Give mode='min' or mode='max'
         >>> direction("loss", mode="maximum")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict from metric to one of them; not 'maximum'
+        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict from metric to one of them; not \
+'maximum'
     """
     found = find_direction(metric, mode, known)
     if found is not None:
         return found
     if len(set(_compiled(metric, known))) > 1:
         raise StudyError(
-            f"the compiled metrics of this study's variants do not agree whether small or large values of {metric!r} "
-            "are better. Give mode='min' or mode='max'"
+            "the compiled metrics of this study's variants do not agree whether small or large values of "
+            f"{metric!r} are better. Give mode='min' or mode='max'"
         )
     raise StudyError(
-        f"it is not known whether small or large values of {metric!r} are better: neither Keras nor the name says "
-        "so. Give mode='min' or mode='max'"
+        f"it is not known whether small or large values of {metric!r} are better: neither Keras nor the name "
+        "says so. Give mode='min' or mode='max'"
     )
 
 
@@ -289,7 +296,8 @@ def _negates_nothing(words: Sequence[str], i: int) -> bool:
 
 
 def _of_words(words: Sequence[str]) -> Direction | None:
-    """The direction of what the words before the first preposition name; if they name nothing, of those after."""
+    """The direction of what the words before the first preposition name; if they name nothing, of those
+    after."""
     at = next((i for i, word in enumerate(words) if word in _PREPOSITIONS), len(words))
     named, rest = list(words[:at]), list(words[at + 1 :])
     if rest and "area" in named and words[at] == "under":  # the curve
@@ -300,7 +308,8 @@ def _of_words(words: Sequence[str]) -> Direction | None:
 
 
 def _of_compound(words: Sequence[str]) -> Direction | None:
-    """The direction of the last word that is not merely a qualifier, if the words before it do not contradict."""
+    """The direction of the last word that is not merely a qualifier, if the words before it do not
+    contradict."""
     marked = _marked(words)
     score = False
     while marked and marked[-1][0] in ("qualifier", "number"):  # f1_macro, accuracy_1
@@ -348,7 +357,8 @@ _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]
 
 
 def _split(metric: str) -> list[str]:
-    """A name's words, in small letters: parted at every sign, and at capital letters unless that makes no word.
+    """A name's words, in small letters: parted at every sign, and at capital letters unless that makes no
+    word.
 
     Example:
         >>> _split("val_BalancedAcc-2"), _split("mIoU"), _split("hits@10"), _split("R²")

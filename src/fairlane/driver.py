@@ -105,7 +105,10 @@ class Driver:
         """Write what engines that were closed have left to tell."""
         for event in [event for feed in self._feeds for event in feed.left]:
             if not self._store[event.trial].state.ended:
-                self._tell(self._store.write(event))
+                record = self._store.write(event)
+                self._tell(record)
+                if self._track is not None and isinstance(event, EpochEnded):
+                    self._track(event, record)
 
     def _events(self, jobs: Sequence[Job]) -> Generator[Event]:
         left: list[Job] = []

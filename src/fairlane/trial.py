@@ -314,7 +314,8 @@ _LONGEST_CALL = 60
 
 
 def short(value: Any) -> str:
-    """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``, ``Huber(delta=2)``."""
+    """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``,
+    ``Huber(delta=2)``."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if callable(value) and hasattr(value, "__name__"):

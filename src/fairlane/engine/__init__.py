@@ -102,8 +102,8 @@ class Feed:
     """Jobs in the order in which engines take them.
 
     Attributes:
-        left: what an engine that is closed before its end has still to tell: epochs that were finished meanwhile, and
-            the states of the trials that are cut off.
+        left: what an engine that is closed before its end has still to tell: epochs that were finished
+            meanwhile, and the states of the trials that are cut off.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:

@@ -78,7 +78,9 @@ class Chunk:
 
     def look_before(self, i: int) -> State | None:
         """Lane ``i``'s state at the beginning of the epoch, where it was kept."""
-        return None if self.before is None else State(*([a[i].copy() for a in group] for group in self.before))
+        return (
+            None if self.before is None else State(*([a[i].copy() for a in group] for group in self.before))
+        )
 
     def numbers(self) -> list[Numbers]:
         """The numbers of each place."""

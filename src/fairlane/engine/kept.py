@@ -1,8 +1,10 @@
 """Which epoch's logs the trained weights are of.
 
-In: a model's weights as each epoch's logs were measured on them, and as they are when training has ended. Out: the
+In: a model's weights as each epoch's logs were measured on them, and as they are when training has ended.
+    Out: the
 number of that epoch. It is the last, unless a callback goes back to an earlier one, as
-``EarlyStopping(restore_best_weights=True)`` does; and none, where averages over steps take the weights' place.
+``EarlyStopping(restore_best_weights=True)`` does; and none, where averages over steps take the weights'
+place.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from fairlane.trial import OF_NO_EPOCH
 class KeptWeights:
     """Remembers the weights of a trial's epochs, as far as that is needed to tell later which were kept.
 
-    Nothing is remembered of trials whose weights only Keras's own training and callbacks can change: of these,
-    ``EarlyStopping`` knows the epoch that it goes back to. Of others it is a hash per epoch.
+    Nothing is remembered of trials whose weights only Keras's own training and callbacks can change: of
+    these, ``EarlyStopping`` knows the epoch that it goes back to. Of others it is a hash per epoch.
 
     Args:
         model: the trial's, built.
@@ -40,7 +42,8 @@ class KeptWeights:
         self._before: list[Any] | None = None
 
     def note(self, epoch: int, state: State) -> None:
-        """Take in the weights that an epoch's logs are of; a state that callbacks have changed since is another.
+        """Take in the weights that an epoch's logs are of; a state that callbacks have changed since is
+        another.
 
         Args:
             epoch: counted from 0.

@@ -228,7 +228,9 @@ class Lane:
         self.model.stop_evaluating = False
         changed = self._called(call, look)
         if self.kept.watches:
-            self.kept.note(self.epoch, changed or look())  # validation sees what the callbacks have made of it
+            self.kept.note(
+                self.epoch, changed or look()
+            )  # validation sees what the callbacks have made of it
         if self.model.stop_evaluating:
             raise LanesError(
                 f"a callback of {self.trial} set model.stop_evaluating in on_test_begin, which would end the "

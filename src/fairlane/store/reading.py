@@ -246,7 +246,9 @@ def read_cut_off(files: Artifacts, kept: Sequence[Kept], trial: Trial) -> CutOff
     try:
         weights = coding.weights_of_tree(_tree_of(files, newest)["weights"])
     except StoreError as error:
-        raise StoreError(f"the state of {trial} can't be read: {error}. Its history is not affected") from error
+        raise StoreError(
+            f"the state of {trial} can't be read: {error}. Its history is not affected"
+        ) from error
     return CutOff(trial, newest.artifact.epoch, weights)
 
 

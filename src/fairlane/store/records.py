@@ -197,8 +197,8 @@ class Records(ABC):
     def cut_off(self, trial: Trial) -> CutOff | None:
         """The newest state of a trial that was not trained to its end; None where there is none.
 
-        It is that after its last finished epoch where it was stopped by Ctrl-C; of a process that was killed, of its
-        newest checkpoint.
+        It is that after its last finished epoch where it was stopped by Ctrl-C; of a process that was killed,
+        of its newest checkpoint.
 
         Raises:
             StoreError: it was kept, and can't be read, or not as it was written.
