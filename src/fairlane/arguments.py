@@ -8,15 +8,76 @@ argument, what was given, and what is expected.
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 import math
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from fairlane.errors import StudyError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class CallError(StudyError, TypeError):
+    """A function was called with an argument that it does not have, or without one that it needs."""
+
+
+def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """A function that says in Fairlane's words which argument it does not have, or lacks.
+
+    Example:
+        >>> @checked
+        ... def summary(metric, mode="auto"):
+        ...     return metric
+        >>> summary("loss", mod="max")
+        Traceback (most recent call last):
+            ...
+        fairlane.arguments.CallError: summary has no argument 'mod'. Did you mean 'mode'? It takes: metric,
+        mode
+        >>> summary()
+        Traceback (most recent call last):
+            ...
+        fairlane.arguments.CallError: summary needs the argument 'metric'. It takes: metric, mode
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            name = function.__qualname__.lower().removesuffix(".__call__").rpartition(".")[2]
+            raise _unfitting(name, signature, kwargs, error) from None
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _unfitting(
+    name: str, signature: inspect.Signature, kwargs: Mapping[str, Any], error: TypeError
+) -> CallError:
+    names = [parameter for parameter in signature.parameters if parameter != "self"]
+    takes = f"It takes: {', '.join(names) or 'nothing'}"
+    unknown = [one for one in kwargs if one not in names]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return CallError(f"{name} has no argument {unknown[0]!r}.{hint} {takes}")
+    missing = _MISSING.search(str(error))
+    if missing:
+        return CallError(f"{name} needs the argument {missing[1]}. {takes}")
+    return CallError(f"{name} can't be called so: {error}. {takes}")
+
+
+_MISSING = re.compile(r"missing a required (?:keyword-only )?argument: ('\w+')")
 
 
 def given(value: Any) -> str:

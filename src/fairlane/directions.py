@@ -115,10 +115,10 @@ _PREPOSITIONS = _words(
 
 _QUALIFIERS = _words(
     """
-    val test train training validation valid dev eval evaluation holdout oof cv macro micro weighted unweighted
-    samples mean avg average averaged median balanced overall total global local final best last current running ema
-    smoothed normalized normalised adjusted standardized scaled raw percent percentage pct rate rates ratio value
-    values metric
+    val test train training validation valid dev eval evaluation holdout oof cv macro micro weighted
+    unweighted samples mean avg average averaged median balanced overall total global local final best last
+    current running ema smoothed normalized normalised adjusted standardized scaled raw percent percentage pct
+    rate rates ratio value values metric
     score scores index coefficient coef top k n roc pr curve rank epoch step steps batch fold all any binary
     categorical sparse multiclass multilabel multi one hot class classes seen unseen strict exact soft hard
     pred predictive pos neg positive negative absolute squared root log symmetric r rho tau l
@@ -170,7 +170,8 @@ neither Keras nor the name says so. Give mode='min' or mode='max'
         >>> direction("loss", mode="maximum")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict from metric to one of them; not \
+        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict from metric to one of them; not
+        \
 'maximum'
     """
     found = find_direction(metric, mode, known)

@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from fairlane import _keras
+from fairlane import _keras, arguments
 from fairlane.errors import SharedStateError
 
 _WHY = {
@@ -96,6 +96,9 @@ def shared_state(*models: Any) -> list[Shared]:
     Returns:
         What they share, in the order of the models' layers; an empty list where they are independent.
 
+    Raises:
+        StudyError: one of them is no Keras model.
+
     Example:
         >>> import fairlane as fl, keras
         >>> dense = keras.layers.Dense(1)
@@ -108,6 +111,8 @@ def shared_state(*models: Any) -> list[Shared]:
     """
     positions: dict[int, list[int]] = {}
     for position, model in enumerate(models):
+        if not isinstance(model, keras.layers.Layer):
+            raise arguments.wrong(f"argument {position}", model, "a keras.Model")
         positions.setdefault(id(model), []).append(position)
     aliases = [places for places in positions.values() if len(places) > 1]
     inventories = {places[0]: _inventory(models[places[0]]) for places in positions.values()}
@@ -124,6 +129,7 @@ def check_independent(*models: Any, names: Sequence[str] | None = None, ignore: 
         ignore: kinds of `Shared` that do not matter here.
 
     Raises:
+        StudyError: one of them is no Keras model.
         SharedStateError: two of them share state. The message says what, why it matters and what to do;
             its attribute ``shared`` is what `shared_state` returned.
 

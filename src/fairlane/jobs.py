@@ -28,6 +28,7 @@ from fairlane.errors import StudyError
 from fairlane.plan import Models, data_reason
 from fairlane.session import Session
 from fairlane.store import Records, Store
+from fairlane.testing import unfit_data
 from fairlane.trial import Trial, Variant
 
 
@@ -133,7 +134,6 @@ class Data:
 
     Raises:
         StudyError: they can't be trained on.
-        ValueError: what Keras raises for them.
     """
 
     def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
@@ -173,7 +173,10 @@ class Data:
                     "different ways; leave steps_per_epoch and the like the same, or give a "
                     "keras.utils.PyDataset"
                 )
-        return FitData.of(chosen, room_for_data() if on_lanes and on_jax() else math.inf)
+        try:
+            return FitData.of(chosen, room_for_data() if on_lanes and on_jax() else math.inf)
+        except (ValueError, TypeError, IndexError) as error:
+            raise unfit_data(chosen, error) from error
 
 
 def _session_reason() -> str:

@@ -160,8 +160,8 @@ class Values:
         if self.question.epoch is None:
             return [f"Provisional: {unfinished}, and can't be compared yet"]
         return [
-            f"Provisional: {unfinished}. All are compared in epoch {self.question.epoch} (counted from 0), the "
-            "last that all of them have"
+            f"Provisional: {unfinished}. All are compared in epoch {self.question.epoch} (counted from 0), "
+            "the last that all of them have"
         ]
 
     def _apart(self) -> list[str]:
@@ -188,9 +188,9 @@ class Values:
         one = len(self.averaged) == 1
         which = ", ".join(map(str, self.averaged[:8])) + (", ..." if len(self.averaged) > 8 else "")
         return [
-            f"The trained weights of {len(self.averaged)} trial{'s' * (not one)} ({which}) are those of no epoch: "
-            "an average of several, or changed by a callback when training ended. The values shown are of the "
-            "last epoch, and not of study.model(trial); test_data measures that"
+            f"The trained weights of {len(self.averaged)} trial{'s' * (not one)} ({which}) are those of no "
+            "epoch: an average of several, or changed by a callback when training ended. The values shown "
+            "are of the last epoch, and not of study.model(trial); test_data measures that"
         ]
 
 

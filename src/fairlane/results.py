@@ -26,6 +26,9 @@ from fairlane.origin import Origin
 from fairlane.store import Record, Records, next_epoch
 from fairlane.trial import Trial, TrialState, Variant, Weights
 
+_CALLER = 3
+"""The level of the stack where the user's line stands, below a method that is
+`fairlane.arguments.checked`."""
 _ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
     "curves": ("metrics", "confidence"),
@@ -77,6 +80,7 @@ class Study:
         """
         return frames.history(self._store)
 
+    @arguments.checked
     def to_frame(self, long: bool = False) -> pd.DataFrame:
         """The history as a data frame.
 
@@ -114,6 +118,7 @@ class Study:
         """
         return frames.trials(self._store)
 
+    @arguments.checked
     def summary(
         self,
         metric: str | None = None,
@@ -198,7 +203,7 @@ class Study:
             rng=rng,
         )
         for note in table.attrs["notes"]:
-            warnings.warn(note, FairlaneWarning, stacklevel=2)
+            warnings.warn(note, FairlaneWarning, stacklevel=_CALLER)
         return table
 
     def _summary(self, metric: str | None = None, rng: Any = None, **options: Any) -> pd.DataFrame:
@@ -208,6 +213,7 @@ class Study:
     def _metric(self, metric: str | None) -> str:
         return frames.default_metric(self._store) if metric is None else arguments.metric("metric", metric)
 
+    @arguments.checked
     def plot(
         self,
         kind: Literal["curves", "final", "sweep", "paired"] = "curves",
@@ -285,6 +291,7 @@ class Study:
         first = values.iloc[:1]
         return frames.variant_numbers(first, names)[1][0], note
 
+    @arguments.checked
     def report(
         self,
         path: str | os.PathLike[str],
@@ -321,6 +328,7 @@ class Study:
         facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
         return report.write(facts, file)
 
+    @arguments.checked
     def best_variant(
         self,
         metric: str | None = None,
@@ -351,10 +359,11 @@ class Study:
         """
         found = ranking.choosing(list(self._store), self._metric(metric), mode, at)
         for note in found.notes_of_values:
-            warnings.warn(note, FairlaneWarning, stacklevel=2)
+            warnings.warn(note, FairlaneWarning, stacklevel=_CALLER)
         variants = {record.trial.variant.number: record.trial.variant for record in self._store}
         return variants[found.order[0]]
 
+    @arguments.checked
     def best(
         self,
         metric: str | None = None,
@@ -390,9 +399,10 @@ class Study:
         arguments.one_of("of", of, ("variant", "trials"))
         found = ranking.choosing(records, self._metric(metric), mode, at)
         for note in found.notes_of_values:
-            warnings.warn(note, FairlaneWarning, stacklevel=2)
+            warnings.warn(note, FairlaneWarning, stacklevel=_CALLER)
         return ranking.best_of(records, found, of).trial
 
+    @arguments.checked
     def model(self, trial: Trial | int) -> keras.Model:
         """A trial's trained, compiled model, built anew: it shares nothing with any other.
 
@@ -429,13 +439,15 @@ class Study:
             raise StudyError(f"{record.trial} is {record.state}{why}; it {which}, so there is no model of it")
         if found.epoch < next_epoch(record):
             warnings.warn(
-                f"the newest state that is kept of {record.trial} is that after {_plural(found.epoch, 'epoch')}, "
-                f"and it has finished {next_epoch(record)}: the model is that of the earlier one",
+                f"the newest state that is kept of {record.trial} is that after "
+                f"{_plural(found.epoch, 'epoch')}, and it has finished {next_epoch(record)}: the model is "
+                "that of the earlier one",
                 FairlaneWarning,
-                stacklevel=3,
+                stacklevel=_CALLER + 1,
             )
         return found.weights
 
+    @arguments.checked
     def save(self, trial: Trial | int, path: str | os.PathLike[str]) -> None:
         """Write a trial's trained, compiled model to a file, for ``keras.saving.load_model``.
 
@@ -460,6 +472,7 @@ class Study:
             raise StudyError(f"path: the folder {file.parent} does not exist")
         self.model(trial).save(file)
 
+    @arguments.checked
     def to_tensorboard(self, dir: str | os.PathLike[str]) -> int:
         """Write TensorBoard's event files: a run per trial, for ``tensorboard --logdir <dir>``.
 
@@ -480,6 +493,7 @@ class Study:
         """
         return trackers.replay(self._store, self.name, trackers.TensorBoard(arguments.folder("dir", dir)))
 
+    @arguments.checked
     def to_mlflow(self, uri: str | None = None, experiment: str = "fairlane") -> int:
         """Write MLflow's runs: a parent for the study, a child for each trial.
 
@@ -501,6 +515,7 @@ class Study:
         """
         return trackers.replay(self._store, self.name, trackers.MLflow(uri, experiment))
 
+    @arguments.checked
     def to_wandb(
         self,
         project: str = "fairlane",
@@ -552,6 +567,7 @@ class Study:
         title = f"Study {self.name!r}" if self.name else "Study"
         return f"{title}: {len(records)} trials of {_plural(variants, 'variant')} ({', '.join(counts)})"
 
+    @arguments.checked
     def described(self, metric: str | None = None, *, mode: Modes = "auto") -> str:
         """The study in words: how far it is, and its variants, the best first; what ``print(study)`` shows.
 

@@ -80,9 +80,9 @@ class KeptWeights:
             return self._last
         weights = model.get_weights()
         for callback in self._callbacks:
-            if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
-                if _equal(callback.best_weights, weights):
-                    return int(callback.best_epoch)
+            restores = isinstance(callback, keras.callbacks.EarlyStopping)
+            if restores and callback.best_weights is not None and _equal(callback.best_weights, weights):
+                return int(callback.best_epoch)
         return OF_NO_EPOCH
 
     @property
