@@ -232,9 +232,7 @@ def check_mode(mode: Any, metrics: Sequence[str] | None = None) -> None:
             if metrics is not None:
                 _check_name(name, metrics)
     elif not (isinstance(mode, str) and mode in ("auto", "min", "max")):
-        raise StudyError(
-            f"mode is 'auto', 'min' or 'max', or a dict from metric to one of them; not {mode!r}"
-        )
+        raise StudyError(f"mode is 'auto', 'min' or 'max', or a dict of these by metric; not {mode!r}")
 
 
 def _check_name(name: Any, metrics: Sequence[str]) -> None:

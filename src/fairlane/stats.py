@@ -418,7 +418,5 @@ def check_options(confidence: Any, resamples: Any, interval: Any) -> None:
     """
     arguments.share("confidence", confidence)
     if not arguments.is_whole(resamples) or resamples < 2:
-        raise StudyError(
-            f"resamples must be at least 2, a whole number such as 9999; got {arguments.given(resamples)}"
-        )
+        raise StudyError(f"resamples must be at least 2, such as 9999; got {arguments.given(resamples)}")
     arguments.one_of("interval", interval, ("t", "bootstrap"))

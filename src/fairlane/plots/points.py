@@ -76,8 +76,8 @@ def final(
         >>> values = pd.DataFrame({"variant": [0, 1], "lr": [0.1, 0.2], "seed": 0, "value": [0.3, 0.4]})
         >>> summary = pd.DataFrame({"variant": [0, 1], "lr": [0.1, 0.2], "seeds": 1, "failed": 0,
         ...                         "mean": [0.3, 0.4], "low": float("nan"), "high": float("nan")})
-        >>> summary.attrs |= {"metric": "loss", "when": "in the last epoch", "confidence": 0.95, "direction":
-        "min"}
+        >>> summary.attrs |= {"metric": "loss", "direction": "min", "when": "in the last epoch"}
+        >>> summary.attrs["confidence"] = 0.95
         >>> figure = final(values, summary, ["lr"])
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['lr=0.1', 'lr=0.2']
