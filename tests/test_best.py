@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import fairlane as fl
 from fairlane import ranking
+from fairlane.report.verdict import verdict
 from fairlane.store import Record
 from fairlane.trial import OF_NO_EPOCH, Trial, TrialState, Variant
 
@@ -69,12 +70,14 @@ class Logs(keras.callbacks.Callback):
 class Interrupt(keras.callbacks.Callback):
     """Ctrl-C at the end of an epoch of one trial."""
 
+    armed = True
+
     def __init__(self, trial, number, epoch):
         super().__init__()
         self.at = epoch if trial.number == number else None
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch == self.at:
+        if epoch == self.at and Interrupt.armed:
             raise KeyboardInterrupt
 
 
@@ -166,7 +169,7 @@ def rewarded():
 
 @pytest.mark.filterwarnings("ignore:Too few seeds")
 def test_the_direction_holds_everywhere(rewarded, tmp_path):
-    def verdict(*args, **options):
+    def told(*args, **options):
         text = rewarded.report(tmp_path / "r.html", *args, **options).read_text()
         return json.loads(re.search(r'id="facts">(.*?)</script>', text, re.DOTALL)[1])["verdict"]["sentence"]
 
@@ -182,11 +185,11 @@ def test_the_direction_holds_everywhere(rewarded, tmp_path):
         assert rewarded.best(metric, **options).hyperparameters["lr"] == lr
         assert rewarded.best_variant(metric, **options).hyperparameters["lr"] == lr
         assert rewarded.summary(metric, **options)["lr"][0] == lr
-        assert verdict(metric, **options).startswith(f"lr={lr} has the {extreme} {metric}")
+        assert told(metric, **options).startswith(f"lr={lr} has the {extreme} {metric}")
         assert rewarded.described(metric, **options).splitlines()[3].split()[1] == str(lr)
         top = rewarded.plot("final", metric=metric, **options).axes[0].get_yticklabels()[0].get_text()
         assert top == f"lr={lr}"
-    for ask in (rewarded.best, rewarded.best_variant, rewarded.summary, rewarded.described, verdict):
+    for ask in (rewarded.best, rewarded.best_variant, rewarded.summary, rewarded.described, told):
         with pytest.raises(fl.StudyError, match=r"small or large values of 'tilt' are better.*mode='max'"):
             ask("tilt")
         with pytest.raises(fl.StudyError, match=r"mode names a metric 'tlit'.*Did you mean 'tilt'"):
@@ -248,8 +251,6 @@ def test_a_variant_that_lost_seeds_is_told_apart():
     records += [
         record(8 + i, lucky, i, 0.1, TrialState.DONE if i < 2 else TrialState.DIVERGED) for i in range(8)
     ]
-    from fairlane.report.verdict import verdict
-
     found = verdict(records, "loss")
     assert found.table["variant"].tolist() == [1, 0]
     assert found.table[["seeds", "failed"]].to_numpy().tolist() == [[8, 0], [2, 6]]
@@ -313,12 +314,17 @@ def test_an_interrupted_trial_has_the_model_of_its_last_finished_epoch(engine, s
 
 
 @pytest.mark.filterwarnings("ignore:(interrupted|Provisional|Too few seeds)")
-def test_what_was_interrupted_goes_on_and_is_no_longer_provisional(tmp_path):
+def test_what_was_interrupted_goes_on_and_is_no_longer_provisional(tmp_path, monkeypatch):
     kept = {"store": tmp_path / "runs.db", "name": "a", "checkpoint_every": 1}
     arguments = (build, {"lr": [0.1, 0.01]}, X, Y)
-    first = fl.compare(*arguments, callbacks=lambda trial: [Interrupt(trial, 1, 3)], **kept, **FIT)
+
+    def stop(trial):
+        return [Interrupt(trial, 1, 3)]
+
+    first = fl.compare(*arguments, callbacks=stop, **kept, **FIT)
     assert set(first.trials["state"]) == {"interrupted"}
-    study = fl.compare(*arguments, resume="force", **kept, **FIT)
+    monkeypatch.setattr(Interrupt, "armed", False)
+    study = fl.compare(*arguments, callbacks=stop, **kept, **FIT)
     assert study.trials["state"].tolist() == ["done", "done"]
     assert not study.summary().attrs["provisional"]
     for number in (0, 1):

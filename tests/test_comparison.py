@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane import comparison, frames, ranking
+from fairlane import comparison, ranking
 from fairlane.errors import StudyError
 from fairlane.store import Record
 from fairlane.trial import Trial, TrialState, Variant

@@ -283,7 +283,7 @@ def test_errors_of_options():
     records = study({0.1: [1.0]})
     with pytest.raises(StudyError, match="at is 'last' or 'best', not 'first'"):
         summary(records, at="first")
-    with pytest.raises(StudyError, match="mode is 'auto', 'min' or 'max', or a dict .*; not 'maximise'"):
+    with pytest.raises(StudyError, match=r"mode is 'auto', 'min' or 'max', or a dict .*; not 'maximise'"):
         ranking.best(records, "val_loss", mode="maximise")
     with pytest.raises(StudyError, match="confidence must lie between 0 and 1"):
         summary(records, confidence=95)
