@@ -35,17 +35,16 @@ def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 
     Example:
         >>> @checked
-        ... def summary(metric, mode="auto"):
+        ... def best(metric, mode="auto"):
         ...     return metric
-        >>> summary("loss", mod="max")
+        >>> best("loss", mod="max")
         Traceback (most recent call last):
             ...
-        fairlane.arguments.CallError: summary has no argument 'mod'. Did you mean 'mode'? It takes: metric,
-        mode
-        >>> summary()
+        fairlane.arguments.CallError: best has no argument 'mod'. Did you mean 'mode'? It takes: metric, mode
+        >>> best()
         Traceback (most recent call last):
             ...
-        fairlane.arguments.CallError: summary needs the argument 'metric'. It takes: metric, mode
+        fairlane.arguments.CallError: best needs the argument 'metric'. It takes: metric, mode
     """
     signature = inspect.signature(function)
 

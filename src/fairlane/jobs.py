@@ -173,10 +173,26 @@ class Data:
                     "different ways; leave steps_per_epoch and the like the same, or give a "
                     "keras.utils.PyDataset"
                 )
+        room = room_for_data() if on_lanes and on_jax() else math.inf
         try:
-            return FitData.of(chosen, room_for_data() if on_lanes and on_jax() else math.inf)
-        except (ValueError, TypeError, IndexError) as error:
-            raise unfit_data(chosen, error) from error
+            return FitData.of(chosen, room)
+        except _OF_KERAS as error:
+            raise unfit_data(chosen, error, _wrong_part(chosen, room)) from error
+
+
+_OF_KERAS = (ValueError, TypeError, IndexError)
+"""What Keras raises for data that it does not take."""
+
+
+def _wrong_part(chosen: Mapping[str, Any], room: float) -> str:
+    """Which of the data Keras does not take: those to validate on, if it takes the others alone."""
+    if chosen.get("validation_data") is None:
+        return ""
+    try:
+        FitData.of({name: value for name, value in chosen.items() if name != "validation_data"}, room)
+    except _OF_KERAS:
+        return ""
+    return "validation_data"
 
 
 def _session_reason() -> str:

@@ -130,7 +130,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "shuffle": (_is_shuffle, "True, False or 'batch'"),
     "class_weight": (
         lambda value: value is None or _is_class_weight(value),
-        "a dict from class, a whole number, to weight, a number; or None",
+        "a dict from class to weight, a whole number to a number, or None",
     ),
 }
 """Argument → what its values are, in code and in words."""

@@ -43,7 +43,7 @@ def check_test_data(test_data: Any, trials: int) -> None:
         try:
             _keras.batch_iterator(**given)
         except (ValueError, TypeError, IndexError) as error:
-            raise unfit_data({"test_data": test_data}, error) from error
+            raise unfit_data({"test_data": test_data}, error, "test_data") from error
 
 
 def check_on_models(models: Sequence[keras.Model], data: Mapping[str, Any], trial: Trial) -> None:
@@ -93,16 +93,19 @@ def _unfit(model: keras.Model, given: Mapping[str, Any]) -> Exception | None:
     return None
 
 
-def unfit_data(data: Mapping[str, Any], error: Exception) -> StudyError:
+def unfit_data(data: Mapping[str, Any], error: Exception, name: str = "") -> StudyError:
     """The error for data that Keras does not take.
 
     Args:
         data: argument → what was given.
         error: Keras's.
+        name: which of the arguments it is about; empty for the training data.
     """
     arrays = {name: value for name, value in data.items() if name in _DATA and value is not None}
     told = "; ".join(_described(name, value) for name, value in arrays.items())
-    return StudyError(f"Keras can't use the data: {' '.join(str(error).split())[:300]}. Given: {told}")
+    what = name or ("x" if list(arrays) == ["x"] else "the training data")
+    said = " ".join(str(error).partition(", found: (")[0].split())[:300].rstrip(".")
+    return StudyError(f"Keras can't use {what}: {said}. Given: {told}")
 
 
 _DATA = ("x", "y", "sample_weight", "validation_data", "validation_split", "test_data")
