@@ -193,7 +193,7 @@ def test_a_builder_that_does_not_fit_a_stored_study(tmp_path):
     compare(store=tmp_path / "runs.db", name="a")
     read = fl.open(tmp_path / "runs.db", "a", build=lambda: build())
     with pytest.raises(
-        fl.StudyError, match="build can't be called with the hyperparameters of trial 0 .*'lr'"
+        fl.StudyError, match=r"build can't be called with the hyperparameters of trial 0 .*'lr'"
     ):
         read.model(0)
 
