@@ -170,9 +170,7 @@ neither Keras nor the name says so. Give mode='min' or mode='max'
         >>> direction("loss", mode="maximum")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict from metric to one of them; not
-        \
-'maximum'
+        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict of these by metric; not 'maximum'
     """
     found = find_direction(metric, mode, known)
     if found is not None:
