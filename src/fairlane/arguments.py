@@ -185,10 +185,7 @@ def folder(name: str, value: Any) -> Path:
     """The path of a folder, which need not be there yet."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise wrong(name, value, "the path of a folder")
-    found = Path(value)
-    if found.exists() and not found.is_dir():
-        raise StudyError(f"{name} is the path of a folder, and {str(value)!r} is a file")
-    return found
+    return Path(value)
 
 
 def generator(name: str, value: Any) -> np.random.Generator:
