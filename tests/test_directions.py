@@ -101,7 +101,7 @@ def test_modes_by_metric():
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("up", "mode is 'auto', 'min' or 'max', or a dict of these by metric; not 'up'"),
+        ("up", "mode is 'auto', 'min' or 'max', or a dict of them by metric; not 'up'"),
         (None, "not None"),
         (3, "not 3"),
         (["max"], r"not \['max'\]"),

@@ -167,10 +167,10 @@ def direction(
             ...
         fairlane.errors.StudyError: it is not known whether small or large values of 'my_metric' are better: \
 neither Keras nor the name says so. Give mode='min' or mode='max'
-        >>> direction("loss", mode="maximum")
+        >>> direction("loss", mode="most")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict of these by metric; not 'maximum'
+        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict of them by metric; not 'most'
     """
     found = find_direction(metric, mode, known)
     if found is not None:
@@ -230,7 +230,7 @@ def check_mode(mode: Any, metrics: Sequence[str] | None = None) -> None:
             if metrics is not None:
                 _check_name(name, metrics)
     elif not (isinstance(mode, str) and mode in ("auto", "min", "max")):
-        raise StudyError(f"mode is 'auto', 'min' or 'max', or a dict of these by metric; not {mode!r}")
+        raise StudyError(f"mode is 'auto', 'min' or 'max', or a dict of them by metric; not {mode!r}")
 
 
 def _check_name(name: Any, metrics: Sequence[str]) -> None:
