@@ -504,6 +504,7 @@ def test_an_error_in_on_test_begin_fails_its_own_trial(engine):
         check_weights(study, trial, alone(variants[trial]))
 
 
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_an_error_in_on_test_begin_of_all_trials():
     study = compare(callbacks=lambda: [RaisesBetween(0)], engine="lanes")
     assert study.trials["state"].tolist() == ["failed"] * 2
@@ -515,6 +516,7 @@ class EndsValidation(kc.Callback):
         self.model.stop_evaluating = True
 
 
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_validation_is_not_cut_short_on_lanes():
     study = compare(callbacks=lambda: [EndsValidation()], engine="lanes")
     assert study.trials["state"].tolist() == ["failed"] * 2

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane import comparison, frames
+from fairlane import comparison, ranking
 from fairlane.errors import StudyError
 from fairlane.store import Record
 from fairlane.trial import Trial, TrialState, Variant
@@ -57,6 +57,7 @@ def test_summary_ranks_variants_and_pairs_seeds():
         *("variant", "lr", "metric", "selected_by", "seeds"),
         *("mean", "low", "high", "median", "median_low", "median_high", "iqm", "iqm_low", "iqm_high"),
         *("difference", "difference_low", "difference_high", "probability", "p_value", "pairs", "failed"),
+        "unfinished",
     ]
     assert set(frame["metric"]) == set(frame["selected_by"]) == {"val_loss"}
     frame = frame.drop(columns=["metric", "selected_by", "median", "median_low", "median_high"])
@@ -65,8 +66,8 @@ def test_summary_ranks_variants_and_pairs_seeds():
     for end in ("", "_low", "_high"):  # of two values nothing is cut off
         assert frame.pop(f"iqm{end}").equals(frame[end[1:] or "mean"])
     # two values span their interval: see test_stats
-    assert frame.loc[0].tolist() == [1, 0.2, 2, 3.0, 1.0, 5.0, 0.0, 0.0, 0.0, 2, 0]
-    assert frame.loc[1].tolist() == [0, 0.1, 2, 5.0, 4.0, 6.0, 2.0, 1.0, 3.0, 2, 0]
+    assert frame.loc[0].tolist() == [1, 0.2, 2, 3.0, 1.0, 5.0, 0.0, 0.0, 0.0, 2, 0, 0]
+    assert frame.loc[1].tolist() == [0, 0.1, 2, 5.0, 4.0, 6.0, 2.0, 1.0, 3.0, 2, 0, 0]
     notes = frame.attrs.pop("notes")
     assert (
         "with 2 pairs no p-value of one comparison could be less than 0.5, and it takes 6 seeds" in notes[0]
@@ -77,6 +78,9 @@ def test_summary_ranks_variants_and_pairs_seeds():
         "at": "last",
         "selected_by": "val_loss",
         "test": False,
+        "provisional": False,
+        "epoch": None,
+        "when": "in the last epoch",
         "baseline": 1,
         "confidence": 0.95,
         "interval": "bootstrap",
@@ -103,7 +107,7 @@ def test_summary_leaves_failures_out_and_pairs_the_common_seeds():
     assert same(frame["difference_low"], [0.0, None, None])  # one pair has no interval
 
 
-def test_a_diverged_trial_and_a_nan_count_as_failed_and_a_waiting_one_not_at_all():
+def test_a_diverged_trial_and_a_nan_count_as_failed_and_unfinished_ones_so_far():
     lr = Variant(0, {"lr": 0.1})
     records = [
         record(0, lr, 0, [{"loss": 1.0}]),
@@ -113,8 +117,11 @@ def test_a_diverged_trial_and_a_nan_count_as_failed_and_a_waiting_one_not_at_all
         record(4, lr, 4, [{"loss": 0.3}], TrialState.RUNNING),
         record(5, lr, 5, [], TrialState.WAITING),
     ]
-    assert summary(records, "loss").loc[0, ["seeds", "mean", "failed"]].tolist() == [1, 1.0, 3]
-    assert frames.best(records, "loss") is records[0]
+    columns = ["seeds", "mean", "failed", "unfinished"]
+    assert summary(records, "loss").loc[0, columns].tolist() == [3, 0.5, 2, 3]
+    assert ranking.best(records, "loss") is records[3]
+    assert summary(records[:3], "loss").loc[0, columns].tolist() == [1, 1.0, 2, 0]
+    assert ranking.best(records[:3], "loss") is records[0]
 
 
 def test_at_last_and_at_best():
@@ -124,8 +131,8 @@ def test_at_last_and_at_best():
     records = [record(i, Variant(i, {"v": i}), 0, epochs) for i, epochs in enumerate([a, b])]
     assert summary(records)["mean"].tolist() == [2.0, 5.0]
     assert summary(records, at="best")["mean"].tolist() == [1.0, 2.0]
-    assert frames.best(records, "val_loss") is records[1]
-    assert frames.best(records, "val_loss", at="best") is records[0]
+    assert ranking.best(records, "val_loss") is records[1]
+    assert ranking.best(records, "val_loss", at="best") is records[0]
 
 
 def test_summary_without_hyperparameters():
@@ -241,7 +248,7 @@ def test_a_baseline_that_is_not_one_variant():
         summary(records, "loss", baseline={"lr": 9})
     for wrong in (3, -1, True, "0.1"):
         with pytest.raises(
-            StudyError, match=r"give a variant's number, 0 to 2, or hyperparameters as a dict"
+            StudyError, match=r"baseline is a variant's number, 0 to 2, or hyperparameters as a dict, not "
         ):
             summary(records, "loss", baseline=wrong)
     records[2].state = TrialState.FAILED
@@ -308,11 +315,12 @@ def test_nothing_is_selected_by_the_test_data():
 
 
 def test_modes_for_two_metrics():
-    epochs = [{"reward": 1.0, "loss": 2.0}], [{"reward": 2.0, "loss": 3.0}]
+    epochs = [{"pull": 1.0, "loss": 2.0}], [{"pull": 2.0, "loss": 3.0}]
     records = [record(i, Variant(i, {"v": i}), 0, e) for i, e in enumerate(epochs)]
-    modes = {"reward": "max"}
-    assert summary(records, "loss", select="reward", mode=modes)["v"].tolist() == [1, 0]
-    assert summary(records, "loss", select="reward")["v"].tolist() == [0, 1]
+    assert summary(records, "loss", select="pull", mode={"pull": "max"})["v"].tolist() == [1, 0]
+    assert summary(records, "loss", select="pull", mode={"pull": "min"})["v"].tolist() == [0, 1]
+    with pytest.raises(StudyError, match=r"'pull' are better: neither Keras nor the name"):
+        summary(records, "loss", select="pull")
     for r in records:
         r.epochs[0][1]["accuracy"] = 0.5
     with pytest.raises(StudyError, match=r"say which, as mode=\{'loss': 'min', 'accuracy': 'max'\}"):
@@ -323,21 +331,22 @@ def test_modes_for_two_metrics():
 
 
 def test_values_and_differences_are_what_the_summary_is_made_of():
-    records = study({0.1: [4.0, 6.0, 1.0], 0.2: [1.0, 5.0, None]})
+    records = study({0.1: [4.0, 6.0, 1.0], 0.2: [1.0, 5.0, 2.0]})
     values = comparison.values(records, "val_loss")
     assert values.to_numpy().tolist() == [
         [1, 0.2, 0, 1],
         [1, 0.2, 1, 5],
+        [1, 0.2, 2, 2],
         [0, 0.1, 0, 4],
         [0, 0.1, 1, 6],
         [0, 0.1, 2, 1],
     ]
     differences = comparison.differences(records, "val_loss")
-    assert differences.to_numpy().tolist() == [[0, 0.1, 0, 3], [0, 0.1, 1, 1]]
+    assert differences.to_numpy().tolist() == [[0, 0.1, 0, 3], [0, 0.1, 1, 1], [0, 0.1, 2, -1]]
     frame = summary(records)
     assert frame["mean"].tolist() == values.groupby("variant", sort=False)["value"].mean().tolist()
     assert frame["difference"][1] == differences["difference"].mean()
-    assert comparison.differences(records, "val_loss", baseline=0)["difference"].tolist() == [-3, -1]
+    assert comparison.differences(records, "val_loss", baseline=0)["difference"].tolist() == [-3, -1, 1]
 
 
 losses = st.lists(
@@ -355,7 +364,10 @@ def test_any_summary_is_consistent(by_variant):
     assert sorted(frame["variant"]) == list(range(len(by_variant)))
     assert (frame["seeds"] + frame["failed"]).tolist() == [len(by_variant[v]) for v in frame["variant"]]
     counted = frame[frame["seeds"] > 0]
-    assert counted["mean"].is_monotonic_increasing
+    lost = counted["failed"] / (counted["seeds"] + counted["failed"])
+    assert lost.is_monotonic_increasing  # variants that lost more seeds come later, whatever their means
+    for _, alike in counted.groupby(lost):
+        assert alike["mean"].is_monotonic_increasing
     assert len(counted) == len(frame) or frame["mean"].iloc[-1:].isna().all()
     assert (frame["pairs"] <= frame["seeds"]).all()
     assert frame["difference"][0] == 0

@@ -147,7 +147,10 @@ def test_all_trials_fail(engine):
     def builder(lr):
         raise MemoryError
 
-    study = compare(builder=builder, engine=engine)
+    with pytest.warns(
+        fl.FairlaneWarning, match="nothing was trained: each of the 3 trials failed .* MemoryError"
+    ):
+        study = compare(builder=builder, engine=engine)
     assert study.trials["state"].tolist() == ["failed"] * 3
     assert study.trials["error"].tolist() == ["MemoryError"] * 3
     assert study.history.empty
@@ -276,13 +279,14 @@ def test_ctrl_c_returns_what_was_finished(engine, call):
         assert study.trials["epochs"].tolist() == [5, 2, 0]
     else:
         assert study.trials["state"].tolist() == ["interrupted"] * 3
-        assert study.trials["epochs"].tolist() == [2 + (call == "epoch_end"), 2, 2]
+        assert study.trials["epochs"].tolist() == [2 + (call == "epoch_end")] * 3
     for trial in (0, 1):
         losses = study.history[study.history["trial"] == trial]["loss"].tolist()
         expected = alone(VARIANTS[trial], epochs=len(losses)).history["loss"]
         np.testing.assert_allclose(losses, expected, rtol=1e-5)
-    with pytest.raises(fl.StudyError, match=r"trial 1 .* is interrupted"):
-        study.model(1)
+    trained = alone(VARIANTS[1], epochs=study.trials["epochs"][1]).model.get_weights()
+    for mine, theirs in zip(study.model(1).get_weights(), trained, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4)
     assert "interrupted" in repr(study)
 
 

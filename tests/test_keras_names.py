@@ -121,6 +121,42 @@ def test_own_metrics():
     assert _keras.own_metrics(layer) == [layer.counted]
 
 
+def test_metric_directions():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    metrics = ["mae", keras.metrics.R2Score(name="fit"), keras.metrics.Mean(name="average")]
+    model.compile("sgd", "mse", metrics=metrics[:2], weighted_metrics=["mse"])
+    assert _keras._metrics_lists(model._compile_metrics) == []
+    model.fit(X, Y, verbose=0)
+    assert len(_keras._metrics_lists(model._compile_metrics)) == 2
+    assert _keras.metric_directions(model) == {"mae": "min", "fit": "max", "mse": "min"}
+    assert [_keras._direction(keras.metrics.get(m)) for m in metrics] == ["min", "max", ""]
+
+
+def test_metric_directions_of_several_outputs_have_the_names_of_logs():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, {name: layers.Dense(1, name=name)(inputs) for name in ("a", "b")})
+    model.compile(
+        "sgd", {"a": "mse", "b": "mae"}, metrics={"a": [keras.metrics.R2Score(name="fit")], "b": ["mae"]}
+    )
+    history = model.fit(X, {"a": Y, "b": Y}, verbose=0).history
+    known = _keras.metric_directions(model)
+    assert set(history) - {"loss"} <= set(known)
+    assert {name: known[name] for name in history if name != "loss"} == {
+        "a_loss": "min",
+        "b_loss": "min",
+        "a_fit": "max",
+        "b_mae": "min",
+    }
+
+
+def test_averages_weights():
+    plain, average = keras.optimizers.SGD(), keras.optimizers.SGD(use_ema=True)
+    assert not _keras.averages_weights(plain)
+    assert not _keras.averages_weights(None)
+    assert _keras.averages_weights(average)
+    assert _keras.averages_weights(keras.optimizers.LossScaleOptimizer(average))
+
+
 def test_own_seed_generators():
     dropout = layers.Dropout(0.5)
     assert _keras.own_seed_generators(dropout) == [dropout.seed_generator]

@@ -171,6 +171,7 @@ def test_a_model_that_does_not_trace_is_declined_with_the_reason():
     assert event.reason.startswith("its training step can't be traced (Tracer")
 
 
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_auto_leaves_it_to_keras_and_lanes_says_why():
     asked = {"seeds": 1, "epochs": 1, "verbose": 0}
     study = fl.compare(reads_values, [{}], X, X[:, :2], **asked)

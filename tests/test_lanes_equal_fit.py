@@ -760,6 +760,7 @@ def unseeded(learning_rate):
     return compiled(stack(noise, layers.Dense(4)), adam(learning_rate))
 
 
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_what_keras_refuses_fails_as_with_keras_alone():
     with pytest.raises(ValueError, match="only use seeded random ops"):
         keras_alone(unseeded, {"learning_rate": 1e-2}, 0, VECTORS, CLASSES, **_FIT)

@@ -97,7 +97,7 @@ def test_a_line_at_the_start_and_one_at_the_end(clock):
             train(progress, record, 3, clock, 0.5)
     assert lines_of(file) == [
         "fairlane: 2 trials, 6 epochs",
-        "fairlane: 2 trials, 6 epochs in 3.0 s; lowest loss 0.3333 (learning_rate=0.1)",
+        "fairlane: 2 trials, 6 epochs in 3.0 s; lowest loss of any trial and epoch 0.3333 (learning_rate=0.1)",
     ]
 
 
@@ -110,7 +110,7 @@ def test_lines_between_are_a_tenth_of_the_epochs_apart(clock):
         str(done) for done in range(20, 200, 20)
     ]
     assert between[0] == (
-        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss 0.05 (learning_rate=0.1)"
+        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss of any trial and epoch 0.05 (learning_rate=0.1)"
     )
 
 
@@ -127,7 +127,9 @@ def test_the_lowest_is_of_val_loss_where_there_is_one_and_names_the_seed(clock):
         for i, record in enumerate(records):
             epoch(record, loss=0.1 * (i + 1), val_loss=0.9 - 0.1 * i)
             progress.update(record)
-    assert lines_of(file)[-1].endswith("lowest val_loss 0.6 (learning_rate=0.01, seed 7)")
+    assert lines_of(file)[-1].endswith(
+        "lowest val_loss of any trial and epoch 0.6 (learning_rate=0.01, seed 7)"
+    )
 
 
 def test_a_nan_is_never_the_lowest(clock):
@@ -138,7 +140,7 @@ def test_a_nan_is_never_the_lowest(clock):
         progress.update(records[0])
         train(progress, records[1], 1)
     assert lines_of(file)[-1] == (
-        "fairlane: 2 trials, 1 diverged, 2 epochs in 0.0 s; lowest loss 1 (learning_rate=0.01)"
+        "fairlane: 2 trials, 1 diverged, 2 epochs in 0.0 s; lowest loss of any trial and epoch 1 (learning_rate=0.01)"
     )
 
 
@@ -330,7 +332,9 @@ def test_a_terminal_shows_the_last_state_and_nothing_stays(clock, terminal):
         for record in records:
             train(progress, record, 3, clock, 0.5)
     shown = terminal.getvalue()
-    assert "2 trials, 6 epochs in 3.0 s; lowest loss 0.3333 (learning_rate=0.1)" in shown
+    assert (
+        "2 trials, 6 epochs in 3.0 s; lowest loss of any trial and epoch 0.3333 (learning_rate=0.1)" in shown
+    )
     assert shown.endswith(CURSOR_SHOWN)
     assert no_more_threads_than(threads)
     assert sys.stdout is out
@@ -343,7 +347,7 @@ def test_a_terminal_shows_counts_rate_and_the_lowest(clock, terminal):
         progress._display._live.refresh()  # do not wait for the thread that redraws
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
     assert "1/2 trials, 1 failed, 2/6 epochs, 2.0 epochs/s, 0:02 left" in shown
-    assert "lowest loss 0.5 (learning_rate=0.1)" in shown
+    assert "lowest loss of any trial and epoch 0.5 (learning_rate=0.1)" in shown
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])

@@ -106,6 +106,7 @@ def test_lanes_that_read_go_on_from_the_piece_they_were_in(monkeypatch, expected
     assert_equal(study.history, expected_of_reading)
 
 
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_a_trial_that_does_not_fit_alone_fails_by_itself(monkeypatch):
     Device(monkeypatch, room=0)
     with pytest.warns(FairlaneWarning):

@@ -246,6 +246,7 @@ def test_callbacks_between_training_and_validation(held_out):
 # --- what can't be read ---------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_an_error_of_the_source_ends_those_who_read_it():
     class Broken(Rows):
         def __getitem__(self, i):

@@ -69,6 +69,40 @@ def own_metrics(layer: Any) -> list[Any]:
     return list(layer._metrics)
 
 
+def metric_directions(model: Any) -> dict[str, str]:
+    """What Keras knows of a built model's metrics: the name that they are logged by → ``"min"`` or ``"max"``.
+
+    It is what ``EarlyStopping`` and ``ModelCheckpoint`` go by with ``mode="auto"``. Losses are to be small.
+    """
+    found: dict[str, str] = {}
+    compiled, loss = getattr(model, "_compile_metrics", None), getattr(model, "_compile_loss", None)
+    if loss is not None:
+        found |= {metric.name: "min" for metric in loss.metrics}
+    several = len({getattr(one, "output_name", None) for one in _metrics_lists(compiled)}) > 1
+    for one in _metrics_lists(compiled):
+        output = getattr(one, "output_name", None)
+        for metric in getattr(one, "metrics", [one]):
+            if direction := _direction(metric):
+                found[metric.name] = direction
+                if several and output:  # as it is logged of a model with several outputs
+                    found[f"{output}_{metric.name}"] = direction
+    for metric in model.metrics:
+        if (direction := _direction(metric)) and metric is not compiled:
+            found[metric.name] = direction
+    return found
+
+
+def _metrics_lists(compiled: Any) -> list[Any]:
+    if compiled is None or not compiled.built:
+        return []
+    lists = [*compiled._flat_metrics, *compiled._flat_weighted_metrics]
+    return [one for one in lists if one is not None]
+
+
+def _direction(metric: Any) -> str:
+    return {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None) or "", "")
+
+
 def own_seed_generators(layer: Any) -> list[Any]:
     """The seed generators that a layer holds itself."""
     return list(layer._seed_generators)
@@ -104,6 +138,11 @@ def trained_variables(optimizer: Any) -> list[Any]:
 def has_settable_learning_rate(optimizer: Any) -> bool:
     """Whether it is an optimizer whose learning rate is a variable, and neither a schedule nor a function."""
     return isinstance(getattr(_unwrapped(optimizer), "_learning_rate", None), keras.Variable)
+
+
+def averages_weights(optimizer: Any) -> bool:
+    """Whether an optimizer puts averages in the weights' place when training ends (``use_ema``)."""
+    return bool(getattr(_unwrapped(optimizer), "use_ema", False))
 
 
 def _unwrapped(optimizer: Any) -> Any:

@@ -168,12 +168,23 @@ def _flat(callbacks: Any) -> Iterator[Any]:
 
 
 def _takes_trial(function: Callable[..., Any]) -> bool:
-    """Whether the function has one parameter without a default, for the trial."""
+    """Whether the function has one parameter without a default, for the trial.
+
+    Raises:
+        StudyError: it has more.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
         return False
-    return sum(p.default is p.empty and p.kind in (0, 1) for p in parameters) == 1
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in kinds]
+    if len(needed) > 1 or any(p.kind is inspect.Parameter.KEYWORD_ONLY for p in needed):
+        raise StudyError(
+            "callbacks is a function that takes nothing, or one argument, the trial; this one needs "
+            f"{', '.join(p.name for p in needed)}"
+        )
+    return len(needed) == 1
 
 
 # --- the trial's number in paths ------------------------------------------------------------------------

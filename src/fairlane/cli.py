@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -159,6 +159,18 @@ Store = Annotated[str, typer.Argument(help="A path such as runs.db, or a URL.", 
 Name = Annotated[str, typer.Argument(help="The study's name.", metavar="NAME")]
 
 
+_JUDGE = "What to judge by; by default val_loss, or loss."
+_MODE = "min or max: whether small or large values are better; or NAME=max,NAME=min."
+
+
+def _mode(text: str) -> Any:
+    """``max``, or ``val_mcc=max,val_loss=min`` as a dict."""
+    if "=" not in text:
+        return text
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    return {name.strip(): better.strip() for name, _, better in pairs}
+
+
 @contextmanager
 def _told(command: str) -> Iterator[None]:
     """Say what can't be done, in words, and end."""
@@ -182,11 +194,13 @@ def show(
     store: Store,
     name: Name,
     trials: Annotated[bool, typer.Option("--trials", help="A row per trial, too.")] = False,
+    metric: Annotated[str | None, typer.Option(help=_JUDGE, show_default=False)] = None,
+    mode: Annotated[str, typer.Option(help=_MODE)] = "auto",
 ) -> None:
     """A study in the store: how far it is, and its variants, the best first."""
     with _told("show"):
         study = fairlane.open(store, name)
-        typer.echo(repr(study))
+        typer.echo(study.described(metric, mode=_mode(mode)))
         if trials:
             typer.echo("\n" + study.trials.to_string(index=False))
 
@@ -197,10 +211,19 @@ def plot(
     name: Name,
     out: Annotated[Path, typer.Option("--out", "-o", help="The image: .png, .svg or .pdf.")],
     metric: Annotated[list[str] | None, typer.Option(help="Which to draw; by default all.")] = None,
+    kind: Annotated[str, typer.Option(help="curves, final or paired.")] = "curves",
+    mode: Annotated[str, typer.Option(help=f"Of final and paired. {_MODE}")] = "auto",
 ) -> None:
-    """A study's learning curves, as an image."""
+    """A study's learning curves, or its variants compared, as an image."""
     with _told("plot"):
-        figure = fairlane.open(store, name).plot(metrics=metric or None)
+        study = fairlane.open(store, name)
+        if kind == "curves":
+            _mode(mode)
+            figure = study.plot(metrics=metric or None)
+        elif metric and len(metric) > 1:
+            raise StudyError(f"plot --kind {kind} draws one metric, not {len(metric)}")
+        else:
+            figure = study.plot(cast(Any, kind), metric=metric[0] if metric else None, mode=_mode(mode))
         try:
             figure.savefig(out)
         except ValueError as error:  # of a format that there is not
@@ -213,11 +236,12 @@ def report(
     store: Store,
     name: Name,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page: .html.")],
-    metric: Annotated[str | None, typer.Option(help="What to judge by.", show_default=False)] = None,
+    metric: Annotated[str | None, typer.Option(help=_JUDGE, show_default=False)] = None,
+    mode: Annotated[str, typer.Option(help=_MODE)] = "auto",
 ) -> None:
-    """A study as one page that opens without a network: what was asked, and what came out."""
+    """A study as one page that opens without a network: what was requested, and what came out."""
     with _told("report"):
-        typer.echo(f"wrote {fairlane.open(store, name).report(out, metric)}")
+        typer.echo(f"wrote {fairlane.open(store, name).report(out, metric, mode=_mode(mode))}")
 
 
 @app.command()
@@ -230,12 +254,14 @@ def export(
         str | None,
         typer.Option(help="csv, jsonl or parquet; by default by the file's name.", show_default=False),
     ] = None,
+    metric: Annotated[str | None, typer.Option(help=f"Of summary. {_JUDGE}", show_default=False)] = None,
+    mode: Annotated[str, typer.Option(help=f"Of summary. {_MODE}")] = "auto",
 ) -> None:
     """A study's rows, as CSV, JSON lines or Parquet."""
     from fairlane.export import export as write
 
     with _told("export"):
-        rows = write(fairlane.open(store, name), out, what, format)
+        rows = write(fairlane.open(store, name), out, what, format, metric, _mode(mode))
         typer.echo(f"wrote {rows} rows to {out}")
 
 

@@ -9,95 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairlane import frames, stats
+from fairlane import arguments, frames, stats
+from fairlane.directions import Modes
 from fairlane.errors import StudyError
-from fairlane.frames import At, Mode, Rows
+from fairlane.frames import At, Rows
+from fairlane.ranking import Question, Values, read
 from fairlane.store import Record
-from fairlane.trial import TrialState
 
-Modes = Mode | Mapping[str, Mode]
 Baseline = int | Mapping[str, Any] | None
 
-_TEST, _VALIDATION = "test_", "val_"
 _FEWEST_FOR_A_MEDIAN = 6
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the trials.
-
-    Attributes:
-        metric: what is reported.
-        better: whether smaller or larger values of it are.
-        select: what variants are ranked by, and epochs chosen by.
-        select_better: whether smaller or larger values of that are.
-        at: ``"last"`` or ``"best"``: at which epoch.
-        test: whether what is reported was measured on the test data.
-    """
-
-    metric: str
-    better: Literal["min", "max"]
-    select: str
-    select_better: Literal["min", "max"]
-    at: At
-    test: bool
-
-    @property
-    def selected_by(self) -> str:
-        """The selecting metric and epoch in words."""
-        return self.select if self.at == "last" else f"{self.select}, best epoch"
-
-
-@dataclass(frozen=True, eq=False)
-class Values:
-    """The values of all trials that count.
-
-    Attributes:
-        question: what was asked.
-        names: the hyperparameters' names.
-        cells: variant's number → its hyperparameters, as a column has them.
-        values: variant's number → seed → the reported value.
-        selected: variant's number → seed → the value that selects.
-        failed: variant's number → how many ended trials do not count.
-    """
-
-    question: Question
-    names: list[str]
-    cells: dict[int, dict[str, Any]]
-    values: dict[int, dict[int, float]]
-    selected: dict[int, dict[int, float]]
-    failed: dict[int, int]
-
-    @property
-    def order(self) -> list[int]:
-        """The variants' numbers, best mean of the selecting metric first, those without one last."""
-        sign = 1 if self.question.select_better == "min" else -1
-        means = {n: math.fsum(of.values()) / len(of) for n, of in self.selected.items() if of}
-        return sorted(self.selected, key=lambda n: (sign * means.get(n, sign * math.inf), n))
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """What a frame's ``attrs`` tell of the question."""
-        asked = self.question
-        return {
-            "metric": asked.metric,
-            "direction": asked.better,
-            "at": asked.at,
-            "selected_by": asked.selected_by,
-            "test": asked.test,
-        }
-
-    def columns(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """The columns ``variant`` and the hyperparameters, for these variants."""
-        columns: dict[str, Any] = {"variant": list(numbers)}
-        cells = [self.cells[n] for n in numbers]
-        return columns | {name: frames.cells_of(cells, name) for name in self.names}
 
 
 def summary(
@@ -115,10 +41,12 @@ def summary(
 ) -> pd.DataFrame:
     """A row per variant: the metric's mean over seeds, and the difference to one of the variants.
 
-    A trial counts if it is done and has a finite value. Differences are over the seeds that count in
+    A trial counts if it is done and has a finite value; while trials are unfinished, all count with their
+    values in the last epoch that all have. Differences are over the seeds that count in
     both: where seeds failed, a mean difference is not the difference of the two means.
 
-    Variants are ranked by the mean of the selecting metric, and compared with the first of them. What was
+    Variants are ranked by the mean of the selecting metric, those that lost a larger share of their seeds
+    after those that lost less (see `fairlane.ranking`), and compared with the first of them. What was
     chosen by some values looks better in these values than it is, the more so the more variants and the fewer
     seeds there are: the best variant's mean is flattered, and all differences to it are too large. There
     are two ways out. ``baseline`` names the variant to compare with before the results are seen. And
@@ -134,9 +62,11 @@ def summary(
         ``"test_loss"``.
         select: what to rank variants and to choose epochs by; by default the metric itself, and for one
             of the test data its validation counterpart, else ``"val_loss"``, else ``"loss"``.
-        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the epoch with
-            the best value of ``select``. A value of the test data is always that of the trained weights.
-        mode: whether smaller or larger is better, see `fairlane.frames.direction`; or such a mode per metric.
+        at: ``"last"`` for the value in the epoch that the trained weights are of, which is the last unless a
+            callback went back, ``"best"`` for the epoch with the best value of ``select``. A value of the
+            test data is always that of the trained weights.
+        mode: whether smaller or larger is better, see `fairlane.directions.direction`; or such a mode per
+            metric.
         baseline: the variant to compare with: its number, or hyperparameters that it alone has.
         interval: see `fairlane.stats.estimate`.
         confidence: of the intervals, between 0 and 1; ``1 - confidence`` is what p-values are held against.
@@ -152,10 +82,12 @@ def summary(
         (interquartile mean), ``difference, difference_low, difference_high`` (this variant minus the one
         compared with, whose own is 0, from 0 to 0), ``probability`` (the share of seeds on which it is
         better; NaN for fewer than 2), ``p_value``, ``pairs`` (how many seeds the difference is
-        over), and ``failed`` (how many ended trials do not count: failed, diverged, interrupted, or no
-        finite value). An interval over fewer than 2 values is NaN. ``attrs`` names the ``metric``,
-        ``direction``, ``at``, ``selected_by``, ``test`` (whether it is of the test data), ``baseline`` (the
-        number of the variant compared with), ``confidence``, ``interval``, and the ``notes``.
+        over), ``failed`` (how many trials failed or diverged, or have no finite value), and ``unfinished``
+        (how many have not been trained to their end; they count so far). An interval over fewer than 2 values
+        is NaN. ``attrs`` names the ``metric``, ``direction``, ``at``, ``selected_by``, ``test`` (whether it
+        is of the test data), ``provisional`` (whether trials are unfinished), ``epoch`` (the one that all are
+        compared in then), ``when`` (the epoch in words), ``baseline`` (the number of the variant compared
+        with), ``confidence``, ``interval``, and the ``notes``.
 
     Raises:
         StudyError: no such metric or baseline, no trial that counts, or an unknown option.
@@ -178,32 +110,34 @@ def summary(
         Too few seeds to say, NaN in the columns: with 1 seed per variant there is no interval, which takes 2.
     """
     records = list(records)
-    read = _read(records, metric, select, at, mode)
-    asked, order = read.question, read.order
-    reference = _reference(records, read, baseline)
+    stats.check_options(confidence, resamples, interval)
+    found = read(records, metric, select, at, mode)
+    asked, order = found.question, found.order
+    reference = _reference(records, found, baseline)
     options: dict[str, Any] = {
         "interval": interval,
         "confidence": confidence,
         "resamples": resamples,
         "rng": rng,
     }
-    columns = read.columns(order)
+    columns = found.columns(order)
     columns |= {"metric": [asked.metric] * len(order), "selected_by": [asked.selected_by] * len(order)}
     if asked.select != asked.metric:
-        columns["selected"] = [stats.estimate(_of(read.selected[n]), **options).value for n in order]
-    columns["seeds"] = [len(read.values[n]) for n in order]
+        columns["selected"] = [stats.estimate(_of(found.selected[n]), **options).value for n in order]
+    columns["seeds"] = [len(found.values[n]) for n in order]
     for statistic in ("mean", "median", "iqm"):
-        estimates = [stats.estimate(_of(read.values[n]), statistic, **options) for n in order]
+        estimates = [stats.estimate(_of(found.values[n]), statistic, **options) for n in order]
         ends = ("low", "high") if statistic == "mean" else (f"{statistic}_low", f"{statistic}_high")
         columns |= _unzipped((statistic, *ends), estimates)
-    columns |= _compared(read, order, reference, options)
-    columns["p_value"], notes = _p_values(read, order, reference, baseline, confidence, resamples, rng)
-    columns["pairs"] = [len(_pairs(read, n, reference)[0]) for n in order]
-    columns["failed"] = [read.failed[n] for n in order]
+    columns |= _compared(found, order, reference, options)
+    columns["p_value"], notes = _p_values(found, order, reference, baseline, confidence, resamples, rng)
+    columns["pairs"] = [len(_pairs(found, n, reference)[0]) for n in order]
+    columns["failed"] = [found.failed[n] for n in order]
+    columns["unfinished"] = [found.unfinished[n] for n in order]
     frame = frames.frame_of(columns)
     few = _too_few(columns, len(order), interval, notes)
-    told = (*_selected_by_itself(asked, select), *few)
-    frame.attrs |= read.attrs
+    told = (*_selected_by_itself(asked, select), *found.notes, *few)
+    frame.attrs |= found.attrs
     frame.attrs |= {"baseline": reference, "confidence": confidence, "interval": interval, "notes": told}
     return frame
 
@@ -226,9 +160,9 @@ def values(
     Raises:
         StudyError: as for `summary`.
     """
-    read = _read(list(records), metric, select, at, mode)
-    rows = [(number, seed, value) for number in read.order for seed, value in read.values[number].items()]
-    return _by_seed(read, "value", rows)
+    found = read(list(records), metric, select, at, mode)
+    rows = [(number, seed, value) for number in found.order for seed, value in found.values[number].items()]
+    return _by_seed(found, "value", rows)
 
 
 def differences(
@@ -257,67 +191,27 @@ def differences(
         StudyError: as for `summary`.
     """
     records = list(records)
-    read = _read(records, metric, select, at, mode)
-    reference = _reference(records, read, baseline)
-    top = read.values[reference]
+    found = read(records, metric, select, at, mode)
+    reference = _reference(records, found, baseline)
+    top = found.values[reference]
     rows = [
         (number, seed, value - top[seed])
-        for number in read.order
+        for number in found.order
         if number != reference
-        for seed, value in read.values[number].items()
+        for seed, value in found.values[number].items()
         if seed in top
     ]
-    return _by_seed(read, "difference", rows)
+    return _by_seed(found, "difference", rows)
 
 
-def _by_seed(read: Values, column: str, rows: Sequence[tuple[int, int, float]]) -> pd.DataFrame:
+def _by_seed(found: Values, column: str, rows: Sequence[tuple[int, int, float]]) -> pd.DataFrame:
     """A row per variant and seed, ``(variant, seed, number)``, with the hyperparameters."""
-    columns = read.columns([number for number, _, _ in rows])
+    columns = found.columns([number for number, _, _ in rows])
     columns["seed"] = [seed for _, seed, _ in rows]
     columns[column] = [value for _, _, value in rows]
     frame = frames.frame_of(columns)
-    frame.attrs |= read.attrs
+    frame.attrs |= found.attrs
     return frame
-
-
-# What is asked
-
-
-def _ask(records: Sequence[Record], metric: str, select: str | None, at: At, mode: Modes) -> Question:
-    """Check what is asked, and fill in what is not."""
-    tests = frames.test_metrics(records)
-    if select in tests:
-        raise StudyError(
-            f"select={select!r} would make the test data part of the choice, and no test of it; select by a "
-            "validation metric, and report this one"
-        )
-    if select is None:
-        select = _default_selection(records, metric) if metric in tests else metric
-    if metric not in tests:
-        metric, _ = frames.question(records, metric, at, "auto")
-    select, _ = frames.question(records, select, at, "auto")
-    better, select_better = (_direction(name, mode) for name in (metric, select))
-    if isinstance(mode, str) and mode != "auto" and metric != select:
-        known = {name: frames.direction(name) for name in (metric, select)}
-        if len(set(known.values())) > 1:
-            raise StudyError(
-                f"mode={mode!r} would hold for both {metric!r} and {select!r}, one of which is to be large "
-                f"and one small; say which, as mode={known}"
-            )
-    return Question(metric, better, select, select_better, at, metric in tests)
-
-
-def _default_selection(records: Sequence[Record], metric: str) -> str:
-    logs = frames.ordered_logs(records)
-    wanted = (_VALIDATION + metric.removeprefix(_TEST), "val_loss", "loss")
-    found = next((name for name in wanted if name in logs), None)
-    if found is None:
-        raise StudyError(f"there is no loss to rank variants by; say select=..., one of {', '.join(logs)}")
-    return found
-
-
-def _direction(metric: str, mode: Modes) -> Literal["min", "max"]:
-    return frames.direction(metric, mode.get(metric, "auto") if isinstance(mode, Mapping) else mode)
 
 
 def _selected_by_itself(asked: Question, select: str | None) -> list[str]:
@@ -329,70 +223,16 @@ def _selected_by_itself(asked: Question, select: str | None) -> list[str]:
     ]
 
 
-# What the trials say
-
-
-def _read(records: Sequence[Record], metric: str, select: str | None, at: At, mode: Modes) -> Values:
-    asked = _ask(records, metric, select, at, mode)
-    names, cells = frames.named_cells(records)
-    numbers = sorted(cells)
-    values: dict[int, dict[int, float]] = {number: {} for number in numbers}
-    selected: dict[int, dict[int, float]] = {number: {} for number in numbers}
-    failed = dict.fromkeys(numbers, 0)
-    for record in records:
-        number, seed = record.trial.variant.number, record.trial.seed
-        found = _values_of(record, asked)
-        if found is not None:
-            selected[number][seed], values[number][seed] = found
-        elif record.state.ended:
-            failed[number] += 1
-    if not any(values.values()):
-        raise frames.nothing_counts(records, asked.metric)
-    return Values(asked, names, cells, values, selected, failed)
-
-
-def _values_of(record: Record, asked: Question) -> tuple[float, float] | None:
-    """The trial's selecting and reported value, or None where it does not count."""
-    if record.state is not TrialState.DONE:
-        return None
-    if asked.test:
-        reported = frames.single(record, asked.metric, record.test_logs.get(asked.metric, math.nan))
-        found = (frames.value_of(record, asked.select, asked.at, asked.select_better), reported)
-    elif asked.select == asked.metric:
-        value = frames.value_of(record, asked.metric, asked.at, asked.better)
-        found = (value, math.nan if value is None else value)
-    else:
-        found = _at_one_epoch(record, asked)
-    return (found[0], found[1]) if found[0] is not None and math.isfinite(found[1]) else None
-
-
-def _at_one_epoch(record: Record, asked: Question) -> tuple[float | None, float]:
-    """Both values at one epoch, of those that log both."""
-    both = [
-        (frames.single(record, asked.select, logs[asked.select]), logs[asked.metric])
-        for _, logs in record.epochs
-        if asked.select in logs and asked.metric in logs
-    ]
-    if asked.at == "best":
-        both = [pair for pair in both if math.isfinite(pair[0])]
-        choose = min if asked.select_better == "min" else max
-        both = [choose(both, key=lambda pair: pair[0])] if both else []
-    if not both or not math.isfinite(both[-1][0]):
-        return None, math.nan
-    selected, reported = both[-1]
-    return selected, frames.single(record, asked.metric, reported)
-
-
 # The variant to compare with
 
 
-def _reference(records: Sequence[Record], read: Values, baseline: Baseline) -> int:
+def _reference(records: Sequence[Record], found: Values, baseline: Baseline) -> int:
     if baseline is None:
-        return read.order[0]
+        return found.order[0]
     number = _baseline_number(records, baseline)
-    if not read.values[number]:
+    if not found.values[number]:
         raise StudyError(
-            f"no trial of the baseline, variant {number}, finished with a finite {read.question.metric!r}, "
+            f"no trial of the baseline, variant {number}, finished with a finite {found.question.metric!r}, "
             "so there is nothing to compare with; look at study.trials"
         )
     return number
@@ -401,12 +241,12 @@ def _reference(records: Sequence[Record], read: Values, baseline: Baseline) -> i
 def _baseline_number(records: Sequence[Record], baseline: int | Mapping[str, Any]) -> int:
     variants = {r.trial.variant.number: r.trial.variant for r in records}
     if not isinstance(baseline, Mapping):
-        whole = isinstance(baseline, int | np.integer) and not isinstance(baseline, bool)
-        if whole and int(baseline) in variants:
+        if arguments.is_whole(baseline) and int(baseline) in variants:
             return int(baseline)
-        raise StudyError(
-            f"baseline={baseline!r}: give a variant's number, 0 to {len(variants) - 1}, or hyperparameters "
-            "as a dict"
+        raise arguments.wrong(
+            "baseline",
+            baseline,
+            f"a variant's number, 0 to {len(variants) - 1}, or hyperparameters as a dict",
         )
     found = [
         number
@@ -435,31 +275,31 @@ def _alike(a: Any, b: Any) -> bool:
 # Comparisons
 
 
-def _pairs(read: Values, number: int, reference: int) -> tuple[list[float], list[float]]:
+def _pairs(found: Values, number: int, reference: int) -> tuple[list[float], list[float]]:
     """The values of both variants, for the seeds that count in both."""
-    mine, top = read.values[number], read.values[reference]
+    mine, top = found.values[number], found.values[reference]
     seeds = [seed for seed in mine if seed in top]
     return [mine[seed] for seed in seeds], [top[seed] for seed in seeds]
 
 
 def _compared(
-    read: Values, order: Sequence[int], reference: int, options: Mapping[str, Any]
+    found: Values, order: Sequence[int], reference: int, options: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
     """The differences to the reference, and how often they are improvements."""
-    found, shares = [], []
+    estimates, shares = [], []
     for number in order:
-        a, b = _pairs(read, number, reference)
+        a, b = _pairs(found, number, reference)
         itself = number == reference
         # Nothing to estimate: a variant does not differ from itself, be it with one seed.
-        found.append((0.0, 0.0, 0.0) if itself else stats.paired_difference(a, b, **options))
-        share = math.nan if itself else stats.probability_of_improvement(a, b, read.question.better)
+        estimates.append((0.0, 0.0, 0.0) if itself else stats.paired_difference(a, b, **options))
+        share = math.nan if itself else stats.probability_of_improvement(a, b, found.question.better)
         shares.append(share)
-    columns = _unzipped(("difference", "difference_low", "difference_high"), found)
+    columns = _unzipped(("difference", "difference_low", "difference_high"), estimates)
     return columns | {"probability": shares}
 
 
 def _p_values(
-    read: Values,
+    found: Values,
     order: Sequence[int],
     reference: int,
     baseline: Baseline,
@@ -468,7 +308,7 @@ def _p_values(
     rng: np.random.Generator,
 ) -> tuple[list[float], list[str]]:
     """The corrected p-values, and why some are NaN."""
-    pairs = {number: _pairs(read, number, reference) for number in order if number != reference}
+    pairs = {number: _pairs(found, number, reference) for number in order if number != reference}
     others = sum(bool(a) for a, _ in pairs.values())
     # Without a baseline, which variant is the best was chosen by the same values: any pair might have been.
     comparisons = others if baseline is not None else others * (others + 1) // 2

@@ -35,6 +35,7 @@ class Driver:
         self._store, self._engine, self._on_error = store, engine, on_error
         self._study, self._tell, self._track = study, tell, track
         self._failure: TrialFailed | None = None
+        self._feeds: list[Feed] = []
 
     def run(self, jobs: Sequence[Job], interruptible: bool) -> None:
         """Run the jobs to their end.
@@ -48,8 +49,14 @@ class Driver:
             with left_as_found():
                 for event in source:
                     self._take(event)
+        except TrialError as error:
+            source.close()
+            self._take_the_rest()
+            self._store.interrupt(diverged=None if self._failure is not None else error.trial)
+            raise
         except KeyboardInterrupt:
             source.close()
+            self._take_the_rest()
             self._store.interrupt()
             if not interruptible:
                 raise
@@ -94,6 +101,15 @@ class Driver:
         if self._failure is not None:
             raise self._error(self._failure) from self._failure.exception
 
+    def _take_the_rest(self) -> None:
+        """Write what engines that were closed have left to tell."""
+        for event in [event for feed in self._feeds for event in feed.left]:
+            if not self._store[event.trial].state.ended:
+                record = self._store.write(event)
+                self._tell(record)
+                if self._track is not None and isinstance(event, EpochEnded):
+                    self._track(event, record)
+
     def _events(self, jobs: Sequence[Job]) -> Generator[Event]:
         left: list[Job] = []
         if self._engine == "reference":
@@ -102,7 +118,11 @@ class Driver:
                 job.reason = ""  # it was asked for
         else:
             yield from self._on_lanes(jobs, left)
-        yield from reference.run(Feed(left), self._take)
+        yield from reference.run(self._feed(left), self._take)
+
+    def _feed(self, jobs: Sequence[Job]) -> Feed:
+        self._feeds.append(Feed(jobs))
+        return self._feeds[-1]
 
     def _on_lanes(self, jobs: Sequence[Job], left: list[Job]) -> Generator[Event]:
         able: list[Job] = []
@@ -113,7 +133,7 @@ class Driver:
                 able.append(job)
         if not able:
             return
-        source = _lanes()(Feed(able))
+        source = _lanes()(self._feed(able))
         try:
             for event in source:
                 if isinstance(event, Declined):
@@ -151,10 +171,8 @@ class Driver:
         if isinstance(event, Tested) and event.error:
             raise TrialError(f"{event.trial}: {record.error}", event.trial, self._study)
         if isinstance(event, TrialFailed):
-            self._store.interrupt()
             raise self._error(event) from event.exception
         if isinstance(event, EpochEnded) and record.error:
-            self._store.interrupt(diverged=event.trial)
             raise TrialError(f"{event.trial} diverged: {record.error}", event.trial, self._study)
 
     def _error(self, event: TrialFailed) -> TrialError:

@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fairlane.directions import Modes
 from fairlane.errors import StudyError
 from fairlane.files import write_whole
 from fairlane.frames import encodable
 from fairlane.results import Study
 from fairlane.store.extras import needed
 
-FRAMES: dict[str, Callable[[Study], pd.DataFrame]] = {
-    "history": lambda study: study.history,
-    "long": lambda study: study.to_frame(long=True),
-    "trials": lambda study: study.trials,
-    "summary": lambda study: study.summary(),
+FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
+    "history": lambda study, **_: study.history,
+    "long": lambda study, **_: study.to_frame(long=True),
+    "trials": lambda study, **_: study.trials,
+    "summary": lambda study, **options: study.summary(**options),
 }
 """What can be exported."""
 
@@ -33,7 +34,14 @@ FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 """The end of a file's name → its format."""
 
 
-def export(study: Study, path: str | os.PathLike[str], what: str = "history", form: str | None = None) -> int:
+def export(
+    study: Study,
+    path: str | os.PathLike[str],
+    what: str = "history",
+    form: str | None = None,
+    metric: str | None = None,
+    mode: Modes = "auto",
+) -> int:
     """Write one of a study's frames to a file.
 
     Args:
@@ -43,6 +51,8 @@ def export(study: Study, path: str | os.PathLike[str], what: str = "history", fo
         form: ``"csv"``, ``"jsonl"`` or ``"parquet"``; by default what the file's name ends with. In JSON
             lines, which have no word for them, NaN and infinite values are ``null``. Halves of surrogate
             pairs, which UTF-8 has no bytes for, are written as ``\\udc80`` in all three.
+        metric: of the summary, as for `Study.summary`.
+        mode: of the summary, as for `Study.summary`.
 
     Returns:
         How many rows were written.
@@ -57,7 +67,7 @@ def export(study: Study, path: str | os.PathLike[str], what: str = "history", fo
     form = form or FORMATS.get(path.suffix.lower())
     if form not in _WRITERS:
         raise StudyError(f"formats are {', '.join(map(repr, _WRITERS))}, not {form or path.suffix!r}")
-    write, frame = _WRITERS[form], FRAMES[what](study)
+    write, frame = _WRITERS[form], FRAMES[what](study, metric=metric, mode=mode)
     write_whole(path, lambda part: write(frame, part))
     return len(frame)
 

@@ -24,24 +24,19 @@ import numpy as np
 import pandas as pd
 
 from fairlane import stats
+from fairlane.directions import direction
 from fairlane.errors import StudyError
 from fairlane.store import Record
-from fairlane.trial import LONGEST_INTEGER, RESERVED_COLUMNS, TrialState, short
+from fairlane.trial import LONGEST_INTEGER, OF_NO_EPOCH, RESERVED_COLUMNS, TrialState, short
+
+__all__ = ["direction"]
 
 At = Literal["last", "best"]
-Mode = Literal["auto", "min", "max"]
 Rows = Iterable[Record]
 
 _HISTORY = ("trial", "seed", "epoch")
 _LOGGED = "logged_"
 _VALIDATION = "val_"
-
-_MINIMISED = frozenset({"loss", "error", "mse", "mae", "mape", "msle", "rmse"})
-_MAXIMISED = frozenset({"acc", "auc", "f1", "fbeta", "iou", "hit", "hits", "r2", "dice", "jaccard"})
-_MAXIMISED_PARTS = (
-    *("accuracy", "precision", "recall", "sensitivity", "specificity", "similarity", "correlation"),
-    *("true_positive", "true_negative", "io_u", "kappa", "top_k", "ndcg"),
-)
 
 
 def history(records: Rows) -> pd.DataFrame:
@@ -121,10 +116,12 @@ def trials(records: Rows) -> pd.DataFrame:
 
     Returns:
         Columns ``trial``, the hyperparameters, ``seed``, ``state``, ``epochs`` (how many are done;
-        the column is ``epochs_done`` where ``epochs`` is itself a hyperparameter), each log's last
-        value (with ``validation_freq`` perhaps not of the last epoch), ``test_<metric>`` where there were
-        test data (an epoch's log of that name becomes ``logged_test_<metric>``), ``seconds``, ``engine``,
-        ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes) and ``error``.
+        the column is ``epochs_done`` where ``epochs`` is itself a hyperparameter), ``weights_epoch`` (the
+        epoch that the trained weights are of, counted from 0: the last, unless a callback went back to an
+        earlier one; missing where there are none, or no epoch's, as of an average), each log's value in that
+        epoch, else in the last (with ``validation_freq`` perhaps of one before), ``test_<metric>`` where
+        there were test data (an epoch's log of that name becomes ``logged_test_<metric>``), ``seconds``,
+        ``engine``, ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes) and ``error``.
 
     Example:
         >>> from fairlane.store import Record
@@ -141,6 +138,9 @@ def trials(records: Rows) -> pd.DataFrame:
     columns["state"] = [str(record.state) for record in records]
     done = "epochs_done" if "epochs" in names else "epochs"
     columns[done] = [len(record.epochs) for record in records]
+    columns["weights_epoch"] = [
+        None if record.weights_epoch == OF_NO_EPOCH else record.weights_epoch for record in records
+    ]
     last = [_last_values(record) for record in records]
     tests = test_metrics(records)
     for log, column in _log_columns(records, [*names, *tests]).items():
@@ -151,92 +151,7 @@ def trials(records: Rows) -> pd.DataFrame:
     for name in ("seconds", "engine", "fleet", "loop", "reason", "error"):
         columns[name] = [getattr(record, name) for record in records]
     dtypes = {"trial": "int64", "seed": "int64", done: "int64", "seconds": "float64"}
-    return frame_of(columns).astype({**dtypes, "fleet": "Int64"})
-
-
-def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Record:
-    """The record of the best finished trial; of equals, the first.
-
-    Args:
-        records: the trials' records.
-        metric: a log's name, such as ``"val_loss"``.
-        mode: whether smaller or larger is better; see `direction`.
-        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the best.
-
-    Returns:
-        One of the records. Trials that failed, diverged or were interrupted do not count, nor do
-        values that are NaN or infinite.
-
-    Raises:
-        StudyError: no such metric, no trial that counts, an unknown option, or a metric of the test data: the
-            best of several test results is none.
-
-    Example:
-        >>> from fairlane.store import Record
-        >>> from fairlane.trial import Trial, TrialState, Variant
-        >>> variant = Variant(0, {})
-        >>> records = [
-        ...     Record(Trial(i, variant, seed=i), TrialState.DONE, [(0, {"accuracy": value})])
-        ...     for i, value in enumerate([0.5, 0.75])
-        ... ]
-        >>> best(records, "accuracy").trial.number
-        1
-    """
-    records = list(records)
-    if metric in test_metrics(records):
-        raise StudyError(
-            f"best() chooses, and a test result that something was chosen by is none; choose by a validation "
-            f"metric, and read {metric!r} of that trial in study.trials"
-        )
-    metric, better = question(records, metric, at, mode)
-    found = [(value_of(record, metric, at, better), record) for record in records]
-    count = [(value, record) for value, record in found if value is not None]
-    if not count:
-        raise nothing_counts(records, metric)
-    choose = min if better == "min" else max
-    return choose(count, key=lambda pair: pair[0])[1]
-
-
-def direction(metric: str, mode: str = "auto") -> Literal["min", "max"]:
-    """Whether smaller or larger values of a metric are better.
-
-    With ``mode="auto"`` the name decides: accuracies, AUC, precision, recall, F-scores, IoU, R²,
-    similarities and correlations, hits, true positives and negatives are maximised; everything
-    else, such as losses and errors, is minimised. Say ``mode`` for a metric of your own.
-
-    Args:
-        metric: its name, with or without ``val_`` and an output's name in front.
-        mode: ``"auto"``, or the answer itself: ``"min"`` or ``"max"``.
-
-    Returns:
-        ``"min"`` or ``"max"``.
-
-    Raises:
-        StudyError: an unknown mode.
-
-    Example:
-        >>> direction("val_loss"), direction("val_sparse_categorical_accuracy")
-        ('min', 'max')
-        >>> direction("reward", mode="max")
-        'max'
-        >>> direction("loss", mode="maximum")
-        Traceback (most recent call last):
-            ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', not 'maximum'
-    """
-    match mode:
-        case "min" | "max":
-            return mode
-        case "auto":
-            pass
-        case _:
-            raise StudyError(f"mode is 'auto', 'min' or 'max', not {mode!r}")
-    name = metric.lower()
-    words = set(name.split("_"))
-    if words & _MINIMISED:  # "accuracy_loss" is the loss of the output "accuracy"
-        return "min"
-    larger = words & _MAXIMISED or any(part in name for part in _MAXIMISED_PARTS)
-    return "max" if larger else "min"
+    return frame_of(columns).astype({**dtypes, "fleet": "Int64", "weights_epoch": "Int64"})
 
 
 def metric_columns(
@@ -482,8 +397,8 @@ _LACKING = object()
 
 def default_metric(records: Iterable[Record]) -> str:
     """What studies are judged by where nobody says: ``"val_loss"`` where it was logged, else ``"loss"``."""
-    logged = {name for record in records for name in record.last_logs}
-    return "val_loss" if "val_loss" in logged else "loss"
+    validated = any("val_loss" in logs for record in records for _, logs in record.epochs)
+    return "val_loss" if validated else "loss"
 
 
 def test_metrics(records: Iterable[Record]) -> list[str]:
@@ -521,63 +436,51 @@ def _taken(hyperparameters: Iterable[str]) -> frozenset[str]:
 
 
 def _last_values(record: Record) -> dict[str, Any]:
-    """Each log's last value: with ``validation_freq``, the last epoch may lack some."""
+    """Each log's value in the epoch of the trained weights, or the last: one that it lacks is of one
+    before."""
+    kept = record.weights_epoch
+    until = math.inf if kept is None or kept == OF_NO_EPOCH else kept
     values: dict[str, Any] = {}
-    for _, logs in record.epochs:
-        values |= logs
+    for epoch, logs in record.epochs:
+        if epoch <= until:
+            values |= logs
     return values
 
 
 # The best
 
 
-def question(records: Sequence[Record], metric: str, at: str, mode: str) -> tuple[str, Literal["min", "max"]]:
-    """Check what is asked; return the log's name and its direction.
+def logged_name(records: Sequence[Record], logs: Sequence[str], metric: str) -> str:
+    """A log's name, given by itself or by its column's.
 
     Args:
         records: the trials' records.
-        metric: a log's name, or its column's.
-        at: ``"last"`` or ``"best"``.
-        mode: see `direction`.
+        logs: the logs that there are.
+        metric: what was given.
 
     Raises:
-        StudyError: nothing finished, no such log, or an unknown option.
+        StudyError: there is no such log, or none at all.
     """
-    if at not in ("last", "best"):
-        raise StudyError(f"at is 'last' or 'best', not {at!r}")
-    better = direction(metric, mode)
-    logs = ordered_logs(records)
-    if not any(record.state is TrialState.DONE for record in records):
-        raise nothing_counts(records, metric)
-    if metric not in logs:
-        bare = metric.removeprefix(_LOGGED)  # a column's name in the frames will do, too
-        if bare not in logs:
-            raise unknown_metric(metric, logs)
-        metric = bare
-    return metric, better
+    if metric in logs:
+        return metric
+    bare = metric.removeprefix(_LOGGED)  # a column's name in the frames will do, too
+    if bare in logs:
+        return bare
+    raise unknown_metric(metric, logs) if logs else nothing_counts(records, metric)
 
 
-def value_of(record: Record, metric: str, at: str, better: str) -> float | None:
-    """The trial's value of a log, or None where the trial does not count.
+def known_directions(records: Iterable[Record]) -> dict[str, list[str]]:
+    """What Keras knows of the compiled metrics: metric → ``"min"``, ``"max"``, or both where variants differ.
 
     Args:
-        record: the trial's.
-        metric: the log's name.
-        at: ``"last"`` for the last epoch's value (of those that have one), ``"best"`` for the best.
-        better: ``"min"`` or ``"max"``.
-
-    Raises:
-        StudyError: it logs an array.
+        records: the trials' records.
     """
-    if record.state is not TrialState.DONE:
-        return None
-    logged = [single(record, metric, logs[metric]) for _, logs in record.epochs if metric in logs]
-    if at == "last":
-        logged = logged[-1:]
-    finite = [value for value in logged if math.isfinite(value)]
-    if not finite:
-        return None
-    return min(finite) if better == "min" else max(finite)
+    known: dict[str, list[str]] = {}
+    for record in records:
+        for metric, better in record.directions.items():
+            if better not in known.setdefault(metric, []):
+                known[metric].append(better)
+    return known
 
 
 def single(record: Record, metric: str, value: Any) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from fairlane import _keras
+from fairlane import _keras, arguments
 from fairlane.errors import SharedStateError
 
 _WHY = {
@@ -106,6 +106,9 @@ def shared_state(*models: Any) -> list[Shared]:
     Returns:
         What they share, in the order of the models' layers; an empty list where they are independent.
 
+    Raises:
+        StudyError: one of them is no Keras model.
+
     Example:
         >>> import fairlane as fl, keras
         >>> dense = keras.layers.Dense(1)
@@ -122,6 +125,8 @@ def shared_state(*models: Any) -> list[Shared]:
 def _shared(models: Sequence[Any], changed: Changed) -> list[Shared]:
     positions: dict[int, list[int]] = {}
     for position, model in enumerate(models):
+        if not isinstance(model, keras.layers.Layer):
+            raise arguments.wrong(f"argument {position}", model, "a keras.Model")
         positions.setdefault(id(model), []).append(position)
     aliases = [places for places in positions.values() if len(places) > 1]
     inventories = {places[0]: _inventory(models[places[0]]) for places in positions.values()}
@@ -146,6 +151,7 @@ def check_independent(
             not trainable is shared. None, or without it, means that this is judged by the layers' classes.
 
     Raises:
+        StudyError: one of them is no Keras model.
         SharedStateError: two of them share state. The message says what, why it matters and what to do;
             its attribute ``shared`` is what `shared_state` returned.
 

@@ -30,6 +30,7 @@ from fairlane.plan import Models, data_reason
 from fairlane.session import Session
 from fairlane.sharing import Held
 from fairlane.store import Records, Store
+from fairlane.testing import unfit_data
 from fairlane.trial import Trial, Variant, Weights
 
 
@@ -142,7 +143,6 @@ class Data:
 
     Raises:
         StudyError: they can't be trained on.
-        ValueError: what Keras raises for them.
     """
 
     def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
@@ -194,7 +194,26 @@ class Data:
                     "different ways; leave steps_per_epoch and the like the same, or give a "
                     "keras.utils.PyDataset"
                 )
-        return FitData.of(chosen, room_for_data() if on_lanes and on_jax() else math.inf)
+        room = room_for_data() if on_lanes and on_jax() else math.inf
+        try:
+            return FitData.of(chosen, room)
+        except _OF_KERAS as error:
+            raise unfit_data(chosen, error, _wrong_part(chosen, room)) from error
+
+
+_OF_KERAS = (ValueError, TypeError, IndexError)
+"""What Keras raises for data that it does not take."""
+
+
+def _wrong_part(chosen: Mapping[str, Any], room: float) -> str:
+    """Which of the data Keras does not take: those to validate on, if it takes the others alone."""
+    if chosen.get("validation_data") is None:
+        return ""
+    try:
+        FitData.of({name: value for name, value in chosen.items() if name != "validation_data"}, room)
+    except _OF_KERAS:
+        return ""
+    return "validation_data"
 
 
 def _likeness_of(value: Any) -> Any:

@@ -105,6 +105,12 @@ def _is_frequency(value: Any) -> bool:
     return isinstance(value, int) and _is_number(value, 1)
 
 
+def _is_class_weight(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        _is_number(of, 0) and isinstance(weight, int | float | np.number) for of, weight in value.items()
+    )
+
+
 def _is_shuffle(value: Any) -> bool:
     return isinstance(value, (bool, np.bool_)) or (isinstance(value, str) and value == "batch")
 
@@ -125,8 +131,8 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "shuffle": (_is_shuffle, "True, False or 'batch'"),
     "class_weight": (
-        lambda value: value is None or isinstance(value, Mapping),
-        "a dict from class to weight, or None",
+        lambda value: value is None or _is_class_weight(value),
+        "a dict from class to weight, a whole number to a number, or None",
     ),
 }
 """Argument → what its values are, in code and in words."""
@@ -422,14 +428,17 @@ class Models:
         self._given.add(model)
         return model
 
-    def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> None:
-        """Build one trial's model twice and throw both away: are they compiled, and independent?
+    def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> list[keras.Model]:
+        """Build one trial's model twice: are they compiled, and independent?
 
         An exception of the builder's own is left for the trial to meet.
 
         Args:
             trial: the trial.
             batch: tells what its training batches look like; None where that is not known.
+
+        Returns:
+            Both, to try data on, and to be thrown away; none where the builder raised.
 
         Raises:
             BuilderError: it gives something else than a compiled model.
@@ -443,7 +452,7 @@ class Models:
             except (BuilderError, SharedStateError):
                 raise
             except Exception:
-                return
+                return []
 
         def changed(model: keras.Model) -> set[int] | None:
             with left_as_found(), Session(trial.seed):
@@ -453,6 +462,7 @@ class Models:
         check_independent(*models, names=names, ignore=PAST, changed=changed)
         for model in models:
             self.known.take(model, f"{self.what} for {trial}")
+        return models
 
 
 def _article(value: Any) -> str:

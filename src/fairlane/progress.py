@@ -61,7 +61,7 @@ class Progress:
         ...     progress.update(record)
         fairlane: 1 trial, 2 epochs
         fairlane: trial 0 (units=32, seed 7): done, 2 epochs, loss 0.25
-        fairlane: 1 trial, 2 epochs in 0.0 s; lowest loss 0.25 (units=32)
+        fairlane: 1 trial, 2 epochs in 0.0 s; lowest loss of any trial and epoch 0.25 (units=32)
     """
 
     def __init__(
@@ -213,12 +213,12 @@ class _Tally:
         return f"{speed}, {_duration((self._all - self.done) / rate)} left"
 
     def lowest(self) -> str:
-        """``lowest val_loss 0.1234 (learning_rate=0.001)``, or nothing yet."""
+        """``lowest val_loss of any trial and epoch 0.1234 (learning_rate=0.001)``, or nothing yet."""
         metric = "val_loss" if "val_loss" in self._lowest else "loss"
         if metric not in self._lowest:
             return ""
         value, label = self._lowest[metric]
-        return f"lowest {metric} {value:.4g} ({label})"
+        return f"lowest {metric} of any trial and epoch {value:.4g} ({label})"
 
     def closing(self, stopped: bool) -> str:
         """``10 trials, 1 failed, 300 epochs in 6.6 s; lowest ...``."""

@@ -17,14 +17,18 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fairlane import comparison, frames, plots, report, stats, trackers
+from fairlane import arguments, comparison, frames, plots, ranking, report, stats, trackers
 from fairlane.copies import remember_learning_rate, rename
 from fairlane.description import write_weights
+from fairlane.directions import Modes
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.origin import Origin
-from fairlane.store import Record, Records
-from fairlane.trial import Trial, TrialState, Weights
+from fairlane.store import Record, Records, next_epoch
+from fairlane.trial import Trial, TrialState, Variant, Weights
 
+_CALLER = 3
+"""The level of the stack where the user's line stands, below a method that is
+`fairlane.arguments.checked`."""
 _ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
     "curves": ("metrics", "confidence"),
@@ -76,6 +80,7 @@ class Study:
         """
         return frames.history(self._store)
 
+    @arguments.checked
     def to_frame(self, long: bool = False) -> pd.DataFrame:
         """The history as a data frame.
 
@@ -90,11 +95,16 @@ class Study:
             >>> study.to_frame(long=True).columns.tolist()
             ['trial', 'learning_rate', 'seed', 'epoch', 'metric', 'data', 'value']
         """
-        return frames.long(self._store) if long else self.history
+        return frames.long(self._store) if arguments.flag("long", long) else self.history
 
     @property
     def trials(self) -> pd.DataFrame:
-        """A row per trial: hyperparameters, seed, state, epochs, last logs, seconds, engine, error.
+        """A row per trial: hyperparameters, seed, state, epochs, logs, seconds, engine, error.
+
+        ``weights_epoch`` is the epoch that the trained weights are of, counted from 0: the last, unless a
+        callback went back to an earlier one, as ``EarlyStopping(restore_best_weights=True)`` does; missing
+        where there are no trained weights, or no epoch's, as of an average. Logs are of that epoch, else of
+        the last.
 
         Also ``reason``, why a trial did not run on lanes, and ``test_<metric>`` where there are test data.
 
@@ -108,6 +118,7 @@ class Study:
         """
         return frames.trials(self._store)
 
+    @arguments.checked
     def summary(
         self,
         metric: str | None = None,
@@ -115,7 +126,7 @@ class Study:
         select: str | None = None,
         report: str | None = None,
         at: Literal["last", "best"] = "last",
-        mode: comparison.Modes = "auto",
+        mode: Modes = "auto",
         baseline: comparison.Baseline = None,
         interval: stats.Interval = "t",
         confidence: float = 0.95,
@@ -136,9 +147,13 @@ class Study:
                 of the test data its validation counterpart. The columns ``selected_by`` and ``selected``
                 say so.
             report: the same as ``metric``, for ``summary(select="val_loss", report="test_loss")``.
-            at: ``"last"`` takes each trial's last epoch, ``"best"`` the one with the best value of
-                ``select``.
-            mode: ``"min"`` or ``"max"``; ``"auto"`` knows Keras's own metrics. Or a dict of such, by metric.
+            at: ``"last"`` takes each trial's value in the epoch that its trained weights are of, which is the
+                last unless a callback went back to an earlier one; ``"best"`` the one with the best value of
+                ``select``. While trials are unfinished, all are compared in the last epoch that all have, and
+                a warning says so.
+            mode: whether small or large values are better: ``"min"`` or ``"max"``; or a dict of such, by
+                metric, as ``{"val_mcc": "max"}``. ``"auto"`` knows Keras's compiled metrics and the names of
+                many others; of the rest it does not guess.
             baseline: the variant to compare with: its number, or hyperparameters that it alone has, as a
                 dict; by default the best.
             interval: ``"t"``, which is right for few seeds, or ``"bootstrap"``; over seeds.
@@ -152,11 +167,13 @@ class Study:
             (how many trials count), ``mean``, ``low`` and ``high``, the same of ``median`` and ``iqm`` (the
             interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant
             minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is
-            better), ``p_value`` (corrected for the number of variants), ``pairs`` and ``failed``. Where seeds
-            are too few to say, NaN and a `FairlaneWarning`.
+            better), ``p_value`` (corrected for the number of variants), ``pairs``, ``failed`` and
+            ``unfinished``. Variants that lost seeds (failed or diverged) come after those that lost fewer.
+            Where seeds are too few to say, NaN and a `FairlaneWarning`.
 
         Raises:
-            StudyError: there is no such metric or baseline, or nothing finished.
+            StudyError: there is no such metric or baseline, it is not known whether small or large values are
+                better, nothing finished, or an argument is wrong.
 
         Example:
             >>> study.summary("loss")[["learning_rate", "seeds", "pairs", "failed"]]
@@ -164,6 +181,9 @@ class Study:
             0           0.10      2      2       0
             1           0.01      2      2       0
         """
+        for name, value in (("metric", metric), ("report", report), ("select", select)):
+            if value is not None:
+                arguments.metric(name, value)
         if metric is not None and report is not None and metric != report:
             raise StudyError(
                 f"metric={metric!r} and report={report!r} are two names of one argument; give one"
@@ -183,15 +203,17 @@ class Study:
             rng=rng,
         )
         for note in table.attrs["notes"]:
-            warnings.warn(note, FairlaneWarning, stacklevel=2)
+            warnings.warn(note, FairlaneWarning, stacklevel=_CALLER)
         return table
 
-    def _summary(
-        self, metric: str | None = None, rng: np.random.Generator | int | None = None, **options: Any
-    ) -> pd.DataFrame:
-        generator = np.random.default_rng(0 if rng is None else rng)
-        return comparison.summary(self._store, metric or self._default_metric(), rng=generator, **options)
+    def _summary(self, metric: str | None = None, rng: Any = None, **options: Any) -> pd.DataFrame:
+        generator = arguments.generator("rng", rng)
+        return comparison.summary(self._store, self._metric(metric), rng=generator, **options)
 
+    def _metric(self, metric: str | None) -> str:
+        return frames.default_metric(self._store) if metric is None else arguments.metric("metric", metric)
+
+    @arguments.checked
     def plot(
         self,
         kind: Literal["curves", "final", "sweep", "paired"] = "curves",
@@ -227,14 +249,22 @@ class Study:
             >>> len(figure.axes)
             1
         """
-        names, title = frames.hyperparameters(self._store), frames.encodable(title or self.name)
+        names = frames.hyperparameters(self._store)
+        title = frames.encodable(arguments.optional_text("title", title) or self.name)
         _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
         if kind == "curves":
             found, note = self._curves_words()
             return plots.curves(
-                self.history, names, metrics=metrics, best=found, title=title, note=note, **options
+                self.history,
+                names,
+                metrics=metrics,
+                best=found,
+                title=title,
+                note=note,
+                known=frames.known_directions(self._store),
+                **options,
             )
-        metric = options.pop("metric", None) or self._default_metric()
+        metric = self._metric(options.pop("metric", None))
         x = options.pop("x", None)
         table = self._summary(metric, **options)
         question = {name: options[name] for name in ("select", "at", "mode") if name in options}
@@ -253,13 +283,20 @@ class Study:
         bad = Counter(str(record.state) for record in self._store if record.state.ended)
         note = ", ".join(f"{_plural(n, 'trial')} {state}" for state, n in bad.items() if state != "done")
         try:
-            values = comparison.values(self._store, self._default_metric())
+            values = comparison.values(self._store, self._metric(None))
         except StudyError:
             return None, note
         first = values.iloc[:1]
         return frames.variant_numbers(first, names)[1][0], note
 
-    def report(self, path: str | os.PathLike[str], metric: str | None = None) -> Path:
+    @arguments.checked
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        metric: str | None = None,
+        *,
+        mode: Modes = "auto",
+    ) -> Path:
         """Write a page that tells all of the study, and opens in any browser without a network.
 
         It says what was asked, what came out and how sure that is, and what was unusual; with curves and
@@ -269,12 +306,14 @@ class Study:
         Args:
             path: the file, such as ``"report.html"``; one that is there is replaced.
             metric: what to judge by, a log's name or one of the test data; by default as for `summary`.
+            mode: as for `summary`.
 
         Returns:
             The file's path.
 
         Raises:
-            StudyError: there is no such metric, or no folder for the file.
+            StudyError: there is no such metric, it is not known whether small or large values are better, or
+                there is no folder for the file.
 
         Example:
             >>> import os, tempfile
@@ -282,17 +321,23 @@ class Study:
             ...     study.report(os.path.join(folder, "report.html")).name
             'report.html'
         """
-        facts = report.facts_of(self._store, self._origin(), self.name, metric)
-        return report.write(facts, path)
+        file = arguments.path("path", path, "report.html")
+        self._metric(metric)
+        facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
+        return report.write(facts, file)
 
-    def best(
+    @arguments.checked
+    def best_variant(
         self,
         metric: str | None = None,
         *,
-        mode: Literal["auto", "min", "max"] = "auto",
+        mode: Modes = "auto",
         at: Literal["last", "best"] = "last",
-    ) -> Trial:
-        """The trial with the best value of a metric, among those that finished.
+    ) -> Variant:
+        """The variant that is the best by the mean over its seeds: the first row of `summary`.
+
+        A variant of which seeds failed or diverged comes after all that lost fewer. While trials are
+        unfinished, all are compared in the last epoch that all have, with a warning.
 
         Args:
             metric: as for `summary`.
@@ -300,22 +345,69 @@ class Study:
             at: as for `summary`.
 
         Returns:
-            The trial; `model` gives what it trained.
+            The variant, with its ``number``, ``hyperparameters``, ``builder_arguments`` and
+            ``fit_arguments``.
 
         Raises:
-            StudyError: there is no such metric, or nothing finished.
+            StudyError: as for `best`.
 
         Example:
-            >>> study.best("loss").hyperparameters["learning_rate"]
+            >>> study.best_variant("loss").hyperparameters["learning_rate"]
             0.1
         """
-        return frames.best(self._store, metric or self._default_metric(), mode=mode, at=at).trial
+        found = ranking.choosing(list(self._store), self._metric(metric), mode, at)
+        for note in found.notes_of_values:
+            warnings.warn(note, FairlaneWarning, stacklevel=_CALLER)
+        variants = {record.trial.variant.number: record.trial.variant for record in self._store}
+        return variants[found.order[0]]
 
+    @arguments.checked
+    def best(
+        self,
+        metric: str | None = None,
+        *,
+        mode: Modes = "auto",
+        at: Literal["last", "best"] = "last",
+        of: Literal["variant", "trials"] = "variant",
+    ) -> Trial:
+        """The best trial of the best variant; or the best of all trials.
+
+        Args:
+            metric: as for `summary`.
+            mode: as for `summary`.
+            at: as for `summary`.
+            of: ``"variant"`` takes the best trial of `best_variant`; ``"trials"`` the best of all trials,
+                which of several seeds is often a lucky one, of another variant than the best.
+
+        Returns:
+            The trial; `model` gives what it trained, ``builder_arguments`` and ``fit_arguments`` what to
+            train again.
+
+        Raises:
+            StudyError: there is no such metric, it is not known whether small or large values are better,
+                nothing finished, or an argument is wrong.
+
+        Example:
+            >>> best = study.best("loss")
+            >>> best.hyperparameters["learning_rate"]
+            0.1
+            >>> model = build(**best.builder_arguments)  # and model.fit(x, y, **best.fit_arguments)
+        """
+        records = list(self._store)
+        arguments.one_of("of", of, ("variant", "trials"))
+        found = ranking.choosing(records, self._metric(metric), mode, at)
+        for note in found.notes_of_values:
+            warnings.warn(note, FairlaneWarning, stacklevel=_CALLER)
+        return ranking.best_of(records, found, of).trial
+
+    @arguments.checked
     def model(self, trial: Trial | int) -> keras.Model:
         """A trial's trained, compiled model, built anew: it shares nothing with any other.
 
         Its name is the one it was built with and the trial's number, ``sequential_trial_0``, with another
         number after it from the second on, so that any models of studies can stand in one Keras model.
+
+        Of a trial that was interrupted, it is the model after its last finished epoch.
 
         Args:
             trial: the trial, or its number.
@@ -332,18 +424,32 @@ class Study:
             (8, 1)
         """
         record = self._record(trial)
-        weights = self._store.weights(record.trial)
-        if weights is None:
-            why = f": {record.error}" if record.error else ""
-            raise StudyError(
-                f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
-            )
+        weights = self._store.weights(record.trial) or self._cut_off(record)
         model = self._rebuild(record.trial, weights)
         remember_learning_rate(model)  # callbacks may have changed the one that is written now
         write_weights(model, weights, str(record.trial))
         rename(model, f"trial_{record.trial.number}")
         return model
 
+    def _cut_off(self, record: Record) -> Weights:
+        """The state of a trial that was not trained to its end."""
+        stopped = record.state in (TrialState.RUNNING, TrialState.INTERRUPTED)
+        found = self._store.cut_off(record.trial) if stopped else None
+        if found is None:
+            why = f": {record.error}" if record.error else ""
+            which = "has no state that was kept" if stopped and record.epochs else "has no trained state"
+            raise StudyError(f"{record.trial} is {record.state}{why}; it {which}, so there is no model of it")
+        if found.epoch < next_epoch(record):
+            warnings.warn(
+                f"the newest state that is kept of {record.trial} is that after "
+                f"{_plural(found.epoch, 'epoch')}, and it has finished {next_epoch(record)}: the model is "
+                "that of the earlier one",
+                FairlaneWarning,
+                stacklevel=_CALLER + 1,
+            )
+        return found.weights
+
+    @arguments.checked
     def save(self, trial: Trial | int, path: str | os.PathLike[str]) -> None:
         """Write a trial's trained, compiled model to a file, for ``keras.saving.load_model``.
 
@@ -361,10 +467,14 @@ class Study:
             ...     keras.saving.load_model(path).count_params()
             3
         """
-        if not str(path).endswith(".keras"):
-            raise StudyError(f"a model's file ends with .keras, not as {str(path)!r} does")
-        self.model(trial).save(path)
+        file = arguments.path("path", path, "model.keras")
+        if not file.name.endswith(".keras"):
+            raise StudyError(f"path: a model's file ends with .keras, not as {str(path)!r} does")
+        if not file.parent.is_dir():
+            raise StudyError(f"path: the folder {file.parent} does not exist")
+        self.model(trial).save(file)
 
+    @arguments.checked
     def to_tensorboard(self, dir: str | os.PathLike[str]) -> int:
         """Write TensorBoard's event files: a run per trial, for ``tensorboard --logdir <dir>``.
 
@@ -383,8 +493,9 @@ class Study:
             ...     study.to_tensorboard(folder)
             4
         """
-        return trackers.replay(self._store, self.name, trackers.TensorBoard(dir))
+        return trackers.replay(self._store, self.name, trackers.TensorBoard(arguments.folder("dir", dir)))
 
+    @arguments.checked
     def to_mlflow(self, uri: str | None = None, experiment: str = "fairlane") -> int:
         """Write MLflow's runs: a parent for the study, a child for each trial.
 
@@ -406,6 +517,7 @@ class Study:
         """
         return trackers.replay(self._store, self.name, trackers.MLflow(uri, experiment))
 
+    @arguments.checked
     def to_wandb(
         self,
         project: str = "fairlane",
@@ -439,14 +551,15 @@ class Study:
 
     def _record(self, trial: Trial | int) -> Record:
         records = list(self._store)
-        number = trial if isinstance(trial, (int, np.integer)) and not isinstance(trial, bool) else None
+        if not (isinstance(trial, Trial) or arguments.is_whole(trial)):
+            raise arguments.wrong(
+                "trial", trial, f"a trial of this study, or its number, 0 to {len(records) - 1}"
+            )
+        number = None if isinstance(trial, Trial) else int(trial)
         for record in records:
             if record.trial is trial or record.trial.number == number:
                 return record
         raise StudyError(f"there is no {trial!s} in this study; it has the trials 0 to {len(records) - 1}")
-
-    def _default_metric(self) -> str:
-        return frames.default_metric(self._store)
 
     def _headline(self) -> str:
         records = list(self._store)
@@ -456,42 +569,70 @@ class Study:
         title = f"Study {self.name!r}" if self.name else "Study"
         return f"{title}: {len(records)} trials of {_plural(variants, 'variant')} ({', '.join(counts)})"
 
-    def _table(self) -> pd.DataFrame | None:
-        try:
-            table = self._summary()
-        except StudyError:
-            return None
-        spread = [name for name in table.columns if name.startswith(("median", "iqm"))]
-        table = table.drop(columns=["metric", "selected_by", *spread])
-        unknown = [n for n in ("low", "high", "probability", "p_value") if table[n].isna().all()]
-        return table.drop(columns=unknown)
+    @arguments.checked
+    def described(self, metric: str | None = None, *, mode: Modes = "auto") -> str:
+        """The study in words: how far it is, and its variants, the best first; what ``print(study)`` shows.
 
-    def __repr__(self) -> str:
-        table = self._table()
+        Args:
+            metric: as for `summary`.
+            mode: as for `summary`.
+
+        Returns:
+            Some lines of text.
+
+        Raises:
+            StudyError: a metric was given, and there is none such, or it is not known whether small or large
+                values are better.
+
+        Example:
+            >>> print(study.described("loss").splitlines()[0])
+            Study: 4 trials of 2 variants (4 done)
+        """
+        table = self._table(metric, mode)
         if table is None:
             return self._headline()
         shown = table.head(20).to_string(index=False, float_format=lambda v: f"{v:.4g}")
         more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
-        return f"{self._headline()}\n{self._default_metric()} in the last epoch:\n{shown}{more}"
+        return f"{self._headline()}\n{_what(table)}:\n{shown}{more}"
+
+    def _table(self, metric: str | None = None, mode: Modes = "auto") -> pd.DataFrame | None:
+        try:
+            table = self._summary(metric, mode=mode)
+        except StudyError:
+            if metric is not None:
+                raise
+            return None
+        spread = [name for name in table.columns if name.startswith(("median", "iqm"))]
+        table = table.drop(columns=["metric", "selected_by", *spread])
+        unknown = [n for n in ("low", "high", "probability", "p_value") if table[n].isna().all()]
+        return table.drop(columns=unknown if table["unfinished"].any() else [*unknown, "unfinished"])
+
+    def __repr__(self) -> str:
+        return self.described()
 
     def _repr_html_(self) -> str:
         table = self._table()
         text = f"<p><b>{html.escape(self._headline())}</b></p>"
         if table is None:
             return text
-        caption = f"<p>{html.escape(self._default_metric())} in the last epoch</p>"
+        caption = f"<p>{html.escape(_what(table))}</p>"
         return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
 
 
 def _check_options(kind: str, options: Mapping[str, Any]) -> None:
     """Refuse a kind of figure that there is not, and options that it does not take."""
-    if kind not in _PLOTS:
-        raise StudyError(f"plot draws {', '.join(map(repr, _PLOTS))}, not {kind!r}")
+    if not isinstance(kind, str) or kind not in _PLOTS:
+        raise StudyError(f"plot draws {', '.join(map(repr, _PLOTS))}, not {arguments.given(kind)}")
     for name in options:
         if name not in _PLOTS[kind]:
             raise StudyError(f"plot({kind!r}) takes no {name!r}; it takes title, {', '.join(_PLOTS[kind])}")
     if kind == "sweep" and "x" not in options:
         raise StudyError("plot('sweep') needs x=..., the name of a numeric hyperparameter")
+
+
+def _what(table: pd.DataFrame) -> str:
+    """What a summary is of: the metric, and in which epoch."""
+    return f"{table.attrs['metric']} {table.attrs['when']}"
 
 
 def _plural(n: int, word: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
 
+from fairlane import arguments
 from fairlane.errors import StudyError
 
 Statistic = Literal["mean", "median", "iqm"]
@@ -106,7 +107,7 @@ def estimate(
         the American Statistical Association 82 (1987), 171-185. R. Agarwal et al., "Deep reinforcement
         learning at the edge of the statistical precipice" (2021), for the interquartile mean.
     """
-    _check_options(confidence, resamples, interval)
+    check_options(confidence, resamples, interval)
     if statistic not in _STATISTICS:
         raise StudyError(f"statistic is one of {', '.join(map(repr, _STATISTICS))}, not {statistic!r}")
     x = _vector(values, "values")
@@ -404,10 +405,18 @@ def _vector(values: ArrayLike, name: str) -> Floats:
     return x
 
 
-def _check_options(confidence: float, resamples: int, interval: str) -> None:
-    if not 0 < confidence < 1:
-        raise StudyError(f"confidence must lie between 0 and 1, such as 0.95; got {confidence!r}")
-    if resamples < 2:
-        raise StudyError(f"resamples must be at least 2, such as 9999; got {resamples!r}")
-    if interval not in ("t", "bootstrap"):
-        raise StudyError(f"interval is 't' or 'bootstrap', not {interval!r}")
+def check_options(confidence: Any, resamples: Any, interval: Any) -> None:
+    """Refuse options of an estimate that are out of their range.
+
+    Args:
+        confidence: as for `estimate`.
+        resamples: as for `estimate`.
+        interval: as for `estimate`.
+
+    Raises:
+        StudyError: which, and what it may be.
+    """
+    arguments.share("confidence", confidence)
+    if not arguments.is_whole(resamples) or resamples < 2:
+        raise StudyError(f"resamples must be at least 2, such as 9999; got {arguments.given(resamples)}")
+    arguments.one_of("interval", interval, ("t", "bootstrap"))

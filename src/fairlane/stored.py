@@ -6,12 +6,14 @@ all studies. Nothing that stands in the store is executed.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import pandas as pd
 
+from fairlane import arguments
 from fairlane.description import model_of, with_variables
 from fairlane.errors import BuilderError, StudyError
 from fairlane.frames import frame_of
@@ -22,6 +24,7 @@ from fairlane.store.coding import Named
 from fairlane.trial import Trial, TrialState, Weights
 
 
+@arguments.checked
 def open(
     store: Any,
     name: str,
@@ -61,10 +64,19 @@ def open(
         ...     study.trials["state"].tolist(), study.model(0).count_params()
         (['done'], 3)
     """
+    if build is not None:
+        arguments.function(
+            "build", build, "a builder, a function that returns a compiled keras.Model, or None"
+        )
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise arguments.wrong(
+            "custom_objects", custom_objects, "a dict from name to class or function, or None"
+        )
     records = read(store, name)
     return Study(records, name, _Stored(records, build, dict(custom_objects or {})), records.origin)
 
 
+@arguments.checked
 def studies(store: Any) -> pd.DataFrame:
     """What a store holds.
 
@@ -127,8 +139,15 @@ class _Stored:
                     f"{trial} has {name}={value}, an object that the store keeps the name of alone; give a "
                     "builder that has it as the default, or leave build= away"
                 )
+        try:
+            inspect.signature(self._build).bind(**trial.builder_arguments)
+        except TypeError as error:
+            raise StudyError(
+                f"build can't be called with the hyperparameters of {trial}: {error}; give the study's own "
+                "builder"
+            ) from None
         with Session(trial.seed):
-            model = self._build(**trial.variant.builder_arguments)
+            model = self._build(**trial.builder_arguments)
         if not isinstance(model, keras.Model) or not model.compiled:
             raise BuilderError(f"the builder returned no compiled keras.Model for {trial}")
         return with_variables(model, told)

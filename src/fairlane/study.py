@@ -38,8 +38,8 @@ from fairlane.progress import Progress
 from fairlane.results import Study
 from fairlane.session import Session, left_as_found
 from fairlane.sharing import changed_by_step, held_in_common
-from fairlane.store import MemoryStore, Records, Store, next_epoch, written
-from fairlane.testing import check_test_data
+from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
+from fairlane.testing import check_on_models, check_test_data
 from fairlane.trackers import Telling
 from fairlane.trial import Trial, TrialState, Variant
 
@@ -103,9 +103,9 @@ def compare(
             trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
         on_error: ``"record"`` goes on when a trial fails, ``"raise"`` stops at the first that does.
         verbose: 0 is silent, 1 and ``"auto"`` show progress.
-        test_data: ``(x, y)`` or ``(x, y, sample_weight)``, or a dataset, which no trial sees until all are
-            trained. Then each finished trial's model is evaluated on it once, as by ``Model.evaluate``: the
-            columns ``test_<metric>`` of `Study.trials`, and ``summary("test_loss")``.
+        test_data: ``(x, y)``, ``(x, y, sample_weight)``, ``(x,)``, or a dataset, which no trial sees until
+            all are trained. Then each finished trial's model is evaluated on it once, as by
+            ``Model.evaluate``: the columns ``test_<metric>`` of `Study.trials`, and ``summary("test_loss")``.
         trackers: tools that show the study while it is trained: a list of `fairlane.trackers.TensorBoard`
             and `fairlane.trackers.MLflow`. One that raises is switched off with a warning; training goes on.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
@@ -114,13 +114,12 @@ def compare(
         The study. After Ctrl-C, too, with everything that was finished.
 
     Raises:
-        StudyError: wrong variants, seeds or arguments, two trials' callbacks would write one file, a stored
-            study that is another, or a tracker that can't begin; before any training.
+        StudyError: wrong variants, seeds, data or arguments, two trials' callbacks would write one file, a
+            stored study that is another, or a tracker that can't begin; before any training.
         StoreError: the store can't be opened, or another process trains the study; before any training. Or
             it can't be written any more: the error's ``study`` is what was trained until then.
         BuilderError: the builder returns something other than a compiled model; before any training.
         SharedStateError: the builder's models share state, or two trials a callback; before any training.
-        ValueError: what Keras raises for wrong data; before any training.
         LanesError: ``engine="lanes"``, and a trial can't run there.
         TrialError: ``on_error="raise"``, and a trial failed.
 
@@ -146,6 +145,9 @@ def compare(
     data = Data(common, [trial.variant for trial in trials], engine)
     check_test_data(test_data, len(trials))
     models = Models(model)
+    check_on_models(
+        _rehearsed(models, trials[0], data, common, test_data), {**common, "test_data": test_data}, trials[0]
+    )
     with Asking(model, common, callbacks, test_data) as asking:
         kept: Store = (
             MemoryStore(site=asking.site)
@@ -158,7 +160,6 @@ def compare(
             _warn_of(kept)
             left = _left(kept, trials)
             makers = Callbacks(callbacks, left)
-            models.rehearse(trials[0], partial(data.batch, trials[0].variant))
             build = models.build if store is None else Describing(models, kept, data).build
             jobs = jobs_of(
                 left, build, common, makers, data, models.builder, models.known.shared_by, kept, pace
@@ -181,6 +182,7 @@ def compare(
         finally:
             kept.close()
         _warn_of(kept)
+        _warn_of_nothing(records)
         return study
 
 
@@ -270,6 +272,29 @@ def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
         if kept[trial].state is not TrialState.WAITING:
             kept.rewind(trial, next_epoch(kept[trial]))
     return left
+
+
+def _rehearsed(
+    models: Models, trial: Trial, data: Data, common: Mapping[str, Any], test_data: Any
+) -> list[keras.Model]:
+    """Fresh models of a trial to try data on; none where its builder raises."""
+    rehearsed = models.rehearse(trial, partial(data.batch, trial.variant))
+    if rehearsed and common.get("validation_data") is not None and test_data is not None:
+        rehearsed += models.rehearse(trial)
+    return rehearsed
+
+
+def _warn_of_nothing(records: Sequence[Record]) -> None:
+    """Warn of a study of which every trial failed before its first epoch."""
+    if all(record.state is TrialState.FAILED and not record.epochs for record in records):
+        first = records[0]
+        how_many = "the only trial" if len(records) == 1 else f"each of the {len(records)} trials"
+        warnings.warn(
+            f"nothing was trained: {how_many} failed before its first epoch. The first, {first.trial}: "
+            f"{first.error}",
+            FairlaneWarning,
+            stacklevel=3,
+        )
 
 
 def _warn_of(kept: Records) -> None:

@@ -7,16 +7,17 @@ result. No trial sees the test data before; what is chosen by validation is meas
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from types import GeneratorType
 from typing import Any
 
 import keras
 
-from fairlane import _keras
-from fairlane.engine import one_line
+from fairlane import _keras, arguments
+from fairlane.engine import first_line, one_line
 from fairlane.errors import StudyError
-from fairlane.session import Session
+from fairlane.session import Session, left_as_found
 from fairlane.tracing import forget_foreign_traces
 from fairlane.trial import Tested, Trial
 
@@ -29,19 +30,100 @@ def check_test_data(test_data: Any, trials: int) -> None:
         trials: how many are to be evaluated.
 
     Raises:
-        StudyError: a tuple that is not ``(x, y)`` or ``(x, y, sample_weight)``, or a generator for many.
-        ValueError: what Keras raises for wrong arrays.
+        StudyError: no data that Keras takes, a tuple of too many things, or a generator for many trials.
     """
     if test_data is None:
         return
-    given = _arguments(test_data)
+    given = arguments_of_evaluate("test_data", test_data)
     if isinstance(given["x"], GeneratorType) and trials > 1:
         raise StudyError(
             f"test_data is a generator, which can be read once, and there are {trials} trials; give "
             "arrays, or a keras.utils.PyDataset"
         )
-    if _keras.is_array_data(*given.values()):
-        _keras.epoch_iterator(**given)
+    if not isinstance(given["x"], GeneratorType):
+        try:
+            _keras.batch_iterator(**given)
+        except (ValueError, TypeError, IndexError) as error:
+            raise unfit_data({"test_data": test_data}, error, "test_data") from error
+
+
+def check_on_models(models: Sequence[keras.Model], data: Mapping[str, Any], trial: Trial) -> None:
+    """Refuse data that a model can't be evaluated on, as far as their shapes and types tell; before any
+    training.
+
+    It traces the model's evaluation of one batch and computes nothing. Where the model can't be trained on
+    its training data either, that is left for the trial to meet.
+
+    Args:
+        models: a fresh one of the trial for each of the data, and one more; or none.
+        data: ``"x"``, ``"y"`` and ``"sample_weight"``; and ``"validation_data"`` and ``"test_data"``, where
+            there are.
+        trial: whose models.
+
+    Raises:
+        StudyError: which data, and why not.
+    """
+    if not models:
+        return
+    *fresh, spare = models
+    names = [name for name in ("validation_data", "test_data") if data.get(name) is not None]
+    for model, name in zip(fresh, names, strict=False):
+        given = arguments_of_evaluate(name, data[name])
+        if not _keras.is_array_data(*given.values()):
+            continue  # reading a batch has effects that are none of this check's business
+        error = _unfit(model, given)
+        if error is not None:
+            training = {key: data[key] for key in ("x", "y", "sample_weight") if data.get(key) is not None}
+            if not _keras.is_array_data(*training.values()) or _unfit(spare, training) is None:
+                lacks = "; it has no targets" if "y" in training and "y" not in given else ""
+                raise StudyError(
+                    f"{name} can't be evaluated by the model of {trial}: {first_line(error)}{lacks}. It was "
+                    f"noticed before any training. Given: {_described(name, data[name])}; to train on: "
+                    + "; ".join(_described(key, value) for key, value in training.items())
+                ) from error
+
+
+def _unfit(model: keras.Model, given: Mapping[str, Any]) -> Exception | None:
+    """Why a fresh model can't be evaluated on data; None where it can."""
+    try:
+        with left_as_found(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _keras.symbolic_build(model, _keras.batch_iterator(**given, shuffle=False))
+    except Exception as error:
+        return error
+    return None
+
+
+def unfit_data(data: Mapping[str, Any], error: Exception, name: str = "") -> StudyError:
+    """The error for data that Keras does not take.
+
+    Args:
+        data: argument → what was given.
+        error: Keras's.
+        name: which of the arguments it is about; empty for the training data.
+    """
+    arrays = {name: value for name, value in data.items() if name in _DATA and value is not None}
+    told = "; ".join(_described(name, value) for name, value in arrays.items())
+    what = name or ("x" if list(arrays) == ["x"] else "the training data")
+    said = " ".join(str(error).partition(", found: (")[0].split())[:300].rstrip(".")
+    return StudyError(f"Keras can't use {what}: {said}. Given: {told}")
+
+
+_DATA = ("x", "y", "sample_weight", "validation_data", "validation_split", "test_data")
+
+
+def _described(name: str, value: Any) -> str:
+    """``x: float32 (32, 4)``."""
+    if isinstance(value, tuple):
+        return f"{name}: ({', '.join(_array(one) for one in value)})"
+    return f"{name}: {_array(value)}"
+
+
+def _array(value: Any) -> str:
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is None or dtype is None:
+        return arguments.given(value)
+    return f"{getattr(dtype, 'name', dtype)} {tuple(shape)}"
 
 
 def evaluate(
@@ -58,7 +140,7 @@ def evaluate(
     Returns:
         The event; with an error where evaluating raised one.
     """
-    given = _arguments(test_data)
+    given = arguments_of_evaluate("test_data", test_data)
     try:
         trained = model()
         size = {} if batch_size is None or given.get("y") is None else {"batch_size": batch_size}
@@ -73,16 +155,25 @@ def evaluate(
         gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
 
 
-def _arguments(test_data: Any) -> dict[str, Any]:
-    """``Model.evaluate``'s data arguments."""
-    if not isinstance(test_data, tuple | list):
-        return {"x": test_data}
-    if not 2 <= len(test_data) <= 3:
+def arguments_of_evaluate(name: str, held_out: Any) -> dict[str, Any]:
+    """``Model.evaluate``'s data arguments.
+
+    Args:
+        name: the argument's.
+        held_out: as ``compare`` takes it.
+
+    Raises:
+        StudyError: a tuple of none or of too many things.
+    """
+    if not isinstance(held_out, tuple | list):
+        return {"x": held_out}
+    if not 1 <= len(held_out) <= 3:
         raise StudyError(
-            f"test_data is (x, y), (x, y, sample_weight), or a dataset; not {len(test_data)} things in a "
-            f"{type(test_data).__name__}"
+            f"{name} is (x, y), (x, y, sample_weight), (x,), or a dataset; not {len(held_out)} things in a "
+            f"{type(held_out).__name__}"
         )
-    return dict(zip(("x", "y", "sample_weight"), test_data, strict=False))
+    given = dict(zip(("x", "y", "sample_weight"), held_out, strict=False))
+    return {key: value for key, value in given.items() if value is not None or key == "x"}
 
 
 def _number(value: Any) -> Any:

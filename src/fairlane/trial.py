@@ -6,6 +6,9 @@ tells of it.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,8 +18,8 @@ from typing import Any
 RESERVED_COLUMNS = frozenset(
     {
         *("trial", "seed", "epoch", "metric", "data", "value"),
-        *("state", "seconds", "engine", "fleet", "loop", "reason", "error"),
-        *("variant", "seeds", "pairs", "failed"),
+        *("state", "weights_epoch", "seconds", "engine", "fleet", "loop", "reason", "error"),
+        *("variant", "seeds", "pairs", "failed", "unfinished"),
         *("selected_by", "selected"),
         *("mean", "low", "high", "median", "median_low", "median_high", "iqm", "iqm_low", "iqm_high"),
         *("difference", "difference_low", "difference_high", "probability", "p_value"),
@@ -47,7 +50,7 @@ class TrialState(StrEnum):
     FAILED = "failed"
     """Its builder, training or callback raised an exception."""
     INTERRUPTED = "interrupted"
-    """Cut off by Ctrl-C; the epochs before it are kept."""
+    """Stopped by Ctrl-C, or with its process; the epochs before that are kept."""
 
     @property
     def ended(self) -> bool:
@@ -107,11 +110,11 @@ class Trial:
         seed: the seed of its weights, dropout and batch order.
 
     Example:
-        >>> trial = Trial(3, Variant(1, {"units": 32}), seed=0)
+        >>> trial = Trial(3, Variant(1, {"units": 32, "batch_size": 16}, {"batch_size": 16}), seed=0)
         >>> print(trial)
-        trial 3 (units=32, seed 0)
-        >>> trial.hyperparameters["units"]
-        32
+        trial 3 (units=32, batch_size=16, seed 0)
+        >>> trial.hyperparameters["units"], trial.builder_arguments, trial.fit_arguments
+        (32, {'units': 32}, {'batch_size': 16})
     """
 
     number: int
@@ -122,6 +125,16 @@ class Trial:
     def hyperparameters(self) -> Mapping[str, Any]:
         """The variant's hyperparameters."""
         return self.variant.hyperparameters
+
+    @property
+    def builder_arguments(self) -> dict[str, Any]:
+        """The hyperparameters that go to the builder: ``build(**trial.builder_arguments)``."""
+        return self.variant.builder_arguments
+
+    @property
+    def fit_arguments(self) -> dict[str, Any]:
+        """The hyperparameters that are arguments of ``Model.fit``, such as a ``batch_size`` that varies."""
+        return dict(self.variant.fit_arguments)
 
     def __str__(self) -> str:
         return f"trial {self.number} ({self.variant.label}, seed {self.seed})"
@@ -189,11 +202,14 @@ class EpochEnded:
         trial: which.
         epoch: counted from 0, as in Keras.
         logs: Keras's epoch logs, in Keras's order.
+        directions: metric (without ``val_``) → ``"min"`` or ``"max"``, where Keras knows it of the compiled
+            metrics; told with a trial's first epoch.
     """
 
     trial: Trial
     epoch: int
     logs: Mapping[str, float]
+    directions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +222,9 @@ class TrialDone:
         weights: the trained state.
         loop: the loop that it ended on, where lanes chose another than at the start.
         memory: as of a `Checkpoint`, so that more epochs can follow; None where they can't.
+        weights_epoch: the epoch whose logs are those of the trained weights, counted from 0: the last, unless
+            a callback went back to an earlier one. `OF_NO_EPOCH` where there is none, as of an average; None
+            where nobody knows, or no epoch was trained.
     """
 
     trial: Trial
@@ -213,6 +232,7 @@ class TrialDone:
     weights: Weights | None
     loop: str = ""
     memory: Mapping[str, Any] | None = None
+    weights_epoch: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +289,30 @@ class Checkpoint:
     memory: Mapping[str, Any]
 
 
-Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested | Checkpoint
+@dataclass(frozen=True, eq=False)
+class CutOff:
+    """The state of a trial that was stopped before its end, after its last finished epoch.
+
+    Attributes:
+        trial: which.
+        epoch: the epoch that would come next, counted from 0.
+        weights: the model's state.
+    """
+
+    trial: Trial
+    epoch: int
+    weights: Weights
+
+
+Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested | Checkpoint | CutOff
+
+OF_NO_EPOCH = -1
+"""The ``weights_epoch`` of weights that no epoch's logs are of, such as an average over steps."""
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_KEYWORDS = re.compile(r"kwargs=(\{.*\})")
+_LONGEST_CALL = 60
 
 
 LONGEST_INTEGER = 2**13
@@ -277,12 +320,49 @@ LONGEST_INTEGER = 2**13
 
 
 def short(value: Any) -> str:
-    """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``."""
+    """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``,
+    ``Huber(delta=2)``."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if callable(value) and hasattr(value, "__name__"):
         return str(value.__name__)
     if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
         return f"an integer of {value.bit_length()} bits"
-    text = value if isinstance(value, str) else repr(value)
+    if told := _configured(value):
+        return told if len(told) <= _LONGEST_CALL else told[: _LONGEST_CALL - 3] + "..."
+    text = value if isinstance(value, str) else _ADDRESS.sub("", repr(value))
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _configured(value: Any) -> str:
+    """An object of Keras's, such as a loss or an optimizer: its class, and what differs from the defaults.
+
+    Empty for all else. Keras's own ``repr`` shows functions and addresses.
+    """
+    kind = type(value)
+    if not (kind.__module__.startswith("keras.") and callable(getattr(value, "get_config", None))):
+        return ""
+    try:
+        config, parameters = value.get_config(), inspect.signature(kind).parameters
+        if found := _KEYWORDS.search(repr(value)):  # of a loss that leaves them out of its config
+            config |= ast.literal_eval(found[1])
+        given = [
+            f"{name}={_of_config(config[name])}"
+            for name, parameter in parameters.items()
+            if name in config and name not in ("name", "dtype") and not _same(config[name], parameter.default)
+        ]
+    except Exception:  # a class that can't describe itself has its name
+        given = []
+    return f"{kind.__name__}({', '.join(given)})"
+
+
+def _of_config(value: Any) -> str:
+    """A value of a config; of an object or function, its name."""
+    if isinstance(value, Mapping) and "class_name" in value:
+        name = value["config"] if value["class_name"] == "function" else value["class_name"]
+        return str(name)
+    return short(value)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (isinstance(a, bool | int | float | str) and type(a) is type(b) and a == b)

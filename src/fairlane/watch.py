@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from fairlane import _keras, past
+from fairlane import _keras, arguments, past
 from fairlane.copies import remember_learning_rate
 from fairlane.errors import AlreadyTrainedWarning
 from fairlane.places import Place, caller, warn_at
@@ -66,6 +66,7 @@ class Guard:
         self._depth = 0
         self._watch: _Watch | None = None
 
+    @arguments.checked
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """On within a ``with`` block; blocks may lie within each other.
@@ -143,6 +144,9 @@ def continuing(*models: Any) -> Iterator[None]:
     Args:
         *models: the models that are compiled, or trained, inside the block though they have been trained.
 
+    Raises:
+        StudyError: one of them is no Keras model.
+
     Example:
         >>> import keras
         >>> import fairlane as fl
@@ -151,6 +155,9 @@ def continuing(*models: Any) -> Iterator[None]:
         ...     model.trainable = False
         ...     model.compile("sgd", "mse")
     """
+    for position, model in enumerate(models):
+        if not isinstance(model, keras.layers.Layer):
+            raise arguments.wrong(f"argument {position}", model, "a keras.Model")
     marked = [past.of(model) for model in models]
     for one in marked:
         one.continuing += 1

@@ -132,7 +132,8 @@ def test_a_study_grows_from_its_first_epoch_to_its_last(study, show):
     page.wait(lambda: page.column("state") == ["done", "done", "done", "running"])
     # Where a seed has finished, the one in training goes on beside it.
     assert page.count(".panel .curve.thin") == 6
-    assert page.text("#verdict").startswith("units=8 has the lowest val_loss, 1.1 (95 % interval")
+    verdict = "Provisional, after 4 epochs: units=8 has the lowest val_loss, 1.1 (95 % interval"
+    assert page.text("#verdict").startswith(verdict)
     study.write(TrialFailed(last, 3, "ValueError: no", "Traceback"))
     page.wait(lambda: page.column("state")[-1] == "failed")
     assert page.texts("summary") == ["1 trial failed: ValueError: no"]

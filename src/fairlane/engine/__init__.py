@@ -17,7 +17,7 @@ import keras
 from fairlane.data import FitData
 from fairlane.session import Session
 from fairlane.sharing import Held
-from fairlane.trial import Checkpoint, Trial
+from fairlane.trial import Checkpoint, Event, Trial
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,16 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Feed:
-    """Jobs in the order in which engines take them."""
+    """Jobs in the order in which engines take them.
+
+    Attributes:
+        left: what an engine that is closed before its end has still to tell: epochs that were finished
+            meanwhile, and the states of the trials that are cut off.
+    """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._jobs = deque(jobs)
+        self.left: list[Event] = []
 
     def __len__(self) -> int:
         return len(self._jobs)

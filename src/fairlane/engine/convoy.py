@@ -171,6 +171,7 @@ class Leg:
 
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
+        chunk.set_off(stops=True)
         self.error: BaseException | None = None
         self._fleet = chunk.fleet
         shape = chunk.fleet.shape_of(chunk.lanes[0])

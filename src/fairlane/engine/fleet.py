@@ -58,6 +58,9 @@ class Chunk:
         state: the stacked state.
         program: the program.
         lifted: the stacked numbers that the program takes.
+        epochs: the epoch that each lane goes through.
+        before: the stacked state at the beginning of that epoch, of lanes that may be stopped in the middle.
+        trained: whether the state is one of the middle: trained, and still to be validated.
     """
 
     fleet: Fleet
@@ -66,6 +69,21 @@ class Chunk:
     state: State
     program: Program
     lifted: list[Any] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
+    before: State | None = None
+    trained: bool = False
+
+    def set_off(self, stops: bool) -> None:
+        """Remember which epoch begins; and the state as it is, if the epoch ``stops`` on the way."""
+        self.epochs, self.trained = [lane.epoch for lane in self.lanes], False
+        kept = stops and not any(lane.job.in_place for lane in self.lanes)
+        self.before = jax.tree.map(np.array, self.state) if kept else None
+
+    def look_before(self, i: int) -> State | None:
+        """Lane ``i``'s state at the beginning of the epoch, where it was kept."""
+        return (
+            None if self.before is None else State(*([a[i].copy() for a in group] for group in self.before))
+        )
 
     def numbers(self) -> list[Numbers]:
         """The numbers of each place."""

@@ -27,6 +27,7 @@ from fairlane.engine.eligibility import (
     resets_otherwise,
     why_not_traced,
 )
+from fairlane.engine.kept import KeptWeights
 from fairlane.errors import LanesError
 from fairlane.lift import Lift, Numbers
 from fairlane.session import Session
@@ -41,7 +42,7 @@ from fairlane.state import (
 )
 from fairlane.structure import Structure, structure, variable_groups
 from fairlane.tracing import Changed, DoesNotTrace, Kind, NotPure, Registry, Step, Tracing
-from fairlane.trial import Checkpoint, Trial, Weights
+from fairlane.trial import Checkpoint, CutOff, Trial, Weights
 
 
 class Lane:
@@ -56,6 +57,9 @@ class Lane:
         tracing: its own traced steps, where it needs them; else None.
         probe: steps that its model was traced to, to see whether foreign code runs in them; mostly none.
         rest: its metrics' variables when reset.
+        kept: tells which epoch the trained weights are of.
+        weights_epoch: that epoch, when it has ended.
+        directions: what Keras knows of its compiled metrics, until it is told with the first epoch.
         reading: what it reads its training batches from, or None.
         runs: the sample numbers of the coming epoch, drawn by `begin_epoch`, where it reads none.
         most_steps: how many batches of the coming epoch it trains on, or None for all.
@@ -106,6 +110,8 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
+            self.kept = KeptWeights(self.model, self._users_callbacks)
+            self.directions = _keras.metric_directions(self.model)
         self._held, self._groups = job.held(self.model), variable_groups(self.model)
         self.state: State | None = read_state(self.model)
         # `evaluate`, in a callback or of what is shared, uses up the model's own arrays
@@ -129,6 +135,7 @@ class Lane:
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
         self.ended = False
+        self.weights_epoch: int | None = None
         self._seconds_before = 0.0
         if checkpoint is not None:
             self._go_on_from(checkpoint)
@@ -303,6 +310,10 @@ class Lane:
 
         self.model.stop_evaluating = False
         changed = self._called(call, look)
+        if self.kept.watches:
+            self.kept.note(
+                self.epoch, changed or look()
+            )  # validation sees what the callbacks have made of it
         if self.model.stop_evaluating:
             raise LanesError(
                 f"a callback of {self.trial} set model.stop_evaluating in on_test_begin, which would end the "
@@ -356,6 +367,8 @@ class Lane:
         changed = None
         if self._callbacks is not None:
             callbacks = self._callbacks
+            if self.kept.watches and not self._in_test:
+                self.kept.note(self.epoch, look())
 
             def call() -> None:
                 if not self._in_test:
@@ -383,9 +396,13 @@ class Lane:
         """
         if self._held:
             self._held.check_state(self.model, look())
-        averaging = getattr(self.model.optimizer, "use_ema", False)
+        last = self.epoch - 1 if self.last_logs else None
+        averaging = _keras.averages_weights(self.model.optimizer)
         if not (self.job.in_place or averaging or self._callbacks is not None):
+            self.weights_epoch = last
             return to_weights(look(), self.model)
+        if last is not None:
+            self.kept.note_end(last, look())
         with self._session:
             write_state(self.model, look())
             if int(self.job.arguments.get("epochs", 1)) > 0:
@@ -393,6 +410,7 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_end(logs=self.last_logs)
         _keras.set_pending_state(self.model, None)
+        self.weights_epoch = self.kept.epoch_of(self.model, read_state(self.model))
         return None if self.job.in_place else weights_of(self.model)
 
     # --- checkpoints --------------------------------------------------------------------------------
@@ -426,6 +444,7 @@ class Lane:
             "generators": recall.plain(generators),
             "callbacks": self._remembers.told(),
             "logs": recall.plain(self.last_logs),
+            "weights": self.kept.told,
             "seconds": self.seconds,
         }
 
@@ -453,7 +472,39 @@ class Lane:
         self._session.set_generators(generators)
         recall.recall_callbacks(self._remembering(), memory["callbacks"])
         self.last_logs = recall.restored(memory["logs"])
+        self.kept.recall(memory.get("weights", {}))
         self.state = recall.fitting(checkpoint, self.own_state())
+
+    def cut_off(self, look: Callable[[], State | None]) -> CutOff | None:
+        """The lane's state after its last finished epoch, where there is one, and nobody else has the model.
+
+        Args:
+            look: reads the state.
+        """
+        state = look() if self.last_logs and not self.job.in_place else None
+        return None if state is None else CutOff(self.trial, self.epoch, to_weights(state, self.model))
+
+    def end_epoch_unheard(
+        self, logs: dict[str, float], val_logs: dict[str, float] | None
+    ) -> dict[str, float]:
+        """Count an epoch that ended while training was stopped, of which no callback hears any more.
+
+        Args:
+            logs: as for `end_epoch`.
+            val_logs: as for `end_epoch`.
+
+        Returns:
+            The epoch's logs.
+        """
+        prefixed = {f"val_{k}": v for k, v in (val_logs or {}).items()}
+        self.last_logs = dict(sorted({**logs, **prefixed}.items()))
+        self.epoch += 1
+        return self.last_logs
+
+    def take_directions(self) -> dict[str, str]:
+        """What Keras knows of the compiled metrics; nothing where it has been told."""
+        told, self.directions = self.directions, {}
+        return told
 
     def withdraw(self) -> None:
         """Leave lanes before the first epoch, for another engine."""
@@ -466,10 +517,10 @@ class Lane:
         last = {k: v for k, v in self.last_logs.items() if not k.startswith("val_")}
         return last if last and set(last) != set(at_rest) else at_rest
 
-    def give_up(self, look: Callable[[], State]) -> None:
+    def give_up(self, look: Callable[[], State | None]) -> None:
         """Leave the caller's own model with what has been trained so far."""
-        if self.job.in_place:
-            write_state(self.model, look(), self._groups)
+        if self.job.in_place and (state := look()) is not None:
+            write_state(self.model, state, self._groups)
             _keras.set_pending_state(self.model, None)
         self._held.restore()
 

@@ -73,28 +73,29 @@ class _Engine:
         self.static: set[Any] = set()
         self.convoys: dict[Any, Convoy] = {}
         self.flying: dict[Future[Outcome], Chunk] = {}
-        self.landing: Chunk | None = None
+        self.landing: tuple[Chunk, Outcome] | None = None
         self.active = 0
         self.registry = Registry()
         self.tests: dict[Any, list[Any]] = {}
         self.limit: int | None = None
         self.total = len(feed)
         self.events: list[Event | Declined] = []
+        self.left = feed.left
 
     def close(self) -> None:
         """Wait for the workers; leave the caller's own models with what they have learned."""
         self.workers.shutdown(wait=True, cancel_futures=True)
+        self.left += [event for event in self.events if not isinstance(event, Declined)]
         for future, chunk in self.flying.items():
-            if not future.cancelled():
-                if future.exception() is not None:
-                    continue  # the state was lost on the way
-                chunk.state = future.result().state
-            _give_up(chunk)
-        if self.landing is not None and self.landing not in self.flying.values():
-            _give_up(self.landing)
+            if future.cancelled():
+                self._give_up(chunk)
+            elif future.exception() is None:  # else the state was lost on the way
+                self._give_up(chunk, future.result())
+        if self.landing is not None and self.landing[0] not in self.flying.values():
+            self._give_up(*self.landing)
         for fleet in self._all_fleets():
             for lane in fleet.idle:
-                lane.give_up(lane.own_state)
+                self._give_up_lane(lane, lane.own_state)
         for convoy in self.convoys.values():
             self._abandon(convoy)
 
@@ -102,11 +103,38 @@ class _Engine:
         for leg in convoy.legs:
             if leg.error is None:
                 leg.leave()
-                _give_up(leg.chunk)
+                leg.chunk.trained = True
+                self._give_up(leg.chunk)
         for chunk in convoy.chunks:
-            _give_up(chunk)
+            self._give_up(chunk)
         for _, lane in convoy.waiting:
-            lane.give_up(lane.own_state)
+            self._give_up_lane(lane, lane.own_state)
+
+    def _give_up(self, chunk: Chunk, outcome: Outcome | None = None) -> None:
+        """Leave a chunk's lanes at the end of their last epoch; the caller's own models where they are."""
+        if outcome is not None:
+            chunk.state = outcome.state
+        for i, lane in enumerate(chunk.lanes):
+            if lane.ended:
+                continue
+            look: Callable[[], State | None] = chunk.viewer(i)
+            if not lane.job.in_place and lane.epoch == chunk.epochs[i]:
+                pausing = chunk.fleet.pauses and lane.validates_now()
+                if chunk.trained or (outcome is not None and outcome.val_logs is None and pausing):
+                    look = partial(chunk.look_before, i)
+                elif outcome is not None:
+                    self._end_unheard(lane, outcome, i)
+            self._give_up_lane(lane, look)
+
+    def _end_unheard(self, lane: Lane, outcome: Outcome, i: int) -> None:
+        epoch, logs, val_logs = lane.epoch, lane.logs_of(outcome.logs, i), lane.logs_of(outcome.val_logs, i)
+        told = lane.end_epoch_unheard(logs or {}, val_logs)
+        self.left.append(EpochEnded(lane.trial, epoch, told, lane.take_directions()))
+
+    def _give_up_lane(self, lane: Lane, look: Callable[[], State | None]) -> None:
+        lane.give_up(look)
+        if (left := lane.cut_off(look)) is not None:
+            self.left.append(left)
 
     def run(self) -> Generator[Event | Declined]:
         while len(self.feed) or self.active:
@@ -122,8 +150,8 @@ class _Engine:
                 yield from self._told()
 
     def _told(self) -> Generator[Event | Declined]:
-        events, self.events = self.events, []
-        yield from events
+        while self.events:
+            yield self.events.pop(0)  # where this is closed, the others are still to be told
 
     # --- taking lanes in ----------------------------------------------------------------------------
 
@@ -279,6 +307,7 @@ class _Engine:
         return Chunk(fleet, lanes, width, stacked([x.own_state() for x in lanes], width), program)
 
     def _send(self, chunk: Chunk) -> None:
+        chunk.set_off(stops=chunk.fleet.pauses)
         self.flying[self.workers.submit(chunk.fleet.epoch(chunk))] = chunk
 
     def _prepared(self, chunk: Chunk, pieces: Sequence[tuple[bool, Piece]] = ()) -> bool:
@@ -352,7 +381,7 @@ class _Engine:
     def _land(self, chunk: Chunk, outcome: Outcome) -> None:
         """Tell each lane of its epoch, and send the chunk, or what is left of it, on."""
         chunk.state = outcome.state
-        self.landing = chunk
+        self.landing = chunk, outcome
         if chunk.fleet.is_pause(chunk, outcome):
             self._pause(chunk, outcome)
         else:
@@ -361,6 +390,7 @@ class _Engine:
 
     def _pause(self, chunk: Chunk, outcome: Outcome) -> None:
         """Tell each lane that its training has ended, and send the chunk on to validation."""
+        chunk.trained = True
         self._begin_tests(chunk, outcome)
         if not all(lane.ended for lane in chunk.lanes):
             self.flying[self.workers.submit(chunk.fleet.rest_of_epoch(chunk, outcome))] = chunk
@@ -368,7 +398,8 @@ class _Engine:
     def _pause_leg(self, leg: Leg) -> None:
         """The same for lanes that read, whose convoy goes on to validation."""
         outcome = leg.outcome()
-        leg.chunk.state, self.landing = outcome.state, leg.chunk
+        leg.chunk.state, self.landing = outcome.state, (leg.chunk, outcome)
+        leg.chunk.trained = True
         self._begin_tests(leg.chunk, outcome)
         leg.go_on_from(leg.chunk.state)
         self.landing = None
@@ -392,7 +423,7 @@ class _Engine:
             return None
 
     def _end_and_begin(self, chunk: Chunk, outcome: Outcome) -> None:
-        fleet = chunk.fleet
+        fleet, chunk.trained = chunk.fleet, False
         fleet.loop.note(chunk.width, outcome.seconds)
         for lane in chunk.lanes:
             lane.seconds += outcome.seconds / len(chunk.lanes)
@@ -505,8 +536,9 @@ class _Engine:
         legs, convoy.legs = convoy.legs, []
         for leg in legs:
             if leg.error is None:
-                self.landing, leg.chunk.state = leg.chunk, leg.outcome().state
-                self._end_and_begin(leg.chunk, leg.outcome())
+                outcome = leg.outcome()
+                self.landing, leg.chunk.state = (leg.chunk, outcome), outcome.state
+                self._end_and_begin(leg.chunk, outcome)
                 self.landing = None
             else:
                 self._crash(leg.chunk, leg.error)
@@ -549,7 +581,7 @@ class _Engine:
         except Exception as error:
             self._lose(lane, chunk.fleet, epoch, error, chunk.viewer(i))
             return None
-        self.events.append(EpochEnded(lane.trial, epoch, epoch_logs))
+        self.events.append(EpochEnded(lane.trial, epoch, epoch_logs, lane.take_directions()))
         return changed
 
     def _begin(
@@ -576,7 +608,8 @@ class _Engine:
             memory = None  # the end of training has changed the weights: more epochs could not follow
         loop = fleet.loop.name(chunk.width) if chunk is not None else ""
         self._leave(lane, fleet)
-        self.events.append(TrialDone(lane.trial, lane.seconds, weights, loop, memory))
+        kept = lane.weights_epoch
+        self.events.append(TrialDone(lane.trial, lane.seconds, weights, loop, memory, kept))
 
     def _lose(
         self, lane: Lane, fleet: Fleet, epoch: int, error: Exception, look: Callable[[], State]
@@ -595,9 +628,3 @@ def failed(job: Job, epoch: int | None, error: Exception, seconds: float) -> Tri
     """The event of a job that raised."""
     text = "".join(traceback.format_exception(error))
     return TrialFailed(job.trial, epoch, one_line(error), text, seconds, error)
-
-
-def _give_up(chunk: Chunk) -> None:
-    for i, lane in enumerate(chunk.lanes):
-        if not lane.ended:
-            lane.give_up(chunk.viewer(i))

@@ -17,11 +17,21 @@ import keras
 
 from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
+from fairlane.engine.kept import KeptWeights
 from fairlane.errors import FairlaneWarning
 from fairlane.state import State, read_state, same_weights, weights_of, write_state
 from fairlane.streams import generators_now, set_generators
 from fairlane.tracing import forget_foreign_traces
-from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
+from fairlane.trial import (
+    Checkpoint,
+    CutOff,
+    EpochEnded,
+    Event,
+    TrialDone,
+    TrialFailed,
+    TrialStarted,
+    Weights,
+)
 
 ENGINE = "reference"
 
@@ -40,11 +50,11 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
         checkpoint = job.checkpoint() if _repeats(job) else None
         yield TrialStarted(job.trial, ENGINE, job.reason, epoch=checkpoint.epoch if checkpoint else 0)
         try:
-            event = _train(job, checkpoint, watch)
+            event = _train(job, checkpoint, watch, feed)
         except recall.CannotGoOn as why:
             warnings.warn(f"{job.trial} begins anew: {why}", FairlaneWarning, stacklevel=2)
             yield TrialStarted(job.trial, ENGINE, job.reason)
-            event = _train(job, None, watch)
+            event = _train(job, None, watch, feed)
         yield event
         del checkpoint, event
         del job
@@ -62,20 +72,39 @@ def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any
 
 
 class _First(keras.callbacks.Callback):  # type: ignore[misc]
-    """Comes before the user's callbacks, and knows the epoch in which they raise."""
+    """Comes before the user's callbacks, and knows the epoch in which they raise.
+
+    It also sees the weights before they do, at the end of each epoch and of the training.
+    """
 
     epoch: int | None = None
+    kept: KeptWeights
+    tested = False
+    """Whether the weights were looked at when validation began."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch = epoch
+        self.epoch, self.tested = epoch, False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.kept.watches and not self.tested:
+            self.kept.note(epoch, read_state(self.model))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.epoch is not None:
+            self.kept.note_end(self.epoch, read_state(self.model))
 
 
 class _Last(keras.callbacks.Callback):  # type: ignore[misc]
     """Comes after them, and passes the logs on with what they added."""
 
-    def __init__(self, job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> None:
+    def __init__(
+        self, job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None], first: _First
+    ) -> None:
         super().__init__()
-        self._job, self._checkpoint, self._watch = job, checkpoint, watch
+        self._job, self._checkpoint, self._watch, self._first = job, checkpoint, watch, first
+        self._told = False
+        self.cut_off: CutOff | None = None
+        """The state after the last finished epoch."""
         self._saved = checkpoint.epoch if checkpoint else 0, time.monotonic()
         self.others: list[Any] = []
         self.end: Checkpoint | None = None
@@ -83,8 +112,10 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         self.refusal: BaseException | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self._first.kept = KeptWeights(self.model, self.others)
         if self._checkpoint is not None:
             recall.refuse_untold(self._checkpoint.memory)
+            self._first.kept.recall(self._checkpoint.memory.get("weights", {}))
             recall.recall_layers(self._checkpoint, self.model)
             write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
             _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
@@ -93,9 +124,19 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         if self._job.pace is not None:
             self._remembers = recall.Remembering(self._remembering(), self._job.held_by_others)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        first = self._first
+        if first.kept.watches and first.epoch is not None and not first.tested:
+            first.kept.note(first.epoch, read_state(self.model))
+            first.tested = True
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        directions = {} if self._told else _keras.metric_directions(self.model)
         try:
-            self._watch(EpochEnded(self._job.trial, epoch, dict(logs or {})))
+            self._watch(EpochEnded(self._job.trial, epoch, dict(logs or {}), directions))
+            self._told = True
+            if not self._job.in_place:
+                self.cut_off = CutOff(self._job.trial, epoch + 1, weights_of(self.model))
             self._save(epoch + 1)
         except BaseException as refusal:
             self.refusal = refusal  # it is the driver's, and no failure of the trial
@@ -110,8 +151,13 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         if not (due or last):
             return
         self._saved = epoch, time.monotonic()
-        told = self._remembers.told()
-        memory = {"generators": recall.plain(generators_now()), "callbacks": told, "logs": {}, "seconds": 0.0}
+        memory = {
+            "generators": recall.plain(generators_now()),
+            "callbacks": self._remembers.told(),
+            "logs": {},
+            "seconds": 0.0,
+            "weights": self._first.kept.told,
+        }
         weights = weights_of(self.model) if last or recall.is_told(memory) else recall.NO_WEIGHTS
         checkpoint = Checkpoint(self._job.trial, epoch, weights, memory)
         if last:
@@ -129,7 +175,7 @@ def _repeats(job: Job) -> bool:
     return whole and job.data is not None and job.data.repeats
 
 
-def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None]) -> Event:
+def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], None], feed: Feed) -> Event:
     began = time.perf_counter()
     session = job.session()
 
@@ -137,7 +183,8 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
         with session.outside():  # what trackers draw is none of the trial's
             watch(event)
 
-    first, last = _First(), _Last(job, checkpoint, watch_outside)
+    first = _First()
+    last = _Last(job, checkpoint, watch_outside, first)
     try:
         with session:
             forget_foreign_traces()
@@ -155,8 +202,14 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
                 raise
             held.check()
             weights = None if job.in_place else weights_of(model)
-        return TrialDone(job.trial, time.perf_counter() - began, weights, memory=_memory(last.end, weights))
+            kept = first.kept.epoch_of(model, read_state(model))
+        seconds, memory = time.perf_counter() - began, _memory(last.end, weights)
+        return TrialDone(job.trial, seconds, weights, memory=memory, weights_epoch=kept)
     except recall.CannotGoOn:
+        raise
+    except KeyboardInterrupt:
+        if last.cut_off is not None:
+            feed.left.append(last.cut_off)
         raise
     except Exception as error:
         if error is last.refusal:

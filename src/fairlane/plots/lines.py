@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fairlane import frames
+from fairlane import arguments, frames
+from fairlane.directions import find_direction
 from fairlane.errors import StudyError
 from fairlane.plots.colours import (
     FEW,
@@ -57,6 +58,7 @@ def curves(
     confidence: float = 0.95,
     title: str | None = None,
     note: str = "",
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> Figure:
     """The learning curves: a panel per metric, a colour per variant.
 
@@ -78,6 +80,7 @@ def curves(
         confidence: of the bands.
         title: stands above all panels.
         note: stands below, such as how many trials failed.
+        known: as for `fairlane.directions.direction`.
 
     Returns:
         A figure that belongs to no window; notebooks show it, and ``savefig`` writes it.
@@ -97,9 +100,11 @@ def curves(
     from matplotlib.figure import Figure
 
     names = list(hyperparameter_names)
+    arguments.share("confidence", confidence)
     panels = _panels(history_frame, names, metrics)
     numbers, variants = frames.variant_numbers(history_frame, names)
-    drawn = _drawn(panels, history_frame, numbers, names, confidence)
+    minimised = [metric for metric in panels if find_direction(metric, known=known) == "min"]
+    drawn = _drawn(panels, history_frame, numbers, names, confidence, minimised)
     found = _number_of(variants, best)
     colours = palette(variants, found)
     columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3
@@ -131,6 +136,8 @@ class _Drawn:
     low: pd.DataFrame
     high: pd.DataFrame
     many: bool
+    minimised: frozenset[str]
+    """The metrics that are to be small."""
 
     @property
     def seeds(self) -> pd.Series:
@@ -144,12 +151,13 @@ def _drawn(
     numbers: pd.Series,
     names: Sequence[str],
     confidence: float,
+    minimised: Sequence[str],
 ) -> _Drawn:
     columns = list(dict.fromkeys(column for pair in panels.values() for column in pair if column))
     data = history_frame.assign(variant=numbers)
     data[columns] = data[columns].where(np.isfinite(data[columns]))
     means, low, high = frames.over_seeds(data, names, columns, confidence)
-    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW))
+    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), frozenset(minimised))
 
 
 def _number_of(variants: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None) -> int | None:
@@ -167,6 +175,10 @@ def _panels(
         return pairs
     if isinstance(metrics, str):
         metrics = [metrics]
+    if not isinstance(metrics, Sequence) or not all(isinstance(metric, str) for metric in metrics):
+        raise arguments.wrong(
+            "metrics", metrics, "a list of names of metrics, such as ['loss'], or None for all"
+        )
     if not metrics:
         raise StudyError("metrics=[] leaves nothing to draw; metrics=None draws all")
     known: dict[str, Pair] = dict(pairs)
@@ -197,7 +209,7 @@ def _panel(axes: Axes, metric: str, pair: Pair, drawn: _Drawn, colours: Palette)
         for variant in _in_front(colours, drawn):
             _curve(axes, column, variant, drawn, color=colours.colours[variant], linestyle=style)
     values = np.concatenate([np.ravel(line.get_ydata()).astype(float) for line in axes.lines])
-    if frames.direction(metric) == "min" and spans_decades(values):
+    if metric in drawn.minimised and spans_decades(values):
         logarithmic(axes, "y")
     axes.set_ylim(axes.get_ylim())  # of the lines: bands of few seeds reach far beyond
     _bands(axes, pair, drawn, colours)

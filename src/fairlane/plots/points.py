@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fairlane import frames
 from fairlane.errors import StudyError
 from fairlane.plots.colours import (
     BEST,
@@ -77,7 +76,8 @@ def final(
         >>> values = pd.DataFrame({"variant": [0, 1], "lr": [0.1, 0.2], "seed": 0, "value": [0.3, 0.4]})
         >>> summary = pd.DataFrame({"variant": [0, 1], "lr": [0.1, 0.2], "seeds": 1, "failed": 0,
         ...                         "mean": [0.3, 0.4], "low": float("nan"), "high": float("nan")})
-        >>> summary.attrs |= {"metric": "loss", "at": "last", "confidence": 0.95, "direction": "min"}
+        >>> summary.attrs |= {"metric": "loss", "direction": "min", "when": "in the last epoch"}
+        >>> summary.attrs["confidence"] = 0.95
         >>> figure = final(values, summary, ["lr"])
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['lr=0.1', 'lr=0.2']
@@ -86,7 +86,7 @@ def final(
     figure, axes = _figure(rows)
     _draw(axes, rows)
     points = np.array([point for row in rows for point in row.points])
-    if spans_decades(points) and frames.direction(summary_frame.attrs["metric"]) == "min":
+    if spans_decades(points) and summary_frame.attrs["direction"] == "min":
         logarithmic(axes, "x")
     axes.set_xlabel(what(summary_frame), fontsize=NORMAL - 1)
     _finish(figure, rows, scale, summary_frame, title)
@@ -142,10 +142,7 @@ def what(summary_frame: pd.DataFrame) -> str:
     """
     told = summary_frame.attrs
     metric = plain(told["metric"])
-    if told.get("test"):
-        return f"{metric} (test data)"
-    selected_by = plain(told.get("selected_by", told["metric"]).removesuffix(", best epoch"))
-    return f"{metric} in the last epoch" if told["at"] == "last" else f"{metric} at the best {selected_by}"
+    return f"{metric} (test data)" if told.get("test") else f"{metric} {plain(told['when'])}"
 
 
 # Rows

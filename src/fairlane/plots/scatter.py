@@ -81,7 +81,7 @@ def sweep(
     limits = axes.get_ylim()
     _means(axes, means, x, colours)
     axes.set_ylim(_limits(means, limits))
-    _scales(axes, means[x].to_numpy(), values_frame["value"].to_numpy(), summary_frame.attrs["metric"])
+    _scales(axes, means[x].to_numpy(), values_frame["value"].to_numpy(), summary_frame.attrs["direction"])
     axes.set_xlabel(plain(x), fontsize=NORMAL - 1)
     axes.set_ylabel(what(summary_frame), fontsize=NORMAL - 1)
     dress(axes)
@@ -146,10 +146,10 @@ def _limits(means: pd.DataFrame, limits: tuple[float, float]) -> tuple[float, fl
     return max(low - room / 2, min(low, ends.min())), min(high + room / 2, max(high, ends.max()))
 
 
-def _scales(axes: Axes, x: Any, y: Any, metric: str) -> None:
+def _scales(axes: Axes, x: Any, y: Any, better: str) -> None:
     if spans_decades(x):
         logarithmic(axes, "x")
-    if frames.direction(metric) == "min" and spans_decades(y):
+    if better == "min" and spans_decades(y):
         axes.set_ylim(y.min() / 1.5, y.max() * 1.5)
         logarithmic(axes, "y")
 

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from fairlane import frames
+from fairlane.directions import Modes, check_mode, direction
 from fairlane.origin import Origin
 from fairlane.plots.lines import FEWEST_FOR_A_BAND
-from fairlane.report.verdict import verdict
+from fairlane.report.verdict import Verdict, verdict
 from fairlane.store import Record
 from fairlane.trial import Site, TrialState, short
 
@@ -38,13 +39,17 @@ _CONFIDENCE = 0.95
 _NOT_KEPT = "not kept with the study"
 
 _COMPARED = (
-    *("variant", "seeds", "failed", "mean", "low", "high"),
+    *("variant", "seeds", "failed", "unfinished", "mean", "low", "high"),
     *("difference", "difference_low", "difference_high", "pairs", "probability", "p_value"),
 )
 
 
 def facts_of(
-    records: Iterable[Record], origin: Origin, name: str | None, metric: str | None = None
+    records: Iterable[Record],
+    origin: Origin,
+    name: str | None,
+    metric: str | None = None,
+    mode: Modes = "auto",
 ) -> dict[str, Any]:
     """All that a report tells of a study.
 
@@ -53,18 +58,21 @@ def facts_of(
         origin: where the study comes from.
         name: the study's, or None.
         metric: what to judge by: a log's name, or one of the test data; by default that of summaries.
+        mode: whether small or large values are better, see `fairlane.directions.direction`.
 
     Returns:
         ``format``, ``title``, ``counts`` (in words), ``written`` (a time of UTC), ``version`` of Fairlane,
-        ``verdict`` (``sentence``, ``notes``, ``metric``), ``asked`` (pairs of a name and a text), ``sources``
-        (the same, of program text), ``hyperparameters`` (names), ``variants`` (with ``counted``, the trials
-        of their mean curves, and ``means``, those curves with their intervals), ``confidence`` of these,
-        ``metrics`` (``name``, ``training`` and ``validation`` logs), ``tests`` (names), ``compared`` (a row
-        per variant, the best first), ``trials``, ``errors`` (those that are alike together), ``unended`` (a
-        sentence on trials that are still to end, or empty), and ``unusual`` (sentences).
+        ``verdict`` (``sentence``, ``notes``, ``metric``, and ``when``, the epoch in words), ``asked`` (pairs
+        of a name and a text), ``sources`` (the same, of program text), ``hyperparameters`` (names),
+        ``variants`` (with ``counted``, the trials of their mean curves, and ``means``, those curves with
+        their intervals), ``confidence`` of these, ``metrics`` (``name``, ``training`` and ``validation``
+        logs), ``tests`` (names), ``compared`` (a row per variant, the best first), ``trials``, ``errors``
+        (those that are alike together), ``unended`` (a sentence on trials that are still to end, or empty),
+        and ``unusual`` (sentences).
 
     Raises:
-        StudyError: trials have logs, and none of them is called so.
+        StudyError: trials have logs, and none of them is called so; or it is not known whether small or large
+            values of it are better.
     """
     records = list(records)
     names, cells = frames.named_cells(records)
@@ -73,15 +81,12 @@ def facts_of(
     ]
     logs = [log for log in frames.ordered_logs(records) if _is_single(log, _epochs(records))]
     known = [*frames.ordered_logs(records), *frames.test_metrics(records)]
-    if (
-        metric
-        and known
-        and metric not in known
-        and any(record.state is TrialState.DONE for record in records)
-    ):
+    if metric and known and metric not in known and any(record.epochs for record in records):
         raise frames.unknown_metric(metric, known)
+    check_mode(mode, known or None)
     metric = metric or frames.default_metric(records)
-    found = verdict(records, metric)
+    direction(metric, mode, frames.known_directions(records))
+    found = verdict(records, metric, mode)
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
     counted = _counted(records)
     means = _means(counted, logs)
@@ -91,7 +96,12 @@ def facts_of(
         "counts": _counts(records, len(labels)),
         "written": _time(datetime.now(UTC).timestamp()),
         "version": metadata.version("fairlane"),
-        "verdict": {"sentence": found.sentence, "notes": list(found.notes), "metric": metric},
+        "verdict": {
+            "sentence": found.sentence,
+            "notes": list(found.notes),
+            "metric": metric,
+            "when": _when(found),
+        },
         "asked": [[key, _cut(text)] for key, text in _asked(records, origin, names, cells)],
         "sources": [[key, _cut(text)] for key, text in _sources(origin)],
         "hyperparameters": names,
@@ -116,6 +126,11 @@ def facts_of(
     }
 
 
+def _when(found: Verdict) -> str:
+    """The epoch of the values that are compared, in words."""
+    return "" if found.table is None else str(found.table.attrs["when"])
+
+
 # Trials
 
 
@@ -132,6 +147,7 @@ def _trial(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict[st
         "reason": record.reason,
         "error": _cut(record.error),
         "epochs": [epoch for epoch, _ in record.epochs],
+        "weights_epoch": record.weights_epoch,
         "curves": [[plain(of_epoch.get(log)) for _, of_epoch in record.epochs] for log in logs],
         "tests": [plain(record.test_logs.get(test)) for test in tests],
     }

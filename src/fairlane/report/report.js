@@ -401,21 +401,26 @@ function variantTable(view) {
     { name: "difference", value: (row) => row.difference, number: true },
     { name: "its interval", value: (row) => row.difference_low, text: (row) => (row === facts.compared[0] ? "" : interval(row, "difference_")), number: true },
     { name: "p-value, corrected", value: (row) => row.p_value, number: true },
-    { name: "not counted", value: (row) => row.failed, number: true },
+    { name: "failed", value: (row) => row.failed, number: true },
+    ...(facts.compared.some((row) => row.unfinished) ? [{ name: "unfinished", value: (row) => row.unfinished, number: true }] : []),
   ];
   function draw() {
     const { facts } = view;
-    made.draw(columns(facts), facts.compared.filter((row) => view.shows(row.variant)), `Variants by ${facts.verdict.metric} at the end, the best first`);
+    made.draw(columns(facts), facts.compared.filter((row) => view.shows(row.variant)), `Variants by ${facts.verdict.metric} ${facts.verdict.when}, the best first`);
   }
   return { node: section("Variants", made.node), empty: () => !view.facts.compared.length, draw };
 }
+
+// Of a log's values, those up to the epoch that the trained weights are of, where a callback went back to it.
+const wentBack = (trial) => trial.weights_epoch != null && trial.weights_epoch >= 0 && trial.weights_epoch < trial.epochs.at(-1);
+const kept = (trial, values) => (wentBack(trial) ? values.filter((_, i) => trial.epochs[i] <= trial.weights_epoch) : values);
 
 function trialTable(view, changed) {
   const { choice } = view;
   const made = table("Trials", (trial) => trial.number, true);
   const lasts = (facts) => facts.metrics.flatMap((metric) => [[metric.name, metric.training], [`val_${metric.name}`, metric.validation]])
     .filter(([, place]) => place != null)
-    .map(([name, place]) => ({ name, number: true, value: (trial) => trial.curves[place].findLast((value) => value != null) }));
+    .map(([name, place]) => ({ name, number: true, value: (trial) => kept(trial, trial.curves[place]).findLast((value) => value != null) }));
   const optional = [
     { name: "loop", value: (trial) => trial.loop },
     { name: "not on lanes because", value: (trial) => trial.reason, long: true },
@@ -427,6 +432,7 @@ function trialTable(view, changed) {
     { name: "seed", value: (trial) => trial.seed, number: true },
     { name: "state", value: (trial) => trial.state, mark: (trial) => `state-${trial.state}` },
     { name: "epochs done", value: (trial) => trial.epochs.length, number: true },
+    ...(facts.trials.some(wentBack) ? [{ name: "epoch of the weights", value: (trial) => (trial.weights_epoch == null || trial.weights_epoch < 0 ? null : trial.weights_epoch + 1), number: true }] : []),
     ...lasts(facts),
     ...facts.tests.map((name, i) => ({ name, value: (trial) => trial.tests[i], number: true })),
     { name: "seconds", value: (trial) => trial.seconds, number: true },
@@ -443,7 +449,7 @@ function trialTable(view, changed) {
     select.value = choice.state;
     filter.hidden = states.length < 3;
     const shown = facts.trials.filter((trial) => view.shows(trial.variant) && (!choice.state || trial.state === choice.state));
-    made.draw(columns(facts), shown, `${shown.length} of ${plural(facts.trials.length, "trial")}, with the last value of each log`);
+    made.draw(columns(facts), shown, `${shown.length} of ${plural(facts.trials.length, "trial")}, with the last value of each log${facts.trials.some(wentBack) ? ", or that of the trained weights" : ""}`);
   }
   return { node: section("Trials", filter, made.node), draw };
 }

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane import comparison
+from fairlane.directions import Modes
 from fairlane.errors import StudyError
 from fairlane.store import Record
 
@@ -23,6 +24,8 @@ _FLATTERED = (
     "so the more variants and the fewer seeds there are."
 )
 
+_MOST = 5
+"""Variants that are named."""
 _BLANK = ", NaN in the columns"
 """In a note of the summary: a report leaves such columns blank."""
 
@@ -42,12 +45,13 @@ class Verdict:
     table: pd.DataFrame | None
 
 
-def verdict(records: Sequence[Record], metric: str) -> Verdict:
+def verdict(records: Sequence[Record], metric: str, mode: Modes = "auto") -> Verdict:
     """Say which variant is the best by a metric, and how sure that is.
 
     Args:
         records: the trials' records.
         metric: a log's name, or one of the test data.
+        mode: see `fairlane.directions.direction`.
 
     Example:
         >>> from fairlane.trial import Trial, TrialState, Variant
@@ -60,12 +64,20 @@ def verdict(records: Sequence[Record], metric: str) -> Verdict:
 in common: too few to say whether that is chance).
     """
     try:
-        table = comparison.summary(records, metric, rng=np.random.default_rng(0))
+        table = comparison.summary(records, metric, mode=mode, rng=np.random.default_rng(0))
     except StudyError as error:
         return Verdict(f"No verdict: {error}.", [], None)
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
     counting = [row for row in table.to_dict("records") if row["seeds"]]
     sentence = _first(counting[0], labels, table.attrs, len(table)) + _rest(counting, labels, table)
+    if table.attrs["provisional"]:
+        when = (
+            f", after {_plural(table.attrs['epoch'] + 1, 'epoch')}"
+            if table.attrs["epoch"] is not None
+            else ""
+        )
+        sentence = f"Provisional{when}: {sentence}"
+    sentence += _apart(counting, labels)
     notes = [note.replace(_BLANK, "") for note in table.attrs["notes"]]
     return Verdict(sentence, [*notes, *([_FLATTERED] if len(counting) > 1 else [])], table)
 
@@ -80,7 +92,7 @@ def _first(row: Mapping[str, Any], labels: Mapping[int, str], attrs: Mapping[str
         said = f"{label} has the {extreme} {metric},"
     else:
         said = f"{label}, which is the best by {chosen}, has a {metric} of"
-    seeds, low, high = _plural(row["seeds"], "seed"), row["low"], row["high"]
+    seeds, low, high = _seeds(row), row["low"], row["high"]
     if math.isnan(low):
         return f"{said} {number(row['mean'])} ({seeds}: no interval)"
     ends = " to ".join(number(end, high - low) for end in (low, high))
@@ -111,6 +123,27 @@ def _rest(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str], tabl
     ends = " to ".join(number(end, high - low) for end in (low, high))
     certain = _certainty(row["p_value"], pairs, 1 - table.attrs["confidence"])
     return f"; the next, {label}, is {number(abs(difference), high - low)} {word} ({ends}, {certain})."
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    """``8 seeds``, or ``2 of 8 seeds`` where the others failed."""
+    if not row["failed"]:
+        return _plural(row["seeds"], "seed")
+    return f"{row['seeds']} of {_plural(row['seeds'] + row['failed'], 'seed')}, the others failed or diverged"
+
+
+def _apart(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> str:
+    """What is said of variants that come later than their mean because seeds failed."""
+    apart = [
+        f"{labels[row['variant']]} ({row['seeds']} of {_plural(row['seeds'] + row['failed'], 'seed')})"
+        for row in counting[1:]
+        if row["failed"]
+    ]
+    if not apart:
+        return ""
+    more = f" and {len(apart) - _MOST} more" if len(apart) > _MOST else ""
+    named = ", ".join(apart[:_MOST]) + more
+    return f" Ranked apart, whatever their means, because seeds failed or diverged: {named}."
 
 
 def _certainty(p_value: float, pairs: str, least: float) -> str:

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
-from fairlane.trial import Checkpoint, Event, Site, Trial, TrialDone, TrialStarted, TrialState, Weights
+from fairlane.trial import (
+    Checkpoint,
+    CutOff,
+    Event,
+    Site,
+    Trial,
+    TrialDone,
+    TrialStarted,
+    TrialState,
+    Weights,
+)
 
 
 class MemoryStore(Store):
@@ -26,6 +36,7 @@ class MemoryStore(Store):
         self._asked: dict[int, int] = {}
         self._weights: dict[int, Weights | None] = {}
         self._checkpoints: dict[int, list[Checkpoint]] = {}
+        self._cut_off: dict[int, CutOff] = {}
         self._descriptions: dict[int, str] = {}
         listed = list(trials)
         self.adopt(listed, [0] * len(listed))
@@ -61,6 +72,8 @@ class MemoryStore(Store):
             kept = self._checkpoints.setdefault(id(trial), [])
             kept.append(event)
             del kept[:-KEPT_CHECKPOINTS]
+        elif isinstance(event, CutOff):
+            self._cut_off[id(trial)] = event
         elif isinstance(event, TrialDone):
             self._weights[id(trial)] = event.weights
             end = checkpoint_at_the_end(record, event)
@@ -99,6 +112,13 @@ class MemoryStore(Store):
         """The newest state that training can go on from."""
         return next(reversed(self._checkpoints.get(id(trial), [])), None)
 
+    def cut_off(self, trial: Trial) -> CutOff | None:
+        """The newest state of a trial that was not trained to its end."""
+        found, checkpoint = self._cut_off.get(id(trial)), self.checkpoint(trial)
+        if found is None and checkpoint is not None:
+            return CutOff(trial, checkpoint.epoch, checkpoint.weights)
+        return found
+
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
         return self._descriptions.get(trial.variant.number)
@@ -110,6 +130,7 @@ class MemoryStore(Store):
     def _forget_from(self, trial: Trial, epoch: int) -> None:
         """Drop the states of later than the beginning of ``epoch``."""
         self._weights.pop(id(trial), None)
+        self._cut_off.pop(id(trial), None)
         kept = self._checkpoints.get(id(trial), [])
         self._checkpoints[id(trial)] = [checkpoint for checkpoint in kept if checkpoint.epoch <= epoch]
 

@@ -19,7 +19,7 @@ from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
 from fairlane.store.records import Record, Records
-from fairlane.trial import Checkpoint, Site, Trial, TrialState, Variant, Weights
+from fairlane.trial import Checkpoint, CutOff, Site, Trial, TrialState, Variant, Weights
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Loaded:
         asked: number of a trial → how many epochs it was to be trained for.
         kept: number of a trial → its files, oldest first.
         models: number of a variant → how its model is built.
+        directions: number of a variant → what Keras knows of its metrics.
         sites: where it was trained.
     """
 
@@ -63,6 +64,7 @@ class Loaded:
     asked: dict[int, int] = field(default_factory=dict)
     kept: dict[int, list[Kept]] = field(default_factory=dict)
     models: dict[int, str] = field(default_factory=dict)
+    directions: dict[int, dict[str, str]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
 
 
@@ -87,6 +89,9 @@ def load(connection: sa.Connection, row: Any) -> Loaded:
     _load_epochs(connection, row.id, by_id)
     _load_tests(connection, row.id, by_id)
     _load_artifacts(connection, row.id, by_id, loaded)
+    if sa.inspect(connection).has_table(tables.directions.name):  # before version 3, nobody kept them
+        _load_directions(connection, row.id, by_id, loaded, number_of)
+        _load_weights_epochs(connection, row.id, by_id)
     loaded.sites = _load_sites(connection, row.id)
     return loaded
 
@@ -150,6 +155,27 @@ def _load_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Reco
 def _load_tests(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
     for row in _of_trials(connection, tables.tests, study_id, "trial_id", "place"):
         by_id[row.trial_id].test_logs[row.metric] = coding.log_of_row(row.value, row.exact)
+
+
+def _load_directions(
+    connection: sa.Connection,
+    study_id: int,
+    by_id: dict[int, Record],
+    loaded: Loaded,
+    number_of: dict[int, int],
+) -> None:
+    table, variants = tables.directions, tables.variants
+    rows.check_references(connection, table, "variant_id")
+    for row in rows.select(connection, table, variants.c.study_id == study_id, within=variants):
+        loaded.directions.setdefault(number_of[row.variant_id], {})[row.metric] = row.better
+    for record in by_id.values():
+        record.directions = dict(loaded.directions.get(record.trial.variant.number, {}))
+
+
+def _load_weights_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
+    rows.check_references(connection, tables.weights_epochs, "trial_id")
+    for row in _of_trials(connection, tables.weights_epochs, study_id, "trial_id"):
+        by_id[row.trial_id].weights_epoch = row.epoch
 
 
 def _load_artifacts(
@@ -221,6 +247,25 @@ def read_checkpoint(
     return None
 
 
+def read_cut_off(files: Artifacts, kept: Sequence[Kept], trial: Trial) -> CutOff | None:
+    """The newest state of a trial that was not trained to its end; None where no file has one.
+
+    Raises:
+        StoreError: the file is not as it was written.
+    """
+    stopped = [one for one in kept if one.kind in ("checkpoint", "cut off")]
+    if not stopped:
+        return None
+    newest = max(stopped, key=lambda one: one.artifact.epoch)
+    try:
+        weights = coding.weights_of_tree(_tree_of(files, newest)["weights"])
+    except StoreError as error:
+        raise StoreError(
+            f"the state of {trial} can't be read: {error}. Its history is not affected"
+        ) from error
+    return CutOff(trial, newest.artifact.epoch, weights)
+
+
 def _tree_of(files: Artifacts, kept: Kept) -> dict[str, Any]:
     told = tree.from_bytes(files.read(kept.artifact))
     if not isinstance(told, dict) or "weights" not in told:
@@ -272,6 +317,11 @@ class StoredRecords(Records):
         """The newest state that training can go on from."""
         kept = self._now().kept.get(self[trial].trial.number, [])
         return read_checkpoint(self._files(), kept, trial, self.notes) if kept else None
+
+    def cut_off(self, trial: Trial) -> CutOff | None:
+        """The newest state of a trial that was not trained to its end."""
+        kept = self._now().kept.get(self[trial].trial.number, [])
+        return read_cut_off(self._files(), kept, trial) if kept else None
 
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""

@@ -18,6 +18,7 @@ import numpy as np
 from fairlane.errors import StoreError
 from fairlane.trial import (
     Checkpoint,
+    CutOff,
     EpochEnded,
     Event,
     Site,
@@ -50,6 +51,8 @@ class Record:
         error: one line, or empty.
         traceback: the whole traceback, or empty.
         test_logs: ``test_<metric>`` → value, where there were test data.
+        weights_epoch: the epoch that the trained weights are of, as of a `fairlane.trial.TrialDone`.
+        directions: metric → ``"min"`` or ``"max"``, as Keras knows it of the compiled metrics.
     """
 
     trial: Trial
@@ -63,6 +66,8 @@ class Record:
     error: str = ""
     traceback: str = ""
     test_logs: dict[str, float] = field(default_factory=dict)
+    weights_epoch: int | None = None
+    directions: dict[str, str] = field(default_factory=dict)
 
     @property
     def last_logs(self) -> dict[str, float]:
@@ -87,11 +92,13 @@ class Record:
                 # An array that a callback logs and goes on with is to stay what it was in this epoch.
                 logs = {name: _own(value) for name, value in event.logs.items()}
                 self.epochs.append((event.epoch, logs))
+                self.directions |= event.directions
                 self.error = self.error or divergence(event.epoch, logs)
             case TrialDone():
                 self.state = TrialState.DIVERGED if self.error else TrialState.DONE
                 self.seconds = event.seconds
                 self.loop = event.loop or self.loop
+                self.weights_epoch = event.weights_epoch
             case TrialFailed():
                 self.state = TrialState.FAILED
                 self.error, self.traceback = event.error, event.traceback
@@ -100,13 +107,14 @@ class Record:
                 self.test_logs = dict(event.logs)
                 if event.error:
                     self.error = f"the test data could not be evaluated: {event.error}"
-            case Checkpoint():
+            case Checkpoint() | CutOff():
                 pass  # it says nothing about the trial that the epochs before it did not
 
     def rewind(self, epoch: int) -> None:
         """Forget ``epoch`` and all after it, and how the trial ended: it is to be trained from there."""
         self.epochs = [(number, logs) for number, logs in self.epochs if number < epoch]
         self.state = TrialState.WAITING
+        self.weights_epoch = None
         self.traceback = ""
         self.test_logs = {}
         self.error = next(filter(None, (divergence(number, logs) for number, logs in self.epochs)), "")
@@ -117,6 +125,8 @@ class Record:
             raise StoreError(
                 f"{self.trial} is {self.state}, so a store takes no {type(event).__name__} of it"
             )
+        if isinstance(event, CutOff) and not (running or self.state is TrialState.INTERRUPTED):
+            raise StoreError(f"{self.trial} is {self.state}, so it can't be cut off")
         if isinstance(event, Tested) and self.state is not TrialState.DONE:
             raise StoreError(f"{self.trial} is {self.state}, and only what is done is tested")
         if isinstance(event, TrialFailed) and self.state.ended:
@@ -194,6 +204,17 @@ class Records(ABC):
         """
 
     @abstractmethod
+    def cut_off(self, trial: Trial) -> CutOff | None:
+        """The newest state of a trial that was not trained to its end; None where there is none.
+
+        It is that after its last finished epoch where it was stopped by Ctrl-C; of a process that was killed,
+        of its newest checkpoint.
+
+        Raises:
+            StoreError: it was kept, and can't be read, or not as it was written.
+        """
+
+    @abstractmethod
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built, as `Store.describe` was told; else None."""
 
@@ -217,6 +238,7 @@ class Store(Records):
                                                   later checkpoints and the trained weights
     ``EpochEnded``    running                     running; epochs come in ascending order
     ``Checkpoint``    running                     running; the newest two are kept
+    ``CutOff``        running, interrupted        the same; it goes when the trial is trained again
     ``TrialDone``     running                     done, or diverged; the checkpoints go
     ``TrialFailed``   waiting, running            failed; the checkpoints stay
     ``Tested``        done                        done; what an earlier test told goes

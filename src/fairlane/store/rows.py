@@ -244,12 +244,14 @@ _SCHEMA: Mapping[str, Mapping[str, Check]] = {
     "fairlane_artifacts": {
         "id": _whole(),
         "trial_id": _whole(),
-        "kind": _one_of("weights", "checkpoint", "end"),
+        "kind": _one_of("weights", "checkpoint", "end", "cut off"),
         "epoch": _whole(),
         "token": _like("[0-9a-f]{16}", "the name of a file that was written here, of 16 digits"),
         "size": _whole(),
         "sha256": _like("[0-9a-f]{64}", "a SHA-256, of 64 digits"),
     },
+    "fairlane_directions": {"variant_id": _whole(), "metric": _text, "better": _one_of("min", "max")},
+    "fairlane_weights_epochs": {"trial_id": _whole(), "epoch": _whole(-1)},
 }
 """Table → column → what stands there."""
 

@@ -165,4 +165,26 @@ artifacts = sa.Table(
     sa.Column("sha256", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-"""A row per file: ``kind`` is ``weights``, ``checkpoint``, or ``end`` for both at once."""
+"""A row per file: ``kind`` is ``weights``, ``checkpoint``, ``end`` for both at once, or ``cut off`` for the
+state of a trial that was stopped, which nothing goes on from."""
+
+directions = sa.Table(
+    "fairlane_directions",
+    metadata,
+    sa.Column("variant_id", sa.ForeignKey("fairlane_variants.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("metric", Text, primary_key=True),
+    sa.Column("better", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A row per compiled metric of a variant of which Keras knows whether it is to be small (``min``) or large
+(``max``). Before version 3 of the tables there are none."""
+
+weights_epochs = sa.Table(
+    "fairlane_weights_epochs",
+    metadata,
+    sa.Column("trial_id", sa.ForeignKey("fairlane_trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A row per trained trial: the epoch that its weights are of, -1 for none. Before version 3 there are
+none."""

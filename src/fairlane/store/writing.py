@@ -26,10 +26,19 @@ from fairlane.store.artifacts import Artifact, Artifacts, new_folder
 from fairlane.store.committer import Committer
 from fairlane.store.database import Database
 from fairlane.store.lease import BEAT, NOBODY, SILENCE, Writer
-from fairlane.store.reading import Kept, Loaded, load, read_checkpoint, read_weights, study_row
+from fairlane.store.reading import (
+    Kept,
+    Loaded,
+    load,
+    read_checkpoint,
+    read_cut_off,
+    read_weights,
+    study_row,
+)
 from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
 from fairlane.trial import (
     Checkpoint,
+    CutOff,
     EpochEnded,
     Event,
     Site,
@@ -122,7 +131,23 @@ class _Here:
     """Trials are trained by this process."""
 
 
-_Step = _Rows | _Test | _Set | _Describe | _Forget | _Save | _Here
+@dataclass(frozen=True)
+class _Directions:
+    """What Keras knows of a variant's metrics."""
+
+    number: int
+    better: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _WeightsEpoch:
+    """The epoch that a trial's weights are of."""
+
+    number: int
+    epoch: int
+
+
+_Step = _Rows | _Test | _Set | _Describe | _Forget | _Save | _Here | _Directions | _WeightsEpoch
 
 
 class SqlStore(Store):
@@ -377,6 +402,11 @@ class SqlStore(Store):
         self.flush()
         return read_checkpoint(self._files, self._kept.get(number, []), trial, self.notes)
 
+    def cut_off(self, trial: Trial) -> CutOff | None:
+        """The newest state of a trial that was not trained to its end, from its file."""
+        self.flush()
+        return read_cut_off(self._files, self._kept.get(self[trial].trial.number, []), trial)
+
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
         return self._loaded.models.get(trial.variant.number)
@@ -407,8 +437,8 @@ class SqlStore(Store):
             case EpochEnded():
                 rows, inexact = coding.epoch_rows(self._loaded.ids[number], event.epoch, event.logs)
                 self._note_inexact(inexact, event.trial)
-                rows_step = _Rows(rows)
-                return ([rows_step, state] if record.error else [rows_step]), 0
+                steps: list[_Step] = [_Rows(rows), *self._new_directions(event)]
+                return ([*steps, state] if record.error else steps), 0
             case Tested():
                 rows, inexact = coding.log_rows(self._loaded.ids[number], event.logs)
                 self._note_inexact(inexact, event.trial)
@@ -416,14 +446,26 @@ class SqlStore(Store):
             case Checkpoint():
                 told = {"weights": coding.weights_to_tree(event.weights), "memory": dict(event.memory)}
                 return [_Save(number, "checkpoint", event.epoch, told)], _size(event.weights)
+            case CutOff():
+                told = {"weights": coding.weights_to_tree(event.weights)}
+                return [_Save(number, "cut off", event.epoch, told)], _size(event.weights)
             case TrialDone() if event.weights is not None:
                 told = {"weights": coding.weights_to_tree(event.weights)}
                 end = event.memory is not None and bool(record.epochs)
                 if event.memory is not None and end:
                     told["memory"] = dict(event.memory)
                 save = _Save(number, "end" if end else "weights", next_epoch(record), told)
-                return [save, state], _size(event.weights)
+                of = () if event.weights_epoch is None else (_WeightsEpoch(number, event.weights_epoch),)
+                return [save, *of, state], _size(event.weights)
         return [state], 0
+
+    def _new_directions(self, event: EpochEnded) -> list[_Step]:
+        """What a variant's first trial tells of its metrics."""
+        number = event.trial.variant.number
+        known = self._loaded.directions.setdefault(number, {})
+        new = {metric: better for metric, better in event.directions.items() if metric not in known}
+        known |= new
+        return [_Directions(number, new)] if new else []
 
     def _forget(self, number: int, epoch: int) -> list[_Step]:
         """What it takes to forget a trial's epochs: nothing where there was none yet."""
@@ -589,6 +631,10 @@ class _Batch:
                     self._save(connection, step)
                 case _Describe():
                     self._describe(connection, step)
+                case _Directions():
+                    self._direct(connection, step)
+                case _WeightsEpoch():
+                    self._note_weights_epoch(connection, step)
         self._insert_rows(connection, rows, None)
         self._update(connection, states)
         return self
@@ -627,7 +673,8 @@ class _Batch:
         connection.execute(
             sa.delete(tables.epochs).where(columns.trial_id == row_id, columns.epoch >= step.epoch)
         )
-        connection.execute(sa.delete(tables.tests).where(tables.tests.c.trial_id == row_id))
+        for table in (tables.tests, tables.weights_epochs):
+            connection.execute(sa.delete(table).where(table.c.trial_id == row_id))
         for one in list(self._of(step.number)):
             if one.kind == "end" and one.artifact.epoch <= step.epoch:
                 self._rename(connection, step.number, one, "checkpoint")
@@ -653,7 +700,11 @@ class _Batch:
         connection.execute(self._database.insert(tables.artifacts).on_conflict_do_nothing(), [values])
         kept = self._of(step.number)
         kept.append(Kept(step.kind, artifact))
-        for one in kept[: -KEPT_CHECKPOINTS if step.kind == "checkpoint" else -1]:
+        if step.kind == "cut off":  # training goes on from the checkpoints before it
+            gone = [one for one in kept[:-1] if one.kind == step.kind]
+        else:
+            gone = kept[: -KEPT_CHECKPOINTS if step.kind == "checkpoint" else -1]
+        for one in gone:
             self._drop(connection, step.number, one)
 
     def _rename(self, connection: sa.Connection, number: int, one: Kept, kind: str) -> None:
@@ -672,6 +723,19 @@ class _Batch:
         table = tables.variants
         row_id = self._loaded.variant_ids[step.number]
         connection.execute(sa.update(table).where(table.c.id == row_id).values(model=step.text))
+
+    def _direct(self, connection: sa.Connection, step: _Directions) -> None:
+        row_id = self._loaded.variant_ids[step.number]
+        rows = [
+            {"variant_id": row_id, "metric": metric, "better": better}
+            for metric, better in step.better.items()
+        ]
+        connection.execute(self._database.insert(tables.directions).on_conflict_do_nothing(), rows)
+
+    def _note_weights_epoch(self, connection: sa.Connection, step: _WeightsEpoch) -> None:
+        table, row_id = tables.weights_epochs, self._loaded.ids[step.number]
+        connection.execute(sa.delete(table).where(table.c.trial_id == row_id))
+        connection.execute(sa.insert(table), [{"trial_id": row_id, "epoch": step.epoch}])
 
     def _settle(self, connection: sa.Connection, here: Site) -> None:
         row = {"study_id": self._loaded.row.id, "machine": here.machine, "git": here.commit}
