@@ -110,6 +110,9 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
+            if checkpoint is not None:
+                recall.refuse_untold(checkpoint.memory)
+                recall.recall_layers(checkpoint, self.model)
             self.kept = KeptWeights(self.model, self._users_callbacks)
             self.directions = _keras.metric_directions(self.model)
         self._held, self._groups = job.held(self.model), variable_groups(self.model)
@@ -457,7 +460,6 @@ class Lane:
     def _go_on_from(self, checkpoint: Checkpoint) -> None:
         """Stand where the checkpoint was taken."""
         memory = checkpoint.memory
-        recall.refuse_untold(memory)
         generators = recall.restored(memory["generators"])
         begun, self.epoch = int(self.job.arguments.get("initial_epoch") or 0), checkpoint.epoch
         self._seconds_before = float(memory["seconds"])
