@@ -57,6 +57,12 @@ def digits(trials: int, epochs: int, validation: bool = True) -> Task:
     return _task(_models.digits_mlp, trials, x, y, _fit(epochs, 32, validation))
 
 
+def digits_own_loss(trials: int, epochs: int, validation: bool = True) -> Task:
+    """The digits MLP with a loss function of one's own."""
+    x, y = _data.digits()
+    return _task(_models.digits_own_loss, trials, x, y, _fit(epochs, 32, validation))
+
+
 def mnist(epochs: int, data: str | None = None, validation: bool = True) -> Task:
     """The MNIST MLP at RMSprop 0.001 against 0.0001; batch 128, one seed."""
     x, y = _data.images(data)

@@ -23,7 +23,7 @@ from keras import callbacks as kc
 import fairlane as fl
 from _alone import variables
 from _trial import FIT, Alone, X, Y, alone, build, check_logs, check_weights
-from fairlane.engine.lane import batch_method
+from fairlane.engine.eligibility import batch_method
 
 VARIANTS: list[dict[str, Any]] = [{"lr": 0.05}, {"lr": 0.2}]
 BRIEF: dict[str, Any] = {**FIT, "epochs": 3}

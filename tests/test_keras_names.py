@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import fairlane as fl
 from fairlane import _keras
 
 TRIED = ("3.13.2", "3.15.1")
@@ -457,6 +458,96 @@ def test_a_tensorboard_that_profiles():
     assert not _keras.profiles(tensorboard)
     tensorboard._init_profile_batch((0, 3))  # as its __init__ does, on a Python that can
     assert _keras.profiles(tensorboard)
+
+
+def test_own_training_loop():
+    """What `fit` calls of a trainer is known: another Keras may call more of it."""
+
+    def model_with(name):
+        made = type(
+            "Mine", (keras.Sequential,), {name: lambda self, *a, **k: getattr(super(), name)(*a, **k)}
+        )
+        return made([keras.Input((1,)), keras.layers.Dense(1)])
+
+    for name in (
+        "fit",
+        "evaluate",
+        "make_train_function",
+        "make_test_function",
+        "_symbolic_build",
+        "jax_state_sync",
+    ):
+        assert _keras.own_training_loop(model_with(name)) == name
+    for name in (
+        "train_step",
+        "test_step",
+        "compute_loss",
+        "compute_metrics",
+        "reset_metrics",
+        "predict",
+        "call",
+    ):
+        assert _keras.own_training_loop(model_with(name)) is None
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    assert _keras.own_training_loop(model) is None
+    model.fit = lambda *a, **k: None
+    assert _keras.own_training_loop(model) == "fit"
+
+
+def test_a_method_of_keras_that_was_replaced_is_an_own_training_loop(monkeypatch):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    home = next(cls for cls in keras.Model.__mro__ if "evaluate" in vars(cls))
+    with fl.guard():  # wraps `fit`, and calls it
+        assert _keras.own_training_loop(model) is None
+    assert not _keras._is_replaced(home.evaluate)
+    monkeypatch.setattr(home, "evaluate", lambda *a, **k: None)
+    assert _keras.own_training_loop(model) == "evaluate"
+    assert _keras.own_training_loop(model, validates=False) is None
+
+
+def test_what_trainers_have_is_known():
+    """A method that is new here has to be sorted: is it called on lanes, or is an own version of it lost there?"""
+    trainers = [cls for cls in keras.Model.__mro__ if cls.__name__.endswith("Trainer")]
+    names = {name for cls in trainers for name in vars(cls) if not name.startswith("__")}
+    loop = names - _keras._CALLED_ON_LANES - _keras._NOT_CALLED_BY_FIT
+    assert loop <= LOOP
+
+
+LOOP = {
+    "_aggregate_additional_loss",
+    "_assert_compile_called",
+    "_check_sharding_consistency",
+    "_flatten_metrics_in_order",
+    "_get_jax_state",
+    "_get_metrics_result_or_logs",
+    "_get_state_sharding_spec",
+    "_make_function",
+    "_purge_model_variables",
+    "_resolve_auto_jit_compile",
+    "_should_eval",
+    "_symbolic_build",
+    "_warn_if_trainable_state_changed",
+    "evaluate",
+    "fit",
+    "jax_state_sync",
+    "jit_compile",
+    "make_test_function",
+    "make_train_function",
+    "run_eagerly",
+}
+"""What `fit` calls, or reads, of a trainer, and lanes do otherwise."""
+
+
+def test_configuration():
+    before = _keras.configuration()
+    assert {"floatx", "epsilon", "image_data_format", "dtype_policy", "flash_attention"} <= set(before)
+    epsilon = keras.config.epsilon()
+    keras.config.set_epsilon(1e-3)
+    try:
+        assert _keras.configuration()["epsilon"] == "0.001"
+    finally:
+        keras.config.set_epsilon(epsilon)
+    assert _keras.configuration() == before
 
 
 def test_every_function_is_tried_here():

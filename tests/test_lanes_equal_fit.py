@@ -628,10 +628,10 @@ CASES = [
     Case("own train_step", own_train_step, {**_RATES, "rate": [0.2]}, y=TARGETS),
     Case("added loss, seed generator", penalised, {"factor": [0.1, 0.5]}),
     Case("own optimizer", own_optimizer, {"power": [0.5, 1.5]}),
-    Case("opaque state", opaque, {"factor": [0.4, 0.6]}, fleets=4),
+    Case("opaque state", opaque, {"factor": [0.4, 0.6]}),
     Case("class made by the builder", made_by_the_builder, {"factor": [0.5, 1.5]}),
     Case("counted names of metrics", counted_names, {"extra": [0, 2]}, y=BINARY, fleets=2),
-    Case("variable outside of the model", annealed, {"beta": [0.1, 0.5]}, y=TARGETS, fleets=2),
+    Case("variable outside of the model", annealed, {"beta": [0.1, 0.5]}, y=TARGETS),
     Case("batch size", dense, {"learning_rate": [1e-2], "batch_size": [16, 32]}, fit={}, fleets=2),
     Case("epochs", dense, {"learning_rate": [1e-2], "epochs": [3, 5]}, fit={}),
 ]

@@ -254,7 +254,7 @@ def test_arrays_are_lifted_as_they_are():
     assert lift.values(lanes)[0].tolist() == [[0, 1, 2], [1, 1, 1]]
 
 
-# --- models that can't be lifted: separate fleets, right results ------------------------------------------------
+# --- layers of one's own, that get at their number in one way or another ------------------------------------------------
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(48, 4)).astype("float32")
@@ -301,26 +301,26 @@ def build(how, factor):
 
 
 @pytest.mark.parametrize(
-    ("how", "lifts"),
+    ("how", "shared"),
     [
         ("lifted", True),
         ("tensor", True),
         ("jitted", True),
-        ("float", False),
-        ("sqrt", False),
+        ("float", True),
+        ("sqrt", True),
         ("branch", False),
         ("int", False),
-        ("isinstance", False),
-        ("formatted", False),
-        ("numpy", False),
-        ("clip", False),
+        ("isinstance", True),
+        ("formatted", True),
+        ("numpy", True),
+        ("clip", True),
     ],
 )
-def test_a_model_that_does_not_lift_is_trained_rightly_all_the_same(how, lifts):
+def test_a_layer_of_ones_own_is_trained_rightly_however_it_reads_its_number(how, shared):
     grid = {"how": [how], "factor": [0.5, 1.5, 2.5]}
     arguments = {"epochs": 2, "batch_size": 16, "validation_split": 1 / 3}
     study = fl.compare(build, grid, X, Y, engine="lanes", verbose=0, on_error="raise", **arguments)
-    assert (study.trials["fleet"].nunique() == 1) == lifts
+    assert (study.trials["fleet"].nunique() == 1) == shared
     for trial, factor in enumerate(grid["factor"]):
         alone = keras_alone(build, {"how": how, "factor": factor}, 0, X, Y, **arguments)
         assert_logs_agree(history_of(study, trial), alone.logs)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jax import lax
 
 from fairlane import rewrite
-from fairlane.program import read_state
 from fairlane.rewrite import for_cpu
+from fairlane.state import read_state
 
 few = settings(max_examples=12, deadline=None, derandomize=True)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fairlane.session import Session
+from fairlane.session import Session, left_as_found
 from fairlane.structure import same_value, structure
 
 X = np.zeros((4, 6), "float32")
@@ -391,15 +391,28 @@ def test_models_that_train_differently_have_different_keys(one, other):
     assert key(one, **data) != key(other, **data)
 
 
-def test_global_numbers_are_part_of_the_key(monkeypatch):
-    monkeypatch.setitem(globals(), "FACTOR", 1.0)
-    before = key(lambda: sequential(loss=_with_global))
-    monkeypatch.setitem(globals(), "FACTOR", 2.0)
-    assert key(lambda: sequential(loss=_with_global)) != before
+def test_foreign_code_is_named():
+    assert structure(made(lambda: sequential(loss=_own_loss))).foreign == "_own_loss"
+    assert structure(made(sequential)).foreign == ""
 
 
-def _with_global(y, p):
-    return FACTOR * ops.mean(y - p)  # noqa: F821
+def _own_loss(y, p):
+    return ops.mean(y - p)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: keras.config.set_epsilon(1e-3),
+        lambda: jax.config.update("jax_default_matmul_precision", "highest"),
+    ],
+    ids=["epsilon", "jax"],
+)
+def test_what_keras_and_jax_are_set_to_is_part_of_the_key(change):
+    with left_as_found():
+        before = key(lambda: sequential(loss="mse"))
+        change()
+        assert key(lambda: sequential(loss="mse")) != before
 
 
 def test_given_names_matter():

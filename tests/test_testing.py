@@ -119,7 +119,7 @@ def test_only_finished_trials_are_evaluated_and_none_twice(monkeypatch):
             raise ValueError("no rate")
         return build(lr)
 
-    study = compare({"lr": [0.05, 0, 1e30]}, builder, engine="lanes")
+    study = compare({"lr": [0.05, 0, 1e30]}, builder)
     assert study.trials["state"].tolist() == ["done", "failed", "diverged"]
     assert study.trials["test_loss"].isna().tolist() == [False, True, True]
     assert len(seen) == 1
@@ -167,6 +167,6 @@ def test_ctrl_c_while_evaluating_keeps_the_rest(monkeypatch):
 
     monkeypatch.setattr(keras.Model, "evaluate", stop)
     with pytest.warns(fl.FairlaneWarning, match="interrupted while evaluating on test_data"):
-        study = compare([{}], epochs=1)
+        study = compare([{}], epochs=1, validation_split=0.0)
     assert study.trials["state"].tolist() == ["done"]
     assert "test_loss" not in study.trials

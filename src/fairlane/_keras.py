@@ -20,6 +20,8 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.utils import module_utils
 from keras.src.utils.tracking import DotNotTrackScope
 
+from fairlane.libraries import is_foreign_code
+
 
 def is_functional(layer: Any) -> bool:
     """Whether it is a graph of layers from inputs to outputs: ``keras.Model(inputs, outputs)``."""
@@ -209,6 +211,20 @@ def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k in _SETTINGS or not k}
 
 
+def configuration() -> dict[str, str]:
+    """What Keras is set to, in this thread, of what its code reads while a model is built or traced."""
+    config = keras.config
+    found: dict[str, Any] = {
+        "floatx": config.floatx(),
+        "epsilon": config.epsilon(),
+        "image_data_format": config.image_data_format(),
+        **{name: global_state.get_global_attribute(name) for name in _SETTINGS},
+    }
+    found["dtype_policy"] = config.dtype_policy().name
+    found["custom_objects_scope_dict"] = sorted(found["custom_objects_scope_dict"] or ())
+    return {name: repr(value) for name, value in found.items()}
+
+
 def has_tensorflow_strategy() -> bool:
     """Whether this runs in the scope of a ``tf.distribute`` strategy."""
     if keras.backend.backend() != "tensorflow":
@@ -317,6 +333,66 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
 def symbolic_build_from(model: Any, batch: Any) -> None:
     """Build what ``fit`` builds before its first epoch, from a batch that was read before."""
     model._symbolic_build(data_batch=batch)
+
+
+_CALLED_ON_LANES = frozenset(
+    {
+        "_compute_loss",
+        "_get_own_metrics",
+        "_update_metrics_variables",
+        "compile",
+        "compile_from_config",
+        "compute_loss",
+        "compute_loss_and_updates",
+        "compute_metrics",
+        "get_compile_config",
+        "get_metrics_result",
+        "metrics",
+        "metrics_names",
+        "reset_metrics",
+        "stateless_compute_loss",
+        "test_step",
+        "train_step",
+    }
+)
+"""Methods of the trainer that are called on lanes as well: while the step is traced, or where it is built."""
+
+_NOT_CALLED_BY_FIT = frozenset(
+    {
+        "make_predict_function",
+        "predict",
+        "predict_on_batch",
+        "predict_step",
+        "test_on_batch",
+        "train_on_batch",
+    }
+)
+
+
+def own_training_loop(model: Any, validates: bool = True) -> str | None:
+    """A method of Keras's training loop of which a model has its own version; or None.
+
+    Args:
+        model: any model. Methods that are called on lanes too, such as ``train_step``, do not count.
+        validates: whether there are validation data, without which ``fit`` does not evaluate.
+    """
+    of_keras = keras.Model.__mro__
+    loop = {name for cls in of_keras if cls.__name__.endswith("Trainer") for name in vars(cls)}
+    loop = {name for name in loop if not name.startswith("__")} - _CALLED_ON_LANES - _NOT_CALLED_BY_FIT
+    loop -= set() if validates else {"evaluate", "make_test_function"}
+    names = {
+        name
+        for cls in type(model).__mro__
+        for name in loop & set(vars(cls))
+        if not cls.__module__.startswith("keras.src.") or _is_replaced(vars(cls)[name])
+    }
+    return min(names | {name for name in loop if callable(vars(model).get(name))}, default=None)
+
+
+def _is_replaced(method: Any) -> bool:
+    """Whether a method of a class of Keras's is somebody else's by now."""
+    code = getattr(method, "__code__", None)
+    return code is not None and is_foreign_code(code, method.__module__)
 
 
 def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> None:

@@ -143,7 +143,7 @@ class FitData:
             sample_weight=weight,
             class_weight=given.get("class_weight"),
             batch_size=given.get("batch_size"),
-            steps_per_epoch=given.get("steps_per_epoch"),
+            steps_per_epoch=_limited(given.get("steps_per_epoch")),
             shuffle=given["shuffle"],
         )
         if held_out is None:
@@ -157,10 +157,16 @@ class FitData:
             sample_weight=val_weight,
             class_weight=None,
             batch_size=given.get("validation_batch_size") or given.get("batch_size"),
-            steps_per_epoch=given.get("validation_steps"),
+            steps_per_epoch=_limited(given.get("validation_steps")),
             shuffle=False,
         )
         return cls(training, validation)
+
+
+def _limited(steps: int | None) -> int | None:
+    """As many steps as `keras.config.set_max_steps_per_epoch` leaves."""
+    limit = keras.config.max_steps_per_epoch()
+    return steps if not limit or (steps and steps <= limit) else limit
 
 
 def array_bytes(*data: Any) -> int:
@@ -178,6 +184,23 @@ def _part(
     iterator = _keras.epoch_iterator(x, **content, **cut)
     arrays, samples = _keras.adapter_arrays(iterator)
     return Batches(arrays, samples, cut, iterator.data_adapter)
+
+
+def sized(arrays: Any, size: int) -> Any:
+    """The shapes and dtypes of a batch of so many samples of whole arrays."""
+    return keras.tree.map_structure(
+        lambda a: None if a is None else np.broadcast_to(np.zeros((), a.dtype), (size, *a.shape[1:])), arrays
+    )
+
+
+def test_batches(data: FitData, steps_per_execution: int) -> list[Any]:
+    """A batch of each size that validation has, as far as they are known; shapes and dtypes alone count."""
+    part = data.validation
+    if part is None:
+        return []
+    if isinstance(part, Source):
+        return [part.first] if part.first is not None else []
+    return [sized(part.arrays, size) for _, _, size in validation_runs(part, steps_per_execution)]
 
 
 class BatchOrder:

@@ -15,7 +15,7 @@ import operator
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -62,9 +62,11 @@ class Lift:
         decisions: the comparisons that tracing answered, with the answer.
         explored: whether `inputs` is complete.
         wanted: the places among `inputs` that exploring each piece of the program asked for.
+        guessed: those of `paths` that did not differ between the lanes that there were.
     """
 
     paths: tuple[Path, ...]
+    guessed: frozenset[Path] = frozenset()
     explored: bool = False
     inputs: list[Expression] = field(default_factory=list)
     decisions: dict[Expression, bool] = field(default_factory=dict)
@@ -78,7 +80,22 @@ class Lift:
             for path, value in lanes[0].items()
             if any(not same_value(value, numbers[path]) for numbers in lanes[1:])
         }
-        return cls(tuple(path for path in lanes[0] if path in differing or path in set(more)))
+        guessed = frozenset(more) - differing
+        return cls(tuple(path for path in lanes[0] if path in differing or path in guessed), guessed)
+
+    def end_exploring(self) -> None:
+        """Lift no number that exploring did not meet.
+
+        Raises:
+            CannotLift: one of them differs between lanes. Something may have asked for it in a way that a
+                stand-in can't notice (``isinstance``, ``str``).
+        """
+        met = {path for e in (*self.inputs, *self.decisions) for path in _numbers_in(e)}
+        unmet = [path for path in self.paths if path not in met]
+        if differing := [path for path in unmet if path not in self.guessed]:
+            raise CannotLift(f"{_text(('number', differing[0]))} was not met while the step was traced")
+        self.paths = tuple(path for path in self.paths if path in met)
+        self.explored = True
 
     def values(self, lanes: Sequence[Numbers]) -> list[jax.Array]:
         """The program's inputs for these lanes, each ``(lanes, ...)`` float32.
@@ -128,6 +145,8 @@ class Lift:
         finally:
             for restore in reversed(undo):
                 restore()
+        if tracing.refused:  # also where the code that met the refusal went on without the number
+            raise CannotLift(tracing.refused)
         if inputs is None:
             self.wanted[piece] = tracing.asked
         elif missing := self.wanted.get(piece, set()) - tracing.asked:
@@ -143,6 +162,19 @@ class _Tracing:
     numbers: Mapping[Path, NDArray[Any]]
     inputs: Sequence[Any] | None
     asked: set[int] = field(default_factory=set)
+    refused: str = ""
+
+    def refuse(self, why: str) -> NoReturn:
+        """Give up lifting, for good."""
+        self.refused = self.refused or why
+        raise CannotLift(why)
+
+    def evaluate(self, expression: Expression) -> Any:
+        """The expression's value in each lane."""
+        try:
+            return _evaluate(expression, self.numbers)
+        except CannotLift as error:
+            self.refuse(str(error))
 
     def stand_in(self, path: Path) -> Any:
         values = self.numbers[path]
@@ -154,19 +186,19 @@ class _Tracing:
     def tensor(self, expression: Expression) -> Any:
         if expression not in self.lift.inputs:
             if self.inputs is not None:
-                raise CannotLift(f"{_text(expression)} was not met when the program was explored")
+                self.refuse(f"{_text(expression)} was not met when the program was explored")
             self.lift.inputs.append(expression)
         place = self.lift.inputs.index(expression)
         self.asked.add(place)
         if self.inputs is None:
-            return _as_input(_evaluate(expression, self.numbers))[0]
+            return _as_input(self.evaluate(expression))[0]
         return self.inputs[place]
 
     def decide(self, expression: Expression) -> bool:
-        answers = _evaluate(expression, self.numbers)
+        answers = self.evaluate(expression)
         answer = bool(np.ravel(answers)[0])
         if np.any(answers != answer):
-            raise CannotLift(f"the lanes differ in {_text(expression)}")
+            self.refuse(f"the lanes differ in {_text(expression)}")
         self.lift.decisions[expression] = answer
         return answer
 
@@ -266,10 +298,10 @@ class LaneNumber:
         return self._tracing.decide(("ne", self._expression, ("constant", 0.0)))
 
     def __float__(self) -> float:
-        raise CannotLift(f"{_text(self._expression)} is wanted as a plain float")
+        self._tracing.refuse(f"{_text(self._expression)} is wanted as a plain float")
 
     def __int__(self) -> int:
-        raise CannotLift(f"{_text(self._expression)} is wanted as a plain integer")
+        self._tracing.refuse(f"{_text(self._expression)} is wanted as a plain integer")
 
     __index__ = __int__
 
@@ -294,6 +326,14 @@ def _as_input(values: NDArray[Any]) -> jax.Array:
     if values.dtype == np.float64:
         return jnp.stack([jnp.asarray(float(v)) for v in values])
     return jnp.asarray(values, dtype="float32")
+
+
+def _numbers_in(expression: Expression) -> Iterator[Path]:
+    if expression[0] == "number":
+        yield expression[1]
+    elif expression[0] != "constant":
+        for part in expression[1:]:
+            yield from _numbers_in(part)
 
 
 def _text(expression: Expression) -> str:

@@ -1,87 +1,28 @@
-"""A compiled Keras model as pure functions of arrays: state, training and test runs over batches.
+"""The steps of a fleet → compiled programs: training and test runs over batches, for several lanes at once.
 
-In: built models of one structure, and the data they are trained on. Out: a `Program`, whose compiled
-pieces take the stacked states of several lanes through a run of batches, with Keras's own ``train_step``
-and ``test_step``, vectorised with ``jax.vmap`` and repeated with ``jax.lax.scan``.
+In: `Steps`, which are Keras's own ``train_step`` and ``test_step``, traced; and the data. Out: a `Program`,
+whose compiled pieces take the stacked states of several lanes through a run of batches, vectorised with
+``jax.vmap`` and repeated with ``jax.lax.scan``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
+import jax.extend
 import jax.numpy as jnp
-import keras
-import numpy as np
 
-from fairlane import _keras
 from fairlane.data import Batches
-from fairlane.lift import CannotLift, Lift, Numbers
-from fairlane.rewrite import slow_in_loops
-from fairlane.structure import Structure, variable_groups
-from fairlane.trial import Weights
-
-Arrays = list[Any]
-Rewriting = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-class State(NamedTuple):
-    """A model's variables, in the order of its own lists; stacked lanes have one more axis in front."""
-
-    trainable: Arrays
-    non_trainable: Arrays
-    optimizer: Arrays
-    metrics: Arrays
-
-
-def read_state(model: keras.Model) -> State:
-    """The values of a built model's variables."""
-    return State(*([v.value for v in group] for group in variable_groups(model)))
-
-
-def write_state(
-    model: keras.Model, state: State | Weights, groups: Sequence[Sequence[Any]] | None = None
-) -> None:
-    """Assign all of a model's variables; ``groups`` are those that the state is of, where they are "
-    "others now."""
-    values = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
-    for group, arrays in zip(groups or variable_groups(model), values, strict=True):
-        for variable, array in zip(group, arrays, strict=True):
-            variable.assign(array)
-
-
-def weights_of(model: keras.Model) -> Weights:
-    """The values of a built model's variables as NumPy arrays, whatever Keras's backend."""
-    return Weights(*([keras.ops.convert_to_numpy(v) for v in group] for group in variable_groups(model)))
-
-
-def to_weights(state: State) -> Weights:
-    """One lane's state as NumPy arrays of its own."""
-    return Weights(*([np.array(a) for a in group] for group in state))
-
-
-def same_weights(weights: Weights, state: State) -> bool:
-    """Whether a state's values are these, its metrics' left out."""
-    kept = (weights.trainable, weights.non_trainable, weights.optimizer)
-    now = (state.trainable, state.non_trainable, state.optimizer)
-    return all(
-        np.array_equal(
-            np.asarray(a), np.asarray(b), equal_nan=np.issubdtype(np.asarray(a).dtype, np.floating)
-        )
-        for before, after in zip(kept, now, strict=True)
-        for a, b in zip(before, after, strict=True)
-    )
-
-
-def metrics_at_rest(model: keras.Model) -> Arrays:
-    """What ``model.reset_metrics()`` makes of the metrics' variables; the model is left so."""
-    model.reset_metrics()
-    return [np.asarray(v.value) for v in model.metrics_variables]
+from fairlane.lift import Numbers
+from fairlane.rewrite import run_for_cpu, slow_in_loops
+from fairlane.state import Arrays, State
+from fairlane.steps import Steps
+from fairlane.tracing import LOGS, DoesNotTrace, Kind, Runner, kind_of
 
 
 class Run(NamedTuple):
@@ -123,40 +64,39 @@ class SlowInLoop(Exception):
     """The step has operations that this device runs much faster outside of a loop."""
 
 
-class DoesNotTrace(Exception):
-    """Keras's step can't be traced for this model; the cause is the exception's."""
-
-
 @dataclass(eq=False)
 class Program:
     """The compiled pieces of one fleet at one width.
 
     Attributes:
-        model: the template that is traced; any of the fleet's.
-        structure: its structure.
-        lift: which numbers differ between lanes.
+        steps: the fleet's steps.
         width: lanes per dispatch.
         stop_on_nan: freeze a lane for the rest of the epoch once its loss is not finite.
         stepwise: whether each batch is a dispatch of its own.
-        around: the context to trace in.
-        rewrite: rewrites the traced step for the device; None leaves it.
+        plain: whether recurrent layers are to loop in XLA, and not in cuDNN.
+        on_cpu: whether the steps are rewritten for the CPU.
         donates: whether a call uses its first argument up. Where it does not, it is still there when memory
             runs out.
         seconds_compiling: what tracing and compiling has cost so far.
     """
 
-    model: keras.Model
-    structure: Structure
-    lift: Lift
+    steps: Steps
     width: int
     stop_on_nan: bool = False
     stepwise: bool = False
-    around: Callable[[], AbstractContextManager[Any]] = nullcontext
-    rewrite: Rewriting | None = None
+    plain: bool = False
+    on_cpu: bool = True
     donates: bool = True
     seconds_compiling: float = 0.0
     _pieces: dict[Run, Future[Any]] = field(default_factory=dict)
-    _lanes: Sequence[Numbers] = ()
+
+    def kinds(self, pieces: Mapping[Run, tuple[Any, Any]]) -> dict[Run, Kind]:
+        """Which steps the pieces repeat.
+
+        Args:
+            pieces: as for `prepare`.
+        """
+        return {run: self._kind(run, data) for run, (_, data) in pieces.items()}
 
     def prepare(
         self,
@@ -178,31 +118,32 @@ class Program:
         Raises:
             CannotLift: a number can't be a lane's own in this program.
             SlowInLoop: a run of several batches should be dispatched batch by batch.
-            DoesNotTrace: Keras raised while it was traced.
+            DoesNotTrace: Keras, or JAX, raised while it was traced.
         """
         new = {run: parts for run, parts in pieces.items() if run not in self._pieces}
         if not new:
             return
-        self._lanes = lanes
-        with self.around():
-            try:
-                if self.lift.paths and not self.lift.explored:
-                    for run, parts in new.items():
-                        self._explore(run, carry, *parts)
-                    self.lift.explored = True
-                lifted = self.lift.values(lanes)
-                for run, parts in new.items():
-                    self._pieces[run] = self._compile(run, (carry, lifted, *parts), executor)
-            except (CannotLift, SlowInLoop):
-                raise
-            except Exception as error:
-                raise DoesNotTrace(f"{type(error).__name__}: {error}") from error
+        one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), carry.state)
+        self.steps.prepare({LOGS, *self.kinds(new).values()}, one, lanes)
+        lifted = self.steps.lift.values(lanes)
+        try:
+            for run, parts in new.items():
+                self._pieces[run] = self._compile(run, (carry, lifted, *parts), executor)
+        except SlowInLoop:
+            raise
+        except Exception as error:
+            raise DoesNotTrace(f"{type(error).__name__}: {error}") from error
+
+    def _kind(self, run: Run, data: Any) -> Kind:
+        size = () if run.shapes is not None else (run.batch,)
+        one = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*size, *a.shape[1:]), a.dtype), data)
+        return kind_of("train" if run.training else "test", one, self.plain)
 
     def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
         began = time.perf_counter()
         donated = (0,) if self.donates else ()
         traced = jax.jit(self._vectorised(run), donate_argnums=donated).trace(*arguments)
-        if self.rewrite is not None and run.steps > 1 and slow_in_loops(traced.jaxpr):
+        if self.on_cpu and run.steps > 1 and slow_in_loops(traced.jaxpr):
             raise SlowInLoop
         lowered = traced.lower()
         tracing = time.perf_counter() - began
@@ -225,15 +166,6 @@ class Program:
         """The compiled piece, to be called."""
         return self._pieces[run].result()
 
-    def _explore(self, run: Run, carry: Carry, order: Any, data: Any) -> None:
-        """Trace without compiling, to find out which inputs the different numbers make."""
-
-        def one_lane(tree: Any) -> Any:
-            return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
-
-        order = one_lane(order) if run.picks else order
-        jax.eval_shape(lambda c, o, d: self._run(run, c, None, o, d), one_lane(carry), order, data)
-
     def _vectorised(self, run: Run) -> Callable[..., Any]:
         def piece(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
             return self._run(run, carry, lifted, order, data)
@@ -249,23 +181,21 @@ class Program:
 
         return alone
 
-    def _run(self, run: Run, carry: Carry, lifted: Arrays | None, order: Any, data: Any) -> Any:
-        plain = plain_recurrence(self.model) if self.width > 1 else nullcontext()
-        with self.lift.applied(self._lanes, self.structure, lifted, run), plain:
-            if run.training:
-                return self._train(run, carry, order, data)
-            return self._test(run, carry, order, data)
+    def _run(self, run: Run, carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
+        return (self._train if run.training else self._test)(run, carry, lifted, order, data)
 
-    def _train(self, run: Run, carry: Carry, order: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
-        train_step = self._rewritten(self.model.train_step)
+    def _train(
+        self, run: Run, carry: Carry, lifted: Arrays, order: Any, data: Any
+    ) -> tuple[Carry, Mapping[str, Any]]:
+        train_step = self.steps.step(self._kind(run, data))
         batches = data if run.shapes is not None else order
 
         def step(carry: Carry, item: Any) -> tuple[Carry, Any]:
             batch = item
             if run.shapes is None:
                 batch = jax.tree.map(lambda a: jnp.take(a, item, axis=0, mode="clip"), data)
-            logs, state = train_step(tuple(carry.state), batch)
-            new = Carry(_like(State(*state), carry.state), carry.steps + 1, carry.stopped)
+            logs, state = train_step(self._runner, lifted, carry.state, batch)
+            new = Carry(_like(state, carry.state), carry.steps + 1, carry.stopped)
             if self.stop_on_nan:
                 loss = logs.get("loss", jnp.zeros(()))
                 new = jax.tree.map(lambda old, n: jnp.where(carry.stopped, old, n), carry, new)
@@ -279,11 +209,12 @@ class Program:
             carry, all_logs = jax.lax.scan(step, carry, batches)
             last = jnp.maximum(carry.steps - before, 1) - 1
             logs = jax.tree.map(lambda a: a[last], all_logs)
-        return carry, logs if logs is not None else self._metric_logs(carry.state)
+        return carry, logs if logs is not None else self._metric_logs(lifted, carry.state)
 
-    def _test(self, run: Run, carry: Carry, start: Any, data: Any) -> tuple[Carry, Mapping[str, Any]]:
-        test_step = self._rewritten(self.model.test_step)
-
+    def _test(
+        self, run: Run, carry: Carry, lifted: Arrays, start: Any, data: Any
+    ) -> tuple[Carry, Mapping[str, Any]]:
+        test_step = self.steps.step(self._kind(run, data))
         batches = data if run.shapes is not None else jnp.arange(run.steps)
 
         def step(state: State, item: Any) -> tuple[State, Any]:
@@ -291,9 +222,7 @@ class Program:
             if run.shapes is None:
                 first = start + item * run.batch
                 batch = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data)
-            tested = (state.trainable, state.non_trainable, state.metrics)
-            logs, (trainable, non_trainable, metrics) = test_step(tested, batch)
-            new = State(trainable, non_trainable, state.optimizer, metrics)
+            logs, new = test_step(self._runner, lifted, state, batch)
             return _like(new, state), self._own_logs(logs)
 
         if run.steps == 1:
@@ -301,22 +230,26 @@ class Program:
         else:
             state, all_logs = jax.lax.scan(step, carry.state, batches)
             logs = jax.tree.map(lambda a: a[-1], all_logs)
-        return carry._replace(state=state), (logs if logs is not None else self._metric_logs(state))
-
-    def _rewritten(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return function if self.rewrite is None else self.rewrite(function)
+        return carry._replace(state=state), logs if logs is not None else self._metric_logs(lifted, state)
 
     def _own_logs(self, logs: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The step's logs where they are not just the metrics' results, as Keras tells them apart."""
-        with keras.StatelessScope():
-            names = self.model.get_metrics_result().keys()
+        step = self.steps.step(LOGS)
+        names = jax.tree.unflatten(step.out, range(step.out.num_leaves))
         return None if set(logs) == set(names) else logs
 
-    def _metric_logs(self, state: State) -> Mapping[str, Any]:
-        with keras.StatelessScope(
-            state_mapping=list(zip(self.model.metrics_variables, state.metrics, strict=True))
-        ):
-            return dict(self.model.get_metrics_result())
+    def _metric_logs(self, lifted: Arrays, state: State) -> Mapping[str, Any]:
+        logs: Mapping[str, Any] = self.steps.step(LOGS)(self._runner, lifted, state)
+        return logs
+
+    @property
+    def _runner(self) -> Runner:
+        return run_for_cpu if self.on_cpu else _run_as_it_is
+
+
+def _run_as_it_is(program: Any, *arrays: Any) -> Sequence[Any]:
+    results: Sequence[Any] = jax.extend.core.jaxpr_as_fun(program)(*arrays)
+    return results
 
 
 def _first(batches: Any) -> Any:
@@ -331,24 +264,6 @@ def _like(new: State, old: State) -> State:
             for ns, os in zip(new, old, strict=True)
         )
     )
-
-
-@contextmanager
-def plain_recurrence(model: keras.Model) -> Iterator[None]:
-    """While a model is traced, let its recurrent layers loop over time in XLA, and not in cuDNN.
-
-    cuDNN's kernels can't be vectorised (JAX: "Batching rule for 'rnn_fwd' not implemented"). Keras takes
-    them on GPUs where it may choose, and has the loop for everywhere else; who asks for ``use_cudnn=True``
-    gets cuDNN.
-    """
-    layers = [one for one in _keras.all_layers(model) if getattr(one, "use_cudnn", None) == "auto"]
-    for layer in layers:
-        layer.use_cudnn = False
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.use_cudnn = "auto"
 
 
 def on_device(batches: Batches) -> Any:

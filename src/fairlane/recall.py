@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane.program import State
+from fairlane.state import State
 from fairlane.trial import Checkpoint
 
 _TAG = "__fairlane__"

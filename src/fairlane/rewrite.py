@@ -22,6 +22,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
+from fairlane.outline import bind
+
 Step = Callable[..., Any]
 Rule = Callable[..., Sequence[Any]]
 
@@ -72,7 +74,7 @@ def for_cpu(step: Step) -> Step:
     @functools.wraps(step)
     def rewritten(*args: Any, **kwargs: Any) -> Any:
         closed, out = jax.make_jaxpr(step, return_shape=True)(*args, **kwargs)
-        results = _evaluate(closed, *jax.tree.leaves((args, kwargs)))
+        results = run_for_cpu(closed, *jax.tree.leaves((args, kwargs)))
         return jax.tree.unflatten(jax.tree.structure(out), results)
 
     return rewritten
@@ -95,7 +97,8 @@ def slow_in_loops(program: Any) -> bool:
 # -- walking the program
 
 
-def _evaluate(closed: ClosedJaxpr, *args: Any) -> list[Any]:
+def run_for_cpu(closed: ClosedJaxpr, *args: Any) -> list[Any]:
+    """Run a traced program on these arrays, from operations that are fast on a CPU."""
     jaxpr = closed.jaxpr
     values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     values |= dict(zip(jaxpr.invars, args, strict=True))
@@ -127,12 +130,7 @@ def _bind(eqn: JaxprEqn, inputs: Sequence[Any]) -> Sequence[Any]:
     params = dict(eqn.params)
     if _touched(eqn) and eqn.primitive.name in _RECURSED:
         params = {name: _rewritten(value) for name, value in params.items()}
-    params = eqn.primitive.get_bind_params(params)
-    functions: Sequence[Any] = ()
-    if isinstance(params, tuple):  # before JAX 0.10 the functions of a call come apart
-        functions, params = params
-    out = eqn.primitive.bind(*functions, *inputs, **params)
-    return out if eqn.primitive.multiple_results else [out]
+    return bind(eqn, inputs, params)
 
 
 def _touched(eqn: JaxprEqn) -> bool:
@@ -158,7 +156,7 @@ def _rewritten(value: Any) -> Any:
     """A parameter of an equation, with the programs in it rewritten."""
     if isinstance(value, ClosedJaxpr):
         kinds = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in value.in_avals]
-        return jax.make_jaxpr(functools.partial(_evaluate, value))(*kinds)
+        return jax.make_jaxpr(functools.partial(run_for_cpu, value))(*kinds)
     if isinstance(value, Jaxpr):
         closed = _rewritten(ClosedJaxpr(value, ()))
         return value if closed.consts else closed.jaxpr

@@ -4,7 +4,8 @@ In: a seed. Out: a `Session` in which code runs as in a fresh process that calle
 ``keras.utils.set_random_seed(seed)`` first; on leaving, the caller's own state is as it was.
 
 Hidden state is: Python's, NumPy's and the backend's random generators, Keras's thread-local attributes
-(its seed generator, name counters, dtype policy, scopes) and its settings (floatx, epsilon, image format).
+(its seed generator, name counters, dtype policy, scopes), its settings (floatx, epsilon, image format, limits
+of epochs and steps) and JAX's.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class _State:
 
     keras: dict[str, Any]
     settings: tuple[Any, ...]
+    jax: dict[str, Any]
     others: list[Callable[[], None]]
 
 
@@ -77,7 +79,7 @@ class Session:
                 keras.utils.set_random_seed(self._seed)
         else:
             _install(self._own)
-        self._entered_with = _settings()
+        self._entered_with = _settings(), _jax_settings()
         try:
             _check_settings(self._caller, self._own or self._caller)
         except StudyError:
@@ -88,7 +90,7 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         assert self._caller is not None
         self._own = _capture()
-        changed = replace(self._own, settings=self._entered_with)
+        changed = replace(self._own, settings=self._entered_with[0], jax=self._entered_with[1])
         _install(self._caller)
         leave(self._depth)
         self._caller = None
@@ -188,8 +190,8 @@ def left_as_found() -> Iterator[None]:
         _TURNS.give(turn)
 
 
-_SETTINGS = ("floatx", "epsilon", "image_data_format")
-"""Keras's settings that are one for all threads."""
+_SETTINGS = ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_per_epoch")
+"""Keras's settings of the whole process, as functions of ``keras.config``: ``floatx`` and ``set_floatx``."""
 
 
 def _check_settings(before: _State, now: _State) -> None:
@@ -200,10 +202,15 @@ def _check_settings(before: _State, now: _State) -> None:
     """
     here, others = place().root(), others_active()
     wrong, here.disturbed = here.disturbed, ""
-    names = [n for n, a, b in zip(_SETTINGS, before.settings, now.settings, strict=True) if a != b]
+    names = [
+        f"keras.config.{name}()"
+        for name, a, b in zip(_SETTINGS, before.settings, now.settings, strict=True)
+        if a != b
+    ]
+    names += [f"jax.config.{name}" for name, a in before.jax.items() if now.jax.get(name) not in (a,)]
     if names and others:
         wrong = (
-            f"keras.config.{names[0]}() is another now than it was when a trial's builder or callbacks "
+            f"{names[0]} is another now than it was when a trial's builder or callbacks "
             "were called, and several threads train with Fairlane at once. Keras has one such setting for "
             "all threads, so the "
             "numbers of each may be wrong. Set it before both begin, or train one after the other"
@@ -261,6 +268,7 @@ def _capture() -> _State:
     return _State(
         keras=_keras.attributes(),
         settings=_settings(),
+        jax=_jax_settings(),
         others=_other_generators(),
     )
 
@@ -270,6 +278,10 @@ def _install(state: _State) -> None:
     for name, value, there in zip(_SETTINGS, state.settings, _settings(), strict=True):
         if value != there:
             getattr(keras.config, f"set_{name}")(value)
+    now = _jax_settings()
+    for name, value in state.jax.items():
+        if now.get(name) is not value and now.get(name) != value:
+            sys.modules["jax"].config.update(name, value)
     for restore in state.others:
         restore()
 
@@ -277,6 +289,11 @@ def _install(state: _State) -> None:
 def _other_generators_loaded() -> bool:
     """Whether there are generators that all threads share, and that can't be kept apart."""
     return "tensorflow" in sys.modules or keras.backend.backend() == "torch"
+
+
+def _jax_settings() -> dict[str, Any]:
+    """What ``jax.config.update`` has set, for the whole process; nothing where JAX is not loaded."""
+    return dict(sys.modules["jax"].config.values) if "jax" in sys.modules else {}
 
 
 def _other_generators() -> list[Callable[[], None]]:

@@ -18,7 +18,7 @@ import numpy as np
 from fairlane import _keras
 from fairlane.errors import SharedStateError
 from fairlane.isolation import REMEDY
-from fairlane.program import read_state
+from fairlane.state import read_state
 from fairlane.structure import variable_groups
 from fairlane.trial import Weights
 

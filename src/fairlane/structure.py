@@ -1,11 +1,13 @@
 """A compiled model → what its program depends on: a key, and the numbers in it.
 
-In: a built, compiled ``keras.Model``. Out: a `Structure`. Two models with equal keys differ in nothing
-that a compiled training step reads but the values of their variables and of their `Structure.numbers`
-(a dropout rate, a coefficient of the optimizer, a regularisation factor), so one program can train both.
+In: a built, compiled ``keras.Model``. Out: a `Structure`. Two models with equal keys, in whose steps only the
+code of known libraries runs, differ in nothing that a compiled training step reads but the values of their
+variables and of their `Structure.numbers` (a dropout rate, a coefficient of the optimizer, a regularisation
+factor), so one program can train both.
 
-The whole graph of Python objects under the model is walked, functions with their closures included: what
-is not understood makes a key of its own, so that a wrong guess costs time and never correctness.
+The whole graph of Python objects under the model is walked, and what Keras and JAX are set to. What is not
+understood makes a key of its own, so that a wrong guess costs time and never correctness. What foreign code
+reads (`fairlane.libraries`) can't be found by walking; where the walk meets any, it says so.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import keras
 import numpy as np
 
 from fairlane import _keras
+from fairlane.libraries import is_foreign_class, is_foreign_code
 
 Path = tuple[Hashable, ...]
 """Where a number sits: attribute names, keys and positions from the model down."""
@@ -86,11 +89,13 @@ class Structure:
         key: a digest, equal for models that can share a program.
         numbers: the float (or small JAX array) at each place that lanes can carry.
         setters: how to put another value at each place; gives back a function that undoes it.
+        foreign: the name of a class or function under the model that is of no known library, or empty.
     """
 
     key: str
     numbers: Mapping[Path, Any]
     setters: Mapping[Path, Callable[[Any], Callable[[], None]]]
+    foreign: str = ""
 
 
 def structure(model: keras.Model, logs_named: bool = True) -> Structure:
@@ -104,10 +109,11 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
         Its structure.
     """
     walk = _Walk(model, logs_named)
+    walk.configuration()
     walk.visit(model, (), None)
     for group in variable_groups(model):
         walk.visit([*group], ("variables",), None)
-    return Structure(walk.digest(), walk.numbers, walk.setters)
+    return Structure(walk.digest(), walk.numbers, walk.setters, walk.foreign)
 
 
 def variable_groups(model: keras.Model) -> tuple[list[Any], ...]:
@@ -144,8 +150,15 @@ class _Walk:
             if _is_automatic(part.name, type(part)):
                 self._names.setdefault(part.name, f"part {i}")
 
+        self.foreign = ""
+
     def digest(self) -> str:
         return self._digest.hexdigest()
+
+    def configuration(self) -> None:
+        """Take what Keras and JAX are set to into the key: their own code reads it while it is traced."""
+        self._emit("keras", sorted(_keras.configuration().items()))
+        self._emit("jax", sorted(jax.config.values.items()))
 
     def _emit(self, *token: Any) -> None:
         self._digest.update(repr(token).encode())
@@ -162,8 +175,7 @@ class _Walk:
             self._emit(type(value).__name__, str(value))
         elif isinstance(value, types.ModuleType):
             self._emit("module", value.__name__)
-        elif isinstance(value, (weakref.ReferenceType, keras.initializers.Initializer)):
-            # An initializer has done its work by the time that anything is trained.
+        elif isinstance(value, weakref.ReferenceType) or _is_spent(value):
             self._emit(type(value).__name__)
         elif not self._again(value):
             self._object(value, path, slot)
@@ -241,6 +253,8 @@ class _Walk:
 
     def _function(self, value: types.FunctionType, path: Path) -> None:
         code = value.__code__
+        if is_foreign_code(code, value.__module__ or ""):
+            self.foreign = self.foreign or value.__qualname__
         self._emit("function", value.__module__, value.__qualname__)
         self._code(code)
         self.visit(value.__defaults__, (*path, "defaults"), None)
@@ -252,11 +266,6 @@ class _Walk:
                 self._emit("empty", name)
                 continue
             self.visit(inside, (*path, "closure", name), _CellSlot(cell))
-        if not value.__module__ or value.__module__.split(".")[0] not in ("keras", "jax", "numpy"):
-            for name in code.co_names:
-                outside = value.__globals__.get(name)
-                if isinstance(outside, (bool, int, float, str)):
-                    self._emit("global", name, outside)
 
     def _code(self, code: types.CodeType) -> None:
         self._emit("code", code.co_code, code.co_names)
@@ -268,6 +277,8 @@ class _Walk:
 
     def _class(self, value: type, path: Path) -> None:
         """A class: itself, or what is in it where a builder makes it anew each time."""
+        if is_foreign_class(value):
+            self.foreign = self.foreign or value.__qualname__
         self._emit("class", value.__module__, value.__qualname__)
         if "<locals>" not in value.__qualname__:
             self._emit(id(value))
@@ -336,6 +347,11 @@ def _skipped(owner: Any) -> frozenset[str]:
     if isinstance(owner, keras.Model):
         return _SKIPPED_IN_MODELS
     return _SKIPPED_IN_LAYERS if isinstance(owner, keras.Layer) else _SKIPPED
+
+
+def _is_spent(value: Any) -> bool:
+    """Whether it is an initializer of Keras's: its layers call none once they are built."""
+    return isinstance(value, keras.initializers.Initializer) and not is_foreign_class(type(value))
 
 
 def _has_slots(cls: type) -> bool:

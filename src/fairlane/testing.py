@@ -17,6 +17,7 @@ from fairlane import _keras
 from fairlane.engine import one_line
 from fairlane.errors import StudyError
 from fairlane.session import Session
+from fairlane.tracing import forget_foreign_traces
 from fairlane.trial import Tested, Trial
 
 
@@ -61,6 +62,7 @@ def evaluate(
     try:
         trained = model()
         size = {} if batch_size is None or given.get("y") is None else {"batch_size": batch_size}
+        forget_foreign_traces()
         with Session(trial.seed):
             logs = trained.evaluate(**given, **size, verbose=0, return_dict=True)
         return Tested(trial, {f"test_{name}": _number(value) for name, value in logs.items()})

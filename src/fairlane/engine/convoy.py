@@ -21,8 +21,9 @@ from fairlane.data import FitData, Indices
 from fairlane.engine.fleet import Chunk, Fleet, Outcome
 from fairlane.engine.lane import Lane
 from fairlane.engine.memory import OutOfMemory
-from fairlane.program import Carry, SlowInLoop, State
+from fairlane.program import Carry, SlowInLoop
 from fairlane.sources import Piece, Reading, Source
+from fairlane.state import State
 
 Prepare = Callable[[Piece | None], None]
 """Forms a convoy's chunks, and has their programs compiled for the first piece of its training batches."""

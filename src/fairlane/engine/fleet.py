@@ -20,13 +20,16 @@ import numpy as np
 
 from fairlane import _keras
 from fairlane.data import Batches, FitData, Indices, validation_runs
+from fairlane.engine.eligibility import TooLate
 from fairlane.engine.lane import Lane
 from fairlane.engine.loops import Loop
 from fairlane.engine.memory import OutOfMemory, bytes_needed, free_memory, is_out_of_memory
 from fairlane.lift import Lift, Numbers
-from fairlane.program import Carry, Program, Run, State, on_device
-from fairlane.rewrite import for_cpu
+from fairlane.program import Carry, Program, Run, on_device
 from fairlane.sources import Piece
+from fairlane.state import State
+from fairlane.steps import Constants, OwnSteps, Steps, TemplateSteps
+from fairlane.tracing import needs_plain_recurrence
 
 Result = TypeVar("Result")
 
@@ -66,7 +69,7 @@ class Chunk:
 
     def numbers(self) -> list[Numbers]:
         """The numbers of each place."""
-        numbers = [lane.structure.numbers for lane in self.lanes]
+        numbers = [lane.numbers for lane in self.lanes]
         return [*numbers, *numbers[:1] * (self.width - len(numbers))]
 
     def viewer(self, i: int) -> Callable[[], State]:
@@ -133,6 +136,8 @@ class Fleet:
         failure: why its program can't be traced, or empty.
         pauses: whether its lanes' callbacks are called between training and validation.
         error: what was raised then.
+        differing: places of numbers that are known to differ between lanes of this kind.
+        steps: its traced steps, once there are any.
     """
 
     number: int
@@ -148,7 +153,8 @@ class Fleet:
     failure: str = ""
     pauses: bool = False
     error: BaseException | None = None
-    lift: Lift | None = None
+    differing: frozenset[Any] = frozenset()
+    steps: Steps | None = None
     numbers: list[Numbers] = field(default_factory=list)
     programs: dict[int, Program] = field(default_factory=dict)
     metric_names: list[str] = field(default_factory=list)
@@ -157,22 +163,28 @@ class Fleet:
     _tests: list[tuple[int, int, int]] = field(default_factory=list)
     _rest: list[Any] = field(default_factory=list)
     _proven: set[int] = field(default_factory=set)
+    _plain: bool = False
 
     def take_in(self, lane: Lane) -> None:
         """Count a lane in."""
         self.lanes += 1
-        self.numbers.append(lane.structure.numbers)
+        if self.steps is None:
+            self.numbers.append(lane.numbers)
+        elif lane.tracing is not None:
+            lane.tracing.drop_programs()
         self.metric_names = self.metric_names or lane.metric_names
         lane.rename_logs(self.metric_names)
 
     def suits(self, lane: Lane) -> bool:
         """Whether the fleet's program, as far as there is one, can train the lane."""
-        if self.lift is None:
+        if self.steps is None:
             return True
-        differing = Lift.of([self.numbers[0], lane.structure.numbers]).paths
-        if not set(differing) <= set(self.lift.paths):
-            return False
-        return self.lift.agrees([lane.structure.numbers])
+        lift = self.steps.lift
+        return self.differs_in(lane) <= set(lift.paths) and lift.agrees([lane.numbers])
+
+    def differs_in(self, lane: Lane) -> set[Any]:
+        """Where a lane's numbers are not those of the fleet's first."""
+        return set(Lift.of([self.numbers[0], lane.numbers]).paths)
 
     def shape_of(self, lane: Lane) -> Shape:
         """What a lane's coming epoch looks like."""
@@ -183,25 +195,35 @@ class Fleet:
         """The program of a width, made with ``lane`` as the template if there is none."""
         if width in self.programs:
             return self.programs[width]
-        if self.lift is None:
-            guessed = () if self.static else guesses(lane)
-            self.lift = Lift.of(self.numbers, guessed)
-            if self.static or not all_float32(lane.model):
-                self.lift = Lift(())
+        if self.steps is None:
+            self.steps = self._steps_of(lane)
             self._place_data(lane)
         on_cpu = jax.default_backend() == "cpu"
         self.programs[width] = Program(
-            lane.model,
-            lane.structure,
-            self.lift,
+            self.steps,
             width,
             self.stop_on_nan,
             self.loop.stepwise,
-            lane.session,
-            for_cpu if on_cpu else None,
+            self._plain and (width > 1 or isinstance(self.steps, OwnSteps)),
+            on_cpu=on_cpu,
             donates=on_cpu,
         )
         return self.programs[width]
+
+    def _steps_of(self, lane: Lane) -> Steps:
+        """The fleet's steps, of a lane's model."""
+        guessed = () if self.static else [*guesses(lane), *self.differing]
+        self._plain = needs_plain_recurrence(lane.model)
+        if lane.tracing is not None:
+            return OwnSteps(
+                lane.tracing, Constants(()) if self.static else Constants.of(self.numbers, guessed)
+            )
+        lift = Lift.of(self.numbers, guessed)
+        if self.static or not all_float32(lane.model):
+            lift = Lift(())
+        steps = TemplateSteps(lane.model, lane.structure, lift, lane.session)
+        steps.take_over(lane.probe)
+        return steps
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
         """The width to run lanes at, full or what is left of them.
@@ -243,8 +265,22 @@ class Fleet:
             some = piece.cut(0, self.at_once(piece.steps))
             wanted[Run(training, some.steps, shapes=piece.shapes)] = None, some.data
         carry = _shapes(self.carry(chunk.state, chunk.width))
+        self._trace_later(chunk, wanted)
         chunk.program.prepare(wanted, carry, chunk.numbers(), executor)
-        chunk.lifted = chunk.program.lift.values(chunk.numbers())
+        chunk.lifted = chunk.program.steps.lift.values(chunk.numbers())
+
+    def _trace_later(self, chunk: Chunk, wanted: Mapping[Run, tuple[Any, Any]]) -> None:
+        """Trace steps for batches of a shape that was not known when the lanes were examined.
+
+        Raises:
+            TooLate: the model is traced otherwise now than then, or otherwise than other lanes'.
+        """
+        if not isinstance(self.steps, OwnSteps):
+            return
+        for kind in set(chunk.program.kinds(wanted).values()):
+            for lane in chunk.lanes:
+                if lane.traces_later(kind) and not self.steps.takes(lane.own_tracing(), kind):
+                    raise TooLate("batches of another size came up, which its model treats otherwise")
 
     def epoch(self, chunk: Chunk) -> Callable[[], Outcome]:
         """The work of the chunk's coming epoch, up to a pause, to be done in a worker thread."""
@@ -388,8 +424,15 @@ def stacked(states: Sequence[State], width: int) -> State:
 
 def guesses(lane: Lane) -> list[Any]:
     """Places whose number is one of the trial's varying hyperparameters: other trials will differ there."""
-    varying = lane.job.varying
-    return [p for p, v in lane.structure.numbers.items() if isinstance(v, (int, float)) and v in varying]
+    numbers, varying = lane.numbers.items(), lane.job.varying
+    if lane.tracing is None:
+        return [p for p, v in numbers if isinstance(v, (int, float)) and v in varying]
+    # Where constants are, they have been calculated with: 1 - rate, 1 / rate.
+    derived = {float(np.float32(f(v))) for v in varying for f in _DERIVED if v}
+    return [p for p, v in numbers if v.ndim == 0 and v.dtype == np.float32 and float(v) in derived]
+
+
+_DERIVED: tuple[Callable[[float], float], ...] = (lambda v: v, lambda v: -v, lambda v: 1 - v, lambda v: 1 / v)
 
 
 def all_float32(model: keras.Model) -> bool:

@@ -6,6 +6,7 @@ ended once; every call of a user's callback happens here, in the trial's own ses
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,10 +16,22 @@ import keras
 import numpy as np
 
 from fairlane import _keras, recall
-from fairlane.data import BatchOrder, FitData, Indices
+from fairlane.data import BatchOrder, FitData, Indices, sized
 from fairlane.engine import Job
+from fairlane.engine.eligibility import (
+    TooLate,
+    Unsuitable,
+    batch_method,
+    has_own,
+    refuse_unsuitable_model,
+    resets_otherwise,
+    why_not_traced,
+)
 from fairlane.errors import LanesError
-from fairlane.program import (
+from fairlane.lift import Lift, Numbers
+from fairlane.session import Session
+from fairlane.sources import Reading, Source
+from fairlane.state import (
     State,
     metrics_at_rest,
     read_state,
@@ -26,23 +39,9 @@ from fairlane.program import (
     weights_of,
     write_state,
 )
-from fairlane.session import Session
-from fairlane.sources import Reading, Source
 from fairlane.structure import Structure, structure, variable_groups
+from fairlane.tracing import Changed, DoesNotTrace, Kind, NotPure, Registry, Step, Tracing
 from fairlane.trial import Checkpoint, Trial, Weights
-
-_BATCH_METHODS = (
-    "on_batch_begin",
-    "on_batch_end",
-    "on_train_batch_begin",
-    "on_train_batch_end",
-    "on_test_batch_begin",
-    "on_test_batch_end",
-)
-
-
-class Unsuitable(Exception):
-    """The trial can't run on lanes; the message says why."""
 
 
 class Lane:
@@ -53,7 +52,9 @@ class Lane:
         trial: its trial.
         model: its own Keras model, up to date while its callbacks look at it.
         state: its state as NumPy or JAX arrays while it is in no chunk.
-        structure: what its program depends on.
+        structure: what its program depends on, found by walking its model.
+        tracing: its own traced steps, where it needs them; else None.
+        probe: steps that its model was traced to, to see whether foreign code runs in them; mostly none.
         rest: its metrics' variables when reset.
         reading: what it reads its training batches from, or None.
         runs: the sample numbers of the coming epoch, drawn by `begin_epoch`, where it reads none.
@@ -77,9 +78,13 @@ class Lane:
         self.job = job
         self.trial: Trial = job.trial
         self._session: Session = job.session()
+        limit = keras.config.max_steps_per_epoch()
         with self._session:
             self.model: keras.Model = job.model()
-            self._refuse_unsuitable_model()
+            refuse_unsuitable_model(self.model, data.validation is not None)
+            if keras.config.max_steps_per_epoch() != limit:
+                raise Unsuitable("its builder calls keras.config.set_max_steps_per_epoch")
+            self._most_epochs = keras.config.max_epochs()
             self.steps_per_execution = int(self.model.steps_per_execution)
             self.reading: Reading | None = None
             if isinstance(data.training, Source):
@@ -106,12 +111,16 @@ class Lane:
         # `evaluate`, in a callback or of what is shared, uses up the model's own arrays
         if self._users_callbacks or self._held:
             self.state = jax.tree.map(np.array, self.state)
-        self.structure: Structure = structure(self.model, logs_named=not job.in_place)
+        self.structure = Structure("", {}, {})
+        self.tracing: Tracing | None = None
+        self.probe: Mapping[Kind, Step] = {}
         self._order: BatchOrder | None = None
         if not isinstance(data.training, Source):
             self._order = BatchOrder(data.training, self._session, self.steps_per_execution)
         arguments = job.arguments
         self.epochs = int(arguments.get("epochs", 1))
+        if most := self._most_epochs:
+            self.epochs = min(self.epochs, most)
         self.epoch = _keras.initial_epoch(self.model) or int(arguments.get("initial_epoch") or 0)
         self._validation_freq = arguments.get("validation_freq", 1)
         self.validates = data.validation is not None
@@ -124,13 +133,82 @@ class Lane:
         if checkpoint is not None:
             self._go_on_from(checkpoint)
         self._saved = self.epoch, time.monotonic()
-        self._in_test = False
+        self._in_test = self._in_test_before = False
         self._names: dict[str, str] | None = None
         # The caller's own models may have counted their metrics' names differently from each other.
         self.metric_names = list(self.model.get_metrics_result()) if job.in_place else []
         self.seconds = self._seconds_before + time.perf_counter() - began
 
     # --- what it needs of the program ---------------------------------------------------------------
+
+    def examine(self, kinds: Sequence[Kind], registry: Registry) -> None:
+        """Find out what the lane's program depends on, when its first batch is next.
+
+        Args:
+            kinds: the steps that it will need, in the order in which ``fit`` comes to them.
+            registry: what is known from other lanes; more is added.
+
+        Raises:
+            Unsuitable: its step can't be traced, or not twice alike.
+        """
+        with self._session:
+            self.structure = structure(self.model, logs_named=not self.job.in_place)
+            key = self.structure.key
+            if self.structure.foreign and (why := resets_otherwise(self.model, self.rest)) is not None:
+                raise Unsuitable(why)
+            if not self.structure.foreign and not registry.foreign.get(key, True):
+                return
+            watching = not self.structure.foreign and key not in registry.foreign
+            shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), self.own_state())
+            try:
+                tracing = Tracing(self.model, shapes, kinds, registry, watching)
+            except (DoesNotTrace, NotPure) as error:
+                raise Unsuitable(why_not_traced(error)) from error
+        if watching:
+            registry.foreign[key] = bool(tracing.foreign)
+        if not watching or tracing.foreign:
+            self.tracing = tracing
+        else:
+            self.probe = tracing.steps
+
+    def batches(self, data: FitData) -> list[Any]:
+        """A training batch of each size that the coming epoch has; shapes and dtypes alone count."""
+        if self.reading is not None:
+            return [self.reading.first] if self.reading.first is not None else []
+        return [sized(data.training.arrays, run.shape[1]) for run in self.runs]  # type: ignore[union-attr]
+
+    def own_tracing(self) -> Tracing:
+        """Its own traced steps."""
+        assert self.tracing is not None
+        return self.tracing
+
+    def traces_later(self, kind: Kind) -> bool:
+        """Trace a step for batches of a shape that was not known to `examine`; false where it is known.
+
+        Raises:
+            TooLate: its model is traced otherwise now than then.
+        """
+        tracing = self.own_tracing()
+        if kind in tracing.digests:
+            return False
+        try:
+            with self._session:
+                tracing.trace_later(kind)
+        except Changed as error:
+            raise TooLate(f"batches of another size came up, and {error}") from error
+        return True
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers that its program may take as inputs."""
+        return self.structure.numbers if self.tracing is None else self.tracing.numbers
+
+    def likeness(self) -> Any:
+        """Equal for lanes whose programs differ in `numbers` alone."""
+        if self.tracing is None:
+            return self.structure.key
+        rest = hashlib.sha256(b"".join(np.ascontiguousarray(r).tobytes() for r in self.rest))
+        return self.tracing.digest, rest.hexdigest()
 
     @property
     def stops_on_nan(self) -> bool:
@@ -227,8 +305,29 @@ class Lane:
                 f"a callback of {self.trial} set model.stop_evaluating in on_test_begin, which would end the "
                 "validation after one batch, and on lanes it is not cut short; train with engine='reference'"
             )
+        if not self._in_test_before:
+            self._in_test_before = True
+            self._see_unchanged()
         self._in_test = True
         return changed
+
+    def _see_unchanged(self) -> None:
+        """See that ``on_test_begin``, after which Keras traces the test step, has changed nothing in it.
+
+        Raises:
+            TooLate: it has.
+        """
+        with self._session:
+            if self.tracing is None:
+                now = structure(self.model, logs_named=not self.job.in_place)
+                before = self.structure
+                if now.key == before.key and not Lift.of([now.numbers, before.numbers]).paths:
+                    return
+                raise TooLate("a callback's on_test_begin has changed what its test step reads")
+            try:
+                self.tracing.check("test")
+            except Changed as error:
+                raise TooLate(f"on_test_begin was called, and {error}") from error
 
     def end_epoch(
         self,
@@ -373,15 +472,6 @@ class Lane:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _refuse_unsuitable_model(self) -> None:
-        if self.model.run_eagerly:
-            raise Unsuitable("the model is compiled with run_eagerly=True")
-        names = [layer.name for layer in _keras.all_layers(self.model) if not layer.supports_jit]
-        if names:
-            raise Unsuitable(f"layer {names[0]!r} can't be compiled (supports_jit is False)")
-        if self.model.optimizer is None:
-            raise Unsuitable("the model is compiled without an optimizer")
-
     def _callback_list(self, steps: int | None) -> Any:
         job = self.job
         self._users_callbacks: list[Any] = list(job.callbacks() if job.callbacks else ())
@@ -463,37 +553,6 @@ def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:
             cut.append(run[:steps])
         steps -= len(run)
     return cut
-
-
-def batch_method(callback: Any) -> str | None:
-    """What a callback has to do between batches: the first such method, or an argument; or None."""
-    kc, kind = keras.callbacks, type(callback)
-    if isinstance(callback, kc.TerminateOnNaN):
-        return None if kind is kc.TerminateOnNaN else "a class derived from TerminateOnNaN"
-    if kind in (kc.ModelCheckpoint, kc.BackupAndRestore, getattr(kc, "OrbaxCheckpoint", None)):
-        return None if callback.save_freq == "epoch" else "save_freq"
-    if kind is kc.TensorBoard:
-        return _tensorboard_between_batches(callback)
-    if kind is kc.ProgbarLogger:  # with verbose=0, it shows nothing, under Keras alone too
-        return None
-    return next((name for name in _BATCH_METHODS if has_own(callback, name)), None)
-
-
-def _tensorboard_between_batches(callback: Any) -> str | None:
-    """The argument for which a ``TensorBoard`` writes something of single batches or times them, or None."""
-    if callback.update_freq != "epoch":
-        return "update_freq"
-    if callback.write_steps_per_second:
-        return "write_steps_per_second"
-    return "profile_batch" if _keras.profiles(callback) else None
-
-
-def has_own(callback: Any, name: str) -> bool:
-    """Whether a callback has a method of its own, or of its class's, instead of Keras's that does nothing."""
-    method = getattr(callback, name, None)
-    return method is not None and getattr(method, "__func__", method) is not getattr(
-        keras.callbacks.Callback, name
-    )
 
 
 def keras_logs(logs: Mapping[str, Any]) -> dict[str, Any]:

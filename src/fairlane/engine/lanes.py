@@ -18,19 +18,23 @@ from itertools import chain
 from typing import Any
 
 import jax
+import numpy as np
 
-from fairlane.data import FitData
+from fairlane.data import FitData, test_batches
 from fairlane.engine import Declined, Feed, Job, first_line, one_line
 from fairlane.engine.convoy import Convoy, Leg
+from fairlane.engine.eligibility import TooLate, Unsuitable
 from fairlane.engine.fleet import Chunk, Fleet, Outcome, stacked
-from fairlane.engine.lane import Lane, Unsuitable
+from fairlane.engine.lane import Lane
 from fairlane.engine.loops import choose, widest
 from fairlane.engine.memory import OutOfMemory, lanes_that_fit
 from fairlane.errors import FairlaneWarning
 from fairlane.lift import CannotLift
-from fairlane.program import DoesNotTrace, SlowInLoop, State, same_weights
+from fairlane.program import SlowInLoop
 from fairlane.recall import CannotGoOn
 from fairlane.sources import CannotRead, Piece
+from fairlane.state import State, same_weights
+from fairlane.tracing import LOGS, DoesNotTrace, Kind, Registry, kind_of, needs_plain_recurrence
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted
 
 ENGINE = "lanes"
@@ -71,6 +75,8 @@ class _Engine:
         self.flying: dict[Future[Outcome], Chunk] = {}
         self.landing: Chunk | None = None
         self.active = 0
+        self.registry = Registry()
+        self.tests: dict[Any, list[Any]] = {}
         self.limit: int | None = None
         self.total = len(feed)
         self.events: list[Event | Declined] = []
@@ -175,18 +181,44 @@ class _Engine:
                 )
 
     def _assign(self, lane: Lane, data: FitData) -> None:
-        """Give a lane to the fleet whose program can train it."""
+        """Begin a lane's first epoch, and give it to the fleet whose program can train it."""
+        try:
+            changed = None if lane.finished else lane.begin_epoch(lane.own_state)
+        except Exception as error:
+            self.events.append(TrialStarted(lane.trial, ENGINE, epoch=lane.epoch))
+            lane.give_up(lane.own_state)
+            self.events.append(failed(lane.job, lane.epoch, error, lane.seconds))
+            return
+        lane.state = changed or lane.state
+        try:  # only now: Keras traces the step after the callbacks' on_epoch_begin
+            if not lane.finished:
+                lane.examine(self._kinds(lane, data), self.registry)
+        except Unsuitable as reason:
+            lane.withdraw()
+            self.events.append(Declined(lane.job, str(reason), reason.__cause__))
+            return
         fleet = self._fleet(lane, data)
         if fleet.failure:
+            lane.withdraw()
             self.events.append(Declined(lane.job, fleet.failure, fleet.error))
             return
         self.active += 1
         fleet.take_in(lane)
         self.events.append(TrialStarted(lane.trial, ENGINE, fleet=fleet.number, epoch=lane.epoch))
-        going, changed = self._begin(lane, fleet, lane.own_state)
-        if going:
-            lane.state = changed or lane.state
+        if lane.finished:
+            self._begin(lane, fleet, lane.own_state)
+        else:
             self._line_up(fleet, lane)
+
+    def _kinds(self, lane: Lane, data: FitData) -> list[Kind]:
+        """The steps that a lane needs, as far as its batches are known, in the order of ``fit``."""
+        key = id(data), lane.steps_per_execution
+        if key not in self.tests:
+            self.tests[key] = test_batches(data, lane.steps_per_execution)
+        plain = needs_plain_recurrence(lane.model)
+        training = [kind_of("train", batch, plain) for batch in lane.batches(data)]
+        tests = [kind_of("test", batch, plain) for batch in self.tests[key]]
+        return list(dict.fromkeys([*training, LOGS, *tests]))
 
     def _line_up(self, fleet: Fleet, lane: Lane) -> None:
         """Let a lane wait for a chunk."""
@@ -206,9 +238,9 @@ class _Engine:
         return self.convoys[key]
 
     def _fleet(self, lane: Lane, data: FitData) -> Fleet:
-        shared = (lane.structure.key, id(data), lane.stops_on_nan, lane.steps_per_execution, lane.pauses)
+        shared = (lane.likeness(), id(data), lane.stops_on_nan, lane.steps_per_execution, lane.pauses)
         static = shared in self.static
-        key = (*shared, *map(str, lane.structure.numbers.values())) if static else shared
+        key = (*shared, *(np.asarray(v).tobytes() for v in lane.numbers.values())) if static else shared
         for fleet in self.fleets.setdefault(key, []):
             if fleet.suits(lane):
                 return fleet
@@ -218,6 +250,8 @@ class _Engine:
         width = max(1, min(math.ceil(expected / self.threads), loop.width))
         fleet = Fleet(number, data, loop, width, lane.stops_on_nan, lane.steps_per_execution, static, shared)
         fleet.pauses = lane.pauses
+        # Where others of its kind differ from it, those that come later will probably differ too.
+        fleet.differing = frozenset(chain.from_iterable(f.differs_in(lane) for f in self.fleets[key]))
         self.fleets[key].append(fleet)
         return fleet
 
@@ -258,8 +292,10 @@ class _Engine:
                 self._line_up(fleet, lane)
         except CannotLift:
             self._regroup(chunk)
+        except TooLate as reason:
+            self._decline(chunk, str(reason), reason)
         except DoesNotTrace as error:
-            if fleet.lift is not None and fleet.lift.paths:
+            if fleet.steps is not None and fleet.steps.lift.paths:
                 self._regroup(chunk)  # it may be the lifted numbers that Keras's code stumbled over
             else:
                 self._decline(chunk, f"its training step can't be traced ({first_line(error)})", error)
@@ -346,6 +382,11 @@ class _Engine:
         try:
             assert logs is not None
             return lane.begin_test(chunk.viewer(i), logs, outcome.steps_of(i))
+        except TooLate as reason:
+            lane.withdraw()
+            self._leave(lane, chunk.fleet)
+            self.events.append(Declined(lane.job, str(reason), reason))
+            return None
         except Exception as error:
             self._lose(lane, chunk.fleet, lane.epoch, error, chunk.viewer(i))
             return None
@@ -396,6 +437,9 @@ class _Engine:
         """A worker raised: the states of its lanes are gone, and all others are as they were."""
         if not isinstance(error, Exception):
             raise error
+        if isinstance(error, TooLate):
+            self._decline(chunk, str(error), error)
+            return
         if isinstance(error, OutOfMemory):
             try:
                 parts = self._divide(chunk, error)

@@ -18,8 +18,9 @@ import keras
 from fairlane import _keras, recall
 from fairlane.engine import Feed, Job, one_line
 from fairlane.errors import FairlaneWarning
-from fairlane.program import State, read_state, same_weights, weights_of, write_state
+from fairlane.state import State, read_state, same_weights, weights_of, write_state
 from fairlane.streams import generators_now, set_generators
+from fairlane.tracing import forget_foreign_traces
 from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 
 ENGINE = "reference"
@@ -133,6 +134,7 @@ def _train(job: Job, checkpoint: Checkpoint | None, watch: Callable[[Event], Non
     first, last = _First(), _Last(job, checkpoint, watch_outside)
     try:
         with session:
+            forget_foreign_traces()
             model = job.model()
             last.others = list(job.callbacks() if job.callbacks else ())
             arguments = dict(job.arguments)

@@ -27,7 +27,7 @@ from fairlane.engine import Declined, Feed, Job, one_line
 from fairlane.engine.lanes import failed
 from fairlane.errors import FairlaneWarning
 from fairlane.places import caller, warn_at
-from fairlane.program import weights_of, write_state
+from fairlane.state import weights_of, write_state
 from fairlane.trial import EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
 from fairlane.worker import messages, process
 from fairlane.worker.messages import Reference, Task, Work

@@ -28,8 +28,8 @@ from fairlane import _keras
 from fairlane.data import DATA_ARGUMENTS, FitData
 from fairlane.engine import Declined, Feed, Job, lanes, one_line
 from fairlane.engine.memory import room_for_data
-from fairlane.program import weights_of, write_state
 from fairlane.session import Session
+from fairlane.state import weights_of, write_state
 from fairlane.structure import variable_groups
 from fairlane.trial import Event, Trial, TrialDone, TrialFailed, Variant, Weights
 from fairlane.worker import messages
