@@ -205,6 +205,14 @@ def test_copy_operation():
 # --- hidden state ---------------------------------------------------------------------------------------------
 
 
+def test_never_trainable_are_those_that_were_made_so():
+    norm = layers.BatchNormalization()
+    norm.build((None, 2))
+    for trainable in (True, False):
+        norm.trainable = trainable
+        assert [v.name for v in _keras.never_trainable(norm)] == ["moving_mean", "moving_variance"]
+
+
 def test_clear_session_by_thread_leaves_other_threads_theirs():
     """It stands for ``threading`` in the module that holds Keras's attributes, which makes them with it."""
     from keras.src.backend.common import global_state

@@ -79,7 +79,7 @@ class Session:
                 keras.utils.set_random_seed(self._seed)
         else:
             _install(self._own)
-        self._entered_with = _settings()
+        self._entered_with = _settings(), _jax_settings()
         try:
             _check_settings(self._caller, self._own or self._caller)
         except StudyError:
@@ -90,7 +90,7 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         assert self._caller is not None
         self._own = _capture()
-        changed = replace(self._own, settings=self._entered_with)
+        changed = replace(self._own, settings=self._entered_with[0], jax=self._entered_with[1])
         _install(self._caller)
         leave(self._depth)
         self._caller = None
@@ -191,7 +191,11 @@ def left_as_found() -> Iterator[None]:
 
 
 _SETTINGS = ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_per_epoch")
+<<<<<<< HEAD
 """Keras's settings that are one for all threads."""
+=======
+"""Keras's settings of the whole process, as functions of ``keras.config``: ``floatx`` and ``set_floatx``."""
+>>>>>>> fix-threads
 
 
 def _check_settings(before: _State, now: _State) -> None:
@@ -202,10 +206,15 @@ def _check_settings(before: _State, now: _State) -> None:
     """
     here, others = place().root(), others_active()
     wrong, here.disturbed = here.disturbed, ""
-    names = [n for n, a, b in zip(_SETTINGS, before.settings, now.settings, strict=True) if a != b]
+    names = [
+        f"keras.config.{name}()"
+        for name, a, b in zip(_SETTINGS, before.settings, now.settings, strict=True)
+        if a != b
+    ]
+    names += [f"jax.config.{name}" for name, a in before.jax.items() if now.jax.get(name) not in (a,)]
     if names and others:
         wrong = (
-            f"keras.config.{names[0]}() is another now than it was when a trial's builder or callbacks "
+            f"{names[0]} is another now than it was when a trial's builder or callbacks "
             "were called, and several threads train with Fairlane at once. Keras has one such setting for "
             "all threads, so the "
             "numbers of each may be wrong. Set it before both begin, or train one after the other"
@@ -281,6 +290,7 @@ def _install(state: _State) -> None:
         restore()
 
 
+<<<<<<< HEAD
 def _jax_settings() -> dict[str, Any]:
     """What ``jax.config.update`` has set, for the whole process; nothing where JAX is not loaded."""
     return dict(sys.modules["jax"].config.values) if "jax" in sys.modules else {}
@@ -289,6 +299,16 @@ def _jax_settings() -> dict[str, Any]:
 def _other_generators_loaded() -> bool:
     """Whether there are generators that all threads share, and that can't be kept apart."""
     return "tensorflow" in sys.modules or keras.backend.backend() == "torch"
+=======
+def _other_generators_loaded() -> bool:
+    """Whether there are generators that all threads share, and that can't be kept apart."""
+    return "tensorflow" in sys.modules or keras.backend.backend() == "torch"
+
+
+def _jax_settings() -> dict[str, Any]:
+    """What ``jax.config.update`` has set, for the whole process; nothing where JAX is not loaded."""
+    return dict(sys.modules["jax"].config.values) if "jax" in sys.modules else {}
+>>>>>>> fix-threads
 
 
 def _other_generators() -> list[Callable[[], None]]:
