@@ -79,6 +79,36 @@ def test_own_variables():
     assert _keras.own_variables(built()) == []
 
 
+def test_names_of_attributes():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(1)
+            self.factor = 2.0
+
+        def call(self, x):
+            return self.factor * self.out(x)
+
+    names = _keras.names_of_attributes()
+    model = Own()
+    model.compile("sgd", "mse")
+    model.fit(X, Y, validation_data=(X, Y), verbose=0)
+    model.predict(X, verbose=0)
+    wired_one = wired()
+    wired_one.compile("sgd", "mse")
+    wired_one.fit(X, Y, verbose=0)
+    for one in (model, built(), wired_one):
+        assert {name for name in vars(one).keys() - names if name[0] != "_"} <= {"out", "factor"}
+
+    class Twice(layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    layer = Twice(dtype="float16", trainable=False)
+    layer(X)
+    assert vars(layer).keys() <= names
+
+
 def test_own_metrics():
     class Counts(layers.Layer):
         def __init__(self):

@@ -30,6 +30,7 @@ ORDER = (
     "trial",
     "stats",
     "_keras",
+    "layer_state",
     "session",
     "isolation",
     "_config",

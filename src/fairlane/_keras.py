@@ -40,6 +40,22 @@ def own_variables(layer: Any) -> list[Any]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+_OF_MODELS = frozenset(
+    {
+        *("compiled", "loss", "steps_per_execution", "optimizer", "history", "output_names"),
+        *("train_function", "test_function", "predict_function"),
+        *("stop_training", "stop_evaluating", "stop_predicting"),
+    }
+)
+"""The attributes that Keras gives to models besides those of layers, but for those that begin with ``_``."""
+
+
+def names_of_attributes() -> frozenset[str]:
+    """The attributes that Keras gives to layers and models; of models, without those that begin with ``_``."""
+    bare = vars(keras.layers.Layer(name="bare"))
+    return _OF_MODELS | bare.keys()
+
+
 def own_metrics(layer: Any) -> list[Any]:
     """The metrics that a layer holds itself."""
     return list(layer._metrics)

@@ -12,7 +12,6 @@ What the rebuilt model can't have from configs is carried over: what preprocessi
 from __future__ import annotations
 
 import inspect
-import tempfile
 import types
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -22,7 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane import _config, _keras
+from fairlane import _config, _keras, layer_state
 from fairlane.errors import BuilderError
 from fairlane.isolation import shared_state
 
@@ -194,8 +193,27 @@ class _Rebuild:
             after.name = before.name
             if not self._keep_seeds and ("seed",) not in self._changes.get(id(before), {}):
                 _draw_seeds(after)
-            if hasattr(before, "adapt"):
-                _carry_adapted(before, after)
+            self._carry_state(before, after)
+
+    def _carry_state(self, before: Any, after: Any) -> None:
+        """What a layer holds besides its variables; the values of variables only where it adapted them."""
+        exact, more = self._keep_seeds, layer_state.holds_more(before)
+        state = layer_state.told_of_layer(before) if exact or more else None
+        if state is None:
+            return
+        if not exact and id(before) in self._changes:
+            state = {name: value for name, value in state.items() if name != "attributes"}
+        if not after.built and state.get("build"):
+            after.build_from_config(state["build"])
+        variables = _keras.own_variables(after) if not exact else []
+        drawn = [
+            (variable, np.array(keras.ops.convert_to_numpy(variable)))
+            for variable in variables
+            if variable.trainable or not hasattr(type(before), "adapt")
+        ]
+        layer_state.give_to_layer(after, state)
+        for variable, array in drawn:
+            variable.assign(array)
 
     def _carry_trainable(self, old: Any, new: Any, seen: set[int]) -> None:
         """The ``trainable`` flags, outer layers first, since setting one sets those within."""
@@ -396,23 +414,6 @@ def _draw_seeds(layer: Any) -> None:
         drawn = isinstance(value, keras.initializers.Initializer)
         if drawn and isinstance(value.get_config().get("seed"), int):
             value.seed = _config.draw_seed()
-
-
-def _carry_adapted(old: Any, new: Any) -> None:
-    """What a preprocessing layer learnt from data: its variables, and its vocabulary."""
-    build_config = old.get_build_config() if old.built and not new.built else None
-    if build_config:
-        new.build_from_config(build_config)
-    if not old.built:
-        return
-    store: dict[str, Any] = {}
-    old.save_own_variables(store)
-    if store:
-        new.load_own_variables({k: keras.ops.convert_to_numpy(v) for k, v in store.items()})
-    if hasattr(old, "save_assets"):
-        with tempfile.TemporaryDirectory() as folder:
-            old.save_assets(folder)
-            new.load_assets(folder)
 
 
 def _carry_exclusions(old: Any, new: Any, old_model: Any, new_model: Any) -> None:

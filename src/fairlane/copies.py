@@ -6,6 +6,9 @@ with it. The given model is only read, and the session's hidden state is left as
 
 from __future__ import annotations
 
+import itertools
+import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +34,9 @@ def copy(model: Any) -> Any:
     numbers are the same only for models without dropout.
 
     A model without weights yet has none to copy: such a copy draws its own when it is first called.
+
+    The copy's name is the model's with ``_copy`` after it, and a number from the second on: Keras takes no two
+    models of one name into another.
 
     Args:
         model: a ``keras.Model``, compiled or not: `Sequential`, functional, or of a class with
@@ -68,6 +74,7 @@ def copy(model: Any) -> Any:
         if model.compiled:
             _build_compiled(model, new, counterpart)
         _carry_values(model, new)
+    rename(new, "copy")
     return new
 
 
@@ -77,7 +84,8 @@ def fresh(model: Any, seed: int | None = None) -> Any:
     Drawn anew are also those whose initializer or layer was given an integer seed, so that two fresh
     models differ. What preprocessing layers adapted is kept. The optimizer starts at its first step, and
     at the learning rate that ``model`` was compiled with, even after a callback reduced it; where that
-    can't be known, a warning says so.
+    can't be known, a warning says so. Its name is the model's with ``_fresh`` after it, and a number from the
+    second on.
 
     Args:
         model: a ``keras.Model``, compiled or not: `Sequential`, functional, or of a class with
@@ -112,7 +120,29 @@ def fresh(model: Any, seed: int | None = None) -> Any:
             new = rebuild(model)
     if rate is not None:
         new.optimizer.learning_rate = rate
+    rename(new, "fresh")
     return new
+
+
+_given: dict[str, int] = {}
+"""Name that was given → the number to try next after it."""
+_naming = threading.Lock()
+
+
+def rename(model: Any, what: str) -> None:
+    """Give a model a name that no other model has that was renamed in this process.
+
+    Args:
+        model: the model; called ``m`` or ``m_copy_2``, it becomes ``m_copy``, or ``m_copy_<number>``.
+        what: such as ``"copy"`` or ``"trial_3"``.
+    """
+    base = re.sub(rf"_{what}(_\d+)?$", "", model.name) + f"_{what}"
+    with _naming:
+        numbered = (f"{base}_{number}" for number in itertools.count(_given.get(base, 1)))
+        name = next(name for name in itertools.chain([base], numbered) if name not in _given)
+        _given[name] = 1
+        _given[base] += name != base
+    model.name = name
 
 
 def remember_learning_rate(model: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane import _keras
+from fairlane import _keras, layer_state
 from fairlane.errors import StudyError
 from fairlane.session import left_as_found
 from fairlane.structure import variable_groups
@@ -112,7 +112,7 @@ def with_variables(model: keras.Model, text: str | None) -> keras.Model:
 
 
 def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
-    """Assign all that a model remembers, if its variables are those that the weights are of.
+    """Give a model all that it is to remember, if its variables are those that the weights are of.
 
     Args:
         model: a built model.
@@ -120,8 +120,13 @@ def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
         what: whose weights they are.
 
     Raises:
-        StudyError: the model has other variables; it is as it was.
+        StudyError: the model has other variables, or a layer does not take what it held besides them.
     """
+    arrays_of = {"trainable": weights.trainable, "non_trainable": weights.non_trainable}
+    try:
+        layer_state.give(model, weights.layers, arrays_of)
+    except StudyError as error:
+        raise StudyError(f"the model of {what} can't be given back: {error}") from error
     kept = (weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
     pairs = []
     for kind, variables, arrays in zip(
@@ -136,6 +141,7 @@ def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
         pairs += list(zip(variables, arrays, strict=True))
     for variable, array in pairs:
         variable.assign(array)
+    layer_state.settle(model, weights.layers)
 
 
 # What a config may name

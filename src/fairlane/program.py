@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fairlane import _keras
+from fairlane import _keras, layer_state
 from fairlane.data import Batches
 from fairlane.lift import CannotLift, Lift, Numbers
 from fairlane.rewrite import slow_in_loops
@@ -45,7 +45,10 @@ def read_state(model: keras.Model) -> State:
 
 
 def write_state(model: keras.Model, state: State | Weights) -> None:
-    """Assign all of a model's variables."""
+    """Assign all of a model's variables; of `Weights`, also what its layers hold besides."""
+    if isinstance(state, Weights):
+        arrays_of = {"trainable": state.trainable, "non_trainable": state.non_trainable}
+        layer_state.give(model, state.layers, arrays_of)
     values = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
     for group, arrays in zip(variable_groups(model), values, strict=True):
         for variable, array in zip(group, arrays, strict=True):
@@ -53,13 +56,14 @@ def write_state(model: keras.Model, state: State | Weights) -> None:
 
 
 def weights_of(model: keras.Model) -> Weights:
-    """The values of a built model's variables as NumPy arrays, whatever Keras's backend."""
-    return Weights(*([keras.ops.convert_to_numpy(v) for v in group] for group in variable_groups(model)))
+    """All that a built model remembers, as NumPy arrays, whatever Keras's backend."""
+    groups = ([keras.ops.convert_to_numpy(v) for v in group] for group in variable_groups(model))
+    return Weights(*groups, layers=layer_state.told(model))
 
 
-def to_weights(state: State) -> Weights:
-    """One lane's state as NumPy arrays of its own."""
-    return Weights(*([np.array(a) for a in group] for group in state))
+def to_weights(state: State, model: keras.Model) -> Weights:
+    """One lane's state as NumPy arrays of its own, with what the layers of its model hold besides."""
+    return Weights(*([np.array(a) for a in group] for group in state), layers=layer_state.told(model))
 
 
 def same_weights(weights: Weights, state: State) -> bool:

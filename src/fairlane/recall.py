@@ -21,6 +21,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane import layer_state
+from fairlane.errors import StudyError
 from fairlane.program import State
 from fairlane.trial import Checkpoint
 
@@ -135,6 +137,20 @@ def fitting(checkpoint: Checkpoint, state: State) -> State:
     if now != then:
         raise CannotGoOn("its checkpoint is of a model with other variables")
     return kept
+
+
+def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
+    """Let a model's layers hold what they held besides their variables.
+
+    Raises:
+        CannotGoOn: they are others.
+    """
+    weights = checkpoint.weights
+    arrays = {"trainable": weights.trainable, "non_trainable": weights.non_trainable}
+    try:
+        layer_state.give(model, weights.layers, arrays)
+    except StudyError as error:
+        raise CannotGoOn(str(error)) from error
 
 
 # --- callbacks ------------------------------------------------------------------------------------------

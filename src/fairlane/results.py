@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane import comparison, frames, plots, report, stats, trackers
-from fairlane.copies import remember_learning_rate
+from fairlane.copies import remember_learning_rate, rename
 from fairlane.description import write_weights
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.origin import Origin
@@ -314,6 +314,9 @@ class Study:
     def model(self, trial: Trial | int) -> keras.Model:
         """A trial's trained, compiled model, built anew: it shares nothing with any other.
 
+        Its name is the one it was built with and the trial's number, ``sequential_trial_0``, with another number
+        after it from the second on, so that any models of studies can stand in one Keras model.
+
         Args:
             trial: the trial, or its number.
 
@@ -338,6 +341,7 @@ class Study:
         model = self._rebuild(record.trial)
         remember_learning_rate(model)  # callbacks may have changed the one that is written now
         write_weights(model, weights, str(record.trial))
+        rename(model, f"trial_{record.trial.number}")
         return model
 
     def save(self, trial: Trial | int, path: str | os.PathLike[str]) -> None:

@@ -6,7 +6,7 @@ tells of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -136,12 +136,14 @@ class Weights:
         non_trainable: values of ``model.non_trainable_variables``, dropout's seed states among them.
         optimizer: values of ``model.optimizer.variables``.
         metrics: values of ``model.metrics_variables``.
+        layers: what its layers hold besides, as `fairlane.layer_state.told` gives it; None where nobody told.
     """
 
     trainable: list[Any]
     non_trainable: list[Any]
     optimizer: list[Any]
     metrics: list[Any]
+    layers: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ class Lane:
             if self._callbacks is not None:
                 self._callbacks.on_train_begin()
             self.rest = metrics_at_rest(self.model)
+            if checkpoint is not None:
+                recall.recall_layers(checkpoint, self.model)
         self.state: State | None = read_state(self.model)
         if self._users_callbacks:  # `evaluate` in a callback uses up the model's own arrays
             self.state = jax.tree.map(np.array, self.state)
@@ -279,7 +281,7 @@ class Lane:
         """
         averaging = getattr(self.model.optimizer, "use_ema", False)
         if not (self.job.in_place or averaging or self._callbacks is not None):
-            return to_weights(look())
+            return to_weights(look(), self.model)
         with self._session:
             write_state(self.model, look())
             if int(self.job.arguments.get("epochs", 1)) > 0:
@@ -306,7 +308,9 @@ class Lane:
         """
         self._saved = self.epoch, time.monotonic()
         memory = self.memory()
-        return None if memory is None else Checkpoint(self.trial, self.epoch, to_weights(look()), memory)
+        if memory is None:
+            return None
+        return Checkpoint(self.trial, self.epoch, to_weights(look(), self.model), memory)
 
     def memory(self) -> dict[str, Any] | None:
         """What the lane remembers besides its state, as plain data; None where it can't be told."""

@@ -79,6 +79,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self._checkpoint is not None:
+            recall.recall_layers(self._checkpoint, self.model)
             write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
             _keras.set_initial_epoch(self.model, None)  # of a BackupAndRestore, which knows another one
             recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])

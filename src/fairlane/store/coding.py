@@ -135,7 +135,8 @@ def log_of_row(value: float | None, exact: bytes | None) -> Any:
 
 def weights_to_tree(weights: Weights) -> dict[str, Any]:
     """Weights as a tree of plain data."""
-    return {name: list(getattr(weights, name)) for name in _GROUPS}
+    told: dict[str, Any] = {name: list(getattr(weights, name)) for name in _GROUPS}
+    return told if weights.layers is None else {**told, "layers": list(weights.layers)}
 
 
 def weights_of_tree(told: Any) -> Weights:
@@ -146,7 +147,10 @@ def weights_of_tree(told: Any) -> Weights:
     """
     if not isinstance(told, dict) or not all(isinstance(told.get(name), list) for name in _GROUPS):
         raise StoreError("the file holds no weights")
-    return Weights(**{name: told[name] for name in _GROUPS})
+    layers = told.get("layers")  # versions before this one did not write it
+    if layers is not None and not (isinstance(layers, list) and all(isinstance(one, dict) for one in layers)):
+        raise StoreError("the file says something else than what the layers of a model hold")
+    return Weights(**{name: told[name] for name in _GROUPS}, layers=layers)
 
 
 _GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")

@@ -85,6 +85,7 @@ class _Sent:
         steps: how many batches an epoch has.
         callbacks: those made for it.
         foreign: packages that it names and JAX can't trace.
+        layers: what the model's layers hold besides their variables; None for the caller's own, which holds it.
     """
 
     job: Job
@@ -94,6 +95,7 @@ class _Sent:
     steps: int | None
     callbacks: Sequence[Any]
     foreign: frozenset[str]
+    layers: Any
     _history: Any = None
 
     def begin_history(self) -> None:
@@ -296,8 +298,8 @@ class _Engine:
         groups = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
         slots = self._segments.slots([array for group in groups for array in group])
         work = Work(job.trial.number, parcel, slots, tuple(map(len, groups)))
-        own = model if job.in_place else None
-        return _Sent(job, work, common, own, steps, callbacks or (), foreign)
+        own, layers = (model, None) if job.in_place else (None, state.layers)
+        return _Sent(job, work, common, own, steps, callbacks or (), foreign, layers)
 
     def _shared(self, value: Any, common: list[_Common]) -> Reference:
         """What stands for an object that several jobs have; it is packed once."""
@@ -341,7 +343,8 @@ class _Engine:
     def _weights(self, sent: _Sent, slots: Slots) -> Weights:
         """The state in a trial's slots."""
         arrays = iter(self._segments.read(slots))
-        return Weights(*([next(arrays) for _ in range(size)] for size in sent.work.groups))
+        groups = ([next(arrays) for _ in range(size)] for size in sent.work.groups)
+        return Weights(*groups, layers=sent.layers)
 
     def _refused(self, refused: messages.Refused) -> Declined:
         sent = self._going[refused.number]

@@ -2,7 +2,7 @@
 
 In: a compiled model. Out: a `Recipe` of plain values, classes and functions, which cloudpickle carries; and
 on the other side a model of the same architecture and compile arguments. Values of variables do not travel
-with it, but for what preprocessing layers adapted.
+with it, but for what layers hold besides, such as what they adapted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane import _keras
+from fairlane import _keras, layer_state
 from fairlane._config import BUILDER_INSTEAD, class_name, config_of, is_keras_class
 from fairlane.errors import BuilderError
 
@@ -50,14 +50,14 @@ class Recipe:
         model: the model itself.
         compiled: the arguments of ``compile``.
         trainable: the flag of each layer, at any depth.
-        adapted: number of a layer → the variables that it adapted.
+        layers: number of a layer → what it holds besides its variables.
         excluded: of the optimizer and those in it: which variables have no weight decay, by number and name.
     """
 
     model: Thing
     compiled: Mapping[str, Any]
     trainable: tuple[bool, ...]
-    adapted: Mapping[int, Mapping[str, Any]]
+    layers: Mapping[int, layer_state.LayerState]
     excluded: tuple[tuple[list[int], list[str]], ...] = field(default=())
 
     @classmethod
@@ -72,7 +72,7 @@ class Recipe:
             _model(model),
             _compiled(model),
             tuple(layer.trainable for layer in layers),
-            {i: _adapted(x) for i, x in enumerate(layers) if hasattr(x, "adapt") and x.built},
+            {i: state for i, x in enumerate(layers) if (state := _state(x)) is not None},
             tuple(
                 _keras.excluded_from_weight_decay(o, model.variables) for o in _optimizers(model.optimizer)
             ),
@@ -94,10 +94,8 @@ class Recipe:
         for layer, trainable in zip(layers, self.trainable, strict=True):
             if layer.trainable != trainable:
                 layer.trainable = trainable
-        for i, values in self.adapted.items():
-            if not layers[i].built:
-                layers[i].build_from_config(values["build_config"])
-            layers[i].load_own_variables(dict(values["variables"]))
+        for i, state in self.layers.items():
+            layer_state.give_to_layer(layers[i], state)
         new.compile(**_made(self.compiled))
         for optimizer, (numbers, names) in zip(_optimizers(new.optimizer), self.excluded, strict=True):
             if numbers or names:
@@ -192,10 +190,7 @@ def _optimizers(optimizer: Any) -> Iterator[Any]:
         optimizer = getattr(optimizer, "inner_optimizer", None)
 
 
-def _adapted(layer: Any) -> dict[str, Any]:
-    if hasattr(layer, "save_assets"):
+def _state(layer: Any) -> layer_state.LayerState | None:
+    if hasattr(layer, "save_assets") and is_keras_class(type(layer), "save_assets"):
         raise BuilderError(f"layer {layer.name!r} has a vocabulary, which needs TensorFlow")
-    store: dict[str, Any] = {}
-    layer.save_own_variables(store)
-    values = {name: keras.ops.convert_to_numpy(value) for name, value in store.items()}
-    return {"build_config": layer.get_build_config(), "variables": values}
+    return layer_state.told_of_layer(layer)
