@@ -254,7 +254,7 @@ def test_a_copy_goes_on_as_the_original_does(build: Any) -> None:
     copied = fl.copy(model)
     assert fl.shared_state(model, copied) == []
     assert type(copied) is type(model)
-    assert copied.name == model.name
+    assert copied.name == f"{model.name}_copy"
     assert_same(values(copied), values(model))
     assert_same(train(copied, *DATA[build]), train(model, *DATA[build]))
     assert_same(values(copied), values(model))

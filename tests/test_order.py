@@ -80,6 +80,7 @@ ORDER = (
     "store.migrations.versions",
     "store.migrations.versions.v1",
     "store.migrations.versions.v2",
+    "store.rows",
     "store.database",
     "store.reading",
     "store.writing",

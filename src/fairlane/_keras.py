@@ -51,9 +51,8 @@ _OF_MODELS = frozenset(
 
 
 def names_of_attributes() -> frozenset[str]:
-    """The attributes that Keras gives to layers and models; of models, without those that begin with ``_``."""
-    bare = vars(keras.layers.Layer(name="bare"))
-    return _OF_MODELS | bare.keys()
+    """The attributes that Keras gives to layers and models; of models, none with ``_`` before it."""
+    return _OF_MODELS.union(vars(keras.layers.Layer(name="bare")))
 
 
 def own_metrics(layer: Any) -> list[Any]:

@@ -35,8 +35,8 @@ def copy(model: Any) -> Any:
 
     A model without weights yet has none to copy: such a copy draws its own when it is first called.
 
-    The copy's name is the model's with ``_copy`` after it, and a number from the second on: Keras takes no two
-    models of one name into another.
+    The copy's name is the model's with ``_copy`` after it, and a number from the second on: Keras takes no
+    two models of one name into another.
 
     Args:
         model: a ``keras.Model``, compiled or not: `Sequential`, functional, or of a class with

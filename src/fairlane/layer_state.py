@@ -1,16 +1,16 @@
 """What layers hold besides their variables → plain data, and back.
 
-In: a model, or one of its layers. Out: a tree of plain data (dicts, lists, numbers, strings, NumPy arrays), which
-a `fairlane.trial.Weights` carries; and a model of the same architecture whose layers hold the same again.
+In: a model, or one of its layers. Out: a tree of plain data (dicts, lists, numbers, strings, NumPy arrays),
+which a `fairlane.trial.Weights` carries; and a model of the same architecture whose layers hold the same again.
 
 Keras has hooks for that, and they are used as Keras's own saving uses them: ``save_own_variables`` and
-``load_own_variables``, ``save_assets`` and ``load_assets``, ``get_build_config`` and ``build_from_config``. So
+``load_own_variables``, ``save_assets`` and ``load_assets``, ``get_build_config`` and ``build_from_config``. So a
 `Normalization` computes its constants, a lookup gets its vocabulary, and a custom layer restores what it likes.
-Of a custom class, attributes that are plain data or tensors are carried, too: ``adapt`` may set one, or a builder,
-and no hook of Keras's knows it.
+Of a custom class, attributes that are plain data or tensors are carried, too: ``adapt`` may set one, or a
+builder, and no hook of Keras's knows it.
 
-All ways by which a model comes back use this: `fairlane.copy`, a study's models, its files and checkpoints, and
-models that go to a worker.
+All ways by which a model comes back use this: `fairlane.copy`, a study's models, its files and checkpoints,
+and models that go to a worker.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from fairlane import _keras
 from fairlane.errors import StudyError
 
 LayerState = Mapping[str, Any]
-"""Plain data: ``class`` and ``layer`` (names), ``at`` (the layer's place among all of the model's), and those of
-``build``, ``own``, ``assets``, ``attributes`` and ``why`` that there are."""
+"""Plain data: ``class`` and ``layer`` (names), ``at`` (the layer's place among all of the model's), and those
+of ``build``, ``own``, ``assets``, ``attributes`` and ``why`` that there are."""
 
 _HOOKS = ("save_own_variables", "load_own_variables", "save_assets", "load_assets", "finalize_state", "adapt")
 _GROUPS = ("trainable", "non_trainable")
@@ -65,7 +65,7 @@ def told(model: Any) -> list[LayerState]:
         for group in _GROUPS
         for i, variable in enumerate(getattr(model, f"{group}_variables"))
     }
-    states = []
+    states: list[LayerState] = []
     for at, layer in enumerate(_keras.all_layers(model)):
         state = told_of_layer(layer, places)
         if state is not None:
@@ -112,7 +112,9 @@ def give(model: Any, states: Iterable[LayerState] | None, arrays: Mapping[str, S
     for state in states:
         at = state.get("at") if isinstance(state, Mapping) else None
         if not isinstance(at, int) or not 0 <= at < len(layers) or not _is_of(layers[at], state):
-            raise StudyError(f"the state of {_described(state)} is of a model with other layers than {model.name!r}")
+            raise StudyError(
+                f"the state of {_described(state)} is of a model with other layers than {model.name!r}"
+            )
         give_to_layer(layers[at], _with_values(state, arrays))
 
 
@@ -143,8 +145,8 @@ def give_to_layer(layer: Any, state: LayerState) -> None:
     who = f"layer {layer.name!r} ({type(layer).__name__})"
     if "why" in state:
         raise StudyError(
-            f"{who} could not tell what it holds besides its variables ({state['why']!s:.300}), so that it would "
-            f"compute something else; mend its save_own_variables or save_assets"
+            f"{who} could not tell what it holds besides its variables ({state['why']!s:.300}), so that "
+            f"it would compute something else; mend its save_own_variables or save_assets"
         )
     try:
         if state.get("build") and not layer.built:
@@ -192,7 +194,9 @@ def _with_values(state: LayerState, arrays: Mapping[str, Sequence[Any]]) -> Laye
             try:
                 value = arrays[group][i]
             except (LookupError, TypeError) as error:
-                raise StudyError(f"the state of {_described(state)} names a variable that there is not") from error
+                raise StudyError(
+                    f"the state of {_described(state)} names a variable that there is not"
+                ) from error
         own[name] = value
     return {**state, "own": own}
 
@@ -319,7 +323,7 @@ def _same(a: Any, b: Any) -> bool:
         return False
     if hasattr(a, "shape"):
         a, b = np.asarray(a), np.asarray(b)
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
     return bool(a is b or a == b)
 
 

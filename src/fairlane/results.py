@@ -314,8 +314,8 @@ class Study:
     def model(self, trial: Trial | int) -> keras.Model:
         """A trial's trained, compiled model, built anew: it shares nothing with any other.
 
-        Its name is the one it was built with and the trial's number, ``sequential_trial_0``, with another number
-        after it from the second on, so that any models of studies can stand in one Keras model.
+        Its name is the one it was built with and the trial's number, ``sequential_trial_0``, with another
+        number after it from the second on, so that any models of studies can stand in one Keras model.
 
         Args:
             trial: the trial, or its number.

@@ -143,7 +143,7 @@ class Weights:
     non_trainable: list[Any]
     optimizer: list[Any]
     metrics: list[Any]
-    layers: Sequence[Mapping[str, Any]] | None = None
+    layers: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,11 @@ def test_a_file_named_by_a_store_is_one_that_was_written_here(runs, tmp_path, to
     outside = tmp_path / "x.safetensors"
     outside.write_bytes(b"secret")
     change(runs, "UPDATE fairlane_artifacts SET token = ?", token)
-    records = read(runs, "a")
-    with pytest.raises(StoreError, match="names a file that was never written here"):
-        records.weights(next(iter(records)).trial)
-    written(runs, "a", {}, {}, "auto").close()  # which sweeps files
+    words = "table fairlane_artifacts, row with id 2, column token: .* a file that was written here"
+    with pytest.raises(StoreError, match=words):
+        read(runs, "a")
+    with pytest.raises(StoreError, match=words):
+        written(runs, "a", {}, {}, "auto")  # which would sweep files
     assert outside.read_bytes() == b"secret"
 
 
@@ -120,20 +121,21 @@ def test_a_file_named_by_a_store_is_one_that_was_written_here(runs, tmp_path, to
 def test_a_folder_named_by_a_store_is_one_that_was_made_here(runs, folder):
     kept = a_study(runs)
     change(runs, "UPDATE fairlane_studies SET folder = ?", folder)
-    records = read(runs, "a")
-    with pytest.raises(StoreError, match="which was never made here; it is not opened"):
-        records.weights(next(iter(records)).trial)
-    with pytest.raises(StoreError, match="never made here"):
+    words = "table fairlane_studies, row with id 1, column folder: .* a folder that was made here"
+    with pytest.raises(StoreError, match=words):
+        read(runs, "a")
+    with pytest.raises(StoreError, match=words):
         written(runs, "a", {}, {}, "auto")
+    with pytest.raises(StoreError, match="which was never made here; it is not opened"):
+        Artifacts(kept.parents[1], folder)
     assert kept.exists()
 
 
 def test_numbers_of_a_file_are_numbers(runs):
     a_study(runs)
     change(runs, "UPDATE fairlane_artifacts SET epoch = '../../x'")
-    records = read(runs, "a")
-    with pytest.raises(StoreError, match="names a file that was never written here"):
-        records.weights(next(iter(records)).trial)
+    with pytest.raises(StoreError, match="table fairlane_artifacts, row with id 2, column epoch: "):
+        read(runs, "a")
 
 
 def test_another_file_in_its_place_is_found_by_its_sum(runs):
@@ -225,14 +227,16 @@ def test_the_file_is_a_safetensors_file(runs):
 def test_hyperparameters_that_were_not_written_here(runs, text):
     a_study(runs)
     change(runs, "UPDATE fairlane_variants SET hyperparameters = ?", text)
-    with pytest.raises(StoreError, match="the store's variant 0 can't be read"):
+    with pytest.raises(StoreError, match="fairlane_variants, row with id 1, column hyperparameters: "):
         read(runs, "a")
 
 
 def test_a_state_that_there_is_not(runs):
     a_study(runs)
     change(runs, "UPDATE fairlane_trials SET state = 'evil'")
-    with pytest.raises(StoreError, match="the store's trial 0 can't be read"):
+    with pytest.raises(
+        StoreError, match="fairlane_trials, row with id 1, column state: it is 'evil', and expected"
+    ):
         read(runs, "a")
 
 

@@ -52,7 +52,10 @@ def run(feed: Feed, watch: Callable[[Event], None]) -> Iterator[Event]:
 
 def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any] | None:
     """What more epochs could go on from: what was told at the end, if training's end changed no weight."""
-    if end is None or weights is None or not same_weights(weights, State(*vars(end.weights).values())):
+    if end is None or weights is None:
+        return None
+    kept = end.weights
+    if not same_weights(weights, State(kept.trainable, kept.non_trainable, kept.optimizer, kept.metrics)):
         return None
     return end.memory
 

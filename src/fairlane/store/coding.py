@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fairlane import fingerprint
 from fairlane.errors import StoreError
 from fairlane.store import tree
@@ -52,8 +54,8 @@ def _value(name: str, value: Any) -> dict[str, str]:
         return {"name": name, "text": short(value), "described": fingerprint.described(value)}
 
 
-def variant_of_text(number: int, text: str) -> Variant:
-    """The variant again.
+def values_of_text(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A variant's hyperparameters again; and those of them that are arguments of ``Model.fit``.
 
     Raises:
         StoreError: the text is none that was written here.
@@ -61,11 +63,11 @@ def variant_of_text(number: int, text: str) -> Variant:
     try:
         told = json.loads(text)
         values = {str(part["name"]): _value_of(part) for part in told["values"]}
-        return Variant(number, values, {name: values[name] for name in told["fit"]})
+        return values, {name: values[name] for name in told["fit"]}
     except StoreError:
         raise
     except Exception as error:  # whatever the text is
-        raise StoreError(f"the store's variant {number} can't be read ({type(error).__name__})") from error
+        raise StoreError(type(error).__name__) from error
 
 
 def _value_of(part: Mapping[str, str]) -> Any:
@@ -123,11 +125,27 @@ def _log(logged: Any) -> tuple[float | None, bytes | None, bool]:
     return (number if math.isfinite(number) else None), exact, True
 
 
-def log_of_row(value: float | None, exact: bytes | None) -> Any:
+@dataclass(frozen=True)
+class Exact:
+    """A logged value that is no float, read from its bytes."""
+
+    value: Any
+
+
+def log_of_bytes(data: bytes) -> Any:
+    """A logged value that is no float.
+
+    Raises:
+        StoreError: the bytes are none that were written here.
+    """
+    return tree.from_bytes(data)
+
+
+def log_of_row(value: float | None, exact: Exact | None) -> Any:
     """The logged value again."""
     if exact is not None:
-        return tree.from_bytes(bytes(exact))
-    return math.nan if value is None else float(value)
+        return exact.value
+    return math.nan if value is None else value
 
 
 # Weights
@@ -145,12 +163,17 @@ def weights_of_tree(told: Any) -> Weights:
     Raises:
         StoreError: the tree is of something else.
     """
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), list) for name in _GROUPS):
+    groups = [told.get(name) if isinstance(told, dict) else None for name in _GROUPS]
+    if not all(isinstance(group, list) and all(map(_is_array, group)) for group in groups):
         raise StoreError("the file holds no weights")
     layers = told.get("layers")  # versions before this one did not write it
     if layers is not None and not (isinstance(layers, list) and all(isinstance(one, dict) for one in layers)):
         raise StoreError("the file says something else than what the layers of a model hold")
     return Weights(**{name: told[name] for name in _GROUPS}, layers=layers)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic)
 
 
 _GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")

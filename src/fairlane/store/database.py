@@ -265,7 +265,19 @@ def _alembic() -> Config:
 
 def _version(connection: sa.Connection) -> str | None:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    try:
+        version = context.get_current_revision()
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # of Alembic's, for what it did not write
+        raise StoreError(
+            f"table {VERSION_TABLE}, column version_num: it holds no version ({error})"
+        ) from error
+    if not isinstance(version, str | None):
+        raise StoreError(
+            f"table {VERSION_TABLE}, column version_num: it holds {version!r:.40}, and no version"
+        )
+    return version
 
 
 def _sqlstate(error: SQLAlchemyError) -> str:

@@ -59,8 +59,8 @@ class Writer:
         """The one that a study's row names, or None."""
         if row.writer is None:
             return None
-        beat = float(row.heartbeat or 0.0)
-        return cls(row.writer, row.writer_host or "?", int(row.writer_pid or 0), row.writer_place or "", beat)
+        beat = row.heartbeat or 0.0
+        return cls(row.writer, row.writer_host or "?", row.writer_pid or 0, row.writer_place or "", beat)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ In: a database and a study's name. Out: its records as they are now, be it while
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
 from fairlane.origin import Origin
-from fairlane.store import coding, tables, tree
+from fairlane.store import coding, rows, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
@@ -69,7 +68,7 @@ class Loaded:
 
 def study_row(connection: sa.Connection, name: str) -> Any:
     """The row of a study, or None."""
-    return connection.execute(sa.select(tables.studies).where(tables.studies.c.name == name)).one_or_none()
+    return next(rows.select(connection, tables.studies, tables.studies.c.name == name), None)
 
 
 def load(connection: sa.Connection, row: Any) -> Loaded:
@@ -79,23 +78,12 @@ def load(connection: sa.Connection, row: Any) -> Loaded:
         StoreError: something in it was not written here.
     """
     loaded = Loaded(row)
-    variants, trials = tables.variants.c, tables.trials.c
-    number_of: dict[int, int] = {}
-    for one in connection.execute(sa.select(tables.variants).where(variants.study_id == row.id)):
-        number = int(one.number)
-        loaded.variants[number] = coding.variant_of_text(number, one.hyperparameters)
-        loaded.variant_ids[number], number_of[one.id] = one.id, number
-        loaded.variant_keys[one.key] = number
-        if one.model is not None:
-            loaded.models[number] = one.model
-    by_id: dict[int, Record] = {}
-    query = sa.select(tables.trials).where(trials.study_id == row.id).order_by(trials.number)
-    for one in connection.execute(query):
-        record = _record(one, loaded.variants[number_of[one.variant_id]])
-        by_id[one.id] = record
-        loaded.records.append(record)
-        loaded.ids[one.number], loaded.keys[one.key] = one.id, one.number
-        loaded.asked[one.number] = int(one.asked)
+    for table in (tables.variants, tables.trials):
+        rows.check_references(connection, table, "study_id")
+    for table in (tables.epochs, tables.tests, tables.artifacts):
+        rows.check_references(connection, table, "trial_id")
+    number_of = _load_variants(connection, row.id, loaded)
+    by_id = _load_trials(connection, row.id, loaded, number_of)
     _load_epochs(connection, row.id, by_id)
     _load_tests(connection, row.id, by_id)
     _load_artifacts(connection, row.id, by_id, loaded)
@@ -103,16 +91,43 @@ def load(connection: sa.Connection, row: Any) -> Loaded:
     return loaded
 
 
+def _load_variants(connection: sa.Connection, study_id: int, loaded: Loaded) -> dict[int, int]:
+    """Row of a variant → its number."""
+    table, number_of = tables.variants, {}
+    for one in rows.select(connection, table, table.c.study_id == study_id, order=[table.c.number]):
+        if one.number in loaded.variants:
+            raise rows.wrong(table, f"id {one.id}", "number", f"another variant has the number {one.number}")
+        loaded.variants[one.number] = Variant(one.number, *one.hyperparameters)
+        loaded.variant_ids[one.number], number_of[one.id] = one.id, one.number
+        loaded.variant_keys[one.key] = one.number
+        if one.model is not None:
+            loaded.models[one.number] = one.model
+    return number_of
+
+
+def _load_trials(
+    connection: sa.Connection, study_id: int, loaded: Loaded, number_of: dict[int, int]
+) -> dict[int, Record]:
+    """Row of a trial → its record."""
+    table, by_id = tables.trials, {}
+    for one in rows.select(connection, table, table.c.study_id == study_id, order=[table.c.number]):
+        if one.variant_id not in number_of:
+            why = f"it is {one.variant_id}, and no variant of the study has this id"
+            raise rows.wrong(table, f"id {one.id}", "variant_id", why)
+        if one.number in loaded.ids:
+            raise rows.wrong(table, f"id {one.id}", "number", f"another trial has the number {one.number}")
+        by_id[one.id] = _record(one, loaded.variants[number_of[one.variant_id]])
+        loaded.records.append(by_id[one.id])
+        loaded.ids[one.number], loaded.keys[one.key] = one.id, one.number
+        loaded.asked[one.number] = one.asked
+    return by_id
+
+
 def _record(row: Any, variant: Variant) -> Record:
-    try:
-        state = TrialState(row.state)
-        trial = Trial(int(row.number), variant, int(row.seed))
-    except (TypeError, ValueError) as error:
-        raise StoreError(f"the store's trial {row.number!r:.20} can't be read: {error}") from error
     return Record(
-        trial,
-        state,
-        seconds=float(row.seconds),
+        Trial(row.number, variant, row.seed),
+        row.state,
+        seconds=row.seconds,
         engine=row.engine,
         reason=row.reason,
         fleet=row.fleet,
@@ -122,45 +137,43 @@ def _record(row: Any, variant: Variant) -> Record:
     )
 
 
-def _of_study(table: sa.Table, study_id: int) -> Any:
-    within = tables.trials.c.id == table.c.trial_id
-    return sa.select(table).join(tables.trials, within).where(tables.trials.c.study_id == study_id)
-
-
 def _load_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
-    columns = tables.epochs.c
-    query = _of_study(tables.epochs, study_id).order_by(columns.trial_id, columns.epoch, columns.place)
-    for trial_id, epoch, place, metric, value, exact in connection.execute(query):
-        epochs = by_id[trial_id].epochs
-        if not epochs or epochs[-1][0] != epoch:
-            epochs.append((epoch, {}))
-        if place >= 0:
-            epochs[-1][1][metric] = coding.log_of_row(value, exact)
+    for row in _of_trials(connection, tables.epochs, study_id, "trial_id", "epoch", "place"):
+        epochs = by_id[row.trial_id].epochs
+        if not epochs or epochs[-1][0] != row.epoch:
+            epochs.append((row.epoch, {}))
+        if row.place >= 0:
+            epochs[-1][1][row.metric] = coding.log_of_row(row.value, row.exact)
 
 
 def _load_tests(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
-    columns = tables.tests.c
-    query = _of_study(tables.tests, study_id).order_by(columns.trial_id, columns.place)
-    for trial_id, _, metric, value, exact in connection.execute(query):
-        by_id[trial_id].test_logs[metric] = coding.log_of_row(value, exact)
+    for row in _of_trials(connection, tables.tests, study_id, "trial_id", "place"):
+        by_id[row.trial_id].test_logs[row.metric] = coding.log_of_row(row.value, row.exact)
 
 
 def _load_artifacts(
     connection: sa.Connection, study_id: int, by_id: dict[int, Record], loaded: Loaded
 ) -> None:
-    query = _of_study(tables.artifacts, study_id).order_by(tables.artifacts.c.id)
-    for row in connection.execute(query):
+    for row in _of_trials(connection, tables.artifacts, study_id, "id"):
         number = by_id[row.trial_id].trial.number
         artifact = Artifact(number, row.epoch, row.token, row.size, row.sha256)
         loaded.kept.setdefault(number, []).append(Kept(row.kind, artifact))
 
 
+def _of_trials(connection: sa.Connection, table: sa.Table, study_id: int, *order: str) -> Iterator[Any]:
+    """The rows of a study's trials."""
+    by = [table.c[name] for name in order]
+    within = tables.trials
+    return rows.select(connection, table, within.c.study_id == study_id, order=by, within=within)
+
+
 def _load_sites(connection: sa.Connection, study_id: int) -> list[Site]:
-    columns = tables.sites.c
-    if not sa.inspect(connection).has_table(tables.sites.name):
+    table = tables.sites
+    if not sa.inspect(connection).has_table(table.name):
         return [Site()]  # tables of version 1, which a reader leaves as they are
-    query = sa.select(columns.machine, columns.git).where(columns.study_id == study_id).order_by(columns.id)
-    return [Site(machine, commit) for machine, commit in connection.execute(query)]
+    rows.check_references(connection, table, "study_id")
+    found = rows.select(connection, table, table.c.study_id == study_id, order=[table.c.id])
+    return [Site(row.machine, row.git) for row in found]
 
 
 # Files
@@ -269,8 +282,7 @@ class StoredRecords(Records):
         """What was asked, and where it was trained."""
         loaded = self._now()
         row, epochs = loaded.row, max(loaded.asked.values(), default=None)
-        spec, versions = json.loads(row.spec), json.loads(row.versions)
-        return Origin(spec, versions, epochs, loaded.sites, created=float(row.created))
+        return Origin(row.spec, row.versions, epochs, loaded.sites, created=row.created)
 
     def _files(self) -> Artifacts:
         if self._place is None:
@@ -322,10 +334,9 @@ _UNFINISHED = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
 
 def overview(connection: sa.Connection, name: str | None = None) -> list[dict[str, Any]]:
     """A row per study, the oldest first, or that of one study alone; see `fairlane.store.overview`."""
-    query = sa.select(tables.studies).order_by(tables.studies.c.created, tables.studies.c.id)
-    if name is not None:
-        query = query.where(tables.studies.c.name == name)
-    studies = connection.execute(query).all()
+    table = tables.studies
+    where = [] if name is None else [table.c.name == name]
+    studies = list(rows.select(connection, table, *where, order=[table.c.created, table.c.id]))
     counts = _counts(connection, [row.id for row in studies] if name is not None else None)
     return [_outline(row, counts.get(row.id, [])) for row in studies]
 
@@ -333,10 +344,12 @@ def overview(connection: sa.Connection, name: str | None = None) -> list[dict[st
 def _counts(connection: sa.Connection, studies: Sequence[int] | None) -> dict[int, list[Any]]:
     """Number of a study → of its trials in each state, how many there are, with epochs done and asked for."""
     trials, epochs = tables.trials.c, tables.epochs.c
-    last = sa.select(sa.func.max(epochs.epoch) + 1).where(epochs.trial_id == trials.id).scalar_subquery()
+    newest = sa.select(sa.func.max(epochs.epoch)).where(epochs.trial_id == trials.id).scalar_subquery()
+    last = newest + 1
     query = sa.select(
         trials.study_id,
-        trials.state,
+        sa.type_coerce(trials.state, sa.types.NullType()).label("state"),
+        _not_whole(connection, trials.asked, newest).label("wrong"),
         sa.func.count().label("trials"),
         sa.func.sum(sa.func.coalesce(last, 0)).label("done"),
         sa.func.sum(trials.asked).label("asked"),
@@ -345,8 +358,37 @@ def _counts(connection: sa.Connection, studies: Sequence[int] | None) -> dict[in
         query = query.where(trials.study_id.in_(studies))
     counts: dict[int, list[Any]] = {}
     for row in connection.execute(query):
+        if row.wrong or row.state not in _STATES:
+            _refuse(connection, row.study_id)
         counts.setdefault(row.study_id, []).append(row)
     return counts
+
+
+_STATES = frozenset(map(str, TrialState))
+
+
+def _not_whole(connection: sa.Connection, *columns: Any) -> Any:
+    """How many rows have something else than a whole number; only SQLite keeps it there."""
+    if connection.dialect.name != "sqlite":
+        return sa.literal(0)
+    largest = rows.LARGEST
+    alright = [
+        sa.or_(column.is_(None), sa.and_(sa.func.typeof(column) == "integer", column.between(0, largest)))
+        for column in columns
+    ]
+    return sa.func.sum(sa.case((sa.and_(*alright), 0), else_=1))
+
+
+def _refuse(connection: sa.Connection, study_id: Any) -> None:
+    """Raise the error for a study with a trial or epoch that was not written here."""
+    trials = tables.trials
+    for _ in rows.select(connection, trials, trials.c.study_id == study_id):
+        pass
+    for _ in _of_trials(connection, tables.epochs, study_id):
+        pass
+    raise StoreError(
+        f"table {trials.name}: the trials of the study with id {study_id!r:.40} can't be counted"
+    )
 
 
 def _outline(row: Any, counts: Sequence[Any]) -> dict[str, Any]:
@@ -363,12 +405,12 @@ def _outline(row: Any, counts: Sequence[Any]) -> dict[str, Any]:
         planned += int(one.asked if state in _UNFINISHED else one.done)
     return {
         "name": row.name,
-        "created": float(row.created),
+        "created": row.created,
         "trials": sum(states.values()),
         "states": states,
         "epochs": epochs,
         "planned": planned,
-        "versions": json.loads(row.versions),
+        "versions": row.versions,
         "writer": str(writer) if alive else "",
         "revision": f"{row.folder} {row.revision} {alive}",
     }

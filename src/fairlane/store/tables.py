@@ -34,9 +34,14 @@ class Text(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, dialect: Any) -> str | None:
         """The string as it was; from a database that someone else wrote, whatever is there as text."""
-        if value is None:
-            return None
-        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), str(value))
+        return None if value is None else unescaped(str(value))
+
+
+def unescaped(text: str) -> str:
+    """A text as it was before it was escaped for a database."""
+    if _ESCAPE not in text:
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 metadata = sa.MetaData()

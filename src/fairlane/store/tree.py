@@ -54,7 +54,7 @@ def from_bytes(data: bytes) -> Any:
     try:
         tensors = numpy_format.load(data)
         return _decoded(json.loads(bytes(tensors.pop(_TREE)).decode("ascii")), tensors)
-    except (StoreError, MemoryError):
+    except StoreError:
         raise
     except Exception as error:  # whatever the bytes are, they are no such file
         raise StoreError(

@@ -238,14 +238,14 @@ class SqlStore(Store):
                 f"there is a study {self._name!r} in {self._database.place} already, and resume='never': "
                 "give another name"
             )
-        changed = fingerprint.differences(json.loads(row.spec), json.loads(json.dumps(asked.spec)))
+        changed = fingerprint.differences(row.spec, json.loads(json.dumps(asked.spec)))
         if changed and begun and asked.resume != "force":
             raise StudyError(
                 f"the study {self._name!r} in {self._database.place} was asked for otherwise, and its "
                 "finished trials would stand beside others that they can't be compared with.\n"
                 f"{changed}\nGive it another name; or, if the change makes no difference, resume='force'"
             )
-        before = json.loads(row.versions)
+        before = row.versions
         for package, version in asked.versions.items():
             if before.get(package, version) != version:
                 self.notes.append(

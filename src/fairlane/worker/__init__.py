@@ -85,7 +85,7 @@ class _Sent:
         steps: how many batches an epoch has.
         callbacks: those made for it.
         foreign: packages that it names and JAX can't trace.
-        layers: what the model's layers hold besides their variables; None for the caller's own, which holds it.
+        layers: what its layers hold besides their variables; None for the caller's own, which holds it.
     """
 
     job: Job

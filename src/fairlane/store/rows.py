@@ -1,0 +1,342 @@
+"""Rows of a store, read by a typed schema: the one place where what stands in a database becomes values.
+
+In: a query for the rows of one table. Out: the rows, of whose every column the value is one that Fairlane
+writes there. SQLite keeps any value in any column, and a store may come from elsewhere: what is no such value is
+a `StoreError` that names table, row and column. The database's own conversions are not used, because they make
+what they can of any value: an integer in a column of bytes would become as many bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from fairlane.errors import StoreError
+from fairlane.store import coding, tables
+from fairlane.trial import TrialState
+
+Check = Callable[[Any], Any]
+"""A raw value → the value; raises `_Wrong` with what was expected."""
+
+LARGEST = 2**62
+"""Of whole numbers, so that one may be added to each."""
+_LAST_SECOND = 253_402_300_799.0
+"""Of the year 9999, in seconds since 1970."""
+_LONGEST = 1e12
+"""Seconds that training may take."""
+_DEEPEST = 100
+"""Levels of lists and dicts in a spec."""
+_AT_ONCE = 10_000
+"""Rows that are fetched at once."""
+
+
+class _Wrong(Exception):
+    """A value that Fairlane does not write; the message says what was expected."""
+
+
+# Values
+
+
+def _whole(low: int = 0, high: int = LARGEST, what: str = "") -> Check:
+    expected = what or f"a whole number from {low}" + ("" if high == LARGEST else f" to {high}")
+
+    def check(value: Any) -> int:
+        if type(value) is int and low <= value <= high:
+            return value
+        raise _Wrong(expected)
+
+    return check
+
+
+def _number(high: float) -> Check:
+    def check(value: Any) -> float:
+        if type(value) in (float, int) and 0 <= value <= high:
+            return float(value)
+        raise _Wrong(f"a number from 0 to {high:g}")
+
+    return check
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return tables.unescaped(value)
+    raise _Wrong("text")
+
+
+def _like(pattern: str, what: str) -> Check:
+    matches = re.compile(pattern).fullmatch
+
+    def check(value: Any) -> str:
+        if type(value) is str and matches(value):
+            return value
+        raise _Wrong(what)
+
+    return check
+
+
+def _one_of(*words: str) -> Check:
+    def check(value: Any) -> str:
+        if type(value) is str and value in words:
+            return value
+        raise _Wrong(f"one of {', '.join(words)}")
+
+    return check
+
+
+def _or_null(check: Check) -> Check:
+    def either(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return check(value)
+        except _Wrong as expected:
+            raise _Wrong(f"NULL or {expected}") from None
+
+    return either
+
+
+def _state(value: Any) -> TrialState:
+    return TrialState(_one_of(*map(str, TrialState))(value))
+
+
+def _value(value: Any) -> float | None:
+    """A log's; SQLite keeps a whole one as an integer, and NaN as NULL."""
+    if value is None or type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value)
+    raise _Wrong("a number or NULL")
+
+
+def _exact(value: Any) -> Any:
+    """A log that is no float, as `Exact`; None where it is one."""
+    if value is None:
+        return None
+    if not isinstance(value, bytes | memoryview):
+        raise _Wrong("bytes or NULL")
+    try:
+        return coding.Exact(coding.log_of_bytes(bytes(value)))
+    except StoreError as error:
+        raise _Wrong(f"bytes that were written here ({error})") from error
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """JSON of a dict that is not too deep to be read."""
+    text = _text(value)
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _Wrong("JSON") from None
+    if not isinstance(told, dict):
+        raise _Wrong("JSON of an object")
+    level: list[Any] = [told]
+    for _ in range(_DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return told
+    raise _Wrong(f"JSON of at most {_DEEPEST} levels")
+
+
+def _inside(value: Any) -> Sequence[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else ()
+
+
+def _spec(value: Any) -> dict[str, Any]:
+    told = _object(value)
+    for section in ("data", "arguments"):
+        if not isinstance(told.get(section, {}), dict):
+            raise _Wrong(f"JSON whose {section!r} is an object")
+    return told
+
+
+def _versions(value: Any) -> dict[str, str]:
+    told = _object(value)
+    if not all(isinstance(version, str) for version in told.values()):
+        raise _Wrong("JSON of an object of texts")
+    return told
+
+
+def _hyperparameters(value: Any) -> Any:
+    text = _text(value)
+    try:
+        return coding.values_of_text(text)
+    except StoreError as error:
+        raise _Wrong(f"hyperparameters that were written here ({error})") from error
+
+
+_SCHEMA: Mapping[str, Mapping[str, Check]] = {
+    "fairlane_studies": {
+        "id": _whole(),
+        "name": _text,
+        "folder": _like("[0-9a-f]{32}", "the name of a folder that was made here, of 32 digits"),
+        "created": _number(_LAST_SECOND),
+        "spec": _spec,
+        "versions": _versions,
+        "revision": _whole(),
+        "writer": _or_null(_text),
+        "writer_host": _or_null(_text),
+        "writer_pid": _or_null(_whole(high=2**31 - 1)),
+        "writer_place": _or_null(_text),
+        "heartbeat": _or_null(_number(_LAST_SECOND)),
+    },
+    "fairlane_sites": {"id": _whole(), "study_id": _whole(), "machine": _text, "git": _text},
+    "fairlane_variants": {
+        "id": _whole(),
+        "study_id": _whole(),
+        "number": _whole(high=2**31 - 1),
+        "key": _text,
+        "hyperparameters": _hyperparameters,
+        "model": _or_null(_text),
+    },
+    "fairlane_trials": {
+        "id": _whole(),
+        "study_id": _whole(),
+        "variant_id": _whole(),
+        "number": _whole(high=2**31 - 1),
+        "key": _text,
+        "seed": _whole(high=2**32 - 1),
+        "asked": _whole(),
+        "state": _state,
+        "seconds": _number(_LONGEST),
+        "engine": _text,
+        "reason": _text,
+        "fleet": _or_null(_whole()),
+        "loop": _text,
+        "error": _text,
+        "traceback": _text,
+    },
+    "fairlane_epochs": {
+        "trial_id": _whole(),
+        "epoch": _whole(),
+        "place": _whole(-1),
+        "metric": _text,
+        "value": _value,
+        "exact": _exact,
+    },
+    "fairlane_tests": {
+        "trial_id": _whole(),
+        "place": _whole(),
+        "metric": _text,
+        "value": _value,
+        "exact": _exact,
+    },
+    "fairlane_artifacts": {
+        "id": _whole(),
+        "trial_id": _whole(),
+        "kind": _one_of("weights", "checkpoint", "end"),
+        "epoch": _whole(),
+        "token": _like("[0-9a-f]{16}", "the name of a file that was written here, of 16 digits"),
+        "size": _whole(),
+        "sha256": _like("[0-9a-f]{64}", "a SHA-256, of 64 digits"),
+    },
+}
+"""Table → column → what stands there."""
+
+
+# Rows
+
+
+def select(
+    connection: sa.Connection,
+    table: sa.Table,
+    *where: Any,
+    order: Sequence[Any] = (),
+    within: sa.Table | None = None,
+) -> Iterator[Any]:
+    """The rows of a table that fulfil conditions.
+
+    Args:
+        connection: in a transaction.
+        table: which.
+        *where: conditions.
+        order: columns to sort by.
+        within: a table that the rows belong to by a foreign key, and which the conditions may name.
+
+    Yields:
+        A named tuple per row.
+
+    Raises:
+        StoreError: a value is none that Fairlane writes there; of which table, row and column.
+    """
+    checks = _SCHEMA[table.name]
+    raw = [sa.type_coerce(table.c[name], sa.types.NullType()).label(name) for name in checks]
+    query = sa.select(*raw).where(*where).order_by(*order)
+    if within is not None:
+        query = query.select_from(table.join(within))
+    make, tests = _kind(table.name)._make, tuple(checks.values())
+    for part in connection.execute(query).partitions(_AT_ONCE):
+        for row in part:
+            try:
+                made = make([test(value) for test, value in zip(tests, row, strict=True)])
+            except _Wrong:
+                raise _error(table, row) from None
+            yield made
+
+
+def check_references(connection: sa.Connection, table: sa.Table, column: str) -> None:
+    """Refuse a table with rows that refer to something else than a row's id: nobody would read them.
+
+    Rows of a study that was deleted are no error. Only SQLite keeps anything but ids there.
+
+    Raises:
+        StoreError: there is such a row.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    lost = sa.func.typeof(table.c[column]) != "integer"
+    for _ in select(connection, table, lost):
+        raise AssertionError("no value of the row is wrong")
+
+
+def wrong(table: sa.Table, row: str, column: str, why: str) -> StoreError:
+    """The error for a value that does not fit to those of other rows.
+
+    Args:
+        table: its table.
+        row: which, in words such as ``"id 3"``.
+        column: its column.
+        why: what is wrong with it.
+    """
+    return StoreError(
+        f"the store is damaged, or something else than Fairlane wrote it: table {table.name}, "
+        f"row with {row}, column {column}: {why}"
+    )
+
+
+@cache
+def _kind(table: str) -> Any:
+    return namedtuple(table, tuple(_SCHEMA[table]))
+
+
+def _error(table: sa.Table, row: Sequence[Any]) -> StoreError:
+    """The error for a row: of its first wrong value."""
+    checks = _SCHEMA[table.name]
+    values = dict(zip(checks, row, strict=True))
+    keys = [column.name for column in table.primary_key]
+    which = ", ".join(f"{key} {_shown(values[key])}" for key in keys)
+    for name, check in checks.items():
+        try:
+            check(values[name])
+        except _Wrong as expected:
+            return wrong(table, which, name, f"it is {_shown(values[name])}, and expected is {expected}")
+    raise AssertionError("no value of the row is wrong")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes | memoryview):
+        return f"{len(value)} bytes"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
