@@ -93,10 +93,11 @@ class Values:
             "test": asked.test,
         }
 
-    def columns(self, numbers: Sequence[int]) -> dict[str, list[Any]]:
+    def columns(self, numbers: Sequence[int]) -> dict[str, Any]:
         """The columns ``variant`` and the hyperparameters, for these variants."""
-        columns: dict[str, list[Any]] = {"variant": list(numbers)}
-        return columns | {name: [self.cells[n].get(name) for n in numbers] for name in self.names}
+        columns: dict[str, Any] = {"variant": list(numbers)}
+        cells = [self.cells[n] for n in numbers]
+        return columns | {name: frames.cells_of(cells, name) for name in self.names}
 
 
 def summary(

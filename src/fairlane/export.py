@@ -40,7 +40,8 @@ def export(study: Study, path: str | os.PathLike[str], what: str = "history", fo
         path: the file; one that is there is replaced.
         what: ``"history"``, ``"long"``, ``"trials"`` or ``"summary"``.
         form: ``"csv"``, ``"jsonl"`` or ``"parquet"``; by default what the file's name ends with. In JSON
-            lines, which have no word for them, NaN and infinite values are ``null``.
+            lines, which have no word for them, NaN and infinite values are ``null``. Halves of surrogate
+            pairs, which UTF-8 has no bytes for, are written as ``\\udc80`` in all three.
 
     Returns:
         How many rows were written.
@@ -61,7 +62,7 @@ def export(study: Study, path: str | os.PathLike[str], what: str = "history", fo
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False)
+    frame.to_csv(path, index=False, errors="backslashreplace")
 
 
 def _jsonl(frame: pd.DataFrame, path: Path) -> None:
@@ -83,14 +84,29 @@ def _for_json(value: Any) -> Any:
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:
     needed("pyarrow", "writing Parquet")
-    frame.assign(**{name: _of_one_type(frame[name]) for name in frame.columns}).to_parquet(path, index=False)
+    columns = {_encodable(str(name)): _of_one_type(frame[name]) for name in frame.columns}
+    pd.DataFrame(columns).to_parquet(path, index=False)
 
 
 def _of_one_type(column: pd.Series) -> pd.Series:
-    """A column as Parquet has it: of values of several types, their text."""
-    if column.dtype != object or len({type(value) for value in column if value is not None}) <= 1:
+    """A column as Parquet has it: of values of several types, or of numbers too large for it, their text."""
+    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
         return column
-    return column.map(lambda value: None if value is None else str(value))
+    given = [value for value in column if not _is_none(value)]
+    types = {type(value) for value in given}
+    large = any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in given)
+    if len(types) <= 1 and not large and types != {str}:
+        return column
+    return column.map(lambda value: None if _is_none(value) else _encodable(str(value)))
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _encodable(text: str) -> str:
+    """A text that UTF-8 has bytes for."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

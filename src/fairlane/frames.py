@@ -5,8 +5,8 @@ per epoch, per value or per trial, and the best record.
 
 Every frame names the hyperparameters in the order in which the variants give them. Numbers,
 strings and booleans stand as they are; lists, functions and other objects as a short text, which
-differs wherever the values do, so that ``groupby`` works. A hyperparameter that a variant lacks is
-None or NaN.
+differs wherever the values do, so that ``groupby`` works. None stays None. A hyperparameter that a
+variant lacks is NaN.
 
 A log whose name is taken, by a hyperparameter or by a column of Fairlane's own, gets the column
 ``logged_<name>``: Keras's learning rate callbacks log ``learning_rate``, which is often varied too.
@@ -15,6 +15,7 @@ A log whose name is taken, by a hyperparameter or by a column of Fairlane's own,
 from __future__ import annotations
 
 import difflib
+import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -291,11 +292,12 @@ def variant_numbers(
         ([0, 1, 2], {'lr': 0.1})
     """
     rows = zip(*(history_frame[name] for name in hyperparameters), strict=True)
-    keys = [tuple(None if _missing(value) else value for value in row) for row in rows]
+    keys = [tuple(_LACKING if _missing(value) else value for value in row) for row in rows]
     keys = keys or [()] * len(history_frame)
     number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     variants = [
-        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not None} for key in number
+        {name: v for name, v in zip(hyperparameters, key, strict=False) if v is not _LACKING}
+        for key in number
     ]
     numbers = [number[key] for key in keys]
     return pd.Series(numbers, index=history_frame.index, dtype="int64"), variants
@@ -368,11 +370,11 @@ def unknown_metric(metric: str, names: Iterable[str]) -> StudyError:
 
 def _spec(
     rows: Sequence[Record], names: Sequence[str], cells: Mapping[int, Mapping[str, Any]]
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """The columns ``trial``, the hyperparameters and ``seed``."""
-    columns: dict[str, list[Any]] = {"trial": [record.trial.number for record in rows]}
+    columns: dict[str, Any] = {"trial": [record.trial.number for record in rows]}
     for name in names:
-        columns[name] = [cells[record.trial.variant.number].get(name) for record in rows]
+        columns[name] = cells_of([cells[record.trial.variant.number] for record in rows], name)
     columns["seed"] = [record.trial.seed for record in rows]
     return columns
 
@@ -402,12 +404,24 @@ def named_cells(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[st
     return names, cells
 
 
+def cells_of(variants: Sequence[Mapping[str, Any]], name: str) -> Any:
+    """A hyperparameter's column: None stays None, and NaN stands where a variant does not have it.
+
+    Args:
+        variants: of each row, the values as columns have them, as `named_cells` gives them.
+        name: the hyperparameter's.
+    """
+    column = [values.get(name, math.nan) for values in variants]
+    return pd.Series(column, dtype=object) if any(value is None for value in column) else column
+
+
 def _cells(values: Sequence[Any]) -> list[Any]:
     """Scalars as they are, all else as text: equal for equal values, and different for others."""
     known: dict[str, list[Any]] = {value: [value] for value in values if isinstance(value, str)}
     cells = []
     for value in values:
-        if value is None or isinstance(value, str | int | float | complex | np.generic):
+        scalar = value is None or isinstance(value, str | int | float | complex | np.generic)
+        if scalar and not isinstance(value, enum.Enum):  # pandas would take the number of an IntEnum's member
             cells.append(value)
             continue
         text = short(value)
@@ -435,7 +449,10 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+_LACKING = object()
 
 
 # Logs

@@ -1,13 +1,13 @@
 """What layers hold besides their variables → plain data, and back.
 
 In: a model, or one of its layers. Out: a tree of plain data (dicts, lists, numbers, strings, NumPy arrays),
-which a `fairlane.trial.Weights` carries; and a model of the same architecture whose layers hold the same again.
+which `fairlane.trial.Weights` carry; and a model of the same architecture whose layers hold the same again.
 
 Keras has hooks for that, and they are used as Keras's own saving uses them: ``save_own_variables`` and
-``load_own_variables``, ``save_assets`` and ``load_assets``, ``get_build_config`` and ``build_from_config``. So a
-`Normalization` computes its constants, a lookup gets its vocabulary, and a custom layer restores what it likes.
-Of a custom class, attributes that are plain data or tensors are carried, too: ``adapt`` may set one, or a
-builder, and no hook of Keras's knows it.
+``load_own_variables``, ``save_assets`` and ``load_assets``, ``get_build_config`` and ``build_from_config``.
+So a `Normalization` computes its constants, a lookup gets its vocabulary, and a custom layer restores what
+it likes. Of a custom class, attributes that are plain data or tensors are carried, too: ``adapt`` may set one
+or a builder, and no hook of Keras knows it.
 
 All ways by which a model comes back use this: `fairlane.copy`, a study's models, its files and checkpoints,
 and models that go to a worker.

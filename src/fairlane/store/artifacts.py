@@ -95,7 +95,8 @@ class Artifacts:
                 "it is not opened"
             )
         self._fs, root = _filesystem(place)
-        self._folder = f"{root.rstrip('/')}/{folder}"
+        self._root = root.rstrip("/")
+        self._folder = f"{self._root}/{folder}"
         protocol = self._fs.protocol
         self._local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
@@ -105,6 +106,7 @@ class Artifacts:
         Raises:
             StoreError: it can't be made.
         """
+        self._refuse_links()
         try:
             self._fs.makedirs(self._folder, exist_ok=True)
         except Exception as error:  # each filesystem has errors of its own
@@ -118,6 +120,7 @@ class Artifacts:
         """
         path = self._path(artifact)
         part = f"{path}.part"
+        self._refuse_links(path, part)
         try:
             with self._fs.open(part, "wb") as file:
                 file.write(data)
@@ -152,6 +155,7 @@ class Artifacts:
             Damaged: they are not there, or others.
         """
         path = self._path(artifact)
+        self._refuse_links(path)
         try:
             size = self._fs.size(path)
             if size != artifact.size:
@@ -171,6 +175,7 @@ class Artifacts:
         """Delete files; it does not matter if one is gone, or can't be: `sweep` will come upon it."""
         for artifact in artifacts:
             with suppress(Exception):
+                self._refuse_links(self._path(artifact))
                 self._fs.rm_file(self._path(artifact))
 
     def sweep(self, kept: Iterable[Artifact]) -> set[Artifact]:
@@ -183,8 +188,9 @@ class Artifacts:
             Of these, the ones that are gone, or of another size.
 
         Raises:
-            StoreError: the folder can't be listed.
+            StoreError: the folder can't be listed, or is a symbolic link.
         """
+        self._refuse_links()
         try:
             found = self._fs.ls(self._folder, detail=True)
         except FileNotFoundError:
@@ -192,8 +198,13 @@ class Artifacts:
         except Exception as error:  # each filesystem has errors of its own
             raise StoreError(f"the folder {self._folder} can't be listed: {error}") from error
         sizes = {str(one["name"]).rsplit("/", 1)[-1]: one.get("size") for one in found}
-        broken = {artifact for artifact in kept if sizes.pop(_safe_name(artifact), -1) != artifact.size}
-        for name in sizes:
+        links = {name for name in sizes if self._is_link(f"{self._folder}/{name}")}
+        broken = {
+            artifact
+            for artifact in kept
+            if sizes.pop(_safe_name(artifact), -1) != artifact.size or _safe_name(artifact) in links
+        }
+        for name in sizes.keys() - links:
             if _NAME.fullmatch(name):
                 with suppress(Exception):
                     self._fs.rm_file(f"{self._folder}/{name}")
@@ -201,6 +212,46 @@ class Artifacts:
 
     def _path(self, artifact: Artifact) -> str:
         return f"{self._folder}/{artifact.name}"
+
+    def _refuse_links(self, *paths: str) -> None:
+        """Refuse the folders, and files in them, that are symbolic links: they may lead anywhere.
+
+        Raises:
+            Damaged: one is.
+        """
+        for path in (self._root, self._folder, *paths):
+            if self._is_link(path):
+                raise Damaged(
+                    f"{path} is a symbolic link, which Fairlane does not make, and it is not followed: what "
+                    "it leads to might be another's. To keep files elsewhere, name the folder itself in the "
+                    f"store's URL: {_ELSEWHERE}"
+                )
+
+    def _is_link(self, path: str) -> bool:
+        return self._local and os.path.islink(path)
+
+
+_ELSEWHERE = "sqlite:////path/to/runs.db?artifacts=/path/to/folder"
+
+
+def check_place(place: Path | str) -> None:
+    """Refuse a place for files before anything is made of its store.
+
+    Raises:
+        StoreError: it is no folder, a symbolic link, or can't be written; or no filesystem of that kind.
+    """
+    _filesystem(place)
+    if not isinstance(place, Path):
+        return
+    Artifacts(place, "0" * 32)._refuse_links()
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not there.is_dir():
+        raise StoreError(
+            f"weights are kept as files in the folder {place}, and {there} is a file: move it away, or name "
+            f"another folder, {_ELSEWHERE}"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StoreError(f"weights are kept as files in the folder {place}, and {there} can't be written")
 
 
 def _filesystem(place: Path | str) -> tuple[Any, str]:

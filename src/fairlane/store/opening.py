@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +52,38 @@ def written(
             f"weights are kept as files, and {store!r} does not say where: add a folder or an fsspec URL to "
             "it, ?artifacts=/path/to/folder or ?artifacts=s3://bucket/folder"
         )
-    from fairlane.store.writing import Asked, SqlStore
+    from fairlane.store.artifacts import check_place
+    from fairlane.store.writing import Asked, SqlStore, check_name
 
-    database = _database(place, writing=True)
+    check_name(name)
+    check_place(files)
+    with _as_found(place):
+        database = _database(place, writing=True)
+        try:
+            return SqlStore(database, name, files, Asked(spec, versions, resume, site))
+        except BaseException:
+            database.close()
+            raise
+
+
+@contextmanager
+def _as_found(place: Any) -> Iterator[None]:
+    """Where a new store is refused, leave no database behind, unless another process has a study in it."""
+    if not isinstance(place, Path) or place.exists():
+        yield
+        return
     try:
-        return SqlStore(database, name, files, Asked(spec, versions, resume, site))
+        yield
     except BaseException:
-        database.close()
+        with suppress(Exception):  # the error that is raised says more
+            if not overview(place):
+                _remove(place)
         raise
+
+
+def _remove(place: Path) -> None:
+    for end in ("", "-wal", "-shm", "-journal"):
+        place.with_name(f"{place.name}{end}").unlink(missing_ok=True)
 
 
 def read(store: Any, name: str, patience: float | None = None) -> StoredRecords:
@@ -147,9 +171,33 @@ def located(store: Any) -> tuple[Any, Path | str | None]:
     if not isinstance(text, str):
         raise StudyError(f"store is a path of text, not {text!r}")
     if isinstance(store, os.PathLike) or "://" not in text:
-        path = Path(os.path.abspath(os.path.expanduser(text)))
-        return path, path.with_suffix(".artifacts")
+        return _beside(_path(text))
     return _located_url(text)
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """A database's file, and the folder for files beside it."""
+    if not path.name or path.is_dir():
+        raise StoreError(f"{path} is a folder; a store is a file in one, such as {path / 'runs.db'}")
+    files = path.with_suffix(".artifacts")
+    if files == path:
+        raise StoreError(
+            f"{path} is where the files of a store {path.with_suffix('.db')} go: give another name"
+        )
+    return path, files
+
+
+def _path(text: str) -> Path:
+    """A path that a file can have."""
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    try:
+        if "\0" in text:
+            raise ValueError("it has a NUL character")
+        text.encode("utf-8")
+        path.exists()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{ascii(text):.80} can't be a file's path ({error!s:.100})") from error
+    return path
 
 
 def _located_url(text: str) -> tuple[Any, Path | str | None]:
@@ -162,12 +210,12 @@ def _located_url(text: str) -> tuple[Any, Path | str | None]:
     if not isinstance(given, str | None):
         raise StudyError("the store's URL gives 'artifacts' more than once")
     url = url.difference_update_query(["artifacts"])
-    files = Path(os.path.abspath(os.path.expanduser(given))) if given and "://" not in given else given
+    files = _path(given) if given and "://" not in given else given
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise StudyError("a store is a file; without store, results are kept in memory")
-        path = Path(os.path.abspath(url.database))
-        return path, files or path.with_suffix(".artifacts")
+        path, beside = _beside(_path(url.database))
+        return path, files or beside
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     return url, files

@@ -1,9 +1,9 @@
 """Rows of a store, read by a typed schema: the one place where what stands in a database becomes values.
 
 In: a query for the rows of one table. Out: the rows, of whose every column the value is one that Fairlane
-writes there. SQLite keeps any value in any column, and a store may come from elsewhere: what is no such value is
-a `StoreError` that names table, row and column. The database's own conversions are not used, because they make
-what they can of any value: an integer in a column of bytes would become as many bytes.
+writes there. SQLite keeps any value in any column, and a store may come from elsewhere: what is no such value
+is a `StoreError` that names table, row and column. The database's own conversions are not used, because they
+make what they can of any value: an integer in a column of bytes would become as many bytes.
 """
 
 from __future__ import annotations

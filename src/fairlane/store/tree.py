@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,12 @@ _EXTENDED = re.compile(r"(bfloat16|float[468]_\w+|u?int[1-4])")
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
+_DEEPEST = 100
+"""Levels of lists and dicts, in what is written and read."""
+_LONGEST_INTEGER = 2**11
+"""Bits of an integer that is written in decimals."""
+
+
 class NotPlain(StoreError):
     """A value that is no plain data."""
 
@@ -39,7 +45,7 @@ def to_bytes(tree: Any) -> bytes:
     """
     numpy_format = needed("safetensors.numpy")
     tensors: dict[str, np.ndarray[Any, Any]] = {}
-    text = json.dumps(_encoded(tree, tensors, "the tree"), allow_nan=False, separators=(",", ":"))
+    text = _dumped(tree, tensors, "the tree", separators=(",", ":"))
     tensors[_TREE] = np.frombuffer(text.encode("ascii"), np.uint8)
     return bytes(numpy_format.save(tensors))
 
@@ -69,10 +75,10 @@ def to_text(tree: Any) -> str:
         NotPlain: something in it is no plain data, or an array.
     """
     tensors: dict[str, np.ndarray[Any, Any]] = {}
-    encoded = _encoded(tree, tensors, "the value")
+    text = _dumped(tree, tensors, "the value")
     if tensors:
         raise NotPlain("arrays do not stand in text")
-    return json.dumps(encoded, allow_nan=False)
+    return text
 
 
 def from_text(text: str) -> Any:
@@ -92,9 +98,39 @@ def from_text(text: str) -> Any:
 # Values → JSON
 
 
+def _dumped(tree: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str, **options: Any) -> str:
+    if _is_deep(tree):
+        raise NotPlain(f"{where} has more than {_DEEPEST} levels, or contains itself")
+    return json.dumps(_encoded(tree, tensors, where), allow_nan=False, **options)
+
+
+def _is_deep(tree: Any) -> bool:
+    """Whether a tree has more levels than are read again, or contains itself."""
+    level: dict[int, Any] = {id(tree): tree}
+    for _ in range(_DEEPEST):
+        inside = (_inside(value) for value in level.values())
+        level = {
+            id(inner): inner
+            for values in inside
+            for inner in values
+            if isinstance(inner, list | tuple | Mapping)
+        }
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _encoded(value: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str) -> Any:
     """As JSON: scalars and lists as they are, all else as a dict with one key that says what it is."""
     kind = type(value)
+    if kind is int and value.bit_length() > _LONGEST_INTEGER:  # Python refuses to write more in decimals
+        return {"int": hex(value)}
     if value is None or kind in (bool, int, str):
         return value
     if kind is float:
@@ -145,6 +181,8 @@ def _decoded(value: Any, tensors: Mapping[str, np.ndarray[Any, Any]]) -> Any:
     match kind:
         case "float":
             return _SPECIAL[inner]
+        case "int":
+            return int(inner, 16)
         case "tuple":
             return tuple(_decoded(item, tensors) for item in inner)
         case "dict":

@@ -139,10 +139,10 @@ class SqlStore(Store):
     """
 
     def __init__(self, database: Database, name: str, place: Path | str, asked: Asked) -> None:
-        _check_name(name)
+        check_name(name)
         self.notes: list[str] = []
         self._database, self._name = database, name
-        self._writer = Writer.this()
+        self._writer, self._is_new = Writer.this(), False
         try:
             self._loaded, _ = database.patiently(lambda connection: self._open(connection, asked))
         except BaseException:
@@ -150,6 +150,7 @@ class SqlStore(Store):
             raise
         self._records = {record.trial.number: record for record in self._loaded.records}
         self._asked = dict(self._loaded.asked)
+        self._adopted: dict[int, Trial] = {}
         self._kept = self._loaded.kept
         self._site, self._told = asked.site, False
         self._closed = False
@@ -160,6 +161,8 @@ class SqlStore(Store):
             self._files.prepare()
             self._broken = self._files.sweep(one.artifact for kept in self._kept.values() for one in kept)
         except BaseException:
+            if self._is_new:
+                self._withdraw()
             self._release()
             raise
         self._note_broken()
@@ -173,6 +176,7 @@ class SqlStore(Store):
         row = study_row(connection, self._name)
         if row is None:
             connection.execute(self._database.insert(tables.studies).values(self._new_row(asked)))
+            self._is_new = True
         else:
             self._check_free(row)
             values = {**self._writer.columns, "revision": row.revision + 1}
@@ -275,6 +279,7 @@ class SqlStore(Store):
         adopted = [plan.place(trial) for trial in trials]
         asked = {trial.number: count for trial, count in zip(adopted, epochs, strict=True)}
         self._database.patiently(lambda connection: self._insert(connection, plan, asked))
+        adopted = [self._adopted.setdefault(trial.number, trial) for trial in adopted]
         for trial in adopted:
             number = trial.number
             if number in self._records:
@@ -284,6 +289,8 @@ class SqlStore(Store):
                 self._loaded.asked[number] = asked[number]
                 self._fresh.add(number)
         self._asked |= asked
+        self._loaded.keys.update((coding.key(trial), trial.number) for trial in plan.new_trials)
+        self._loaded.variant_keys.update((coding.variant_key(one), one.number) for one in plan.new_variants)
         return adopted
 
     def _insert(self, connection: sa.Connection, plan: _Plan, asked: Mapping[int, int]) -> None:
@@ -445,6 +452,14 @@ class SqlStore(Store):
         if self._closed:
             raise StoreError(f"the study {self._name!r} was closed, so nothing more is written to it")
         self._committer.put(steps, size)
+
+    def _withdraw(self) -> None:
+        """Take the row of a study back whose files can't be kept, so that the store is as it was."""
+        row = tables.studies.c.id == self._loaded.row.id
+        with suppress(StoreError):
+            self._database.patiently(
+                lambda connection: connection.execute(sa.delete(tables.studies).where(row))
+            )
 
     def _release(self) -> None:
         columns = tables.studies.c
@@ -642,6 +657,8 @@ class _Plan:
     def __init__(self, loaded: Loaded) -> None:
         self._numbers = dict(loaded.keys)
         self._variants = dict(loaded.variant_keys)
+        self._next = max(self._numbers.values(), default=-1) + 1  # a damaged store may lack some
+        self._next_variant = max(self._variants.values(), default=-1) + 1
         self._made: dict[int, Variant] = {}
         self.new_variants: list[Variant] = []
         self.new_trials: list[Trial] = []
@@ -651,7 +668,8 @@ class _Plan:
         variant = self._placed(trial.variant)
         key = coding.key(trial)
         new = key not in self._numbers
-        number = self._numbers.setdefault(key, len(self._numbers))
+        number = self._numbers.setdefault(key, self._next)
+        self._next += new
         placed = Trial(number, variant, trial.seed)
         if new:
             self.new_trials.append(placed)
@@ -661,7 +679,8 @@ class _Plan:
         if id(variant) not in self._made:
             key = coding.variant_key(variant)
             new = key not in self._variants
-            number = self._variants.setdefault(key, len(self._variants))
+            number = self._variants.setdefault(key, self._next_variant)
+            self._next_variant += new
             self._made[id(variant)] = Variant(number, variant.hyperparameters, variant.fit_arguments)
             if new:
                 self.new_variants.append(self._made[id(variant)])
@@ -709,7 +728,12 @@ def _size(weights: Weights) -> int:
     return sum(int(getattr(array, "nbytes", 0)) for group in groups for array in group)
 
 
-def _check_name(name: Any) -> None:
+def check_name(name: Any) -> None:
+    """Refuse what can't be a study's name.
+
+    Raises:
+        StudyError: it is none, or too long.
+    """
     if not isinstance(name, str) or not name.strip():
         raise StudyError(f"a stored study has a name, to find it by: give name='...', not {name!r}")
     if len(name) > _LONGEST_NAME:
