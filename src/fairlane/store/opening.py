@@ -196,7 +196,7 @@ def _path(text: str) -> Path:
         text.encode("utf-8")
         path.exists()
     except (OSError, ValueError) as error:
-        raise StoreError(f"{ascii(text):.80} can't be a file's path ({error!s:.100})") from error
+        raise StoreError(f"{text!a:.80} can't be a file's path ({error})") from error
     return path
 
 
