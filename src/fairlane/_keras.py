@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.trainers.data_adapters import array_data_adapter, array_slicing
@@ -298,7 +299,7 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
             seen.append(
                 batches[0] if isinstance(batches, list | tuple) else next(batches)
             )  # a list but on JAX
-            yield begin, end, seen
+            yield begin, end, [_words_as_symbols(seen[-1])]
 
     model._symbolic_build(iterator=reading())
     iterator.reset()
@@ -307,7 +308,17 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
 
 def symbolic_build_from(model: Any, batch: Any) -> None:
     """Build what ``fit`` builds before its first epoch, from a batch that was read before."""
-    model._symbolic_build(data_batch=batch)
+    model._symbolic_build(data_batch=_words_as_symbols(batch))
+
+
+def _words_as_symbols(batch: Any) -> Any:
+    """A batch in which symbolic tensors stand for arrays of text, whose NumPy dtype Keras does not know."""
+
+    def known(array: Any) -> Any:
+        text = isinstance(array, np.ndarray) and array.dtype.kind in "OUST"
+        return keras.KerasTensor(array.shape, "string") if text else array
+
+    return keras.tree.map_structure(known, batch)
 
 
 def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from fairlane import _keras, layer_state
 from fairlane.errors import StudyError
@@ -36,6 +35,7 @@ _VALUES = frozenset(
     {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"},
 )
 """Data in a config that JSON has no word for."""
+_MODELS = frozenset({"Sequential", "Functional"})
 _CODE = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"})
 """What holds code, or reads files that do."""
 _LARGEST = 2**30
@@ -62,12 +62,16 @@ def description(model: keras.Model, batch: Batch = None) -> str:
         return json.dumps({"why": why, "batch": _listed(shapes)})
 
 
-def model_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
+def model_of(
+    text: str, custom_objects: Mapping[str, Any] | None = None, weights: Weights | None = None
+) -> keras.Model:
     """A compiled model, built from a description that may come from anywhere.
 
     Args:
         text: what `description` gave.
         custom_objects: name → class or function, for those that are not Keras's own.
+        weights: those that the model will get: what its layers hold besides is needed to build some, such as
+            lookups, which have as many outputs as words.
 
     Raises:
         StudyError: the description holds code, names what it must not, or builds no model.
@@ -77,6 +81,8 @@ def model_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> kera
         why = told.get("why", "there is no config") if isinstance(told, dict) else "it is no description"
         raise StudyError(f"the model's config could not be kept ({why!s:.300}); {_BUILD}")
     known = dict(custom_objects or {})
+    if weights is not None:
+        _configure(told["config"], weights.layers)
     check(told["config"], known)
     try:
         with left_as_found():
@@ -84,6 +90,8 @@ def model_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> kera
                 told["config"], custom_objects=known, safe_mode=True
             )
             if isinstance(model, keras.Model) and model.compiled:
+                if weights is not None:
+                    layer_state.give(model, weights.layers, _arrays_of(weights), strict=False)
                 _build(model, told.get("batch"))
     except Exception as error:  # whatever Keras or a class of the user's raises for what was kept
         raise StudyError(
@@ -122,9 +130,8 @@ def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
     Raises:
         StudyError: the model has other variables, or a layer does not take what it held besides them.
     """
-    arrays_of = {"trainable": weights.trainable, "non_trainable": weights.non_trainable}
     try:
-        layer_state.give(model, weights.layers, arrays_of)
+        layer_state.give(model, weights.layers, _arrays_of(weights))
     except StudyError as error:
         raise StudyError(f"the model of {what} can't be given back: {error}") from error
     kept = (weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
@@ -142,6 +149,57 @@ def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
     for variable, array in pairs:
         variable.assign(array)
     layer_state.settle(model, weights.layers)
+
+
+def _arrays_of(weights: Weights) -> dict[str, list[Any]]:
+    return {"trainable": weights.trainable, "non_trainable": weights.non_trainable}
+
+
+# Configs of trials
+
+
+def _configure(config: Any, states: Iterable[layer_state.LayerState] | None) -> None:
+    """Put the configs of a trial's layers into that of its model, which is of one trial of each variant.
+
+    What a layer learnt from data may stand there: the bins of a `Discretization`, how many words a lookup has.
+
+    Args:
+        config: of a model, as JSON has it; it is changed.
+        states: what the trial's layers hold besides their variables.
+    """
+    wanted: dict[Any, list[Any]] = {}
+    for state in states or ():
+        try:
+            found = json.loads(state["config"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            wanted.setdefault((state.get("class"), found.get("name")), []).append(found)
+    nodes = [node for node in _serialised(config) if isinstance(node["config"].get("name"), str)]
+    another = False
+    for key, configs in wanted.items():
+        there = [node for node in nodes if (node["class_name"], node["config"]["name"]) == key]
+        if len(there) == len(configs) or len(configs) == 1:  # else nobody can tell which is whose
+            for i, node in enumerate(there):
+                other = configs[min(i, len(configs) - 1)]
+                another |= node["config"] != other
+                node["config"] = other
+    for node in nodes:
+        if another and node["class_name"] not in _MODELS:
+            node.pop("build_config", None)  # others come after it, and may have other shapes
+
+
+def _serialised(config: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a config, outer ones first, in the order in which they stand there."""
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict):
+                yield value
+            waiting.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            waiting.extend(reversed(value))
 
 
 # What a config may name
@@ -242,30 +300,25 @@ def _is_shape(value: dict[str, Any]) -> bool:
     return value.keys() == {"shape", "dtype"} and isinstance(value["dtype"], str)
 
 
-def _zeros(shapes: Any) -> Any:
+def _symbols(shapes: Any) -> Any:
     if isinstance(shapes, list):
-        return [_zeros(item) for item in shapes]
+        return [_symbols(item) for item in shapes]
     if not isinstance(shapes, dict):
         return None
     if _is_shape(shapes):
         if math.prod(shapes["shape"]) > _LARGEST:
             raise StudyError(f"the kept batch has the shape {shapes['shape']}, which is too large to be one")
-        return np.zeros(shapes["shape"], shapes["dtype"])
+        return keras.KerasTensor(shapes["shape"], shapes["dtype"])
     if "tuple" in shapes:
-        return tuple(_zeros(item) for item in shapes["tuple"])
-    return {key: _zeros(item) for key, item in shapes["dict"].items()}
+        return tuple(_symbols(item) for item in shapes["tuple"])
+    return {key: _symbols(item) for key, item in shapes["dict"].items()}
 
 
 def _build(model: keras.Model, shapes: Any) -> None:
     """Make all variables: those of layers, the optimizer and the metrics."""
-    batch = _zeros(shapes) if shapes is not None else _guessed(model)
-    if batch is None:
-        return
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-    size = len(keras.tree.flatten(x)[0])
-    _keras.symbolic_build(
-        model, _keras.epoch_iterator(x, y, sample_weight=weight, batch_size=size, shuffle=False)
-    )
+    batch = _symbols(shapes) if shapes is not None else _guessed(model)
+    if batch is not None:
+        _keras.symbolic_build_from(model, batch)
 
 
 def _guessed(model: keras.Model) -> Any:
@@ -273,10 +326,10 @@ def _guessed(model: keras.Model) -> Any:
     if not model.built or not getattr(model, "inputs", None):
         return None
 
-    def zero(tensor: Any) -> Any:
+    def one(tensor: Any) -> Any:
         shape = [1 if n is None else n for n in tensor.shape]
-        return np.zeros(shape, keras.backend.standardize_dtype(tensor.dtype))
+        return keras.KerasTensor(shape, keras.backend.standardize_dtype(tensor.dtype))
 
     if _keras.is_functional(model):
-        return tuple(keras.tree.map_structure(zero, part) for part in (model.input, model.output))
-    return tuple(zero(tensors[0]) for tensors in (model.inputs, model.outputs))
+        return tuple(keras.tree.map_structure(one, part) for part in (model.input, model.output))
+    return tuple(one(tensors[0]) for tensors in (model.inputs, model.outputs))

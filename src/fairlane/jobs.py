@@ -28,7 +28,7 @@ from fairlane.errors import StudyError
 from fairlane.plan import Models, data_reason
 from fairlane.session import Session
 from fairlane.store import Records, Store
-from fairlane.trial import Trial, Variant
+from fairlane.trial import Trial, Variant, Weights
 
 
 def jobs_of(
@@ -252,11 +252,11 @@ class Rebuilt:
         self._kept, self._models, self._common, self._data = kept, models, common, data
         self._own = {id(trial) for trial in trials}
 
-    def __call__(self, trial: Trial) -> keras.Model:
-        """The trial's model, as it was before its first epoch."""
+    def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
+        """The trial's model, as it was before its first epoch, to be given its weights."""
         if id(trial) in self._own:
             return _rebuilt(self._models, self._common, self._data, trial)
-        return model_of(self._kept.description(trial) or "null")
+        return model_of(self._kept.description(trial) or "null", weights=weights)
 
 
 def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> keras.Model:

@@ -16,7 +16,9 @@ and models that go to a worker.
 from __future__ import annotations
 
 import inspect
+import json
 import tempfile
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -30,7 +32,7 @@ from fairlane.errors import StudyError
 
 LayerState = Mapping[str, Any]
 """Plain data: ``class`` and ``layer`` (names), ``at`` (the layer's place among all of the model's), and those
-of ``build``, ``own``, ``assets``, ``attributes`` and ``why`` that there are."""
+of ``config`` (JSON), ``build``, ``own``, ``assets``, ``attributes`` and ``why`` that there are."""
 
 _HOOKS = ("save_own_variables", "load_own_variables", "save_assets", "load_assets", "finalize_state", "adapt")
 _GROUPS = ("trainable", "non_trainable")
@@ -92,16 +94,24 @@ def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerS
     attributes = _attributes(layer)
     if attributes:
         state["attributes"] = attributes
+    if state and (config := _config(layer)):
+        state["config"] = config
     return {"class": type(layer).__name__, "layer": str(layer.name), **state} if state else None
 
 
-def give(model: Any, states: Iterable[LayerState] | None, arrays: Mapping[str, Sequence[Any]]) -> None:
+def give(
+    model: Any,
+    states: Iterable[LayerState] | None,
+    arrays: Mapping[str, Sequence[Any]],
+    strict: bool = True,
+) -> None:
     """Let the layers of a model hold what was told. The values of variables are to be assigned afterwards.
 
     Args:
         model: one of the same architecture.
         states: as `told` gave them; None where nobody told, as versions before this one did not.
         arrays: ``"trainable"`` and ``"non_trainable"`` → the values of the variables.
+        strict: whether all layers must be there; else those are left out that building the model makes.
 
     Raises:
         StudyError: they are of another model, or a layer does not take them.
@@ -112,6 +122,8 @@ def give(model: Any, states: Iterable[LayerState] | None, arrays: Mapping[str, S
     for state in states:
         at = state.get("at") if isinstance(state, Mapping) else None
         if not isinstance(at, int) or not 0 <= at < len(layers) or not _is_of(layers[at], state):
+            if not strict:
+                continue
             raise StudyError(
                 f"the state of {_described(state)} is of a model with other layers than {model.name!r}"
             )
@@ -183,6 +195,18 @@ def _by_hooks(layer: Any, places: Mapping[int, Any]) -> dict[str, Any]:
     if hasattr(layer, "save_assets") and (assets := _saved_assets(layer)):
         state["assets"] = assets
     return state
+
+
+def _config(layer: Any) -> str:
+    """A layer's config as JSON; empty where there is none, or for a model, whose config holds others'."""
+    if isinstance(layer, keras.Model):
+        return ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return json.dumps(keras.saving.serialize_keras_object(layer)["config"])
+    except Exception:  # of the user's code; it is told of the whole model where that is described
+        return ""
 
 
 def _with_values(state: LayerState, arrays: Mapping[str, Sequence[Any]]) -> LayerState:

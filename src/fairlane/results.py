@@ -23,7 +23,7 @@ from fairlane.description import write_weights
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.origin import Origin
 from fairlane.store import Record, Records
-from fairlane.trial import Trial, TrialState
+from fairlane.trial import Trial, TrialState, Weights
 
 _ASKED = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
@@ -58,7 +58,7 @@ class Study:
         self,
         store: Records,
         name: str | None,
-        rebuild: Callable[[Trial], keras.Model],
+        rebuild: Callable[[Trial, Weights], keras.Model],
         origin: Callable[[], Origin],
     ) -> None:
         self._store = store
@@ -338,7 +338,7 @@ class Study:
             raise StudyError(
                 f"{record.trial} is {record.state}{why}; only a trial that was trained to its end has a model"
             )
-        model = self._rebuild(record.trial)
+        model = self._rebuild(record.trial, weights)
         remember_learning_rate(model)  # callbacks may have changed the one that is written now
         write_weights(model, weights, str(record.trial))
         rename(model, f"trial_{record.trial.number}")

@@ -18,7 +18,7 @@ from fairlane.results import Study
 from fairlane.session import Session
 from fairlane.store import Records, overview, read
 from fairlane.store.coding import Named
-from fairlane.trial import Trial, TrialState
+from fairlane.trial import Trial, TrialState, Weights
 
 
 def open(
@@ -114,12 +114,12 @@ class _Stored:
     ) -> None:
         self._records, self._build, self._custom_objects = records, build, custom_objects
 
-    def __call__(self, trial: Trial) -> keras.Model:
+    def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         told = self._records.description(trial)
         if self._build is None:
             if told is None:
                 raise StudyError(f"the store does not say how the model of {trial} is built; give build=")
-            return model_of(told, self._custom_objects)
+            return model_of(told, self._custom_objects, weights)
         for name, value in trial.variant.builder_arguments.items():
             if isinstance(value, Named):
                 raise StudyError(

@@ -6,9 +6,10 @@ import pytest
 from _studies import HOSTILE, made_up, started, study_of, tell, told, trials_of
 
 import fairlane as fl
-from fairlane.store import MemoryStore
+from fairlane.store import MemoryStore, Record
 from fairlane.trackers import Facts, TensorBoard
-from fairlane.trial import EpochEnded, TrialDone
+from fairlane.trackers.contract import safe
+from fairlane.trial import EpochEnded, Trial, TrialDone, TrialStarted, Variant
 from fairlane.trial import Tested as Evaluated
 
 pytest.importorskip("tensorboard", reason="needs the extra 'tensorboard'")
@@ -201,7 +202,7 @@ def test_hostile_names_stay_in_the_folder(tmp_path):
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 2 * 3 * 3
     assert all(path.is_relative_to(folder) for path in files)
-    assert all(part.isascii() and len(part) <= 120 for path in files for part in path.parts)
+    assert all(part.isascii() and len(part) <= 80 for path in files for part in path.parts)
     found = runs(folder)
     assert len(found) == 2 * 3 * 3
     tags = {tag for run in found.values() for tag in run.Tags()["scalars"]}
@@ -231,3 +232,25 @@ def test_a_folder_that_is_a_file_is_said(tmp_path):
 def test_no_path_is_refused():
     with pytest.raises(fl.StudyError, match="takes the path of a folder, not 3"):
         fl.trackers.TensorBoard(3)
+
+
+def test_long_names_make_short_paths_and_go_on_where_they_were_written_before(tmp_path):
+    long = Variant(0, {f"hyperparameter_{i}": f"value {i}" * 5 for i in range(20)})
+    trials = [Trial(0, long, 0), Trial(1, long, 1)]
+
+    def written():
+        tracker = TensorBoard(tmp_path)
+        tracker.begin(Facts("n" * 200, trials))
+        for trial in trials:
+            tracker.take(TrialStarted(trial, "lanes"), Record(trial))
+        tracker.end([Record(trial) for trial in trials])
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        return {path.parent.relative_to(tmp_path).as_posix() for path in files}, files
+
+    folders, files = written()
+    assert len(folders) == 2
+    assert max(len(path.relative_to(tmp_path).as_posix()) for path in files) < 200
+    assert written()[0] == folders
+    before = safe("n" * 200, 120)
+    (tmp_path / next(iter(folders)).split("/")[0]).rename(tmp_path / before)
+    assert {folder.split("/")[0] for folder in written()[0]} == {before}

@@ -25,7 +25,10 @@ from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialDone, TrialFai
 
 _WHAT = "writing TensorBoard's event files"
 _OWN = "events.out.tfevents.*.fairlane"
-_LONGEST_NAME = 120
+_LONGEST_STUDY, _LONGEST_RUN = 60, 80
+"""Characters of a folder's name: both, and what TensorBoard adds, fit into the 260 that some systems take."""
+_LONGEST_BEFORE = 120
+"""Of folders that versions before this one wrote, which go on in them."""
 _PARTS = (".", "train", "validation", "test")
 
 
@@ -61,7 +64,7 @@ class TensorBoard(Tracker):
 
     def begin(self, facts: Facts) -> None:
         """Make the folder."""
-        self._root = self._dir / safe(facts.name, _LONGEST_NAME) if facts.name else self._dir
+        self._root = _within(self._dir, facts.name, _LONGEST_STUDY) if facts.name else self._dir
         self._study = facts.name
         self._root.mkdir(parents=True, exist_ok=True)
         self._generation.clear()
@@ -155,7 +158,7 @@ class TensorBoard(Tracker):
         self._write(record.trial, ".", step=_last_epoch(record), summary=summary)
 
     def _folder(self, trial: Trial) -> Path:
-        return self._root / safe(run_name(trial), _LONGEST_NAME)
+        return _within(self._root, run_name(trial), _LONGEST_RUN)
 
     def _folders(self, trial: Trial) -> list[Path]:
         """Where an earlier attempt may have written: in another folder, if its values had other words."""
@@ -189,3 +192,9 @@ def _generation(path: Path) -> int:
 
 def _last_epoch(record: Record) -> int:
     return record.epochs[-1][0] if record.epochs else 0
+
+
+def _within(folder: Path, name: str, longest: int) -> Path:
+    """The folder for a study or run of any name; the one that is there, where it was written before."""
+    before = folder / safe(name, _LONGEST_BEFORE)
+    return before if before.is_dir() else folder / safe(name, longest)
