@@ -200,7 +200,7 @@ def summary(
     columns["p_value"], notes = _p_values(read, order, reference, baseline, confidence, resamples, rng)
     columns["pairs"] = [len(_pairs(read, n, reference)[0]) for n in order]
     columns["failed"] = [read.failed[n] for n in order]
-    frame = pd.DataFrame(columns)
+    frame = frames.frame_of(columns)
     few = _too_few(columns, len(order), interval, notes)
     told = (*_selected_by_itself(asked, select), *few)
     frame.attrs |= read.attrs
@@ -275,7 +275,7 @@ def _by_seed(read: Values, column: str, rows: Sequence[tuple[int, int, float]]) 
     columns = read.columns([number for number, _, _ in rows])
     columns["seed"] = [seed for _, seed, _ in rows]
     columns[column] = [value for _, _, value in rows]
-    frame = pd.DataFrame(columns)
+    frame = frames.frame_of(columns)
     frame.attrs |= read.attrs
     return frame
 

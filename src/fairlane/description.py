@@ -161,7 +161,8 @@ def _arrays_of(weights: Weights) -> dict[str, list[Any]]:
 def _configure(config: Any, states: Iterable[layer_state.LayerState] | None) -> None:
     """Put the configs of a trial's layers into that of its model, which is of one trial of each variant.
 
-    What a layer learnt from data may stand there: the bins of a `Discretization`, how many words a lookup has.
+    What a layer learnt from data may stand there: the bins of a `Discretization`, how many words a lookup
+    has.
 
     Args:
         config: of a model, as JSON has it; it is changed.

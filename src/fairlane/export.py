@@ -17,6 +17,7 @@ import pandas as pd
 
 from fairlane.errors import StudyError
 from fairlane.files import write_whole
+from fairlane.frames import encodable
 from fairlane.results import Study
 from fairlane.store.extras import needed
 
@@ -84,29 +85,27 @@ def _for_json(value: Any) -> Any:
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:
     needed("pyarrow", "writing Parquet")
-    columns = {_encodable(str(name)): _of_one_type(frame[name]) for name in frame.columns}
+    columns = {encodable(str(name)): _of_one_type(frame[name]) for name in frame.columns}
     pd.DataFrame(columns).to_parquet(path, index=False)
 
 
 def _of_one_type(column: pd.Series) -> pd.Series:
     """A column as Parquet has it: of values of several types, or of numbers too large for it, their text."""
-    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
+    types = pd.api.types
+    if types.is_complex_dtype(column.dtype):  # which Parquet has not
+        return column.map(str)
+    if types.is_numeric_dtype(column.dtype) or types.is_datetime64_any_dtype(column.dtype):
         return column
     given = [value for value in column if not _is_none(value)]
-    types = {type(value) for value in given}
+    kinds = {type(value) for value in given}
     large = any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in given)
-    if len(types) <= 1 and not large and types != {str}:
+    if len(kinds) <= 1 and not large and kinds != {str}:
         return column
-    return column.map(lambda value: None if _is_none(value) else _encodable(str(value)))
+    return column.map(lambda value: None if _is_none(value) else encodable(str(value)))
 
 
 def _is_none(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-
-
-def _encodable(text: str) -> str:
-    """A text that UTF-8 has bytes for."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

@@ -26,7 +26,7 @@ import pandas as pd
 from fairlane import stats
 from fairlane.errors import StudyError
 from fairlane.store import Record
-from fairlane.trial import RESERVED_COLUMNS, TrialState, short
+from fairlane.trial import LONGEST_INTEGER, RESERVED_COLUMNS, TrialState, short
 
 At = Literal["last", "best"]
 Mode = Literal["auto", "min", "max"]
@@ -72,7 +72,7 @@ def history(records: Rows) -> pd.DataFrame:
     columns["epoch"] = [epoch for _, epoch, _ in rows]
     for log, column in _log_columns(records, names).items():
         columns[column] = [logs.get(log, math.nan) for _, _, logs in rows]
-    return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
+    return frame_of(columns).astype(dict.fromkeys(_HISTORY, "int64"))
 
 
 def long(records: Rows) -> pd.DataFrame:
@@ -110,7 +110,7 @@ def long(records: Rows) -> pd.DataFrame:
     columns["metric"] = [log.removeprefix(_VALIDATION) for _, _, log, _ in rows]
     columns["data"] = ["validation" if log.startswith(_VALIDATION) else "training" for _, _, log, _ in rows]
     columns["value"] = [value for *_, value in rows]
-    return pd.DataFrame(columns).astype(dict.fromkeys(_HISTORY, "int64"))
+    return frame_of(columns).astype(dict.fromkeys(_HISTORY, "int64"))
 
 
 def trials(records: Rows) -> pd.DataFrame:
@@ -151,7 +151,7 @@ def trials(records: Rows) -> pd.DataFrame:
     for name in ("seconds", "engine", "fleet", "loop", "reason", "error"):
         columns[name] = [getattr(record, name) for record in records]
     dtypes = {"trial": "int64", "seed": "int64", done: "int64", "seconds": "float64"}
-    return pd.DataFrame(columns).astype({**dtypes, "fleet": "Int64"})
+    return frame_of(columns).astype({**dtypes, "fleet": "Int64"})
 
 
 def best(records: Rows, metric: str, mode: Mode = "auto", at: At = "last") -> Record:
@@ -400,8 +400,8 @@ def named_cells(records: Sequence[Record]) -> tuple[list[str], dict[int, dict[st
     for name in names:
         have = [number for number, values in variants.items() if name in values]
         for number, cell in zip(have, _cells([variants[n][name] for n in have]), strict=True):
-            cells[number][name] = cell
-    return names, cells
+            cells[number][encodable(name)] = cell
+    return list(map(encodable, names)), cells
 
 
 def cells_of(variants: Sequence[Mapping[str, Any]], name: str) -> Any:
@@ -415,14 +415,36 @@ def cells_of(variants: Sequence[Mapping[str, Any]], name: str) -> Any:
     return pd.Series(column, dtype=object) if any(value is None for value in column) else column
 
 
+def frame_of(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A data frame of columns; half a surrogate pair, which pandas has no place for, becomes ``\\udc80``.
+
+    Args:
+        columns: name → values.
+    """
+    try:
+        return pd.DataFrame(columns)
+    except UnicodeEncodeError:
+        encoded = {
+            encodable(name): pd.Series(map(encodable, of), dtype=getattr(of, "dtype", None))
+            for name, of in columns.items()
+        }
+        return pd.DataFrame(encoded)
+
+
+def encodable(value: Any) -> Any:
+    """A text that UTF-8 has bytes for; any other value as it is."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+
+
 def _cells(values: Sequence[Any]) -> list[Any]:
     """Scalars as they are, all else as text: equal for equal values, and different for others."""
     known: dict[str, list[Any]] = {value: [value] for value in values if isinstance(value, str)}
     cells = []
     for value in values:
         scalar = value is None or isinstance(value, str | int | float | complex | np.generic)
-        if scalar and not isinstance(value, enum.Enum):  # pandas would take the number of an IntEnum's member
-            cells.append(value)
+        long = isinstance(value, int) and value.bit_length() > LONGEST_INTEGER
+        if scalar and not long and not isinstance(value, enum.Enum):  # of an IntEnum, pandas has the number
+            cells.append(encodable(value))
             continue
         text = short(value)
         alike = known.setdefault(text, [])  # two lambdas, or lists that are cut at one place
@@ -491,7 +513,7 @@ def ordered_logs(records: Iterable[Record]) -> list[str]:
 def _log_columns(records: Sequence[Record], hyperparameters: Sequence[str]) -> dict[str, str]:
     """Log → column, in order."""
     taken = _taken(hyperparameters)
-    return {log: _LOGGED + log if log in taken else log for log in ordered_logs(records)}
+    return {log: encodable(_LOGGED + log if log in taken else log) for log in ordered_logs(records)}
 
 
 def _taken(hyperparameters: Iterable[str]) -> frozenset[str]:

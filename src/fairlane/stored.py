@@ -14,6 +14,7 @@ import pandas as pd
 
 from fairlane.description import model_of, with_variables
 from fairlane.errors import BuilderError, StudyError
+from fairlane.frames import frame_of
 from fairlane.results import Study
 from fairlane.session import Session
 from fairlane.store import Records, overview, read
@@ -94,7 +95,7 @@ def studies(store: Any) -> pd.DataFrame:
     """
     rows = overview(store)
     failed = (TrialState.FAILED, TrialState.DIVERGED)
-    return pd.DataFrame(
+    return frame_of(
         {
             "study": [row["name"] for row in rows],
             "created": pd.to_datetime([row["created"] for row in rows], unit="s", utc=True).floor("s"),

@@ -272,11 +272,17 @@ class Checkpoint:
 Event = TrialStarted | EpochEnded | TrialDone | TrialFailed | Tested | Checkpoint
 
 
+LONGEST_INTEGER = 2**13
+"""Bits of an integer that is written in decimals; Python refuses some more."""
+
+
 def short(value: Any) -> str:
     """A hyperparameter's value, short enough for a legend: ``0.001``, ``relu``, ``[64, 32]``."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if callable(value) and hasattr(value, "__name__"):
         return str(value.__name__)
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

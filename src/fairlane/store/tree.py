@@ -18,6 +18,7 @@ import numpy as np
 
 from fairlane.errors import StoreError
 from fairlane.store.extras import needed
+from fairlane.trial import LONGEST_INTEGER
 
 _TREE = "tree"
 _NATIVE = frozenset({"f8", "f4", "f2", "i8", "u8", "i4", "u4", "i2", "u2", "i1", "u1", "b1"})
@@ -29,8 +30,6 @@ _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 _DEEPEST = 100
 """Levels of lists and dicts, in what is written and read."""
-_LONGEST_INTEGER = 2**11
-"""Bits of an integer that is written in decimals."""
 
 
 class NotPlain(StoreError):
@@ -129,7 +128,7 @@ def _inside(value: Any) -> Iterable[Any]:
 def _encoded(value: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str) -> Any:
     """As JSON: scalars and lists as they are, all else as a dict with one key that says what it is."""
     kind = type(value)
-    if kind is int and value.bit_length() > _LONGEST_INTEGER:  # Python refuses to write more in decimals
+    if kind is int and value.bit_length() > LONGEST_INTEGER:  # Python refuses to write more in decimals
         return {"int": hex(value)}
     if value is None or kind in (bool, int, str):
         return value
