@@ -451,6 +451,16 @@ def test_what_keras_changes_in_place_is_copied():
     assert _keras._own(found["b"]) == 2
 
 
+def test_text_is_a_symbol_where_a_model_is_built():
+    words, numbers = np.array([["a", "b"]], object), np.ones((1, 2))
+    symbols = _keras._words_as_symbols((words, {"x": numbers, "y": words.astype(str)}, None))
+    for symbol in (symbols[0], symbols[1]["y"]):
+        assert isinstance(symbol, keras.KerasTensor)
+        assert (symbol.shape, symbol.dtype) == ((1, 2), "string")
+    assert symbols[1]["x"] is numbers
+    assert symbols[2] is None
+
+
 def test_a_tensorboard_that_profiles():
     tensorboard = keras.callbacks.TensorBoard()
     assert not _keras.profiles(tensorboard)

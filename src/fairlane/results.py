@@ -227,7 +227,7 @@ class Study:
             >>> len(figure.axes)
             1
         """
-        names, title = frames.hyperparameters(self._store), title or self.name
+        names, title = frames.hyperparameters(self._store), frames.encodable(title or self.name)
         _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
         if kind == "curves":
             found, note = self._curves_words()
