@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -169,6 +169,8 @@ def compare(
                 kept.close()
         except StoreError as error:
             error.study = study
+            with suppress(StoreError):  # closing it fails for the same reason, and knows of no study
+                kept.close()
             raise
         finally:
             kept.close()

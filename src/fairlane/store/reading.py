@@ -138,12 +138,13 @@ def _record(row: Any, variant: Variant) -> Record:
 
 
 def _load_epochs(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
-    for row in _of_trials(connection, tables.epochs, study_id, "trial_id", "epoch", "place"):
-        epochs = by_id[row.trial_id].epochs
-        if not epochs or epochs[-1][0] != row.epoch:
-            epochs.append((row.epoch, {}))
-        if row.place >= 0:
-            epochs[-1][1][row.metric] = coding.log_of_row(row.value, row.exact)
+    found = _of_trials(connection, tables.epochs, study_id, "trial_id", "epoch", "place", named=False)
+    for trial_id, epoch, place, metric, value, exact in found:  # there may be millions
+        epochs = by_id[trial_id].epochs
+        if not epochs or epochs[-1][0] != epoch:
+            epochs.append((epoch, {}))
+        if place >= 0:
+            epochs[-1][1][metric] = coding.log_of_row(value, exact)
 
 
 def _load_tests(connection: sa.Connection, study_id: int, by_id: dict[int, Record]) -> None:
@@ -160,11 +161,13 @@ def _load_artifacts(
         loaded.kept.setdefault(number, []).append(Kept(row.kind, artifact))
 
 
-def _of_trials(connection: sa.Connection, table: sa.Table, study_id: int, *order: str) -> Iterator[Any]:
+def _of_trials(
+    connection: sa.Connection, table: sa.Table, study_id: int, *order: str, named: bool = True
+) -> Iterator[Any]:
     """The rows of a study's trials."""
     by = [table.c[name] for name in order]
     within = tables.trials
-    return rows.select(connection, table, within.c.study_id == study_id, order=by, within=within)
+    return rows.select(connection, table, within.c.study_id == study_id, order=by, within=within, named=named)
 
 
 def _load_sites(connection: sa.Connection, study_id: int) -> list[Site]:

@@ -37,6 +37,11 @@ class Text(TypeDecorator[str]):
         return None if value is None else unescaped(str(value))
 
 
+def escaped(text: str) -> bool:
+    """Whether something in a text was escaped."""
+    return _ESCAPE in text
+
+
 def unescaped(text: str) -> str:
     """A text as it was before it was escaped for a database."""
     if _ESCAPE not in text:
