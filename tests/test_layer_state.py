@@ -6,9 +6,13 @@ between the trials of one variant; what comes back is compared in predictions wi
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import pickle
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,10 @@ from keras import layers
 
 import fairlane as fl
 from fairlane import layer_state
+from fairlane.description import description, model_of, write_weights
+from fairlane.errors import StudyError
+from fairlane.program import weights_of
+from fairlane.store import coding
 from fairlane.worker.recipe import Recipe
 
 X = np.random.default_rng(0).normal(5.0, 3.0, (32, 3)).astype("float32")
@@ -311,3 +319,167 @@ def test_a_fresh_model_keeps_what_was_adapted_and_draws_the_rest(kind):
     for i in drawn:
         before, after = (np.array(m.trainable_variables[i]) for m in (model, new))
         assert not np.array_equal(before, after)
+
+
+# --- what is refused ---
+
+
+def states_of(kind):
+    model = build(kind)
+    return model, layer_state.told(model)
+
+
+def arrays_of(model):
+    return {"trainable": model.trainable_variables, "non_trainable": model.non_trainable_variables}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"at": 99}, "is of a model with other layers"),
+        ({"at": None}, "is of a model with other layers"),
+        ({"class": "Dense"}, "is of a model with other layers"),
+        ({"assets": {"../../x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
+        ({"assets": {"/etc/x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
+        ({"assets": {"a\\..\\x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
+        ({"assets": {"more/bounds.txt": np.zeros(1, np.uint8)}}, r"layer 'with_files.*does not take"),
+        ({"own": {"0": {"variable": ["trainable", 99]}}}, "names a variable that there is not"),
+        ({"why": "ValueError: no"}, "could not tell what it holds besides its variables .ValueError: no"),
+        ({"attributes": {"x": {"pickle": b""}}}, "holds a 'pickle'"),
+    ],
+)
+def test_what_was_not_told_here_is_refused(change, words):
+    model, states = states_of("assets")
+    (state,) = states
+    with pytest.raises(StudyError, match=words):
+        layer_state.give(model, [{**state, **change}], arrays_of(model))
+
+
+@pytest.mark.parametrize(
+    "name", ["call", "build", "variables", "_path", "trainable", "not a name", "__class__"]
+)
+def test_what_a_class_or_keras_defines_is_not_hidden_by_an_attribute(name):
+    model, _ = states_of("attributes")
+    layer = model.layers[0]
+    before = {key: value for key, value in vars(layer).items() if key != "other"}
+    layer_state.give_to_layer(layer, {"attributes": {name: 1, "other": 2}})
+    assert layer.other == 2
+    assert {key: value for key, value in vars(layer).items() if key != "other"} == before
+    assert type(layer) is Plain
+
+
+def test_a_layer_that_can_not_tell_trains_and_says_so_when_it_is_asked_for():
+    class Mute(layers.Layer):
+        def call(self, x):
+            return x
+
+        def save_own_variables(self, store):
+            raise ValueError("no words")
+
+    def mute():
+        model = sequential(Mute())
+        model.compile("sgd", "mse")
+        return model
+
+    study = fl.compare(mute, [{}], X, Y, verbose=0, **FIT)
+    assert study.trials["state"].tolist() == ["done"]
+    with pytest.raises(
+        StudyError, match=r"trial 0 .*layer 'mute' .Mute. could not tell .*no words.*mend its save_own"
+    ):
+        study.model(0)
+
+
+def test_what_versions_before_did_not_tell_is_computed_from_the_variables():
+    model, found = alone("Normalization")
+    older = replace(weights_of(model), layers=None)
+    again = model_of(description(model))
+    write_weights(again, older, "a trial")
+    np.testing.assert_allclose(again.predict(X, verbose=0), found, rtol=1e-5)
+    with_none = coding.weights_of_tree(coding.weights_to_tree(older))
+    assert with_none.layers is None
+    with pytest.raises(fl.StoreError, match="something else than what the layers of a model hold"):
+        coding.weights_of_tree({**coding.weights_to_tree(older), "layers": 3})
+
+
+def test_layers_of_kerass_own_that_adapt_to_nothing_tell_nothing():
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Conv2D(2, 3)(inputs)))
+    x = layers.Dense(2)(layers.Flatten()(x)) + 1.0
+    assert layer_state.told(keras.Model(inputs, layers.Rescaling(0.5)(x))) == []
+
+
+# --- names ---
+
+
+def test_models_of_studies_can_stand_in_one_keras_model(tmp_path):
+    def plain():
+        model = keras.Sequential([keras.Input((3,)), layers.Dense(1)], name="member")
+        model.compile("sgd", "mse")
+        return model
+
+    studies = [fl.compare(plain, [{}], X, Y, seeds=2, verbose=0, **FIT) for _ in range(2)]
+    fl.compare(plain, [{}], X, Y, seeds=2, verbose=0, store=tmp_path / "runs.db", name="a", **FIT)
+    studies.append(fl.open(tmp_path / "runs.db", "a"))
+    members = [study.model(number) for study in studies for number in (0, 1, 1)]
+    members += [fl.copy(members[0]), fl.copy(members[0]), fl.fresh(members[0]), fl.copy(fl.copy(members[0]))]
+    names = [member.name for member in members]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(("member_trial_0", "member_trial_1")) for name in names)
+    assert names[-4].startswith(f"{names[0]}_copy")
+    assert names[-1].startswith(f"{names[0]}_copy")
+    assert "copy_copy" not in names[-1]
+    assert names[-2].startswith(f"{names[0]}_fresh")
+    inputs = keras.Input((3,))
+    whole = keras.Model(inputs, layers.Average()([member(inputs) for member in members]))
+    mean = np.mean([member.predict(X, verbose=0) for member in members], axis=0)
+    whole.save(tmp_path / "whole.keras")
+    for model in (whole, keras.saving.load_model(tmp_path / "whole.keras")):
+        np.testing.assert_allclose(model.predict(X, verbose=0), mean, rtol=1e-5)
+    whole.compile("sgd", "mse")
+    whole.fit(X, Y, verbose=0)
+
+
+# --- other backends ---
+
+LOOKUPS = """
+import sys, numpy as np, keras, tensorflow as tf, fairlane as fl
+from keras import layers
+x = np.random.default_rng(0).integers(0, 30, (32, 3))
+y, words = x.sum(axis=1, keepdims=True).astype("float32"), x.astype(str)
+lines = np.array([" ".join(row) for row in words])
+KINDS = {
+    "integers": (x, (3,), "int64", lambda: layers.IntegerLookup(output_mode="multi_hot")),
+    "words": (tf.constant(words), (3,), "string", lambda: layers.StringLookup(output_mode="multi_hot")),
+    "lines": (tf.constant(lines), (), "string", lambda: layers.TextVectorization(output_mode="tf_idf")),
+    "hashes": (x, (3,), "int64", lambda: layers.Hashing(8, output_mode="multi_hot")),
+    "bins": (x.astype("float32"), (3,), "float32", lambda: layers.Discretization(num_bins=4, output_mode="multi_hot")),
+}
+for kind, (data, shape, dtype, layer) in KINDS.items():
+    def build():
+        first = layer()
+        if hasattr(first, "adapt"):
+            first.adapt(np.asarray(data)[np.random.permutation(32)[:9]])
+        model = keras.Sequential([keras.Input(shape, dtype=dtype), first, layers.Flatten(), layers.Dense(1)])
+        model.compile("adam", "mse")
+        return model
+    keras.utils.set_random_seed(1)
+    model = build()
+    model.fit(data, y, verbose=0)
+    expected = model.predict(data, verbose=0)
+    study = fl.compare(build, [{}], data, y, seeds=2, verbose=0, store=sys.argv[1], name=kind)
+    kept = fl.open(sys.argv[1], kind)
+    kept.save(1, sys.argv[1] + kind + ".keras")
+    loaded = keras.saving.load_model(sys.argv[1] + kind + ".keras")
+    for other in (study.model(1), kept.model(1), fl.copy(model), fl.copy(kept.model(1)), loaded):
+        np.testing.assert_allclose(other.predict(data, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    print(kind)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="pip install 'fairlane[backends]'")
+def test_lookups_come_back_on_tensorflow(tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-W", "ignore", "-c", LOOKUPS, str(tmp_path / "runs.db")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert ran.stdout.split() == ["integers", "words", "lines", "hashes", "bins"], ran.stderr[-3000:]
