@@ -191,11 +191,7 @@ def left_as_found() -> Iterator[None]:
 
 
 _SETTINGS = ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_per_epoch")
-<<<<<<< HEAD
 """Keras's settings that are one for all threads."""
-=======
-"""Keras's settings of the whole process, as functions of ``keras.config``: ``floatx`` and ``set_floatx``."""
->>>>>>> fix-threads
 
 
 def _check_settings(before: _State, now: _State) -> None:
@@ -290,7 +286,6 @@ def _install(state: _State) -> None:
         restore()
 
 
-<<<<<<< HEAD
 def _jax_settings() -> dict[str, Any]:
     """What ``jax.config.update`` has set, for the whole process; nothing where JAX is not loaded."""
     return dict(sys.modules["jax"].config.values) if "jax" in sys.modules else {}
@@ -299,16 +294,6 @@ def _jax_settings() -> dict[str, Any]:
 def _other_generators_loaded() -> bool:
     """Whether there are generators that all threads share, and that can't be kept apart."""
     return "tensorflow" in sys.modules or keras.backend.backend() == "torch"
-=======
-def _other_generators_loaded() -> bool:
-    """Whether there are generators that all threads share, and that can't be kept apart."""
-    return "tensorflow" in sys.modules or keras.backend.backend() == "torch"
-
-
-def _jax_settings() -> dict[str, Any]:
-    """What ``jax.config.update`` has set, for the whole process; nothing where JAX is not loaded."""
-    return dict(sys.modules["jax"].config.values) if "jax" in sys.modules else {}
->>>>>>> fix-threads
 
 
 def _other_generators() -> list[Callable[[], None]]:

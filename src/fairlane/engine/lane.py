@@ -42,11 +42,7 @@ from fairlane.state import (
 )
 from fairlane.structure import Structure, structure, variable_groups
 from fairlane.tracing import Changed, DoesNotTrace, Kind, NotPure, Registry, Step, Tracing
-<<<<<<< HEAD
 from fairlane.trial import Checkpoint, CutOff, Trial, Weights
-=======
-from fairlane.trial import Checkpoint, Trial, Weights
->>>>>>> fix-threads
 
 
 class Lane:

@@ -22,7 +22,6 @@ from fairlane.errors import FairlaneWarning
 from fairlane.state import State, read_state, same_weights, weights_of, write_state
 from fairlane.streams import generators_now, set_generators
 from fairlane.tracing import forget_foreign_traces
-<<<<<<< HEAD
 from fairlane.trial import (
     Checkpoint,
     CutOff,
@@ -33,9 +32,6 @@ from fairlane.trial import (
     TrialStarted,
     Weights,
 )
-=======
-from fairlane.trial import Checkpoint, EpochEnded, Event, TrialDone, TrialFailed, TrialStarted, Weights
->>>>>>> fix-threads
 
 ENGINE = "reference"
 
