@@ -591,13 +591,15 @@ def test_a_callback_that_cannot_be_copied_recommends_the_function():
 
 
 def test_one_instance_for_two_trials_is_an_error_before_any_training():
-    one, built = kc.EarlyStopping("loss", patience=0), []
+    one, trained = kc.EarlyStopping("loss", patience=0), []
+    one.on_train_begin = lambda logs=None: trained.append(one)
     with pytest.raises(
         fl.SharedStateError,
         match=r"callbacks\(\) for trial 1 .* a EarlyStopping that trial 0 .* make them inside the function",
     ):
-        compare(builder=lambda lr: built.append(lr), callbacks=lambda: [one], epochs=2)
-    assert built == []
+        compare(callbacks=lambda: [one], epochs=2)
+    assert trained == []
+    del one.on_train_begin
     assert compare(VARIANTS[:1], callbacks=lambda: [one], epochs=2).trials["state"].tolist() == ["done"]
 
 
