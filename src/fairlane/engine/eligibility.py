@@ -46,7 +46,7 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
     if jax.config.jax_disable_jit:
         raise Unsuitable("jax_disable_jit is set, so that nothing may be compiled")
     if (method := _keras.own_training_loop(model, validates)) is not None:
-        raise Unsuitable(f"{type(model).__name__} has a {method} of its own, which lanes would not call")
+        raise Unsuitable(f"{type(model).__name__} has its own {method}(), which lanes do not call")
     names = [layer.name for layer in _keras.all_layers(model) if not layer.supports_jit]
     if names:
         raise Unsuitable(f"layer {names[0]!r} can't be compiled (supports_jit is False)")
