@@ -545,3 +545,11 @@ def test_any_composition_is_trained_as_by_keras_alone(names, values, dropout):
         return network(*made, *([layers.Dropout(gain / 4)] if dropout else []))
 
     check(build, {"gain": values}, seeds=[3], engine="lanes")
+
+
+def test_a_constant_that_is_nan_is_equal_to_itself():
+    study = check(
+        lambda gain: network(Held(gain, lambda g, x: ops.where(x > 9, np.nan, x * g))), {"gain": [0.5, 2.0]}
+    )
+    assert engines(study) == {"lanes"}
+    assert study.trials["fleet"].nunique() == 1

@@ -27,7 +27,7 @@ import fairlane as fl
 from fairlane import layer_state
 from fairlane.description import description, model_of, write_weights
 from fairlane.errors import StudyError
-from fairlane.program import weights_of
+from fairlane.state import weights_of
 from fairlane.store import coding
 from fairlane.worker.recipe import Recipe
 

@@ -20,7 +20,6 @@ from fairlane.errors import SharedStateError
 from fairlane.isolation import REMEDY
 from fairlane.state import read_state
 from fairlane.structure import variable_groups
-from fairlane.trial import Weights
 
 
 def changed_by_step(model: keras.Model, batch: Any) -> set[int] | None:
@@ -145,7 +144,7 @@ class Held:
     def differing(self, model: keras.Model, state: Any) -> list[str]:
         """The variables of which a state has another value."""
         held = {id(v): value for v, value in self._values}
-        groups = vars(state).values() if isinstance(state, Weights) else state
+        groups = (state.trainable, state.non_trainable, state.optimizer, state.metrics)
         return [
             variable.path
             for group, arrays in zip(variable_groups(model), groups, strict=True)

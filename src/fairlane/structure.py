@@ -127,10 +127,13 @@ def variable_groups(model: keras.Model) -> tuple[list[Any], ...]:
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """Whether two numbers of `Structure.numbers` are equal."""
+    """Whether two numbers of `Structure.numbers` are equal; NaN is equal to itself."""
     if isinstance(a, float) and isinstance(b, float):
         return a == b
-    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
+    one, other = np.asarray(a), np.asarray(b)
+    return bool(np.array_equal(one, other)) or (
+        np.issubdtype(one.dtype, np.inexact) and bool(np.array_equal(one, other, equal_nan=True))
+    )
 
 
 class _Walk:

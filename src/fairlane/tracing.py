@@ -212,9 +212,10 @@ class Tracing:
     def _trace(self, kind: Kind) -> None:
         with as_does_not_trace(), forgetting() if self._nested else nullcontext():
             step = traced(step_function(self._model, kind), self._state, batch_of(kind))
-        drawn = outline(step.program)
+            drawn = outline(step.program)
+            # A constant may be a tracer that a layer's build has kept; Keras can't train such a model either.
+            numbers = {(kind, i): _array(number) for i, number in enumerate(drawn.numbers)}
         self.steps[kind] = step
-        numbers = {(kind, i): _array(number) for i, number in enumerate(drawn.numbers)}
         self.numbers = {**self.numbers, **numbers}
         self.digests[kind] = drawn.digest + str(step.out)
         self._sources |= set(drawn.sources)

@@ -36,7 +36,7 @@ def a_store(runs):
     (trial,) = store.adopt(plan(1, 1), [3])
     start(store, trial)
     run(store, trial, 0, 1)
-    store.write(trials.EpochEnded(trial, 1, {"loss": 0.5, "odd": np.arange(2)}))
+    store.write(trials.EpochEnded(trial, 1, {"loss": 0.5, "odd": np.arange(2)}, {"loss": "min"}))
     save(store, trial, 2)
     store.flush()
     finish(store, trial)
@@ -145,7 +145,10 @@ def test_rows_and_tables_that_are_gone(runs, table, what):
     a_store(runs)
     assert changed(runs, (f"{what} {table}",))
     errors = everything(runs)
-    if what == "DROP TABLE" and table != "fairlane_sites":  # which older stores do not have
+    if what == "DROP TABLE" and table not in (
+        "fairlane_sites",
+        "fairlane_directions",
+    ):  # new in later versions
         assert any(table in str(error) or "without studies" in str(error) for error in errors)
 
 
