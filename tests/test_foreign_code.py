@@ -318,7 +318,7 @@ def test_models_with_a_training_loop_of_their_own_run_on_the_reference_engine(cl
 @pytest.mark.parametrize(
     ("metric", "why"),
     [
-        (Counting, "Counting counts how often it is reset"),
+        (Counting, "Counting counts how often it is reset or read"),
         (Kept, "does not reset 'kept/total' at the beginning of an epoch"),
     ],
 )
@@ -553,3 +553,117 @@ def test_a_constant_that_is_nan_is_equal_to_itself():
     )
     assert engines(study) == {"lanes"}
     assert study.trials["fleet"].nunique() == 1
+
+
+def test_minus_zero_is_not_zero():
+    def sign(gain, x):
+        return x * ops.arctan2(ops.convert_to_tensor(gain), -1.0)
+
+    study = check(lambda gain: network(Held(gain, sign)), {"gain": [0.0, -0.0, 1.0]})
+    assert engines(study) == {"lanes"}
+
+
+class Smallest(keras.metrics.MeanSquaredError):
+    """Remembers a Python number when its result is read."""
+
+    best = None
+
+    def result(self):
+        value = super().result()
+        if not isinstance(value, jax.core.Tracer):
+            self.best = min(float(value), self.best or 1e9)
+        return value
+
+
+def test_a_metric_that_remembers_what_was_read_runs_on_the_reference_engine():
+    study = check(lambda rate: network(metrics=[Smallest()]), {"rate": [1]})
+    assert "Smallest counts" in study.trials["reason"][0]
+
+
+class SetsClasses(keras.callbacks.Callback):
+    """Changes one of Keras's own metrics, whose result Keras computes anew in each epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            self.model.get_metrics_result()  # it is built by now
+            for metric in self.model.metrics:
+                for one in getattr(metric, "metrics", ()):
+                    if isinstance(one, keras.metrics.IoU):
+                        one.target_class_ids = [0]
+
+
+CLASSES = RNG.integers(0, 2, (40, 1)).astype("float32")
+
+
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+def test_a_metric_that_a_callback_changes_while_training():
+    def build(rate):
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(2, "softmax")])
+        iou = keras.metrics.IoU(2, [1], sparse_y_pred=False)
+        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=[iou])
+        return model
+
+    arguments = {**FIT, "epochs": 3}
+    study = fl.compare(
+        build, {"rate": [0.1]}, X, CLASSES, callbacks=lambda: [SetsClasses()], verbose=0, **arguments
+    )
+    alone = keras_alone(build, {"rate": 0.1}, 0, X, CLASSES, callbacks=[SetsClasses()], **arguments)
+    assert_logs_agree(history_of(study, 0), alone.logs)
+    assert engines(study) == {"reference"}
+
+
+class Steepens(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.layers[1].negative_slope = 0.1 + epoch
+
+
+def sloped(rate, **compiled):
+    return network(layers.LeakyReLU(0.1), optimizer=keras.optimizers.SGD(rate), **compiled)
+
+
+@pytest.mark.parametrize(("compiled", "fit"), [({"jit_compile": False}, {}), ({}, {"validation_freq": 2})])
+def test_what_keras_traces_later_or_runs_each_time(compiled, fit):
+    def build(rate):
+        return sloped(rate, **compiled)
+
+    arguments = {**FIT, "epochs": 4, **fit}
+    study = fl.compare(build, {"rate": [0.1]}, X, Y, callbacks=lambda: [Steepens()], verbose=0, **arguments)
+    alone = keras_alone(build, {"rate": 0.1}, 0, X, Y, callbacks=[Steepens()], **arguments)
+    assert_logs_agree(history_of(study, 0), alone.logs)
+    assert engines(study) == {"reference"}
+
+
+def test_a_step_that_calls_python_while_it_runs_declines():
+    def halved(x):
+        return jax.pure_callback(_half, jax.ShapeDtypeStruct((), "float32"), vmap_method="sequential") * x
+
+    study = check(lambda rate: network(layers.Lambda(halved)), {"rate": [1]})
+    assert "calls Python while it runs" in study.trials["reason"][0]
+
+
+def _half():
+    return np.float32(0.5)
+
+
+class Ones(keras.optimizers.SGD):
+    def finalize_variable_values(self, var_list):
+        for variable in var_list:
+            variable.assign(ops.ones(variable.shape))
+
+
+def test_an_optimizer_has_its_last_word():
+    study = fl.compare(lambda rate: network(optimizer=Ones(rate)), {"rate": [0.1]}, X, Y, verbose=0, **FIT)
+    assert engines(study) == {"lanes"}
+    assert all((w == 1).all() for w in study.model(0).get_weights())
+
+
+@pytest.mark.parametrize("engine", ["lanes", "reference"])
+def test_a_study_whose_callbacks_changed_the_model_begins_anew(engine, tmp_path):
+    store = {"store": f"{tmp_path}/runs.db", "name": "slopes"}
+    arguments = {**FIT, "callbacks": lambda: [Steepens()], "verbose": 0, "engine": engine}
+    grid = {"rate": [0.1]}
+    fl.compare(sloped, grid, X, Y, **{**arguments, "epochs": 2}, **store)
+    with pytest.warns(fl.FairlaneWarning, match="begins anew"):
+        more = fl.compare(sloped, grid, X, Y, **{**arguments, "epochs": 4}, **store)
+    alone = keras_alone(sloped, {"rate": 0.1}, 0, X, Y, callbacks=[Steepens()], **{**FIT, "epochs": 4})
+    assert_logs_agree(history_of(more, 0), alone.logs)

@@ -39,18 +39,20 @@ class Outline:
         digest: equal for programs that differ in `numbers` alone.
         numbers: the constants that can become inputs, in the order of the program.
         sources: the files that the functions come from that the program calls under ``jax.jit``.
+        calls_python: whether Python is called while the program runs, as by ``jax.pure_callback``.
     """
 
     digest: str
     numbers: Sequence[Any]
     sources: Collection[str]
+    calls_python: bool
 
 
 def outline(program: ClosedJaxpr) -> Outline:
     """The outline of a traced program."""
     drawing = _Drawing()
     drawing.program(program, free=True)
-    return Outline(drawing.digest.hexdigest(), drawing.numbers, drawing.sources)
+    return Outline(drawing.digest.hexdigest(), drawing.numbers, drawing.sources, drawing.calls_python)
 
 
 def with_inputs(program: ClosedJaxpr, places: Sequence[int | None], kinds: Sequence[Any]) -> ClosedJaxpr:
@@ -81,6 +83,7 @@ class _Drawing:
         self.digest = hashlib.sha256()
         self.numbers: list[Any] = []
         self.sources: set[str] = set()
+        self.calls_python = False
 
     def emit(self, *token: Any) -> None:
         self.digest.update(repr(token).encode())
@@ -100,6 +103,7 @@ class _Drawing:
         self.emit("in", [(place(v), str(v.aval)) for v in jaxpr.invars])
         for eqn in jaxpr.eqns:
             self.emit(eqn.primitive.name)
+            self.calls_python |= eqn.primitive.name.endswith("callback")
             for atom in eqn.invars:
                 if isinstance(atom, Literal):
                     self.emit("literal", str(atom.aval))

@@ -145,7 +145,12 @@ class Remembering:
             self._outside.check(self._callbacks)
             return carried.told(self._callbacks)
         except CannotTell as why:
-            return {_UNTOLD: str(why)}
+            return untold(str(why))
+
+
+def untold(why: str) -> dict[str, Any]:
+    """What stands for callbacks of which it can't be told what they remember."""
+    return {_UNTOLD: why}
 
 
 def is_told(memory: Mapping[str, Any]) -> bool:

@@ -127,13 +127,10 @@ def variable_groups(model: keras.Model) -> tuple[list[Any], ...]:
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """Whether two numbers of `Structure.numbers` are equal; NaN is equal to itself."""
-    if isinstance(a, float) and isinstance(b, float):
-        return a == b
+    """Whether two numbers of `Structure.numbers` are the same: NaN is itself, and -0.0 is not 0.0."""
     one, other = np.asarray(a), np.asarray(b)
-    return bool(np.array_equal(one, other)) or (
-        np.issubdtype(one.dtype, np.inexact) and bool(np.array_equal(one, other, equal_nan=True))
-    )
+    same_kind = one.shape == other.shape and one.dtype == other.dtype
+    return same_kind and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
 
 
 class _Walk:

@@ -213,6 +213,10 @@ class Tracing:
         with as_does_not_trace(), forgetting() if self._nested else nullcontext():
             step = traced(step_function(self._model, kind), self._state, batch_of(kind))
             drawn = outline(step.program)
+            if drawn.calls_python:
+                raise NotPure(
+                    "its training step calls Python while it runs (jax.pure_callback, jax.debug.print)"
+                )
             # A constant may be a tracer that a layer's build has kept; Keras can't train such a model either.
             numbers = {(kind, i): _array(number) for i, number in enumerate(drawn.numbers)}
         self.steps[kind] = step
@@ -285,7 +289,7 @@ def as_does_not_trace() -> Iterator[None]:
     """Raise what is raised inside as `DoesNotTrace`, but for `CannotLift`."""
     try:
         yield
-    except CannotLift:
+    except (CannotLift, NotPure):
         raise
     except Exception as error:
         raise DoesNotTrace(f"{type(error).__name__}: {error}") from error

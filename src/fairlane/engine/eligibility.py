@@ -14,6 +14,7 @@ import numpy as np
 
 from fairlane import _keras
 from fairlane.engine import first_line
+from fairlane.libraries import is_foreign_code
 from fairlane.state import metrics_at_rest
 from fairlane.tracing import NotPure
 
@@ -43,6 +44,8 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
     """
     if model.run_eagerly:
         raise Unsuitable("the model is compiled with run_eagerly=True")
+    if model.jit_compile is False and all(layer.supports_jit for layer in _keras.all_layers(model)):
+        raise Unsuitable("the model is compiled with jit_compile=False")
     if jax.config.jax_disable_jit:
         raise Unsuitable("jax_disable_jit is set, so that nothing may be compiled")
     if (method := _keras.own_training_loop(model, validates)) is not None:
@@ -54,39 +57,75 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
         raise Unsuitable("the model is compiled without an optimizer")
 
 
-def resets_otherwise(model: keras.Model, rest: Sequence[Any]) -> str | None:
-    """Why a model's metrics would not be as they are now whenever they are reset; or None.
+def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callbacks: bool) -> None:
+    """See that metrics with code of one's own give the same whenever they are reset and read.
+
+    Keras calls both outside of the step, anew in each epoch. On lanes, they are as at the beginning.
 
     Args:
         model: built; its metrics are at rest, and are left so.
         rest: the values of their variables.
+        own_callbacks: whether there are callbacks that are not Keras's.
+
+    Raises:
+        Unsuitable: they do not, or it can't be known.
     """
     owners = [model, *_metrics(model.metrics)]
-    before = [_plain_attributes(one) for one in owners]
+    name = next((type(one).__name__ for one in owners if _has_own_code(one)), None)
+    if name is None:
+        return
+    if own_callbacks:
+        raise Unsuitable(f"{name} computes results anew in each epoch, of what a callback may change")
+    before = plain_attributes(owners)
     for variable, value in zip(model.metrics_variables, rest, strict=True):
         variable.assign(np.logical_not(value) if value.dtype == bool else value + np.ones((), value.dtype))
+    model.get_metrics_result()
     now = metrics_at_rest(model)
     for variable, value in zip(model.metrics_variables, rest, strict=True):
         variable.assign(value)
-    for one, then in zip(owners, before, strict=True):
-        if _plain_attributes(one) != then:
-            return f"{type(one).__name__} counts how often it is reset"
+    if plain_attributes(owners) != before:
+        raise Unsuitable(f"{name} counts how often it is reset or read")
     for variable, a, b in zip(model.metrics_variables, rest, now, strict=True):
         if not np.array_equal(a, b, equal_nan=np.issubdtype(a.dtype, np.floating)):
-            return f"{type(model).__name__} does not reset {variable.path!r} at the beginning of an epoch"
-    return None
+            raise Unsuitable(f"{name} does not reset {variable.path!r} at the beginning of an epoch")
+
+
+def metrics_of(model: keras.Model) -> list[Any]:
+    """A model's metrics, and those that they are made of."""
+    return list(_metrics(model.metrics))
 
 
 def _metrics(metrics: Sequence[Any]) -> Iterator[Any]:
-    """Metrics, and those that they are made of."""
     for metric in metrics:
         yield metric
         yield from _metrics(getattr(metric, "metrics", ()))
 
 
-def _plain_attributes(owner: Any) -> dict[str, str]:
-    plain = (bool, int, float, str, list, tuple, dict)
-    return {k: repr(v) for k, v in vars(owner).items() if isinstance(v, plain) and not k.startswith("_")}
+def _has_own_code(owner: Any) -> bool:
+    of_model = isinstance(owner, keras.Model)
+    names = ("get_metrics_result", "reset_metrics") if of_model else ("result", "reset_state")
+    return any(has_foreign_method(owner, name) for name in names)
+
+
+def has_foreign_method(owner: Any, name: str) -> bool:
+    """Whether a method is of no known library."""
+    code = getattr(getattr(owner, name, None), "__code__", None)
+    return code is not None and is_foreign_code(code)
+
+
+def plain_attributes(owners: Sequence[Any]) -> list[dict[str, Any]]:
+    """What objects hold in attributes that are numbers, strings, or lists and dicts of them."""
+    return [{name: _plain(value) for name, value in vars(one).items()} for one in owners]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return type(value).__name__
 
 
 def why_not_traced(error: Exception) -> str:

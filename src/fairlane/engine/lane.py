@@ -22,9 +22,12 @@ from fairlane.engine.eligibility import (
     TooLate,
     Unsuitable,
     batch_method,
+    has_foreign_method,
     has_own,
+    metrics_of,
+    plain_attributes,
+    refuse_unsuitable_metrics,
     refuse_unsuitable_model,
-    resets_otherwise,
     why_not_traced,
 )
 from fairlane.engine.kept import KeptWeights
@@ -146,7 +149,7 @@ class Lane:
             None if job.pace is None else recall.Remembering(self._remembering(), job.held_by_others)
         )
         self._saved = self.epoch, time.monotonic()
-        self._in_test = self._in_test_before = False
+        self._in_test = self._in_test_before = self._validated = self._examined = False
         self._names: dict[str, str] | None = None
         # The caller's own models may have counted their metrics' names differently from each other.
         self.metric_names = list(self.model.get_metrics_result()) if job.in_place else []
@@ -164,11 +167,16 @@ class Lane:
         Raises:
             Unsuitable: its step can't be traced, or not twice alike.
         """
+        self._examined, self._validated = True, self.validates_now()
         with self._session:
             self.structure = structure(self.model, logs_named=not self.job.in_place)
             key = self.structure.key
-            if self.structure.foreign and (why := resets_otherwise(self.model, self.rest)) is not None:
-                raise Unsuitable(why)
+            self._metrics_then = plain_attributes(metrics_of(self.model))
+            if self.structure.foreign:
+                refuse_unsuitable_metrics(self.model, self.rest, self._eager)
+            traced = self.model.test_function is not None and not self.job.in_place
+            if self._eager and traced and self.validates:
+                raise Unsuitable("a callback has evaluated the model before its first batch")
             if not self.structure.foreign and not registry.foreign.get(key, True):
                 return
             watching = not self.structure.foreign and key not in registry.foreign
@@ -285,6 +293,8 @@ class Lane:
         if self._callbacks is not None:
             callbacks = self._callbacks
             changed = self._called(lambda: callbacks.on_epoch_begin(self.epoch), look)
+            if self._eager and self._examined:
+                self._see_what_callbacks_changed()
         # Keras looks at stop_training after each dispatch.
         self.most_steps = self.steps_per_execution if self.model.stop_training else None
         if self._order is not None:
@@ -324,27 +334,43 @@ class Lane:
             )
         if not self._in_test_before:
             self._in_test_before = True
-            self._see_unchanged()
+            self._see_unchanged("a callback's on_test_begin")
         self._in_test = True
         return changed
 
-    def _see_unchanged(self) -> None:
-        """See that ``on_test_begin``, after which Keras traces the test step, has changed nothing in it.
+    def _see_what_callbacks_changed(self) -> None:
+        """See that callbacks have changed nothing that Keras looks at only in this epoch.
 
         Raises:
-            TooLate: it has.
+            TooLate: they have.
         """
+        if plain_attributes(metrics_of(self.model)) != self._metrics_then:
+            raise TooLate("a callback has changed a metric, whose results Keras computes anew in each epoch")
+        if self.validates_now() and not self._validated:
+            self._see_unchanged("a callback, before the first validation,")
+
+    def _see_unchanged(self, who: str) -> None:
+        """See that nothing has changed that Keras reads when it traces the test step, which is now.
+
+        Raises:
+            TooLate: something has.
+        """
+        if self._differs("test"):
+            raise TooLate(f"{who} has changed what the test step reads")
+
+    def _differs(self, *whats: str) -> bool:
+        """Whether its model is traced otherwise now than when it was examined."""
         with self._session:
             if self.tracing is None:
                 now = structure(self.model, logs_named=not self.job.in_place)
                 before = self.structure
-                if now.key == before.key and not Lift.of([now.numbers, before.numbers]).paths:
-                    return
-                raise TooLate("a callback's on_test_begin has changed what its test step reads")
+                return now.key != before.key or bool(Lift.of([now.numbers, before.numbers]).paths)
             try:
-                self.tracing.check("test")
-            except Changed as error:
-                raise TooLate(f"on_test_begin was called, and {error}") from error
+                for what in whats:
+                    self.tracing.check(what)
+            except Changed:
+                return True
+        return False
 
     def end_epoch(
         self,
@@ -364,6 +390,7 @@ class Lane:
         Returns:
             The epoch's logs in Keras's order; and the lane's new state, where a callback changed it.
         """
+        self._validated |= val_logs is not None
         val_logs = None if val_logs is None else dict(sorted(val_logs.items()))
         prefixed = {f"val_{k}": v for k, v in (val_logs or {}).items()}
         epoch_logs = self.last_logs = dict(sorted({**logs, **prefixed}.items()))
@@ -400,7 +427,9 @@ class Lane:
         if self._held:
             self._held.check_state(self.model, look())
         last = self.epoch - 1 if self.last_logs else None
-        averaging = _keras.averages_weights(self.model.optimizer)
+        averaging = _keras.averages_weights(self.model.optimizer) or has_foreign_method(
+            self.model.optimizer, "finalize_variable_values"
+        )
         if not (self.job.in_place or averaging or self._callbacks is not None):
             self.weights_epoch = last
             return to_weights(look(), self.model)
@@ -445,11 +474,16 @@ class Lane:
         generators = self._session.generators() if self.reading is None else self.reading.generators.told()
         return {
             "generators": recall.plain(generators),
-            "callbacks": self._remembers.told(),
+            "callbacks": self._told_of_callbacks(self._remembers),
             "logs": recall.plain(self.last_logs),
             "weights": self.kept.told,
             "seconds": self.seconds,
         }
+
+    def _told_of_callbacks(self, remembers: recall.Remembering) -> dict[str, Any]:
+        if self._eager and self._examined and self._differs("train", "test"):
+            return recall.untold("they have changed what the model's steps read, which Keras traces once")
+        return remembers.told()
 
     def _remembering(self) -> list[Any]:
         """The user's callbacks, and Keras's History, which they may look at."""
@@ -531,6 +565,7 @@ class Lane:
     def _callback_list(self, steps: int | None) -> Any:
         job = self.job
         self._users_callbacks: list[Any] = list(job.callbacks() if job.callbacks else ())
+        self._eager = False
         if job.callbacks is None and not job.in_place:
             return None
         for callback in self._users_callbacks:

@@ -597,6 +597,11 @@ class _Engine:
                 self._finish(lane, fleet, chunk, look)
                 return False, None
             return True, lane.begin_epoch(look)
+        except TooLate as reason:
+            lane.withdraw()
+            self._leave(lane, fleet)
+            self.events.append(Declined(lane.job, str(reason), reason))
+            return False, None
         except Exception as error:
             self._lose(lane, fleet, lane.epoch, error, look)
             return False, None

@@ -21,6 +21,7 @@ from fairlane.engine.kept import KeptWeights
 from fairlane.errors import FairlaneWarning
 from fairlane.state import State, read_state, same_weights, weights_of, write_state
 from fairlane.streams import generators_now, set_generators
+from fairlane.structure import Structure, same_value, structure
 from fairlane.tracing import forget_foreign_traces
 from fairlane.trial import (
     Checkpoint,
@@ -103,6 +104,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._job, self._checkpoint, self._watch, self._first = job, checkpoint, watch, first
         self._told = False
+        self._structure: Structure | None = None
         self.cut_off: CutOff | None = None
         """The state after the last finished epoch."""
         self._saved = checkpoint.epoch if checkpoint else 0, time.monotonic()
@@ -153,7 +155,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         self._saved = epoch, time.monotonic()
         memory = {
             "generators": recall.plain(generators_now()),
-            "callbacks": self._remembers.told(),
+            "callbacks": self._told_of_callbacks(self._remembers),
             "logs": {},
             "seconds": 0.0,
             "weights": self._first.kept.told,
@@ -164,6 +166,19 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
             self.end = checkpoint
         else:
             self._watch(checkpoint)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self._structure is None and self.others and self._job.pace is not None:
+            self._structure = structure(self.model)  # when Keras is about to trace its steps
+
+    def _told_of_callbacks(self, remembers: recall.Remembering) -> dict[str, Any]:
+        before = self._structure
+        if before is not None:
+            now = structure(self.model)
+            same = all(same_value(number, now.numbers.get(place)) for place, number in before.numbers.items())
+            if now.key != before.key or not same:
+                return recall.untold("they have changed what the model's steps read, which Keras traces once")
+        return remembers.told()
 
     def _remembering(self) -> list[Any]:
         return [*self.others, self.model.history] if self.others else []
