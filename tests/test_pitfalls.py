@@ -650,7 +650,9 @@ def test_fairlane_23():
         return Traces.seen
 
     few, many = traces(8), traces(16)
-    per_model = 2  # building it, and the symbolic step with which `fit` builds optimizer and metrics
+    # Building it, the symbolic step with which `fit` builds optimizer and metrics, and one trace, since the layer is
+    # none of Keras's; nothing is compiled for it.
+    per_model = 3
     assert many - few <= 8 * per_model
 
 

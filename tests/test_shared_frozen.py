@@ -314,6 +314,7 @@ def test_a_callback_that_changes_it_fails_its_trial_alone(engine):
 
 
 @ENGINES
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_a_callback_that_unfreezes_it_trains_nothing_of_it(engine):
     base = made_base()
     before = values(base)

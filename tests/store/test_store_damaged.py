@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from _stores import finish, plan, run, save, start
+from _stores import finish, plan, run, save, start, weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ def a_store(runs):
     store.write(trials.EpochEnded(trial, 1, {"loss": 0.5, "odd": np.arange(2)}, {"loss": "min"}))
     save(store, trial, 2)
     store.flush()
-    finish(store, trial)
+    store.write(trials.TrialDone(trial, 2.5, weights(1.0), "scan×2", weights_epoch=1))
     store.write(trials.Tested(trial, {"test_loss": 1.0, "test_odd": np.arange(2)}))
     store.describe(trial, "{}")
     store.close()

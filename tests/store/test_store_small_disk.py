@@ -139,22 +139,23 @@ def test_a_store_that_can_not_be_made(disk):
 
 
 @pytest.mark.slow
-def test_a_study_goes_on_when_there_is_room_again(disk):
+def test_a_study_goes_on_when_there_is_room_again(disk, tmp_path):
     def compare(*rates, **kept):
         return fl.compare(build, {"lr": rates}, X, Y, verbose=0, engine="reference", **FIT, **kept)
 
     def fill(trial):
         def on_train_begin(logs):
-            if trial.number == 1 and not full:
-                full.append(disk.fill())
+            if trial.number == 1 and not full.exists():
+                full.touch()
+                disk.fill()
 
         return [keras.callbacks.LambdaCallback(on_train_begin=on_train_begin)]
 
-    full = []
+    full = tmp_path / "full"  # a file: what callbacks read and the study changes would be another request
     given = {"store": disk.folder / "runs.db", "name": "a", "callbacks": fill}
     with pytest.raises(StoreError, match=r"the disk (of .* )?is full") as failed:
         compare(0.1, 0.01, **given)
-    assert full
+    assert full.exists()
     assert failed.value.study.trials["epochs"][0] == FIT["epochs"]
     disk.clear()
     with pytest.warns(fl.FairlaneWarning, match="an earlier call in this process, which trained"):
