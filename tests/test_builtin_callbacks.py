@@ -452,6 +452,7 @@ def test_the_documentation_shows_the_table():
 
 
 @pytest.mark.parametrize("engine", ["lanes", "reference"])
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_without_requests_the_monitor_says_so_on_both_engines(engine, monkeypatch):
     monkeypatch.setattr("keras.src.callbacks.remote_monitor.requests", None)
     study = fl.compare(
@@ -464,6 +465,7 @@ def test_without_requests_the_monitor_says_so_on_both_engines(engine, monkeypatc
 
 @pytest.mark.skipif(_there("tensorflow"), reason="tells what happens where TensorFlow is not installed")
 @pytest.mark.parametrize("engine", ["lanes", "reference"])
+@pytest.mark.filterwarnings("ignore:nothing was trained")
 def test_without_tensorflow_the_writer_says_so_on_both_engines(engine, tmp_path):
     def make() -> list[Any]:
         return [kc.TensorBoard(tmp_path / "{trial}")]

@@ -763,7 +763,7 @@ def double(rate: float) -> Any:
     return _precise(rate, "float64")
 
 
-@case("jit_compile=False", "compilation")
+@case("jit_compile=False", "compilation", engine="reference")
 def not_compiled(rate: float) -> Any:
     return compiled(stack(layers.Dense(8, "tanh")), rate, jit_compile=False)
 

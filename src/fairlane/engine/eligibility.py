@@ -44,8 +44,6 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
     """
     if model.run_eagerly:
         raise Unsuitable("the model is compiled with run_eagerly=True")
-    if model.jit_compile is False and all(layer.supports_jit for layer in _keras.all_layers(model)):
-        raise Unsuitable("the model is compiled with jit_compile=False")
     if jax.config.jax_disable_jit:
         raise Unsuitable("jax_disable_jit is set, so that nothing may be compiled")
     if (method := _keras.own_training_loop(model, validates)) is not None:

@@ -174,6 +174,10 @@ class Lane:
             self._metrics_then = plain_attributes(metrics_of(self.model))
             if self.structure.foreign:
                 refuse_unsuitable_metrics(self.model, self.rest, self._eager)
+            if self.model.jit_compile is False and (self.structure.foreign or self._eager):
+                raise Unsuitable(
+                    "the model is compiled with jit_compile=False, so that its code runs in each step"
+                )
             traced = self.model.test_function is not None and not self.job.in_place
             if self._eager and traced and self.validates:
                 raise Unsuitable("a callback has evaluated the model before its first batch")
