@@ -128,9 +128,8 @@ def weights_travel_exactly():
 def a_model_of_the_study_is_of_this_backend():
     result = study()
     model = result.model(1)
-    record = [
-        array for group in vars(result._store.weights(result._record(1).trial)).values() for array in group
-    ]
+    kept = result._store.weights(result._record(1).trial)
+    record = [*kept.trainable, *kept.non_trainable, *kept.optimizer, *kept.metrics]
     held = [*model.trainable_variables, *model.non_trainable_variables]
     held += [*model.optimizer.variables, *model.metrics_variables]
     for variable, array in zip(held, record, strict=True):
