@@ -17,10 +17,10 @@ import pandas as pd
 from scipy import integrate
 from scipy import stats as scipy_stats
 
-from fairlane.comparison import summary
-from fairlane.stats import estimate
+from fairlane.results.comparison import summary
+from fairlane.results.statistics import estimate
 from fairlane.store import Record
-from fairlane.trial import Trial, TrialState, Variant
+from fairlane.trials import Trial, TrialState, Variant
 
 REPETITIONS = 2000
 STUDIES = 1000

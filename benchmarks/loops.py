@@ -24,10 +24,10 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Train one kind of model with one loop."""
     import _tasks
     import fairlane as fl
-    from fairlane.engine import fleet, lanes, loops
+    from fairlane.engines.lanes import engine, fleet, loops
 
     width, stepwise = parameters["width"], parameters["stepwise"]
-    lanes.choose = lambda model: loops.Loop(width, stepwise)
+    engine.choose = lambda model: loops.Loop(width, stepwise)
     if not parameters["rewritten"]:
         fleet.for_cpu = None
     fleets: list[Any] = []
@@ -38,14 +38,14 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         note(self, wide, seconds)
 
     loops.Loop.note = noted
-    task = task_of(_tasks, name, parameters["data"], width * lanes.default_threads())
+    task = task_of(_tasks, name, parameters["data"], width * engine.default_threads())
     study = fl.compare(
         task.build, task.grid, task.x, task.y, seeds=task.seeds, engine="lanes", verbose=0, **task.fit
     )
     assert set(study.trials["state"]) == {"done"}, study.trials["error"].tolist()
     (seconds,) = {id(loop): loop.seconds[width] for loop in fleets}.values()
     # Each thread's chunk took this long for its lanes, and all threads ran at once.
-    return {"seconds": seconds, "ms_per_model_epoch": seconds * 1e3 / width / lanes.default_threads()}
+    return {"seconds": seconds, "ms_per_model_epoch": seconds * 1e3 / width / engine.default_threads()}
 
 
 def task_of(tasks: Any, name: str, data: str | None, trials: int) -> Any:

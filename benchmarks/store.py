@@ -60,7 +60,8 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     import _peers
     import _tasks
     import fairlane as fl
-    from fairlane import fingerprint, jobs, study
+    from fairlane.provenance import fingerprint
+    from fairlane.running import compare, jobs
     from fairlane.store import artifacts, writing
 
     task = _tasks.digits(trials=trials, epochs=epochs)
@@ -72,7 +73,7 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     names = ("__init__", "adopt", "unfinished", "write", "describe", "rewind", "flush", "close")
     calls.around(writing.SqlStore, *names)
     calls.around(fingerprint, "spec")
-    calls.around(study, "written")
+    calls.around(compare, "written")
     calls.around(jobs, "description")
     threads.around(writing.SqlStore, "_commit")
     files.around(artifacts.Artifacts, "sync")
@@ -103,12 +104,13 @@ def told(path: Path, trials: int) -> dict[str, Any]:
     import numpy as np
 
     from fairlane.store import read, written
-    from fairlane.trial import EpochEnded, Trial, TrialDone, TrialStarted, Variant, Weights
+    from fairlane.trials import EpochEnded, State, Trial, TrialDone, TrialStarted, Variant, Weights
 
     writing_nothing(path.with_name("other.db"))
     shapes = [(64, 64), (64,), (64, 64), (64,), (64, 10), (10,)]
     arrays = [np.random.default_rng(0).normal(size=shape).astype("float32") for shape in shapes]
-    weights = Weights(arrays, [], [*arrays, np.array(1e-3, "float32"), np.array(900, "int32")], [])
+    optimizer = [*arrays, np.array(1e-3, "float32"), np.array(900, "int32")]
+    weights = Weights(State(arrays, [], optimizer, []))
     variants = [Variant(i, {"learning_rate": 1e-3 / (i + 1)}) for i in range(max(1, trials // 10))]
     planned = [Trial(i, variants[i // 10], i % 10) for i in range(trials)]
     began = time.perf_counter()

@@ -41,7 +41,7 @@ def _then_guard(loader: Any) -> None:
     def execute_and_guard(module: ModuleType) -> None:
         execute(module)
         try:
-            from fairlane.watch import guard
+            from fairlane.models.guard.watch import guard
 
             guard.enable()
         except Exception as error:  # the program itself must run all the same

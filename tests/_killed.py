@@ -16,9 +16,9 @@ import keras
 import numpy as np
 
 import fairlane as fl
-from fairlane import driver
+from fairlane.running import driver
 from fairlane.store import artifacts, writing
-from fairlane.trial import EpochEnded
+from fairlane.trials import EpochEnded
 
 RATES = [0.05, 0.01]
 EPOCHS = 8

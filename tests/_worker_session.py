@@ -23,9 +23,9 @@ import pytest
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone, variables
-from fairlane import driver, worker
-from fairlane.trial import EpochEnded
-from fairlane.worker import messages, process
+from fairlane.engines.workers import engine, messages, process
+from fairlane.running import driver
+from fairlane.trials import EpochEnded
 
 SESSION = os.getpid()
 BACKEND = keras.backend.backend()
@@ -129,7 +129,7 @@ def a_model_of_the_study_is_of_this_backend():
     result = study()
     model = result.model(1)
     kept = result._store.weights(result._record(1).trial)
-    record = [*kept.trainable, *kept.non_trainable, *kept.optimizer, *kept.metrics]
+    record = kept.state.flat()
     held = [*model.trainable_variables, *model.non_trainable_variables]
     held += [*model.optimizer.variables, *model.metrics_variables]
     for variable, array in zip(held, record, strict=True):
@@ -397,12 +397,12 @@ def interrupted_as_on_jax():
 
 
 def without_room_for_shared_memory():
-    usage = worker.parcel.shutil.disk_usage
-    worker.parcel.shutil.disk_usage = lambda path: type("Usage", (), {"free": 0})
+    usage = engine.parcel.shutil.disk_usage
+    engine.parcel.shutil.disk_usage = lambda path: type("Usage", (), {"free": 0})
     try:
         result = study()
     finally:
-        worker.parcel.shutil.disk_usage = usage
+        engine.parcel.shutil.disk_usage = usage
     assert engines(result) == ["lanes", "lanes"]
     np.testing.assert_array_equal(result.history["loss"], study().history["loss"])
 
@@ -459,7 +459,7 @@ CHECKS = {
 
 def main():
     if BACKEND == "jax":
-        driver._lanes = lambda: worker.run
+        driver._lanes = lambda: engine.run
     results = {}
     for check in CHECKS[BACKEND]:
         began = time.perf_counter()

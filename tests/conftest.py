@@ -56,7 +56,7 @@ def browser():
 @pytest.fixture
 def shipped_compiler(monkeypatch):
     """Lanes are compiled as users have them; Keras alone is not, so that the two also are compiled differently."""
-    from fairlane.program import Program
+    from fairlane.engines.program.compiled import Program
 
     if not hurries():
         return

@@ -7,15 +7,14 @@ nobody has chosen one, which must come before the first import of Keras.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fairlane import _backend
+from fairlane.kit import backend
 
 __version__ = "0.1.0"
 
-_backend.choose()
+backend.choose()
 
 if TYPE_CHECKING:
     from fairlane import trackers as trackers
-    from fairlane.copies import copy, fresh
     from fairlane.errors import (
         AlreadyTrainedWarning,
         BuilderError,
@@ -27,28 +26,29 @@ if TYPE_CHECKING:
         StudyError,
         TrialError,
     )
-    from fairlane.isolation import check_independent, shared_state
-    from fairlane.results import Study
-    from fairlane.stored import open, studies
-    from fairlane.study import compare, fit
-    from fairlane.trial import Trial, TrialState, Variant
-    from fairlane.watch import continuing, guard
+    from fairlane.models.copies import copy, fresh
+    from fairlane.models.guard.watch import continuing, guard
+    from fairlane.models.isolation import check_independent, shared_state
+    from fairlane.results.opening import open, studies
+    from fairlane.results.study import Study
+    from fairlane.running.compare import compare, fit
+    from fairlane.trials import Trial, TrialState, Variant
 
 _HOMES = {
-    "compare": "study",
-    "open": "stored",
-    "studies": "stored",
-    "fit": "study",
-    "Study": "results",
-    "guard": "watch",
-    "continuing": "watch",
-    "copy": "copies",
-    "fresh": "copies",
-    "shared_state": "isolation",
-    "check_independent": "isolation",
-    "Trial": "trial",
-    "TrialState": "trial",
-    "Variant": "trial",
+    "compare": "running.compare",
+    "open": "results.opening",
+    "studies": "results.opening",
+    "fit": "running.compare",
+    "Study": "results.study",
+    "guard": "models.guard.watch",
+    "continuing": "models.guard.watch",
+    "copy": "models.copies",
+    "fresh": "models.copies",
+    "shared_state": "models.isolation",
+    "check_independent": "models.isolation",
+    "Trial": "trials",
+    "TrialState": "trials",
+    "Variant": "trials",
     "FairlaneError": "errors",
     "FairlaneWarning": "errors",
     "StoreError": "errors",

@@ -258,7 +258,7 @@ def export(
     mode: Annotated[str, typer.Option(help=f"Of summary. {_MODE}")] = "auto",
 ) -> None:
     """A study's rows, as CSV, JSON lines or Parquet."""
-    from fairlane.export import export as write
+    from fairlane.results.export import export as write
 
     with _told("export"):
         rows = write(fairlane.open(store, name), out, what, format, metric, _mode(mode))

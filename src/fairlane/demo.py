@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fairlane.results import Study
+    from fairlane.results.study import Study
 
 RATES = (1e-3, 1e-4)
 SEED = 0
@@ -81,8 +81,8 @@ def run(data: Path | None, epochs: int, seeds: int, out: Path, console: Console)
 
 def _import_all() -> None:
     """Import what is timed later, so that imports are on nobody's clock."""
-    import_module("fairlane.study")
-    import_module("fairlane.engine.lanes" if _on_jax() else "fairlane.engine.reference")
+    import_module("fairlane.running.compare")
+    import_module("fairlane.engines.lanes.engine" if _on_jax() else "fairlane.engines.reference")
 
 
 def _on_jax() -> bool:
@@ -263,7 +263,7 @@ def _compare_call(seeds: int) -> str:
 
 def script_with_alias(task: Task, epochs: int) -> list[ScriptRun]:
     """The mistake: one network under two names, trained twice as long, shown as two experiments."""
-    from fairlane.session import Session
+    from fairlane.models.session import Session
 
     runs = []
     with Session(SEED):  # keras.utils.set_random_seed(SEED), without a trace left in this session
@@ -284,7 +284,7 @@ def compared(task: Task, epochs: int, seeds: int) -> tuple[Study, float]:
     Returns:
         The study, and the seconds that it took.
     """
-    from fairlane.study import compare
+    from fairlane.running.compare import compare
 
     def build(learning_rate: float) -> keras.Model:
         return task.compiled(task.network(), learning_rate)

@@ -69,7 +69,7 @@ class SharedStateError(FairlaneError, ValueError):
     """Models that should be independent share a model, layer, variable, optimizer, metric or seed.
 
     Attributes:
-        shared: what they share, as `fairlane.isolation.Shared` values.
+        shared: what they share, as `fairlane.models.isolation.Shared` values.
 
     Example:
         >>> import fairlane as fl, keras

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fairlane as fl
-import fairlane.engine.lanes
+import fairlane.engines.lanes.engine
 from conformance.cases import CASES, Case
 
 EPOCHS = 3
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the two trials are lanes of one vectorised program, and not one of each of two threads."""
-    monkeypatch.setattr(fairlane.engine.lanes, "default_threads", lambda: 1)
+    monkeypatch.setattr(fairlane.engines.lanes.engine, "default_threads", lambda: 1)
 
 
 class Weights(keras.callbacks.Callback):

@@ -4,10 +4,10 @@ import json
 import math
 from html.parser import HTMLParser
 
-from fairlane import report
-from fairlane.origin import Origin
+from fairlane.provenance.origin import Origin
+from fairlane.results import report
 from fairlane.store import Record
-from fairlane.trial import Trial, TrialState, Variant
+from fairlane.trials import Trial, TrialState, Variant
 
 LOGS = ("loss", "val_loss")
 HOSTILE = "</script><img src=x onerror=alert(1)>"

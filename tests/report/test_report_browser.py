@@ -7,8 +7,8 @@ import pytest
 from _made import HOSTILE, diverge, facts, fail, study
 
 from _chromium import INSTALL, click, count, path, rows, texts
-from fairlane import report
-from fairlane.trial import TrialState
+from fairlane.results import report
+from fairlane.trials import TrialState
 
 pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
 

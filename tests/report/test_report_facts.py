@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from _made import diverge, facts, fail, study
 
-from fairlane import stats
 from fairlane.errors import StudyError
-from fairlane.origin import Origin
-from fairlane.trial import Site, TrialState
+from fairlane.provenance.origin import Origin
+from fairlane.results import statistics
+from fairlane.trials import Site, TrialState
 
 
 def sentence(records, metric="val_loss"):
@@ -21,7 +21,7 @@ def sentence(records, metric="val_loss"):
 
 @pytest.mark.parametrize("name", ["facts", "verdict", "page"])
 def test_doctests(name):
-    assert doctest.testmod(importlib.import_module(f"fairlane.report.{name}")).failed == 0
+    assert doctest.testmod(importlib.import_module(f"fairlane.results.report.{name}")).failed == 0
 
 
 # The verdict
@@ -148,7 +148,7 @@ def test_bands_are_the_t_intervals_of_the_statistics():
         assert means["epochs"] == [0, 1, 2]
         for epoch in means["epochs"]:
             values = [record.epochs[epoch][1]["val_loss"] for record in some]
-            expected = stats.estimate(values, rng=np.random.default_rng(0))
+            expected = statistics.estimate(values, rng=np.random.default_rng(0))
             found = [means[end][1][epoch] for end in ("values", "low", "high")]
             np.testing.assert_allclose(found, expected, rtol=1e-5)
 

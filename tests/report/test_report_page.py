@@ -12,9 +12,9 @@ from _made import HOSTILE, Page, diverge, facts, fail, study
 from typer.testing import CliRunner
 
 import fairlane as fl
-from fairlane import report
 from fairlane.cli import app
 from fairlane.errors import StudyError
+from fairlane.results import report
 
 
 def test_the_page_is_whole_and_holds_the_facts():
@@ -155,11 +155,11 @@ def test_a_wrong_metric_or_folder_leaves_what_was_there(stored, tmp_path):
 
 
 def test_the_data_of_a_study_in_memory_are_read_for_a_report_alone(monkeypatch, tmp_path):
-    from fairlane import identity
+    from fairlane.models.identity import objects
 
     read = []
-    array = identity.array_text
-    monkeypatch.setattr(identity, "array_text", lambda value: read.append(1) or array(value))
+    array = objects.array_text
+    monkeypatch.setattr(objects, "array_text", lambda value: read.append(1) or array(value))
     study = fl.compare(build, [{}], X, Y, verbose=0)
     assert not read
     found = told(study.report(tmp_path / "report.html"))

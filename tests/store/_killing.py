@@ -22,7 +22,7 @@ from _stores import Place, plan
 
 from fairlane.store import committer, read, writing
 from fairlane.store.artifacts import Artifacts
-from fairlane.trial import Checkpoint, EpochEnded, TrialStarted, Weights
+from fairlane.trials import Checkpoint, EpochEnded, State, TrialStarted, Weights
 
 ELSEWHERE, FILE, ROWS, COMMIT = range(4)
 NAMES = ("elsewhere", "file", "rows", "commit")
@@ -64,7 +64,7 @@ def train(store, name, told, until=None):
     for trial in trials:
         at = kept.checkpoint(trial)
         epochs[trial] = 0 if at is None else at.epoch
-        state[trial] = trial.number + 1 if at is None else int(at.weights.trainable[0][0])
+        state[trial] = trial.number + 1 if at is None else int(at.weights.state.trainable[0][0])
         kept.write(TrialStarted(trial, "lanes", epoch=epochs[trial]))
     while until is None or min(epochs.values()) < until:
         for trial in trials:
@@ -72,7 +72,7 @@ def train(store, name, told, until=None):
             kept.write(EpochEnded(trial, epochs[trial], {"loss": state[trial] / 2**31, "mae": 1.0}))
             epochs[trial] += 1
             if epochs[trial] % 3 == 0:
-                weights = Weights([np.full(2000, state[trial])], [], [], [])
+                weights = Weights(State([np.full(2000, state[trial])], [], [], []))
                 kept.write(Checkpoint(trial, epochs[trial], weights, {"epoch": epochs[trial]}))
         kept.flush()
         os.write(told, f"{min(epochs.values())}\n".encode())
@@ -121,7 +121,7 @@ def complaints(store, name, told):
         at = records.checkpoint(record.trial)
         if at is None and told >= 3:
             yield f"{record.trial}: no checkpoint"
-        if at is not None and at.weights.trainable[0][0] / 2**31 != losses(record.trial, at.epoch)[-1]:
+        if at is not None and at.weights.state.trainable[0][0] / 2**31 != losses(record.trial, at.epoch)[-1]:
             yield f"{record.trial}: a checkpoint of another epoch"
     yield from records.notes
 

@@ -6,7 +6,17 @@ import time
 import numpy as np
 
 from fairlane.store import MemoryStore, read, written
-from fairlane.trial import Checkpoint, EpochEnded, Site, Trial, TrialDone, TrialStarted, Variant, Weights
+from fairlane.trials import (
+    Checkpoint,
+    EpochEnded,
+    Site,
+    State,
+    Trial,
+    TrialDone,
+    TrialStarted,
+    Variant,
+    Weights,
+)
 
 
 class Place:
@@ -43,12 +53,13 @@ def plan(variants=2, seeds=2):
 
 
 def weights(value=1.0):
-    return Weights(
+    state = State(
         [np.full((2, 3), value, "float32"), np.array(value)],
         [np.array([1, 2**32 - 1], "uint32")],
         [np.zeros((0, 2)), np.array(7, "int32")],
         [np.array([value], "float16")],
     )
+    return Weights(state)
 
 
 MEMORY = {"random": (3, (1, 2, 2**80), None), "callbacks": [{"best": math.inf, "wait": 2}, {}]}
@@ -93,8 +104,7 @@ def of_weights(given):
     """Weights in a form that ``==`` compares: values, dtypes and shapes."""
     if given is None:
         return None
-    groups = (given.trainable, given.non_trainable, given.optimizer, given.metrics)
-    return [[(a.tolist(), str(a.dtype), a.shape) for a in group] for group in groups]
+    return [[(a.tolist(), str(a.dtype), a.shape) for a in group] for group in given.state]
 
 
 def of_checkpoint(given):

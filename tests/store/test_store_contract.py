@@ -20,13 +20,14 @@ from _stores import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairlane import trial as events  # pytest takes the name Tested for tests
+from fairlane import trials as events  # pytest takes the name Tested for tests
 from fairlane.errors import StoreError
 from fairlane.store import MemoryStore
-from fairlane.trial import (
+from fairlane.trials import (
     Checkpoint,
     EpochEnded,
     Site,
+    State,
     Trial,
     TrialDone,
     TrialFailed,
@@ -297,10 +298,10 @@ def test_states_of_all_kinds_of_arrays_come_back_exactly(place):
     }
     start(store, trial)
     run(store, trial, 0, 1)
-    store.write(Checkpoint(trial, 1, Weights(arrays, [], [], []), memory))
+    store.write(Checkpoint(trial, 1, Weights(State(arrays, [], [], [])), memory))
     found = store.checkpoint(trial)
     assert repr(found.memory) == repr(memory)
-    for ours, theirs in zip(found.weights.trainable, arrays, strict=True):
+    for ours, theirs in zip(found.weights.state.trainable, arrays, strict=True):
         assert (ours.dtype, ours.shape, ours.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
 
 

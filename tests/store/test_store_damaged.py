@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fairlane as fl
-from fairlane import trial as trials
+from fairlane import trials as trials
 from fairlane.errors import FairlaneError, StoreError, StudyError
 from fairlane.store import overview, read, tables, written
 from fairlane.store.rows import _SCHEMA

@@ -34,7 +34,7 @@ import _processes
 from fairlane.errors import StoreError, StudyError
 from fairlane.store import database as databases
 from fairlane.store import lease, read, written
-from fairlane.trial import EpochEnded, Site, TrialState, Weights
+from fairlane.trials import EpochEnded, Site, State, TrialState, Weights
 
 TESTS = Path(__file__).parent
 
@@ -96,7 +96,7 @@ def largest_file(size):
 def test_a_full_disk_under_the_files(runs):
     store, (first, second, *_) = opened(runs)
     one_done_and_one_begun(store, first, second)
-    large = Weights([weights().trainable[0].repeat(100_000)], [], [], [])
+    large = Weights(State([weights().state.trainable[0].repeat(100_000)], [], [], []))
     with largest_file(1_000_000):
         finish_large(store, second, large)
         with pytest.raises(
@@ -115,7 +115,7 @@ def test_a_full_disk_under_the_files(runs):
 
 
 def finish_large(store, trial, large):
-    from fairlane.trial import TrialDone
+    from fairlane.trials import TrialDone
 
     store.write(TrialDone(trial, 1.0, large))
 
@@ -858,7 +858,7 @@ def test_more_epochs_are_trained_where_a_trial_was_not_stopped_early(lasting, tr
 
 
 def test_hyperparameters_that_are_objects_are_found_again(lasting):
-    from fairlane.trial import Trial, Variant
+    from fairlane.trials import Trial, Variant
 
     def planned():
         values = [{"f": len}, {"f": lambda x: x + 1}, {"f": lambda x: x + 2}, {"f": [len, 1.0]}]

@@ -15,11 +15,11 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 import fairlane as fl
-from fairlane.description import check, description, model_of
 from fairlane.errors import StoreError, StudyError
+from fairlane.models.description import check, description, model_of
 from fairlane.store import overview, read, tree, written
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged, new_folder
-from fairlane.trial import EpochEnded, Site, Trial, Variant
+from fairlane.trials import EpochEnded, Site, Trial, Variant
 
 EVIL = [
     "../../x",

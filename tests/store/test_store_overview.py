@@ -3,7 +3,7 @@
 from _stores import finish, plan, run, start
 
 from fairlane.store import overview
-from fairlane.trial import TrialFailed, TrialState
+from fairlane.trials import TrialFailed, TrialState
 
 
 def row(place, name=""):

@@ -21,9 +21,9 @@ import fairlane as fl
 from _trial import FIT, X, Y, build
 from fairlane.errors import StoreError
 from fairlane.store import read, written
-from fairlane.trial import EpochEnded, TrialDone, TrialState, Weights
+from fairlane.trials import EpochEnded, State, TrialDone, TrialState, Weights
 
-LARGE = Weights([np.ones(100_000, "float64")], [], [], [])
+LARGE = Weights(State([np.ones(100_000, "float64")], [], [], []))
 
 
 class Disk:

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from _stores import finish, of_records, plan, run, save, start
 from alembic.config import Config
 
-from fairlane import report
 from fairlane.errors import StoreError
+from fairlane.results import report
 from fairlane.store import database as databases
 from fairlane.store import migrations, read, tables, written
-from fairlane.trial import Site
+from fairlane.trials import Site
 
 HERE = Site("a machine", "abc123")
 

@@ -20,9 +20,10 @@ import _processes
 import _trial
 import fairlane as fl
 from _trial import FIT, X, Y, build
-from fairlane import fingerprint, origin, stored
 from fairlane.cli import app
-from fairlane.export import export
+from fairlane.provenance import fingerprint, origin
+from fairlane.results import opening
+from fairlane.results.export import export
 from fairlane.store import written
 
 compare = functools.partial(fl.compare, build, x=X, y=Y, verbose=0, **FIT)
@@ -158,7 +159,7 @@ def test_models_without_inputs_are_built_for_the_batch_that_was_kept(tmp_path):
 
 
 def test_the_examples_hold():
-    for module in (stored, fingerprint):
+    for module in (opening, fingerprint):
         assert doctest.testmod(module).attempted
         assert not doctest.testmod(module).failed
 

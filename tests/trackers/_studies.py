@@ -2,10 +2,10 @@
 
 import math
 
-from fairlane.origin import Origin
-from fairlane.results import Study
+from fairlane.provenance.origin import Origin
+from fairlane.results.study import Study
 from fairlane.store import MemoryStore
-from fairlane.trial import EpochEnded, Tested, Trial, TrialDone, TrialFailed, TrialStarted, Variant
+from fairlane.trials import EpochEnded, Tested, Trial, TrialDone, TrialFailed, TrialStarted, Variant
 
 HOSTILE = "../../up/\x00\n'\"<b>`; drop table runs; --" + "é" * 300
 RATES = (0.1, 0.01, 0.001, 0.5, 0.25)

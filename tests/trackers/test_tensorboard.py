@@ -9,8 +9,8 @@ import fairlane as fl
 from fairlane.store import MemoryStore, Record
 from fairlane.trackers import Facts, TensorBoard
 from fairlane.trackers.contract import safe
-from fairlane.trial import EpochEnded, Trial, TrialDone, TrialStarted, Variant
-from fairlane.trial import Tested as Evaluated
+from fairlane.trials import EpochEnded, Trial, TrialDone, TrialStarted, Variant
+from fairlane.trials import Tested as Evaluated
 
 pytest.importorskip("tensorboard", reason="needs the extra 'tensorboard'")
 

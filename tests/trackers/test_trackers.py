@@ -12,7 +12,7 @@ import pytest
 from _studies import made_up, trials_of
 
 import fairlane as fl
-from fairlane.progress import Progress
+from fairlane.running.progress import Progress
 from fairlane.trackers import Tracker
 from fairlane.trackers.contract import plain, run_name, safe
 

@@ -15,7 +15,7 @@ from _studies import HOSTILE, made_up, started, study_of, told, trials_of
 
 import fairlane as fl
 from fairlane.store import MemoryStore
-from fairlane.trial import TrialDone
+from fairlane.trials import TrialDone
 
 wandb = pytest.importorskip("wandb", reason="needs the extra 'wandb'")
 wandb_internal_pb2 = pytest.importorskip("wandb.proto.wandb_internal_pb2")

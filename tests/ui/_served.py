@@ -7,7 +7,7 @@ import requests
 import uvicorn
 
 from fairlane.store import next_epoch, written
-from fairlane.trial import Trial, TrialStarted, Variant
+from fairlane.trials import Trial, TrialStarted, Variant
 from fairlane.ui.app import application
 from fairlane.ui.board import Board
 from fairlane.ui.serving import address, hosts_of, listen

@@ -15,9 +15,9 @@ import pytest
 from _served import HOSTILE, Served, Written, kill_writer
 
 import fairlane as fl
-from fairlane.report import facts_of
+from fairlane.results.report import facts_of
 from fairlane.store import read
-from fairlane.trial import TrialDone, TrialFailed
+from fairlane.trials import TrialDone, TrialFailed
 from fairlane.ui import board as board_module
 from fairlane.ui.board import Board
 from fairlane.ui.serving import hosts_of

@@ -6,7 +6,7 @@ import pytest
 from _served import HOSTILE, Served, Written, kill_writer
 
 from _chromium import INSTALL, click, count, path, rows, texts
-from fairlane.trial import EpochEnded, TrialDone, TrialFailed
+from fairlane.trials import EpochEnded, TrialDone, TrialFailed
 from store._stores import until, weights
 
 pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)

@@ -230,7 +230,7 @@ _OTHERS = {
     "fairlane.copy": Meaning(Kind.COPY, "copy"),
     "fairlane.fresh": Meaning(Kind.COPY, "fresh"),
     "fairlane.continuing": Meaning(Kind.CONTINUING, "continuing"),
-    "fairlane.watch.continuing": Meaning(Kind.CONTINUING, "continuing"),
+    "fairlane.models.guard.watch.continuing": Meaning(Kind.CONTINUING, "continuing"),
     "tensorflow.random.set_seed": Meaning(Kind.SEED, "set_seed"),
     "tensorflow.random.set_random_seed": Meaning(Kind.SEED, "set_random_seed"),
     "tensorflow.set_random_seed": Meaning(Kind.SEED, "set_random_seed"),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlane.errors import StoreError
-from fairlane.store.extras import needed
+from fairlane.kit.extras import needed
 
 _FOLDER = re.compile(r"[0-9a-f]{32}")
 _TOKEN = re.compile(r"[0-9a-f]{16}")

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from fairlane import fingerprint
 from fairlane.errors import StoreError
+from fairlane.provenance import fingerprint
 from fairlane.store import tree
-from fairlane.trial import Trial, Variant, Weights, short
+from fairlane.trials import State, Trial, Variant, Weights, short
 
 Row = dict[str, Any]
 
@@ -153,7 +153,7 @@ def log_of_row(value: float | None, exact: Exact | None) -> Any:
 
 def weights_to_tree(weights: Weights) -> dict[str, Any]:
     """Weights as a tree of plain data."""
-    told: dict[str, Any] = {name: list(getattr(weights, name)) for name in _GROUPS}
+    told: dict[str, Any] = {name: list(group) for name, group in weights.state._asdict().items()}
     return told if weights.layers is None else {**told, "layers": list(weights.layers)}
 
 
@@ -163,17 +163,14 @@ def weights_of_tree(told: Any) -> Weights:
     Raises:
         StoreError: the tree is of something else.
     """
-    groups = [told.get(name) if isinstance(told, dict) else None for name in _GROUPS]
+    groups: list[Any] = [told.get(name) if isinstance(told, dict) else None for name in State._fields]
     if not all(isinstance(group, list) and all(map(_is_array, group)) for group in groups):
         raise StoreError("the file holds no weights")
     layers = told.get("layers")  # versions before this one did not write it
     if layers is not None and not (isinstance(layers, list) and all(isinstance(one, dict) for one in layers)):
         raise StoreError("the file says something else than what the layers of a model hold")
-    return Weights(**{name: told[name] for name in _GROUPS}, layers=layers)
+    return Weights(State(*groups), layers)
 
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic)
-
-
-_GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from fairlane.errors import StoreError
-from fairlane.store.extras import needed
+from fairlane.kit.extras import needed
 from fairlane.store.tables import VERSION_TABLE, metadata
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
-from fairlane.trial import (
+from fairlane.trials import (
     Checkpoint,
     CutOff,
     Event,

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.store.extras import needed
+from fairlane.kit.extras import needed
 from fairlane.store.records import Store
-from fairlane.trial import Site
+from fairlane.trials import Site
 
 if TYPE_CHECKING:
     from fairlane.store.database import Database
@@ -35,7 +35,7 @@ def written(
     Args:
         store: a path (SQLite, and files beside it), or the URL of a PostgreSQL database.
         name: the study's.
-        spec: what is asked, as `fairlane.fingerprint.spec` gives it.
+        spec: what is asked, as `fairlane.provenance.fingerprint.spec` gives it.
         versions: package → version.
         resume: ``"auto"``, ``"force"`` or ``"never"``.
         site: says where this process trains; it is asked, by a thread, when there is something to write.

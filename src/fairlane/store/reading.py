@@ -13,13 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.origin import Origin
+from fairlane.provenance.origin import Origin
 from fairlane.store import coding, rows, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
 from fairlane.store.records import Record, Records
-from fairlane.trial import Checkpoint, CutOff, Site, Trial, TrialState, Variant, Weights
+from fairlane.trials import Checkpoint, CutOff, Site, Trial, TrialState, Variant, Weights
 
 
 @dataclass

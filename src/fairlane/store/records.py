@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fairlane.errors import StoreError
-from fairlane.trial import (
+from fairlane.trials import (
     Checkpoint,
     CutOff,
     EpochEnded,
@@ -51,7 +51,7 @@ class Record:
         error: one line, or empty.
         traceback: the whole traceback, or empty.
         test_logs: ``test_<metric>`` → value, where there were test data.
-        weights_epoch: the epoch that the trained weights are of, as of a `fairlane.trial.TrialDone`.
+        weights_epoch: the epoch that the trained weights are of, as of a `fairlane.trials.TrialDone`.
         directions: metric → ``"min"`` or ``"max"``, as Keras knows it of the compiled metrics.
     """
 

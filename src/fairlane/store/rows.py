@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from fairlane.errors import StoreError
 from fairlane.store import coding, tables
-from fairlane.trial import TrialState
+from fairlane.trials import TrialState
 
 Check = Callable[[Any], Any]
 """A raw value → the value; raises `_Wrong` with what was expected."""

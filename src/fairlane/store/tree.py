@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from fairlane.errors import StoreError
-from fairlane.store.extras import needed
-from fairlane.trial import LONGEST_INTEGER
+from fairlane.kit.extras import needed
+from fairlane.trials import LONGEST_INTEGER
 
 _TREE = "tree"
 _NATIVE = frozenset({"f8", "f4", "f2", "i8", "u8", "i4", "u4", "i2", "u2", "i1", "u1", "b1"})

@@ -19,24 +19,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fairlane import fingerprint, identity
 from fairlane.errors import StoreError, StudyError
+from fairlane.models.identity import objects
+from fairlane.provenance import fingerprint
 from fairlane.store import coding, tables, tree
 from fairlane.store.artifacts import Artifact, Artifacts, new_folder
 from fairlane.store.committer import Committer
 from fairlane.store.database import Database
 from fairlane.store.lease import BEAT, NOBODY, SILENCE, Writer
-from fairlane.store.reading import (
-    Kept,
-    Loaded,
-    load,
-    read_checkpoint,
-    read_cut_off,
-    read_weights,
-    study_row,
-)
+from fairlane.store.reading import Kept, Loaded, load, read_checkpoint, read_cut_off, read_weights, study_row
 from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
-from fairlane.trial import (
+from fairlane.trials import (
     Checkpoint,
     CutOff,
     EpochEnded,
@@ -62,7 +55,7 @@ class Asked:
     """What is asked of a study now.
 
     Attributes:
-        spec: as `fairlane.fingerprint.spec` gives it.
+        spec: as `fairlane.provenance.fingerprint.spec` gives it.
         versions: package → version.
         resume: ``"auto"`` goes on if the spec is the same, ``"force"`` anyhow, ``"never"`` not at all.
         site: says where this process trains.
@@ -796,10 +789,10 @@ class _Plan:
         """Refuse to take a stored variant for one that has a value whose state can't be read."""
         for name, value in variant.hyperparameters.items():
             told = fingerprint.described(value)
-            if identity.is_unknown(told):
+            if objects.is_unknown(told):
                 raise StudyError(
                     f"the study {self._name!r} has a variant with {name}={short(value)} already, and nobody "
-                    f"can tell whether it is this one: {name} holds {identity.in_words(told)}, which can't "
+                    f"can tell whether it is this one: {name} holds {objects.in_words(told)}, which can't "
                     "be read. Give its class a __repr__ that says all that matters, or give the study "
                     "another name; or, if it is the same, resume='force'"
                 )
@@ -842,8 +835,7 @@ def _is_begun(connection: sa.Connection, study_id: int) -> bool:
 
 
 def _size(weights: Weights) -> int:
-    groups = (weights.trainable, weights.non_trainable, weights.optimizer, weights.metrics)
-    return sum(int(getattr(array, "nbytes", 0)) for group in groups for array in group)
+    return sum(int(getattr(array, "nbytes", 0)) for array in weights.state.flat())
 
 
 def check_name(name: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fairlane.store import Record
-from fairlane.trial import Event, Trial
+from fairlane.trials import Event, Trial
 
 _LONGEST_VALUE = 500
 
@@ -29,7 +29,7 @@ class Facts:
         trials: all of them, by their numbers.
 
     Example:
-        >>> from fairlane.trial import Trial, Variant
+        >>> from fairlane.trials import Trial, Variant
         >>> facts = Facts("learning rates", [Trial(0, Variant(0, {"learning_rate": 0.1}), seed=0)])
         >>> [run_name(trial) for trial in facts.trials]
         ['trial-000 learning_rate=0.1 seed=0']

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from fairlane.errors import FairlaneError, FairlaneWarning, StudyError
-from fairlane.session import left_as_found
+from fairlane.models.session import left_as_found
 from fairlane.store import Record, Records, next_epoch
 from fairlane.trackers.contract import Facts, Tracker
-from fairlane.trial import EpochEnded, Event, Tested, TrialDone, TrialFailed, TrialStarted, TrialState
+from fairlane.trials import EpochEnded, Event, Tested, TrialDone, TrialFailed, TrialStarted, TrialState
 
 
 class Telling:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from fairlane.errors import StudyError
+from fairlane.kit.extras import needed
 from fairlane.store import Record
-from fairlane.store.extras import needed
 from fairlane.trackers.contract import Facts, Tracker, numbers, plain, run_name, safe
-from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialDone, TrialFailed, TrialStarted, TrialState
+from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialDone, TrialFailed, TrialStarted, TrialState
 
 _WHAT = "writing TensorBoard's event files"
 _OWN = "events.out.tfevents.*.fairlane"

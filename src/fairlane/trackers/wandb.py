@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from fairlane.errors import StudyError
+from fairlane.kit.extras import needed
 from fairlane.store import Record
-from fairlane.store.extras import needed
 from fairlane.trackers.contract import Facts, Tracker, numbers, plain, run_name
-from fairlane.trial import EpochEnded, Event, Tested, Trial, TrialState
+from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialState
 
 _WHAT = "writing Weights & Biases' runs"
 _LONGEST_NAME = 120

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fairlane.errors import StudyError
-from fairlane.report import facts_of
+from fairlane.results.report import facts_of
 from fairlane.store import in_words, overview, read
 
 _PATIENCE = 2.0

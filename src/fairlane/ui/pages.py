@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 
-from fairlane.report import document, part
+from fairlane.results.report import document, part
 
 _POLICY = "connect-src 'self'"
 _BODY = """\

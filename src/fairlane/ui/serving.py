@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from fairlane.errors import StudyError
+from fairlane.kit.extras import needed
 from fairlane.store import overview
-from fairlane.store.extras import needed
 
 PORT = 8420
 _PATIENCE = 5.0

@@ -1,0 +1,1 @@
+"""What runs trials: the contract, and the engines that keep it."""

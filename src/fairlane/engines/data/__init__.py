@@ -1,0 +1,1 @@
+"""``Model.fit``'s data arguments → batches, batch orders, and sources that are read."""

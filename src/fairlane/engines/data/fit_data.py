@@ -1,0 +1,256 @@
+"""The data arguments of ``Model.fit`` → arrays, the validation split, and each trial's batch order.
+
+In: ``x``, ``y`` and the other data arguments, as ``Model.fit`` takes them. Out: a `FitData` that every
+trial of a fleet shares, and a `BatchOrder` per trial. Splitting, checking, converting and shuffling are
+Keras's own: the order of a trial's batches is what Keras's iterator yields over the sample numbers. What
+is no array, or too large to be kept on the device, becomes a `fairlane.engines.data.sources.Source`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlane.engines.data.sources import Source
+from fairlane.models import keras_private
+from fairlane.models.session import Session
+
+Indices = NDArray[np.int32]
+"""Sample numbers, shape ``(steps, batch)``."""
+
+DATA_ARGUMENTS = (
+    "x",
+    "y",
+    "batch_size",
+    "validation_split",
+    "validation_data",
+    "shuffle",
+    "class_weight",
+    "sample_weight",
+    "steps_per_epoch",
+    "validation_steps",
+    "validation_batch_size",
+)
+"""The arguments of ``Model.fit`` that decide what a batch is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Arrays, and how an epoch of them is cut.
+
+    Attributes:
+        arrays: the structure that ``train_step`` gets as ``data``, of whole arrays ``(samples, ...)``.
+        samples: their length.
+        arguments: how Keras's iterator cuts them (batch size, steps, shuffling).
+        adapter: Keras's data adapter over them.
+    """
+
+    arrays: Any
+    samples: int
+    arguments: Mapping[str, Any]
+    adapter: Any = field(repr=False)
+
+    def iterator(self, steps_per_execution: int) -> Any:
+        """A new Keras iterator over the batches themselves."""
+        return keras_private.epoch_iterator(
+            self.adapter,
+            steps_per_epoch=self.arguments["steps_per_epoch"],
+            steps_per_execution=steps_per_execution,
+        )
+
+    def numbers(self, steps_per_execution: int, whole: bool = False) -> Any:
+        """A new Keras iterator over the sample numbers, shuffled as the batches are.
+
+        Args:
+            steps_per_execution: the model's.
+            whole: put an epoch into one batch, instead of cutting it.
+        """
+        cut = dict(self.arguments, batch_size=self.samples) if whole else self.arguments
+        return keras_private.batch_iterator(
+            np.arange(self.samples, dtype="int32"),
+            steps_per_execution=steps_per_execution,
+            **cut,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """What the trials of one fleet are trained and validated on.
+
+    Attributes:
+        training: the training batches, kept on the device; or where to read them from.
+        validation: the validation batches, or None.
+    """
+
+    training: Batches | Source
+    validation: Batches | Source | None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether batches are read while lanes train."""
+        return isinstance(self.training, Source) or isinstance(self.validation, Source)
+
+    @property
+    def once(self) -> bool:
+        """Whether a part of it can be read only once."""
+        return any(isinstance(s, Source) and s.once for s in (self.training, self.validation))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the batches of an epoch can be read again, by a trial that goes on from a checkpoint."""
+        parts = (self.training, self.validation)
+        return all(part.repeats for part in parts if isinstance(part, Source))
+
+    @property
+    def first(self) -> Any:
+        """The first training batch that was read, to build models from; None where none was."""
+        return self.training.first if isinstance(self.training, Source) else None
+
+    def again(self) -> dict[str, Any]:
+        """The arguments of ``Model.fit`` to give anew, since taking them apart has read from them."""
+        parts = {"x": self.training, "validation_data": self.validation}
+        return {k: v.again() for k, v in parts.items() if isinstance(v, Source) and v.once}
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any], room: float = math.inf) -> FitData:
+        """Take ``Model.fit``'s data arguments apart, with Keras's own checks and errors.
+
+        Args:
+            arguments: those of `DATA_ARGUMENTS` that are given.
+            room: bytes of arrays that may be kept on the device.
+
+        Raises:
+            ValueError: whatever Keras raises for them.
+        """
+        given = {"shuffle": True, **{k: v for k, v in arguments.items() if v is not None}}
+        x, y, weight = given.get("x"), given.get("y"), given.get("sample_weight")
+        held_out = given.get("validation_data")
+        kept = array_bytes(x, y, weight, held_out) <= room
+        if given.get("validation_split") and held_out is None:
+            (x, y, weight), held_out = keras_private.split(x, y, weight, given["validation_split"])
+        training = _part(
+            "x",
+            x,
+            kept,
+            y=y,
+            sample_weight=weight,
+            class_weight=given.get("class_weight"),
+            batch_size=given.get("batch_size"),
+            steps_per_epoch=_limited(given.get("steps_per_epoch")),
+            shuffle=given["shuffle"],
+        )
+        if held_out is None:
+            return cls(training, None)
+        val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(held_out)
+        validation = _part(
+            "validation_data",
+            val_x,
+            kept,
+            y=val_y,
+            sample_weight=val_weight,
+            class_weight=None,
+            batch_size=given.get("validation_batch_size") or given.get("batch_size"),
+            steps_per_epoch=_limited(given.get("validation_steps")),
+            shuffle=False,
+        )
+        return cls(training, validation)
+
+
+def _limited(steps: int | None) -> int | None:
+    """As many steps as `keras.config.set_max_steps_per_epoch` leaves."""
+    limit = keras.config.max_steps_per_epoch()
+    return steps if not limit or (steps and steps <= limit) else limit
+
+
+def array_bytes(*data: Any) -> int:
+    """Bytes of the arrays among ``Model.fit``'s data arguments."""
+    leaves = (leaf for leaf in keras.tree.flatten(data) if leaf is not None)
+    return sum(int(getattr(leaf, "nbytes", 8 * np.size(leaf))) for leaf in leaves if hasattr(leaf, "shape"))
+
+
+def _part(
+    name: str, x: Any, kept: bool, *, y: Any, sample_weight: Any, class_weight: Any, **cut: Any
+) -> Batches | Source:
+    content = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight}
+    if not (kept and keras_private.is_array_data(x, y, sample_weight)):
+        return Source.of(name, x, **content, **cut)
+    iterator = keras_private.epoch_iterator(x, **content, **cut)
+    arrays, samples = keras_private.adapter_arrays(iterator)
+    return Batches(arrays, samples, cut, iterator.data_adapter)
+
+
+def sized(arrays: Any, size: int) -> Any:
+    """The shapes and dtypes of a batch of so many samples of whole arrays."""
+    return keras.tree.map_structure(
+        lambda a: None if a is None else np.broadcast_to(np.zeros((), a.dtype), (size, *a.shape[1:])), arrays
+    )
+
+
+def test_batches(data: FitData, steps_per_execution: int) -> list[Any]:
+    """A batch of each size that validation has, as far as they are known; shapes and dtypes alone count."""
+    part = data.validation
+    if part is None:
+        return []
+    if isinstance(part, Source):
+        return [part.first] if part.first is not None else []
+    return [sized(part.arrays, size) for _, _, size in validation_runs(part, steps_per_execution)]
+
+
+class BatchOrder:
+    """One trial's batches, epoch by epoch, as Keras would draw them.
+
+    Args:
+        batches: the training batches.
+        session: the trial's session, whose NumPy generator shuffles; None draws from the current one.
+        steps_per_execution: the model's.
+    """
+
+    def __init__(self, batches: Batches, session: Session | None, steps_per_execution: int = 1) -> None:
+        cut = batches.arguments
+        # Without steps_per_epoch, Keras shuffles the whole epoch at once: draw it in one piece.
+        self._whole = cut["steps_per_epoch"] is None and cut["shuffle"] != "batch"
+        self._size = batches.adapter.batch_size
+        self._at_once = 1 if self._whole else steps_per_execution
+        self._iterator = batches.numbers(self._at_once, whole=self._whole)
+        self._session = session
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an epoch goes on where the one before left off, as with ``steps_per_epoch``."""
+        return self._iterator.steps_per_epoch is not None
+
+    def next_epoch(self) -> list[Indices]:
+        """The next epoch's sample numbers, cut into runs of batches of one size.
+
+        Returns:
+            Arrays ``(steps, batch)`` of int32, in the order of training. A smaller last batch is a run
+            of its own.
+        """
+        draw = self._one_epoch
+        drawn = draw() if self._session is None else self._session.draw(draw)
+        if not self._whole:
+            return [np.stack(list(run)) for _, run in groupby(drawn, key=len)]
+        numbers, full = drawn[0], len(drawn[0]) // self._size * self._size
+        runs = [numbers[:full].reshape(-1, self._size), numbers[None, full:]]
+        return [run for run in runs if run.size]
+
+    def _one_epoch(self) -> list[NDArray[np.int32]]:
+        drawn: list[NDArray[np.int32]] = []
+        with self._iterator.catch_stop_iteration():
+            for _, _, batches in self._iterator:
+                drawn.append(next(batches))
+                drawn.extend(islice(batches, self._at_once - 1))
+        return drawn
+
+
+def validation_runs(batches: Batches, steps_per_execution: int = 1) -> list[tuple[int, int, int]]:
+    """How one pass of validation is cut: ``(first sample, steps, batch size)`` per run."""
+    runs = BatchOrder(batches, None, steps_per_execution).next_epoch()
+    return [(int(run[0, 0]), *run.shape) for run in runs]

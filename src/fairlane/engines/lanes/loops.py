@@ -1,0 +1,66 @@
+"""How an epoch is run: the loops of the lanes engine, and the choice between them.
+
+In: a model and the device. Out: a `Loop`. Lanes vmapped inside a scan over the batches are the fastest
+for most models; with convolutions on a CPU, each lane by itself. XLA's CPU convolutions are several times
+slower inside a loop than outside: where `program.rewrite` leaves one in a program, an epoch is run with one
+dispatch per batch and lane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import jax
+import keras
+
+from fairlane.models import keras_private
+
+WIDEST_ON_CPU = 8
+"""Lanes per dispatch on a CPU: wider is hardly faster (`benchmarks/NOTES.md`), and early stops leave gaps."""
+
+WIDEST_ON_ACCELERATOR = 512
+
+
+@dataclass(eq=False)
+class Loop:
+    """A way to run an epoch.
+
+    Attributes:
+        width: the most lanes per dispatch.
+        stepwise: whether each batch is a dispatch of its own, rather than a whole epoch.
+        seconds: the fastest epoch of a chunk seen so far, by width.
+    """
+
+    width: int
+    stepwise: bool
+    seconds: dict[int, float] = field(default_factory=dict)
+
+    def name(self, width: int) -> str:
+        """``scan×8`` or ``step×1``: what is dispatched at once, and how many lanes wide."""
+        return f"{'step' if self.stepwise else 'scan'}×{width}"
+
+    def note(self, width: int, seconds: float) -> None:
+        """Remember how long a chunk's epoch took."""
+        self.seconds[width] = min(seconds, self.seconds.get(width, seconds))
+
+
+def widest() -> int:
+    """The most lanes per dispatch on the default device."""
+    return WIDEST_ON_CPU if jax.default_backend() == "cpu" else WIDEST_ON_ACCELERATOR
+
+
+def choose(model: keras.Model) -> Loop:
+    """The loop to begin with, for a model on the default device.
+
+    Args:
+        model: built.
+    """
+    if jax.default_backend() == "cpu" and has_convolution(model):
+        return Loop(1, stepwise=False)
+    return Loop(widest(), stepwise=False)
+
+
+def has_convolution(model: keras.Model) -> bool:
+    """Whether a layer of the model, or of a model in it, is a convolution."""
+    layers = keras_private.all_layers(model)
+    return any("Conv" in cls.__name__ for layer in layers for cls in type(layer).__mro__)

@@ -1,0 +1,1 @@
+"""Keras's training step of many models → one vectorised, compiled program."""

@@ -1,0 +1,271 @@
+"""The steps of a fleet → compiled programs: training and test runs over batches, for several lanes at once.
+
+In: `Steps`, which are Keras's own ``train_step`` and ``test_step``, traced; and the data. Out: a `Program`,
+whose compiled pieces take the stacked states of several lanes through a run of batches, vectorised with
+``jax.vmap`` and repeated with ``jax.lax.scan``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend
+import jax.numpy as jnp
+
+from fairlane.engines.data.fit_data import Batches
+from fairlane.engines.program.lift import Numbers
+from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
+from fairlane.engines.program.steps import Steps
+from fairlane.engines.program.tracing import LOGS, DoesNotTrace, Kind, Runner, kind_of
+from fairlane.trials import Arrays, State
+
+
+class Run(NamedTuple):
+    """What a compiled piece does: train on or test ``steps`` batches.
+
+    Attributes:
+        training: train, or test.
+        steps: how many batches.
+        batch: samples in each, to be taken from the whole data; 0 where the batches are given.
+        shapes: of the batches that are given.
+    """
+
+    training: bool
+    steps: int
+    batch: int = 0
+    shapes: Any = None
+
+    @property
+    def picks(self) -> bool:
+        """Whether each lane picks its own samples from the whole data."""
+        return self.training and self.shapes is None
+
+
+class Carry(NamedTuple):
+    """What goes from one piece of an epoch to the next, stacked over lanes.
+
+    Attributes:
+        state: the lanes' states.
+        steps: steps done this epoch, per lane.
+        stopped: whether the lane's loss stopped being finite this epoch; its state is frozen then.
+    """
+
+    state: State
+    steps: Any
+    stopped: Any
+
+
+class SlowInLoop(Exception):
+    """The step has operations that this device runs much faster outside of a loop."""
+
+
+@dataclass(eq=False)
+class Program:
+    """The compiled pieces of one fleet at one width.
+
+    Attributes:
+        steps: the fleet's steps.
+        width: lanes per dispatch.
+        stop_on_nan: freeze a lane for the rest of the epoch once its loss is not finite.
+        stepwise: whether each batch is a dispatch of its own.
+        plain: whether recurrent layers are to loop in XLA, and not in cuDNN.
+        on_cpu: whether the steps are rewritten for the CPU.
+        donates: whether a call uses its first argument up. Where it does not, it is still there when memory
+            runs out.
+        seconds_compiling: what tracing and compiling has cost so far.
+    """
+
+    steps: Steps
+    width: int
+    stop_on_nan: bool = False
+    stepwise: bool = False
+    plain: bool = False
+    on_cpu: bool = True
+    donates: bool = True
+    seconds_compiling: float = 0.0
+    _pieces: dict[Run, Future[Any]] = field(default_factory=dict)
+
+    def kinds(self, pieces: Mapping[Run, tuple[Any, Any]]) -> dict[Run, Kind]:
+        """Which steps the pieces repeat.
+
+        Args:
+            pieces: as for `prepare`.
+        """
+        return {run: self._kind(run, data) for run, (_, data) in pieces.items()}
+
+    def prepare(
+        self,
+        pieces: Mapping[Run, tuple[Any, Any]],
+        carry: Carry,
+        lanes: Sequence[Numbers],
+        executor: Executor,
+    ) -> None:
+        """Trace pieces now, in the caller's thread, and begin to compile them in others.
+
+        Args:
+            pieces: for each, the sample numbers ``(width, steps, batch)`` of a training run, the first
+                sample ``()`` of a test run, or None where batches are given; and the data. Shapes and dtypes
+                will do.
+            carry: shapes and dtypes of the first argument.
+            lanes: the numbers of some lanes.
+            executor: where to compile.
+
+        Raises:
+            CannotLift: a number can't be a lane's own in this program.
+            SlowInLoop: a run of several batches should be dispatched batch by batch.
+            DoesNotTrace: Keras, or JAX, raised while it was traced.
+        """
+        new = {run: parts for run, parts in pieces.items() if run not in self._pieces}
+        if not new:
+            return
+        one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), carry.state)
+        self.steps.prepare({LOGS, *self.kinds(new).values()}, one, lanes)
+        lifted = self.steps.lift.values(lanes)
+        try:
+            for run, parts in new.items():
+                self._pieces[run] = self._compile(run, (carry, lifted, *parts), executor)
+        except SlowInLoop:
+            raise
+        except Exception as error:
+            raise DoesNotTrace(f"{type(error).__name__}: {error}") from error
+
+    def _kind(self, run: Run, data: Any) -> Kind:
+        size = () if run.shapes is not None else (run.batch,)
+        one = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*size, *a.shape[1:]), a.dtype), data)
+        return kind_of("train" if run.training else "test", one, self.plain)
+
+    def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
+        began = time.perf_counter()
+        donated = (0,) if self.donates else ()
+        traced = jax.jit(self._vectorised(run), donate_argnums=donated).trace(*arguments)
+        if self.on_cpu and run.steps > 1 and slow_in_loops(traced.jaxpr):
+            raise SlowInLoop
+        lowered = traced.lower()
+        tracing = time.perf_counter() - began
+
+        def compiled() -> Any:
+            began = time.perf_counter()
+            piece = lowered.compile(compiler_options=self._effort(run))
+            self.seconds_compiling += tracing + time.perf_counter() - began
+            return piece
+
+        return executor.submit(compiled)
+
+    def _effort(self, run: Run) -> dict[str, Any] | None:
+        """Compiler options: less effort for a piece that is one batch of an epoch among many."""
+        if run.steps > 1 or self.stepwise or jax.default_backend() != "cpu":
+            return None
+        return {"xla_backend_optimization_level": 1}
+
+    def compiled(self, run: Run) -> Any:
+        """The compiled piece, to be called."""
+        return self._pieces[run].result()
+
+    def _vectorised(self, run: Run) -> Callable[..., Any]:
+        def piece(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
+            return self._run(run, carry, lifted, order, data)
+
+        if self.width > 1:
+            wide: Callable[..., Any] = jax.vmap(piece, in_axes=(0, 0, 0 if run.picks else None, None))
+            return wide
+
+        def alone(carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
+            carry, lifted = jax.tree.map(lambda a: a[0], (carry, lifted))
+            out = piece(carry, lifted, order[0] if run.picks else order, data)
+            return jax.tree.map(lambda a: jnp.asarray(a)[None], out)
+
+        return alone
+
+    def _run(self, run: Run, carry: Carry, lifted: Arrays, order: Any, data: Any) -> Any:
+        return (self._train if run.training else self._test)(run, carry, lifted, order, data)
+
+    def _train(
+        self, run: Run, carry: Carry, lifted: Arrays, order: Any, data: Any
+    ) -> tuple[Carry, Mapping[str, Any]]:
+        train_step = self.steps.step(self._kind(run, data))
+        batches = data if run.shapes is not None else order
+
+        def step(carry: Carry, item: Any) -> tuple[Carry, Any]:
+            batch = item
+            if run.shapes is None:
+                batch = jax.tree.map(lambda a: jnp.take(a, item, axis=0, mode="clip"), data)
+            logs, state = train_step(self._runner, lifted, carry.state, batch)
+            new = Carry(_like(state, carry.state), carry.steps + 1, carry.stopped)
+            if self.stop_on_nan:
+                loss = logs.get("loss", jnp.zeros(()))
+                new = jax.tree.map(lambda old, n: jnp.where(carry.stopped, old, n), carry, new)
+                new = new._replace(stopped=carry.stopped | ~jnp.isfinite(loss))
+            return new, self._own_logs(logs)
+
+        if run.steps == 1:
+            carry, logs = step(carry, _first(batches))
+        else:
+            before = carry.steps
+            carry, all_logs = jax.lax.scan(step, carry, batches)
+            last = jnp.maximum(carry.steps - before, 1) - 1
+            logs = jax.tree.map(lambda a: a[last], all_logs)
+        return carry, logs if logs is not None else self._metric_logs(lifted, carry.state)
+
+    def _test(
+        self, run: Run, carry: Carry, lifted: Arrays, start: Any, data: Any
+    ) -> tuple[Carry, Mapping[str, Any]]:
+        test_step = self.steps.step(self._kind(run, data))
+        batches = data if run.shapes is not None else jnp.arange(run.steps)
+
+        def step(state: State, item: Any) -> tuple[State, Any]:
+            batch = item
+            if run.shapes is None:
+                first = start + item * run.batch
+                batch = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data)
+            logs, new = test_step(self._runner, lifted, state, batch)
+            return _like(new, state), self._own_logs(logs)
+
+        if run.steps == 1:
+            state, logs = step(carry.state, _first(batches))
+        else:
+            state, all_logs = jax.lax.scan(step, carry.state, batches)
+            logs = jax.tree.map(lambda a: a[-1], all_logs)
+        return carry._replace(state=state), logs if logs is not None else self._metric_logs(lifted, state)
+
+    def _own_logs(self, logs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The step's logs where they are not just the metrics' results, as Keras tells them apart."""
+        step = self.steps.step(LOGS)
+        names = jax.tree.unflatten(step.out, range(step.out.num_leaves))
+        return None if set(logs) == set(names) else logs
+
+    def _metric_logs(self, lifted: Arrays, state: State) -> Mapping[str, Any]:
+        logs: Mapping[str, Any] = self.steps.step(LOGS)(self._runner, lifted, state)
+        return logs
+
+    @property
+    def _runner(self) -> Runner:
+        return run_for_cpu if self.on_cpu else _run_as_it_is
+
+
+def _run_as_it_is(program: Any, *arrays: Any) -> Sequence[Any]:
+    results: Sequence[Any] = jax.extend.core.jaxpr_as_fun(program)(*arrays)
+    return results
+
+
+def _first(batches: Any) -> Any:
+    return jax.tree.map(lambda a: a[0], batches)
+
+
+def _like(new: State, old: State) -> State:
+    """The new state with the old one's containers and dtypes, which ``scan`` insists on."""
+    return State(
+        *(
+            [jnp.asarray(n, o.dtype) for n, o in zip(ns, os, strict=True)]
+            for ns, os in zip(new, old, strict=True)
+        )
+    )
+
+
+def on_device(batches: Batches) -> Any:
+    """The arrays of ``batches`` on the default device."""
+    return jax.tree.map(jnp.asarray, batches.arrays)

@@ -1,0 +1,390 @@
+"""The worker process: runs the lanes engine on JAX for a session on another backend.
+
+In: messages from its session, through the pipe that was its standard input. Out: messages, through the one
+that was its standard output. It ends when the session does, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import os
+import pickle
+import queue
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, BinaryIO
+
+import cloudpickle
+import keras
+
+from fairlane.engines.contract import Declined, Feed, Job, one_line
+from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
+from fairlane.engines.lanes import engine
+from fairlane.engines.lanes.memory import room_for_data
+from fairlane.engines.workers import messages
+from fairlane.engines.workers.messages import Begin, Common, NoMore, Reference, Stop, Task, Work
+from fairlane.engines.workers.parcel import FOREIGN, PLAIN, Slots
+from fairlane.engines.workers.recipe import Recipe
+from fairlane.models import keras_private
+from fairlane.models.session import Session
+from fairlane.models.variables import variable_groups, weights_of, write_state
+from fairlane.trials import Event, State, Trial, TrialDone, TrialFailed, Variant, Weights
+
+
+def main(read: int, write: int) -> None:
+    """Serve one session, until it ends.
+
+    Args:
+        read: the file descriptor to read messages from.
+        write: the file descriptor to write them to.
+    """
+    keras_private.without_tensorflow()
+    line = _Line(os.fdopen(read, "rb"), os.fdopen(write, "wb"))
+    sys.stdout = _Printer(line)
+    warnings.showwarning = partial(_warn, line)
+    line.send(messages.Ready())
+    while True:
+        message = line.next()
+        if isinstance(message, Begin):  # others are what the last run did not wait for
+            _Run(line, message).run()
+            gc.collect()  # models are full of cycles
+
+
+class _Line:
+    """The line to the session; what it says is heard at once, whatever the main thread does."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+        self._lock = threading.Lock()
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.stopped = threading.Event()
+        self._session = os.getppid()
+        for target in (self._listen, self._watch):
+            threading.Thread(target=target, daemon=True, name="fairlane line").start()
+
+    def _watch(self) -> None:
+        """End with the session even where a fork of it still holds the other end of the line."""
+        while os.getppid() == self._session:
+            time.sleep(1.0)
+        os._exit(0)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = messages.receive(self._incoming)
+            except Exception:
+                os._exit(0)  # the session has ended, perhaps by force: so must this, in the midst of anything
+            if isinstance(message, Stop):
+                self.stopped.set()
+                message = NoMore()
+            self._inbox.put(message)
+
+    def next(self) -> Any:
+        return self._inbox.get()
+
+    def send(self, message: Any) -> None:
+        with self._lock:
+            messages.send(self._outgoing, message)
+
+
+class _Printer(io.TextIOBase):
+    """Standard output, which goes to the session's."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def write(self, text: str) -> int:
+        if text:
+            self._line.send(messages.Printed(text))
+        return len(text)
+
+
+def _warn(
+    line: _Line, message: Any, category: Any, filename: str, lineno: int, file: Any = None, text: Any = None
+) -> None:
+    try:
+        packed = cloudpickle.dumps((str(message), category, filename, lineno))
+    except Exception:
+        packed = cloudpickle.dumps((f"{category.__name__}: {message}", UserWarning, filename, lineno))
+    line.send(messages.Warned(packed))
+
+
+class _Feed(Feed):
+    """Asks the session for each job when the engine wants it."""
+
+    def __init__(self, total: int, fetch: Callable[[], Job | None]) -> None:
+        super().__init__(())
+        self._left, self._fetch = total, fetch
+
+    def __len__(self) -> int:
+        return self._left
+
+    def take(self) -> Job | None:
+        job = self._fetch()
+        self._left = 0 if job is None else self._left - 1
+        return job
+
+
+class _Run:
+    """One run of the engine."""
+
+    def __init__(self, line: _Line, begin: Begin) -> None:
+        self._line, self._begin = line, begin
+        self._common: dict[int, Any] = {}
+        self._going: dict[int, _Going] = {}
+        self._data: dict[Any, FitData] = {}
+
+    def run(self) -> None:
+        self._line.stopped.clear()
+        error = ""
+        try:
+            _settle(self._begin)
+            self._serve()
+        except Exception as raised:
+            print(traceback.format_exc(), file=sys.stderr)
+            error = one_line(raised)
+        self._line.send(messages.Over(error))
+
+    def _serve(self) -> None:
+        source = engine.run(_Feed(self._begin.total, self._fetch))
+        try:
+            for event in source:
+                self._tell(event)
+                if self._line.stopped.is_set():
+                    break
+        finally:
+            source.close()
+        for number, going in self._going.items():
+            if going.model is not None:  # the caller's own, left by the engine as far as it came
+                self._line.send(messages.Kept(number, going.write(weights_of(going.model))))
+
+    # --- jobs ---------------------------------------------------------------------------------------
+
+    def _fetch(self) -> Job | None:
+        self._line.send(messages.Wanted())
+        while True:
+            message = self._line.next()
+            if isinstance(message, NoMore):
+                return None
+            number = message.number
+            try:
+                if isinstance(message, Common):
+                    self._common[number] = message.parcel.open()
+                else:
+                    assert isinstance(message, Work)
+                    return self._job(message)
+            except Exception as error:
+                if isinstance(message, Common):
+                    self._common[number] = error
+                    continue
+                self._refuse(number, error)
+                self._line.send(messages.Wanted())
+
+    def _job(self, work: Work) -> Job:
+        task: Task = work.parcel.open()
+        trial = Trial(work.number, Variant(work.number, task.hyperparameters, task.fit_arguments), task.seed)
+        going = _Going(work)
+        make = self._maker(task, trial)
+        callbacks = task.callbacks
+        going.callbacks = callbacks or []
+        session = Session(task.seed)
+
+        def model() -> Any:
+            with _unheard():
+                made = make()
+            if task.in_place:
+                going.model = made
+            return made
+
+        arguments = {name: self._resolved(value) for name, value in task.arguments.items()}
+        data = self._taken_apart(arguments)
+        self._going[work.number] = going
+        return Job(
+            trial,
+            model,
+            arguments,
+            None if callbacks is None else lambda: callbacks,
+            lambda: session,
+            task.in_place,
+            task.varying,
+            task.alike,
+            data=data,
+            prepare=going.prepare,
+        )
+
+    def _taken_apart(self, arguments: Mapping[str, Any]) -> FitData:
+        """The data of a job, one for all that have the same."""
+        chosen = {name: arguments[name] for name in DATA_ARGUMENTS if name in arguments}
+        key = tuple((name, repr(v) if isinstance(v, PLAIN) else id(v)) for name, v in chosen.items())
+        if key not in self._data:
+            self._data[key] = FitData.of(chosen, room_for_data())
+        return self._data[key]
+
+    def _maker(self, task: Task, trial: Trial) -> Callable[[], Any]:
+        made = self._resolved(task.model)
+        if isinstance(made, Recipe):
+            return made.make
+        return partial(made, **trial.variant.builder_arguments)
+
+    def _resolved(self, value: Any) -> Any:
+        if not isinstance(value, Reference):
+            return value
+        found = self._common[value.number]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _refuse(self, number: int, error: BaseException) -> None:
+        reason = one_line(unwrapped(error))
+        self._line.send(messages.Refused(number, reason, foreign_in(error), error=True))
+
+    # --- events -------------------------------------------------------------------------------------
+
+    def _tell(self, event: Event | Declined) -> None:
+        if isinstance(event, Declined):
+            number = event.job.trial.number
+            del self._going[number]
+            cause = event.error
+            self._line.send(messages.Refused(number, event.reason, foreign_in(cause), cause is not None))
+            return
+        number = event.trial.number
+        told: dict[str, Any] = {"trial": None}
+        parts: dict[str, Any] = {}
+        if isinstance(event, TrialFailed):
+            going = self._going.pop(number)
+            if event.epoch is None and event.exception is not None:
+                self._refuse(number, event.exception)
+                return
+            told["exception"] = None
+            parts["exception"] = _pickled(event.exception)
+            if going.model is not None:
+                parts["slots"] = going.write(weights_of(going.model))
+        elif isinstance(event, TrialDone):
+            going = self._going.pop(number)
+            weights = weights_of(going.model) if event.weights is None else event.weights
+            told["weights"] = None
+            parts = {"slots": going.write(weights), "callbacks": going.remembered()}
+        fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+        self._line.send(messages.Told(number, type(event)(**{**fields, **told}), **parts))
+
+
+class _Going:
+    """A job that the engine has taken."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.model: Any = None
+        self.callbacks: Sequence[Any] = ()
+
+    def prepare(self, model: Any) -> None:
+        """Give the model the session's values.
+
+        Raises:
+            ValueError: it has other variables.
+        """
+        work = self._work
+        given = State.of_flat(work.slots.read(), work.groups)
+        for kind, variables in zip(State._fields, variable_groups(model), strict=True):
+            here = [(tuple(v.shape), str(v.value.dtype)) for v in variables]
+            there = [(a.shape, str(a.dtype)) for a in getattr(given, kind)]
+            if not _alike(here, there):
+                raise ValueError(
+                    f"the model has other {kind} variables on JAX ({_described(here)}) than in this "
+                    f"session ({_described(there)})"
+                )
+        write_state(model, given)
+
+    def write(self, weights: Weights) -> Slots:
+        """Put a state where the session reads it."""
+        return self._work.slots.write(weights.state.flat())
+
+    def remembered(self) -> bytes | None:
+        """What the callbacks remember, but for what holds the model."""
+        states = [
+            {k: v for k, v in vars(callback).items() if k not in ("_model", "model", "params")}
+            for callback in self.callbacks
+        ]
+        return _pickled(states) if states else None
+
+
+def _alike(here: Sequence[tuple[Any, str]], there: Sequence[tuple[Any, str]]) -> bool:
+    """Whether variables have the same shapes, and the floats among them the same dtypes."""
+    if len(here) != len(there):
+        return False
+    for (shape, dtype), (other_shape, other_dtype) in zip(here, there, strict=True):
+        floats = "float" in dtype or "float" in other_dtype
+        # Torch has no NumPy dtype for bfloat16: such values come as float32, exactly.
+        same = dtype == other_dtype or (dtype, other_dtype) == ("bfloat16", "float32")
+        if shape != other_shape or (floats and not same):
+            return False
+    return True
+
+
+def _described(variables: Sequence[tuple[Any, str]]) -> str:
+    shown = ", ".join(f"{dtype} {shape}" for shape, dtype in variables[:3])
+    return f"{len(variables)}: {shown}{', ...' if len(variables) > 3 else ''}"
+
+
+def _settle(begin: Begin) -> None:
+    """Take over the session's settings."""
+    os.chdir(begin.folder)
+    sys.path[:] = begin.path
+    settings: Mapping[str, Any] = begin.settings.open()
+    keras.config.set_floatx(settings["floatx"])
+    keras.config.set_epsilon(settings["epsilon"])
+    keras.config.set_image_data_format(settings["image_data_format"])
+    keras.config.set_dtype_policy(settings["dtype_policy"])
+    registered = keras.saving.get_custom_objects()
+    registered.clear()
+    for name, parcel in begin.custom.items():
+        with contextlib.suppress(Exception):  # what needs it says so when it is built
+            registered[name] = parcel.open()
+
+
+@contextlib.contextmanager
+def _unheard() -> Any:
+    """What a builder prints and warns of, it has said in the session already."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _pickled(value: Any) -> bytes | None:
+    """Pickled; None where it can't be."""
+    try:
+        packed = bytes(cloudpickle.dumps(value))
+        pickle.loads(packed)
+    except Exception:
+        return None
+    return packed
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """What was raised in the model's code, without what Keras says about it."""
+    while str(error).startswith("Unable to automatically build the model") and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def foreign_in(error: BaseException | None) -> str:
+    """The package among ``FOREIGN`` whose code raised an error, or which it says is missing; or empty."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        modules = [type(error).__module__, getattr(error, "name", None) or ""]
+        modules += [
+            str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)
+        ]
+        for module in modules:
+            root = str(module).partition(".")[0]
+            if root in FOREIGN:
+                return root
+        error = error.__cause__ or error.__context__
+    return ""

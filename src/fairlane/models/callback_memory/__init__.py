@@ -1,0 +1,1 @@
+"""What a trial's callbacks remember, as plain data, and back."""

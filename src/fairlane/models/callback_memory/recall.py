@@ -1,0 +1,209 @@
+"""What a trial remembers besides its weights, as plain data, and how it is given back.
+
+In: a trial's random generators and callbacks, between two epochs. Out: a tree of plain data, which a
+`fairlane.trials.Checkpoint` carries; and generators and callbacks that stand where the tree was taken.
+
+Of callbacks it is what `carried.py` can carry. A trial whose callbacks hold something else, or change
+something outside of them, has checkpoints that say so, and begins anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from fairlane.errors import StudyError
+from fairlane.models import layer_state
+from fairlane.models.callback_memory import carried, refilled
+from fairlane.models.callback_memory.carried import TAG, CannotTell, simple
+from fairlane.models.callback_memory.carried import CannotGoOn as CannotGoOn
+from fairlane.models.callback_memory.outside import Outside
+from fairlane.models.callback_memory.refilled import from_simple
+from fairlane.trials import Checkpoint, State, Weights
+
+_UNTOLD = "can't be told"
+NO_WEIGHTS = Weights(State([], [], [], []))
+"""Those of a checkpoint that says why a trial can't go on from it."""
+
+
+# --- values ---------------------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """A value as a tree of dicts with strings as keys, lists, tuples, None, bools, numbers, strings, arrays.
+
+    Raises:
+        CannotTell: it, or something in it, is another object.
+
+    Example:
+        >>> restored(plain({1: (2.5, {"a"})}))
+        {1: (2.5, {'a'})}
+    """
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str):
+        return value
+    if kind is np.ndarray:
+        if value.dtype.hasobject:
+            raise CannotTell("an array of objects")
+        return value.copy()  # who owns it may change it before it is written
+    if kind in (list, tuple):
+        return kind(plain(item) for item in value)
+    if kind is dict:
+        if all(type(key) is str for key in value) and TAG not in value:
+            return {key: plain(item) for key, item in value.items()}
+        return {TAG: "dict", "of": [[plain(k), plain(v)] for k, v in value.items()]}
+    if kind in (set, frozenset):
+        return {TAG: kind.__name__, "of": [plain(item) for item in value]}
+    told_of = simple(value)
+    if told_of is not None:
+        return told_of
+    raise CannotTell(f"a {kind.__name__}")
+
+
+def restored(tree: Any) -> Any:
+    """The value that `plain` made the tree of."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(restored(item) for item in tree)
+    if not isinstance(tree, Mapping):
+        return tree
+    if TAG not in tree:
+        return {key: restored(item) for key, item in tree.items()}
+    kind, of = tree[TAG], tree["of"]
+    match kind:
+        case "dict":
+            return {restored(key): restored(item) for key, item in of}
+        case "set" | "frozenset":
+            return {"set": set, "frozenset": frozenset}[kind](restored(item) for item in of)
+    return from_simple(tree)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two trees of plain data are equal."""
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return bool(np.array_equal(a, b))
+    return bool(a == b)
+
+
+# --- weights --------------------------------------------------------------------------------------------
+
+
+def fitting(checkpoint: Checkpoint, state: State) -> State:
+    """A checkpoint's state, if it is one of the model's.
+
+    Raises:
+        CannotGoOn: it is of another model.
+    """
+    kept = checkpoint.weights.state
+    now, then = ([[np.shape(a) for a in group] for group in tree] for tree in (state, kept))
+    if now != then:
+        raise CannotGoOn("its checkpoint is of a model with other variables")
+    return kept
+
+
+def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
+    """Let a model's layers hold what they held besides their variables.
+
+    Raises:
+        CannotGoOn: they are others.
+    """
+    weights = checkpoint.weights
+    try:
+        layer_state.give(model, weights.layers, weights.state)
+    except StudyError as error:
+        raise CannotGoOn(str(error)) from error
+
+
+# --- callbacks ------------------------------------------------------------------------------------------
+
+
+class Remembering:
+    """Tells what a trial's callbacks remember, from when they have begun to train.
+
+    Args:
+        callbacks: all that may remember.
+        shared: the addresses of objects that other trials' callbacks hold too.
+    """
+
+    def __init__(self, callbacks: Sequence[Any], shared: frozenset[int] = frozenset()) -> None:
+        self._callbacks = list(callbacks)
+        self._outside = Outside(self._callbacks, shared)
+
+    def told(self) -> dict[str, Any]:
+        """What they remember, or why that can't be told."""
+        try:
+            self._outside.check(self._callbacks)
+            return carried.told(self._callbacks)
+        except CannotTell as why:
+            return untold(str(why))
+
+
+def untold(why: str) -> dict[str, Any]:
+    """What stands for callbacks of which it can't be told what they remember."""
+    return {_UNTOLD: why}
+
+
+def is_told(memory: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's memory says what callbacks remember, and not why it can't."""
+    return not (isinstance(memory["callbacks"], Mapping) and _UNTOLD in memory["callbacks"])
+
+
+def refuse_untold(memory: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that only says why there is none.
+
+    Raises:
+        CannotGoOn: what of the callbacks could not be told.
+    """
+    if not is_told(memory):
+        raise CannotGoOn(f"what its callbacks remember could not be kept: {memory['callbacks'][_UNTOLD]}")
+
+
+def recall_callbacks(callbacks: Sequence[Any], told: Any) -> None:
+    """Let callbacks that have just begun to train remember what was told.
+
+    Raises:
+        CannotGoOn: they are others.
+    """
+    if isinstance(told, Mapping):
+        refilled.give_back(callbacks, told)
+        return
+    # As versions before this one told it: each callback by itself.
+    names = [carried.name_of(type(callback)) for callback in callbacks]
+    before = [str(one["class"]) for one in told]
+    if names != before:
+        raise CannotGoOn(f"the callbacks were {before} and are {names}")
+    for callback, one in zip(callbacks, told, strict=True):
+        vars(callback).update({name: restored(value) for name, value in one["state"].items()})
+
+
+def go_on_with_files(callbacks: Sequence[Any], epoch: int) -> None:
+    """Let callbacks that write a file per trial append to it, after the rows of the epochs before ``epoch``.
+
+    To be called before training begins.
+    """
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            callback.append = True
+            if os.path.exists(callback.filename):
+                _cut_csv(callback.filename, callback.sep, epoch)
+
+
+def _cut_csv(path: str, separator: str, epoch: int) -> None:
+    """Drop the rows of epochs that will be trained again."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file, delimiter=separator))
+    if not rows or "epoch" not in rows[0]:
+        return
+    place = rows[0].index("epoch")
+    kept = [row for row in rows[1:] if len(row) > place and row[place].isdigit() and int(row[place]) < epoch]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator="\n")
+        writer.writerows([rows[0], *kept])

@@ -1,0 +1,1 @@
+"""The guard: warns when a model that was trained is compiled and trained again."""

@@ -1,0 +1,306 @@
+"""Random numbers by thread: whose state Python's and NumPy's global generators draw from.
+
+In: a `Stream`, a state of both generators, and a thread that enters it with `drawing_from`. Out: until the
+thread leaves it, all that it draws from ``random`` and ``np.random`` comes from that stream, and so does
+what the threads draw that it starts. All other threads draw on from the program's own state, `PROGRAM`, as
+if nothing happened.
+
+There is one global generator of each kind. Before each draw, the state of the thread that draws is put into
+it, if another one's is there. NumPy takes a lock around every draw, so this is done in that lock; for
+Python's generator, it is done in its methods, as long as a stream is entered. Nobody waits for anybody
+longer than a draw takes.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import sysconfig
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fairlane.errors import FairlaneWarning
+from fairlane.models import keras_private
+from fairlane.models.threads import PROGRAM, States, Stream, active, changing, hand_down, place
+
+_np_random: Any = np.random
+
+
+def generators_now() -> States:
+    """Where the generators stand that this thread draws from, as plain data."""
+    return random.getstate(), np.random.get_state()  # noqa: NPY002
+
+
+def set_generators(states: States) -> None:
+    """Let the generators that this thread draws from stand where `generators_now` said."""
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def drawing_from(stream: Stream, eager: bool = True) -> Iterator[None]:
+    """Let this thread, and threads that it starts, draw from a stream.
+
+    Args:
+        stream: the stream; `PROGRAM` for the program's own state, inside of another stream.
+        eager: put Python's state in place at once, so that functions are right too that were imported by name
+            (``from random import random``).
+    """
+    here = place()
+    depth = len(here.entered)
+    try:
+        enter(stream, eager)
+        yield
+    finally:
+        leave(depth)
+
+
+def enter(stream: Stream, eager: bool = True) -> int:
+    """As `drawing_from`; to be left with `leave`.
+
+    Returns:
+        What `leave` takes.
+    """
+    here = place()
+    depth = len(here.entered)
+    with changing:
+        if not active:
+            _by_thread()
+        if here not in active:
+            active.append(here)
+        here.entered.append(stream)
+    if eager:
+        _PYTHON.load(stream)
+    return depth
+
+
+def leave(depth: int) -> None:
+    """Leave the streams that were entered since `enter` returned ``depth``; again does no harm."""
+    here = place()
+    with changing:
+        del here.entered[depth:]
+        if not here.entered and here in active:
+            active.remove(here)
+        if not active:
+            _by_nobody()
+    if active:
+        _PYTHON.load(here.stream())
+    if _PYTHON.contended:
+        _PYTHON.contended = False
+        _tell_of_names()
+
+
+# --- whose state is in the generators -------------------------------------------------------------------
+
+_NOBODY = Stream()
+
+
+class _Generator:
+    """A global generator, and whose state is in it. Entered around each draw, it is NumPy's lock.
+
+    Args:
+        position: of its state in a stream's states.
+        read: its state.
+        write: sets its state.
+    """
+
+    def __init__(self, position: int, read: Callable[[], Any], write: Callable[[Any], None]) -> None:
+        self._position, self._read, self._write = position, read, write
+        self._mutex = threading.RLock()
+        self._loading = False
+        self.loaded = PROGRAM
+        self.contended = False
+
+    def __enter__(self) -> None:
+        stream = place().stream()
+        try:
+            self._mutex.acquire()
+            if (
+                self.loaded is not stream and not self._loading
+            ):  # reading and writing a state come by here too
+                self._load(stream)
+                self.contended = (
+                    True  # whoever entered a stream has put it in place: another thread came between
+                )
+        except BaseException:  # Ctrl-C too must not leave it locked
+            if self._mutex._is_owned():  # type: ignore[attr-defined]
+                self._mutex.release()
+            raise
+
+    def __exit__(self, *exc: object) -> None:
+        self._mutex.release()
+
+    def load(self, stream: Stream) -> None:
+        """Put a stream's state into the generator."""
+        if self.loaded is not stream:
+            with self._mutex:
+                self._load(stream)
+
+    def _load(self, stream: Stream) -> None:
+        before = self.loaded
+        if before is stream:
+            return
+        self._loading = True
+        try:
+            before.states[self._position] = self._read()
+            self.loaded = _NOBODY  # if Ctrl-C comes now, what was read is safe, and this is done again
+            state = stream.states[self._position]
+            if state is not None:
+                self._write(state)
+            self.loaded = stream
+        finally:
+            self._loading = False
+
+
+_instance: Any = random.random.__self__  # type: ignore[attr-defined]  # the one behind the module's functions
+_PYTHON = _Generator(
+    0, lambda: random.Random.getstate(_instance), lambda state: random.Random.setstate(_instance, state)
+)
+_NUMPY = _Generator(1, lambda: np.random.get_state(), lambda state: np.random.set_state(state))  # noqa: NPY002
+
+
+class _ByThread(random.Random):
+    """The class of Python's global generator while a stream is entered: its state is the drawing thread's."""
+
+    def random(self) -> float:
+        with _PYTHON:
+            return super().random()
+
+    def getrandbits(self, k: int, /) -> int:
+        with _PYTHON:
+            return super().getrandbits(k)
+
+    def seed(self, *args: Any, **kwargs: Any) -> None:
+        with _PYTHON:
+            super().seed(*args, **kwargs)
+
+    def getstate(self) -> tuple[Any, ...]:
+        with _PYTHON:
+            return super().getstate()
+
+    def setstate(self, state: tuple[Any, ...]) -> None:
+        with _PYTHON:
+            super().setstate(state)
+
+    @property
+    def gauss_next(self) -> Any:
+        """The second of two normal draws, which belongs to the state."""
+        with _PYTHON:
+            return self.__dict__.get("gauss_next")
+
+    @gauss_next.setter
+    def gauss_next(self, value: Any) -> None:
+        with _PYTHON:
+            self.__dict__["gauss_next"] = value
+
+    def __reduce__(self) -> Any:
+        return random.Random, (), self.getstate()
+
+
+_NAMES = ("random", "getrandbits", "seed", "getstate", "setstate")
+"""Those functions of ``random`` that do not go through another one of them."""
+_ORIGINAL = {name: getattr(random, name) for name in _NAMES}
+
+
+def _by_thread() -> None:
+    """Install what lets each thread draw from its own stream."""
+    _numpy_by_thread()
+    _instance.__class__ = _ByThread
+    for name in _NAMES:
+        setattr(random, name, getattr(_instance, name))
+    hand_down(True)
+    keras_private.clear_session_by_thread(True)
+
+
+def _by_nobody() -> None:
+    """Take it away again, with the program's own state in place. Only NumPy's lock stays."""
+    _PYTHON.load(PROGRAM)
+    _NUMPY.load(PROGRAM)
+    keras_private.clear_session_by_thread(False)
+    hand_down(False)
+    for name, function in _ORIGINAL.items():
+        setattr(random, name, function)
+    _instance.__class__ = random.Random
+
+
+def _numpy_by_thread() -> None:
+    """Let NumPy's global generator draw the same numbers, but through our lock."""
+    there: Any = _np_random.get_bit_generator()
+    if getattr(there, "lock", None) is _NUMPY:
+        return
+    ours = _bit_generator(type(there))()
+    while True:
+        state = np.random.get_state(legacy=False)  # noqa: NPY002  # which takes the lock, so not below
+        with there.lock:  # nobody draws
+            if _same_state(state["state"], there.state["state"]):
+                _np_random.set_bit_generator(ours)
+                np.random.set_state(state)  # noqa: NPY002
+                break
+    for _ in range(5):  # who has waited for the old lock draws now, before another state is put in place
+        time.sleep(0.001)
+        with there.lock:
+            pass
+
+
+def _same_state(a: Any, b: Any) -> bool:
+    return all(np.array_equal(a[key], b[key]) for key in b)
+
+
+def _bit_generator(kind: Any) -> Any:
+    """A bit generator's class, with our lock instead of its own."""
+
+    class Locked(kind):  # type: ignore[misc]
+        lock = _NUMPY
+
+        @property
+        def state(self) -> Any:
+            with _NUMPY:
+                return kind.state.__get__(self)
+
+        @state.setter
+        def state(self, value: Any) -> None:
+            with _NUMPY:
+                kind.state.__set__(self, value)
+
+        def __reduce__(self) -> Any:  # a copy, and what is pickled, is one of NumPy's own
+            plain = kind()
+            plain.state = self.state
+            return plain.__reduce__()
+
+    Locked.__name__ = Locked.__qualname__ = kind.__name__  # which NumPy writes into states, and compares
+    return Locked
+
+
+# --- what can't be kept apart ---------------------------------------------------------------------------
+
+_told: set[str] = set()
+
+
+def _tell_of_names() -> None:
+    """Warn of modules whose draws can't be told apart by thread, once per module."""
+    installed = tuple(path for name, path in sysconfig.get_paths().items() if "lib" in name)
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None) or ""
+        if name in _told or module is random or path.startswith(installed):
+            continue
+        imported = [
+            f"{key} (of random)"
+            for key, value in list(getattr(module, "__dict__", {}).items())
+            if any(value is function for function in _ORIGINAL.values())
+        ]
+        if imported:
+            _told.add(name)
+            warnings.warn(
+                f"several threads draw random numbers while Fairlane trains, and module {name!r} has "
+                f"imported {', '.join(imported)} by name. What it draws so may come from another thread's "
+                "state, and "
+                "differ from run to run. Write `import random` and `random.random()` there",
+                FairlaneWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,153 @@
+"""Studies that were kept, read back.
+
+In: a store, and the name of a study in it. Out: the `Study`, without the program that made it; or a table of
+all studies. Nothing that stands in the store is executed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import pandas as pd
+
+from fairlane.errors import BuilderError, StudyError
+from fairlane.kit import arguments
+from fairlane.models.description import model_of, with_variables
+from fairlane.models.session import Session
+from fairlane.results.frames import frame_of
+from fairlane.results.study import Study
+from fairlane.store import Records, overview, read
+from fairlane.store.coding import Named
+from fairlane.trials import Trial, TrialState, Weights
+
+
+@arguments.checked
+def open(
+    store: Any,
+    name: str,
+    *,
+    build: Callable[..., keras.Model] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Study:
+    """Read a study that was kept, be it while another process trains it.
+
+    The study is looked up again whenever it is asked for something, so that it grows while it is trained.
+    Its models are built from Keras's own configs, in Keras's safe mode: a class or function that is not
+    Keras's is made only if it is given here, and nothing that was written into the store is ever executed.
+
+    Args:
+        store: as it was given to `compare`.
+        name: the study's.
+        build: its builder, for models that can't be built from a config.
+        custom_objects: name → class or function, for those of its models that are not Keras's own.
+
+    Returns:
+        The study: history, trials, summary, figures, and trained models.
+
+    Raises:
+        StudyError: there is no such study; which there are.
+        StoreError: there is no such store, or it can't be read.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np, os, tempfile
+        >>> def build(units=1):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+        ...     model.compile("sgd", loss="mse")
+        ...     return model
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     runs = os.path.join(folder, "runs.db")
+        ...     _ = fl.compare(build, [{}], np.ones((8, 2)), np.ones((8, 1)), store=runs, name="a", verbose=0)
+        ...     study = fl.open(runs, "a")
+        ...     study.trials["state"].tolist(), study.model(0).count_params()
+        (['done'], 3)
+    """
+    if build is not None:
+        arguments.function(
+            "build", build, "a builder, a function that returns a compiled keras.Model, or None"
+        )
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise arguments.wrong(
+            "custom_objects", custom_objects, "a dict from name to class or function, or None"
+        )
+    records = read(store, name)
+    return Study(records, name, _Stored(records, build, dict(custom_objects or {})), records.origin)
+
+
+@arguments.checked
+def studies(store: Any) -> pd.DataFrame:
+    """What a store holds.
+
+    Args:
+        store: as it was given to `compare`.
+
+    Returns:
+        A row per study, the oldest first: ``study``, ``created`` (a time of UTC), ``trials``, ``done`` (how
+        many of them were trained to their end), ``failed`` (or diverged), and ``trained_by`` (the process
+        that trains it now, or empty).
+
+    Raises:
+        StoreError: there is no such store, or it can't be read.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np, os, tempfile
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", loss="mse")
+        ...     return model
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     runs = os.path.join(folder, "runs.db")
+        ...     _ = fl.compare(build, [{}], x, y, seeds=2, store=runs, name="a", verbose=0)
+        ...     fl.studies(runs)[["study", "trials", "done", "failed"]]
+          study  trials  done  failed
+        0     a       2     2       0
+    """
+    rows = overview(store)
+    failed = (TrialState.FAILED, TrialState.DIVERGED)
+    return frame_of(
+        {
+            "study": [row["name"] for row in rows],
+            "created": pd.to_datetime([row["created"] for row in rows], unit="s", utc=True).floor("s"),
+            "trials": [row["trials"] for row in rows],
+            "done": [row["states"].get(TrialState.DONE, 0) for row in rows],
+            "failed": [sum(row["states"].get(state, 0) for state in failed) for row in rows],
+            "trained_by": [row["writer"] for row in rows],
+        }
+    )
+
+
+class _Stored:
+    """Builds a trial's model from what the store says, or with the builder."""
+
+    def __init__(
+        self, records: Records, build: Callable[..., keras.Model] | None, custom_objects: dict[str, Any]
+    ) -> None:
+        self._records, self._build, self._custom_objects = records, build, custom_objects
+
+    def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
+        told = self._records.description(trial)
+        if self._build is None:
+            if told is None:
+                raise StudyError(f"the store does not say how the model of {trial} is built; give build=")
+            return model_of(told, self._custom_objects, weights)
+        for name, value in trial.variant.builder_arguments.items():
+            if isinstance(value, Named):
+                raise StudyError(
+                    f"{trial} has {name}={value}, an object that the store keeps the name of alone; give a "
+                    "builder that has it as the default, or leave build= away"
+                )
+        try:
+            inspect.signature(self._build).bind(**trial.builder_arguments)
+        except TypeError as error:
+            raise StudyError(
+                f"build can't be called with the hyperparameters of {trial}: {error}; give the study's own "
+                "builder"
+            ) from None
+        with Session(trial.seed):
+            model = self._build(**trial.builder_arguments)
+        if not isinstance(model, keras.Model) or not model.compiled:
+            raise BuilderError(f"the builder returned no compiled keras.Model for {trial}")
+        return with_variables(model, told)

@@ -1,0 +1,14 @@
+"""Data frames → figures; draws, never computes.
+
+In: frames as `results.frames` and `results.comparison` return them. Out: a ``matplotlib.figure.Figure``
+made without pyplot, so that no figure stays registered and neither backend nor settings change.
+Matplotlib is imported when a function is called.
+"""
+
+from __future__ import annotations
+
+from fairlane.results.plots.lines import curves
+from fairlane.results.plots.points import final, paired
+from fairlane.results.plots.scatter import sweep
+
+__all__ = ["curves", "final", "paired", "sweep"]

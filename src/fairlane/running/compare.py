@@ -1,0 +1,362 @@
+"""``compare`` and ``fit``: the only composers.
+
+In: what the user asks. Out: a `Study`, or trained models. They plan the trials, and let the driver run their
+jobs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from fairlane.errors import BuilderError, FairlaneWarning, StoreError, StudyError
+from fairlane.models.copies import copy
+from fairlane.models.isolation import PAST, check_independent
+from fairlane.models.session import Session, left_as_found
+from fairlane.models.sharing import changed_by_step, held_in_common
+from fairlane.provenance.origin import Asking, versions
+from fairlane.results.study import Study
+from fairlane.running.callbacks import Callbacks
+from fairlane.running.driver import Driver
+from fairlane.running.evaluation import check_on_models, check_test_data
+from fairlane.running.jobs import (
+    Data,
+    Describing,
+    Rebuilt,
+    arguments_of,
+    epochs_of,
+    job_in_place,
+    jobs_of,
+    on_jax,
+    pace_of,
+)
+from fairlane.running.plan import Models, check_fit_arguments, check_seed, plan
+from fairlane.running.progress import Progress
+from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
+from fairlane.trackers import Telling
+from fairlane.trials import Trial, TrialState, Variant
+
+_ENGINES = ("auto", "lanes", "reference")
+_ON_ERROR = ("record", "raise")
+_RESUME = ("auto", "force", "never")
+
+
+def compare(
+    model: Any,
+    variants: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    x: Any = None,
+    y: Any = None,
+    *,
+    seeds: int | Sequence[int] = 1,
+    engine: str = "auto",
+    store: Any = None,
+    name: str | None = None,
+    resume: str = "auto",
+    checkpoint_every: int | str | timedelta | None = "60s",
+    callbacks: Any = None,
+    on_error: str = "record",
+    verbose: Any = "auto",
+    test_data: Any = None,
+    trackers: Any = (),
+    **fit_arguments: Any,
+) -> Study:
+    """Train a model with every variant of its hyperparameters and every seed, and compare them.
+
+    Each trial's history and weights are what a fresh process gives for
+    ``keras.utils.set_random_seed(seed)``, ``build(**hyperparameters)`` and ``fit``, to float rounding,
+    whatever runs beside it. The session (random generators, name counters, dtype policy) is left as found.
+
+    Args:
+        model: a builder, a function that takes hyperparameters and returns a fresh, compiled
+            ``keras.Model``; or such a model as a template, which is read and never trained.
+        variants: a dict of lists, whose grid is meant, or a list of dicts. Keys are arguments of the
+            builder (for a template: dotted paths such as ``"optimizer.learning_rate"``), or arguments of
+            ``Model.fit`` such as ``batch_size``.
+        x: training inputs, as for ``Model.fit``.
+        y: targets, as for ``Model.fit``.
+        seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
+        engine: ``"lanes"`` trains all at once, ``"reference"`` calls ``Model.fit`` for one after another,
+            ``"auto"`` uses lanes and leaves to the reference what can't run there (`Study.trials` says why).
+            Where Keras does not run on JAX, lanes run in a worker process that does.
+        store: where the study is kept: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
+            PostgreSQL database, ``"postgresql+psycopg://user@host/database?artifacts=/a/folder"``. By
+            default in memory. A study that is kept goes on where it ended when it is asked for again:
+            trials that were trained to their end are read, and not trained again; others go on from their
+            last checkpoint, exactly; new variants, seeds and more ``epochs`` are added. `fairlane.open` reads
+            it.
+        name: a name for the study, shown with it, and to find it by in a store.
+        resume: for a study that the store has already: ``"auto"`` goes on with it, if the model, data,
+            arguments, callbacks and the session's settings are the same, as far as their state can be read;
+            ``"force"`` though they differ, or can't be read; ``"never"`` refuses.
+        checkpoint_every: of a study that is kept, how often the states of trials that are trained are kept
+            too, to go on from after a crash: a number of epochs, or a time, such as ``"60s"`` or ``"5min"``,
+            after which the end of the epoch is waited for. None keeps them only at their end.
+        callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
+            `Trial`, if it takes an argument) before the first is trained; or a list, deep-copied for each
+            trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
+        on_error: ``"record"`` goes on when a trial fails, ``"raise"`` stops at the first that does.
+        verbose: 0 is silent, 1 and ``"auto"`` show progress.
+        test_data: ``(x, y)``, ``(x, y, sample_weight)``, ``(x,)``, or a dataset, which no trial sees until
+            all are trained. Then each finished trial's model is evaluated on it once, as by
+            ``Model.evaluate``: the columns ``test_<metric>`` of `Study.trials`, and ``summary("test_loss")``.
+        trackers: tools that show the study while it is trained: a list of `fairlane.trackers.TensorBoard`
+            and `fairlane.trackers.MLflow`. One that raises is switched off with a warning; training goes on.
+        **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
+
+    Returns:
+        The study. After Ctrl-C, too, with everything that was finished.
+
+    Raises:
+        StudyError: wrong variants, seeds, data or arguments, two trials' callbacks would write one file, a
+            stored study that is another, or a tracker that can't begin; before any training.
+        StoreError: the store can't be opened, or another process trains the study; before any training. Or
+            it can't be written any more: the error's ``study`` is what was trained until then.
+        BuilderError: the builder returns something other than a compiled model; before any training.
+        SharedStateError: the builder's models share state, or two trials a callback; before any training.
+        LanesError: ``engine="lanes"``, and a trial can't run there.
+        TrialError: ``on_error="raise"``, and a trial failed.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np
+        >>> def build(learning_rate=0.1):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+        ...     return model
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> study = fl.compare(build, {"learning_rate": [0.1, 0.01]}, x, y, epochs=2, verbose=0)
+        >>> study.trials["state"].tolist()
+        ['done', 'done']
+    """
+    _check_choices(engine, on_error)
+    _check_resume(resume)
+    pace = pace_of(checkpoint_every)
+    telling = Telling(trackers)
+    if store is None or not on_jax():
+        pace = None  # other backends have random generators that can't be told
+    trials = plan(model, variants, seeds, fit_arguments)
+    common = {"x": x, "y": y, **fit_arguments}
+    data = Data(common, [trial.variant for trial in trials], engine)
+    check_test_data(test_data, len(trials))
+    models = Models(model)
+    check_on_models(
+        _rehearsed(models, trials[0], data, common, test_data), {**common, "test_data": test_data}, trials[0]
+    )
+    with Asking(model, common, callbacks, test_data) as asking:
+        kept: Store = (
+            MemoryStore(site=asking.site)
+            if store is None
+            else written(store, name, asking.spec, versions(), resume, asking.site)
+        )
+        study: Study | None = None
+        try:
+            trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
+            _warn_of(kept)
+            left = _left(kept, trials)
+            makers = Callbacks(callbacks, left)
+            build = models.build if store is None else Describing(models, kept, data).build
+            jobs = jobs_of(
+                left, build, common, makers, data, models.builder, models.known.shared_by, kept, pace
+            )
+            rebuilt = Rebuilt(kept, models, common, data, trials)
+            study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
+            records = [kept[trial] for trial in trials]
+            epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
+            with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
+                driver = Driver(kept, engine, on_error, study, progress.update, telling.take)
+                driver.run(jobs, interruptible=True)
+                if test_data is not None:
+                    driver.test(study, trials, test_data, common.get("batch_size"))
+                kept.close()
+        except StoreError as error:
+            error.study = study
+            with suppress(StoreError):  # closing it fails for the same reason, and knows of no study
+                kept.close()
+            raise
+        finally:
+            kept.close()
+        _warn_of(kept)
+        _warn_of_nothing(records)
+        return study
+
+
+def fit(
+    models: Sequence[keras.Model],
+    x: Any = None,
+    y: Any = None,
+    *,
+    seed: int | None = None,
+    engine: str = "auto",
+    callbacks: Any = None,
+    verbose: Any = "auto",
+    **fit_arguments: Any,
+) -> list[keras.callbacks.History]:
+    """Train several compiled models at once, in place, each as its own ``fit`` would have.
+
+    Args:
+        models: separately built, compiled models.
+        x: training inputs, as for ``Model.fit``.
+        y: targets, as for ``Model.fit``.
+        seed: of the batch order, the same for all models: each is trained as after
+            ``keras.utils.set_random_seed(seed)``. By default drawn once from NumPy's global generator.
+        engine: as for `compare`.
+        callbacks: as for `compare`: a function called once per model, or a list copied for each.
+        verbose: as for `compare`.
+        **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
+
+    Returns:
+        Each model's ``keras.callbacks.History``, which is its ``model.history`` too.
+
+    Raises:
+        SharedStateError: two of the models are one, or share variables, an optimizer, a metric or a
+            callback; before any training.
+        BuilderError: one of the models is no compiled ``keras.Model``; before any training.
+        StudyError: wrong arguments, or two models' callbacks would write one file; before any training.
+        LanesError: ``engine="lanes"``, and a model can't be trained there.
+        TrialError: training a model raised; the others have been trained to their end.
+
+    Example:
+        >>> import fairlane as fl, keras, numpy as np
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", loss="mse")
+        ...     return model
+        >>> histories = fl.fit([build(), build()], np.ones((8, 2)), np.ones((8, 1)), epochs=3, verbose=0)
+        >>> [len(h.history["loss"]) for h in histories]
+        [3, 3]
+    """
+    _check_choices(engine, "record")
+    check_fit_arguments(fit_arguments)
+    models = _checked_models(models)
+    common = {"x": x, "y": y, **fit_arguments}
+    variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
+    data = Data(common, variants, engine)
+    _check_independent(models, data, variants)
+    shared = held_in_common(models)
+    with left_as_found() if seed is None else nullcontext():  # it counts as drawn when all is checked
+        number = _drawn_seed() if seed is None else check_seed(seed)
+    trials = [Trial(v.number, v, number) for v in variants]
+    makers = Callbacks(callbacks, trials)
+    if seed is None:
+        _drawn_seed()
+
+    def shared_by(model: keras.Model) -> list[Any]:
+        return [v for v in model.variables if id(v) in shared] if shared else []
+
+    jobs = [
+        job_in_place(trial, model, common, makers, Session(trial.seed), len(models), data, shared_by)
+        for trial, model in zip(trials, models, strict=True)
+    ]
+    memory = MemoryStore(trials)
+    epochs = sum(epochs_of(job.arguments) for job in jobs)
+    with Progress(memory, epochs, verbose) as progress:
+        driver = Driver(memory, engine, "record", None, progress.update)
+        driver.run(jobs, interruptible=False)
+    driver.raise_first_failure()
+    return [model.history for model in models]
+
+
+# --- kept studies ---------------------------------------------------------------------------------------
+
+
+def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that are to be run: from where they were cut off, which the engine finds out."""
+    left = [trial for trial in trials if kept.unfinished(trial)]
+    for trial in left:
+        if kept[trial].state is not TrialState.WAITING:
+            kept.rewind(trial, next_epoch(kept[trial]))
+    return left
+
+
+def _rehearsed(
+    models: Models, trial: Trial, data: Data, common: Mapping[str, Any], test_data: Any
+) -> list[keras.Model]:
+    """Fresh models of a trial to try data on; none where its builder raises."""
+    rehearsed = models.rehearse(trial, partial(data.batch, trial.variant))
+    if rehearsed and common.get("validation_data") is not None and test_data is not None:
+        rehearsed += models.rehearse(trial)
+    return rehearsed
+
+
+def _warn_of_nothing(records: Sequence[Record]) -> None:
+    """Warn of a study of which every trial failed before its first epoch."""
+    if all(record.state is TrialState.FAILED and not record.epochs for record in records):
+        first = records[0]
+        how_many = "the only trial" if len(records) == 1 else f"each of the {len(records)} trials"
+        warnings.warn(
+            f"nothing was trained: {how_many} failed before its first epoch. The first, {first.trial}: "
+            f"{first.error}",
+            FairlaneWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of(kept: Records) -> None:
+    """Pass on what the store has to say."""
+    notes, kept.notes[:] = list(kept.notes), []
+    for note in notes:
+        warnings.warn(note, FairlaneWarning, stacklevel=3)
+
+
+# --- checks and small parts -----------------------------------------------------------------------------
+
+
+def _check_choices(engine: str, on_error: str) -> None:
+    if engine not in _ENGINES:
+        raise StudyError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
+    if on_error not in _ON_ERROR:
+        raise StudyError(f"on_error is 'record' or 'raise', not {on_error!r}")
+
+
+def _check_resume(resume: Any) -> None:
+    if resume not in _RESUME:
+        raise StudyError(f"resume is one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
+
+
+def _checked_models(models: Any) -> list[keras.Model]:
+    if isinstance(models, keras.Model):
+        raise StudyError("fit takes a list of models; for one model, write [model], or model.fit(...)")
+    if not isinstance(models, Iterable):
+        raise StudyError(f"fit takes a list of models, not {type(models).__name__}")
+    listed = list(models)
+    if not listed:
+        raise StudyError("the list of models is empty, so there is nothing to train")
+    for i, model in enumerate(listed):
+        if not isinstance(model, keras.Model):
+            raise BuilderError(f"model {i} is not a keras.Model but {type(model).__name__}")
+        if not model.compiled:
+            raise BuilderError(
+                f"model {i} ({model.name!r}) is not compiled, so it has no optimizer and no loss; call "
+                "model.compile(...) first"
+            )
+    check_independent(*listed, ignore=PAST, changed=lambda model: ())  # the rest, when the data are known
+    return listed
+
+
+def _check_independent(models: Sequence[keras.Model], data: Data, variants: Sequence[Variant]) -> None:
+    """See that models share nothing that training changes."""
+    variant_of = {id(model): variant for model, variant in zip(models, variants, strict=True)}
+
+    def changed(model: keras.Model) -> set[int] | None:
+        try:
+            twin = copy(
+                model
+            )  # tracing builds the rest of it, and nothing is to be changed where this raises
+        except BuilderError:
+            return None
+        with left_as_found():
+            there = changed_by_step(twin, data.batch(variant_of[id(model)]))
+        pairs = zip(model.variables, twin.variables, strict=True)
+        return None if there is None else {id(mine) for mine, its in pairs if id(its) in there}
+
+    check_independent(*models, ignore=PAST, changed=changed)
+
+
+def _drawn_seed() -> int:
+    return int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002
