@@ -24,17 +24,18 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Train one kind of model with one loop."""
     import _tasks
     import fairlane as fl
-    from fairlane.engines.lanes import engine, fleet, loops
+    from fairlane.engines.lanes import engine, fleet, fleets, loops
 
     width, stepwise = parameters["width"], parameters["stepwise"]
-    engine.choose = lambda model: loops.Loop(width, stepwise)
+    fleets.choose = lambda model: loops.Loop(width, stepwise)
     if not parameters["rewritten"]:
-        fleet.for_cpu = None
-    fleets: list[Any] = []
+        program = fleet.Program
+        fleet.Program = lambda *parts, on_cpu, **more: program(*parts, on_cpu=False, **more)
+    seen: list[Any] = []
     note = loops.Loop.note
 
     def noted(self: Any, wide: int, seconds: float) -> None:
-        fleets.append(self)
+        seen.append(self)
         note(self, wide, seconds)
 
     loops.Loop.note = noted
@@ -43,7 +44,7 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         task.build, task.grid, task.x, task.y, seeds=task.seeds, engine="lanes", verbose=0, **task.fit
     )
     assert set(study.trials["state"]) == {"done"}, study.trials["error"].tolist()
-    (seconds,) = {id(loop): loop.seconds[width] for loop in fleets}.values()
+    (seconds,) = {id(loop): loop.seconds[width] for loop in seen}.values()
     # Each thread's chunk took this long for its lanes, and all threads ran at once.
     return {"seconds": seconds, "ms_per_model_epoch": seconds * 1e3 / width / engine.default_threads()}
 

@@ -60,8 +60,9 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     import _peers
     import _tasks
     import fairlane as fl
+    from fairlane.engines import resources
     from fairlane.provenance import fingerprint
-    from fairlane.running import compare, jobs
+    from fairlane.running import compare
     from fairlane.store import artifacts, writing
 
     task = _tasks.digits(trials=trials, epochs=epochs)
@@ -74,7 +75,7 @@ def trained(store: Path | None, trials: int, epochs: int) -> dict[str, Any]:
     calls.around(writing.SqlStore, *names)
     calls.around(fingerprint, "spec")
     calls.around(compare, "written")
-    calls.around(jobs, "description")
+    calls.around(resources, "description")
     threads.around(writing.SqlStore, "_commit")
     files.around(artifacts.Artifacts, "sync")
     began = time.perf_counter()

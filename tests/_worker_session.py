@@ -23,8 +23,9 @@ import pytest
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone, variables
-from fairlane.engines.workers import engine, messages, process
-from fairlane.running import driver
+from fairlane.engines.workers import messages, process
+from fairlane.engines.workers.engine import WorkersEngine
+from fairlane.running import choosing
 from fairlane.trials import EpochEnded
 
 SESSION = os.getpid()
@@ -397,12 +398,12 @@ def interrupted_as_on_jax():
 
 
 def without_room_for_shared_memory():
-    usage = engine.parcel.shutil.disk_usage
-    engine.parcel.shutil.disk_usage = lambda path: type("Usage", (), {"free": 0})
+    usage = parcel.shutil.disk_usage
+    parcel.shutil.disk_usage = lambda path: type("Usage", (), {"free": 0})
     try:
         result = study()
     finally:
-        engine.parcel.shutil.disk_usage = usage
+        parcel.shutil.disk_usage = usage
     assert engines(result) == ["lanes", "lanes"]
     np.testing.assert_array_equal(result.history["loss"], study().history["loss"])
 
@@ -459,7 +460,7 @@ CHECKS = {
 
 def main():
     if BACKEND == "jax":
-        driver._lanes = lambda: engine.run
+        choosing.lanes = WorkersEngine
     results = {}
     for check in CHECKS[BACKEND]:
         began = time.perf_counter()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 
+import _jobs
 import keras
 import numpy as np
 import pytest
 
 import fairlane as fl
-from fairlane.engines.contract import Declined, Feed, Job
-from fairlane.engines.data.fit_data import FitData
-from fairlane.engines.lanes import engine, fleet, loops, memory
-from fairlane.models.session import Session
-from fairlane.trials import EpochEnded, Trial, TrialDone, TrialFailed, TrialStarted, Variant
+from fairlane.engines.contract import Declined
+from fairlane.engines.lanes import LanesEngine, admission, chunk, engine, fleets, loops, memory
+from fairlane.running.policy import OrderBook
+from fairlane.trials import EpochEnded, TrialDone, TrialFailed, TrialStarted
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(70, 5)).astype("float32")
@@ -45,28 +46,24 @@ def assert_expected(study: fl.Study, expected: np.ndarray) -> None:
     np.testing.assert_allclose(study.history[["loss", "val_loss"]].to_numpy(), expected, rtol=1e-5)
 
 
-def jobs(n: int, epochs: int = EPOCHS) -> Feed:
-    trials = [Trial(i, Variant(i, {"learning_rate": 0.01 * (i + 1)}), i) for i in range(n)]
-    arguments = {"x": X, "y": Y, "epochs": epochs, "batch_size": 16}
-    data = FitData.of({"x": X, "y": Y, "batch_size": 16})
-    return Feed(
-        Job(
-            t, lambda t=t: build(**t.hyperparameters), arguments, None, lambda t=t: Session(t.seed), data=data
-        )
-        for t in trials
-    )
+def lanes(n: int, epochs: int = EPOCHS, threads: int | None = None):
+    """The lanes engine's events for so many jobs."""
+    fit = {"x": X, "y": Y, "epochs": epochs, "batch_size": 16}
+    jobs = [_jobs.job(i, fit, learning_rate=0.01 * (i + 1)) for i in range(n)]
+    shared = _jobs.resources(build, fit)
+    return LanesEngine(shared, threads).run(_jobs.Listed(jobs), OrderBook(standing=True))
 
 
 def test_a_fleet_trains_in_waves_when_memory_is_short(monkeypatch, expected):
-    monkeypatch.setattr(engine, "lanes_that_fit", lambda state, wanted: 3)
+    monkeypatch.setattr(admission, "lanes_that_fit", lambda state: 3)
     most = []
-    admit = engine._Engine._admit
+    admit = admission.Admission.admit
 
     def spy(self):
         admit(self)
-        most.append(self.active)
+        most.append(len(self._roster))
 
-    monkeypatch.setattr(engine._Engine, "_admit", spy)
+    monkeypatch.setattr(admission.Admission, "admit", spy)
     assert_expected(compare(), expected)
     assert max(most) == 3
 
@@ -74,12 +71,11 @@ def test_a_fleet_trains_in_waves_when_memory_is_short(monkeypatch, expected):
 def test_the_number_of_lanes_follows_from_free_memory(monkeypatch):
     state = [np.zeros(1000, "float32")]  # 4,000 bytes; a lane is reckoned at 4 times that
     monkeypatch.setattr(memory, "free_memory", lambda: 320_000)  # half of it may be used: 160,000
-    assert memory.lanes_that_fit(state, 100) == 10
-    assert memory.lanes_that_fit(state, 4) == 4
+    assert memory.lanes_that_fit(state) == 10
     monkeypatch.setattr(memory, "free_memory", lambda: 1)
-    assert memory.lanes_that_fit(state, 100) == 1
+    assert memory.lanes_that_fit(state) == 1
     monkeypatch.setattr(memory, "free_memory", lambda: None)
-    assert memory.lanes_that_fit(state, 100) == 100
+    assert memory.lanes_that_fit(state) == math.inf
 
 
 def test_free_memory_is_plausible():
@@ -90,7 +86,7 @@ def test_free_memory_is_plausible():
 @pytest.mark.parametrize("width", [1, 2, 3, 8])
 @pytest.mark.parametrize("stepwise", [False, True])
 def test_every_loop_gives_the_same(monkeypatch, expected, width, stepwise):
-    monkeypatch.setattr(engine, "choose", lambda model: loops.Loop(width, stepwise))
+    monkeypatch.setattr(fleets, "choose", lambda model: loops.Loop(width, stepwise))
     study = compare()
     assert_expected(study, expected)
     assert set(study.trials["loop"]) <= {f"{'step' if stepwise else 'scan'}×{w}" for w in range(1, 9)}
@@ -98,11 +94,9 @@ def test_every_loop_gives_the_same(monkeypatch, expected, width, stepwise):
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_the_number_of_threads_does_not_matter(threads):
-    events = [e for e in engine.run(jobs(7), threads=threads) if isinstance(e, EpochEnded)]
+    events = [e for e in lanes(7, threads=threads) if isinstance(e, EpochEnded)]
     logs = {(e.trial.number, e.epoch): e.logs["loss"] for e in events}
-    alone = {
-        (0, e.epoch): e.logs["loss"] for e in engine.run(jobs(1), threads=1) if isinstance(e, EpochEnded)
-    }
+    alone = {(0, e.epoch): e.logs["loss"] for e in lanes(1, threads=1) if isinstance(e, EpochEnded)}
     assert len(logs) == 7 * EPOCHS
     for place, loss in alone.items():
         assert logs[place] == pytest.approx(loss, rel=1e-5)
@@ -110,7 +104,7 @@ def test_the_number_of_threads_does_not_matter(threads):
 
 def test_each_trial_starts_tells_its_epochs_in_order_and_ends():
     by_trial: dict[int, list[object]] = {}
-    for event in engine.run(jobs(5)):
+    for event in lanes(5):
         by_trial.setdefault(event.trial.number, []).append(event)
     for events in by_trial.values():
         assert isinstance(events[0], TrialStarted)
@@ -119,28 +113,28 @@ def test_each_trial_starts_tells_its_epochs_in_order_and_ends():
 
 
 def test_no_thread_is_left_when_the_run_is_given_up():
-    run = engine.run(jobs(4, epochs=50))
+    run = lanes(4, epochs=50)
     next(run)
     run.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("fairlane")]
 
 
 def test_a_crash_of_a_worker_costs_its_lanes_only(monkeypatch):
-    epoch = fleet.Fleet.epoch
+    epoch = chunk.Chunk.epoch
 
-    def crash(self, chunk):
-        work = epoch(self, chunk)
+    def crash(self):
+        work = epoch(self)
 
         def crashing():
-            if any(lane.trial.number == 0 and lane.epoch == 1 for lane in chunk.lanes):
+            if any(lane.trial.number == 0 and lane.epoch == 1 for lane in self.lanes):
                 raise RuntimeError("something went wrong")
             return work()
 
         return crashing
 
-    monkeypatch.setattr(fleet.Fleet, "epoch", crash)
-    monkeypatch.setattr(engine, "choose", lambda model: loops.Loop(1, stepwise=False))
-    events = list(engine.run(jobs(3)))
+    monkeypatch.setattr(chunk.Chunk, "epoch", crash)
+    monkeypatch.setattr(fleets, "choose", lambda model: loops.Loop(1, stepwise=False))
+    events = list(lanes(3))
     failures = [e for e in events if isinstance(e, TrialFailed)]
     assert [(e.trial.number, e.epoch, e.error) for e in failures] == [
         (0, 1, "RuntimeError: something went wrong")
@@ -165,11 +159,9 @@ def reads_values() -> keras.Model:
 
 
 def test_a_model_that_does_not_trace_is_declined_with_the_reason():
-    trial = Trial(0, Variant(0, {}), 0)
-    data = {"x": X, "y": X[:, :2]}
-    arguments = {**data, "epochs": 1}
-    feed = Feed([Job(trial, reads_values, arguments, None, lambda: Session(0), data=FitData.of(data))])
-    *_, event = engine.run(feed)
+    fit = {"x": X, "y": X[:, :2], "epochs": 1}
+    shared = _jobs.resources(lambda **_: reads_values(), fit)
+    *_, event = LanesEngine(shared).run(_jobs.Listed([_jobs.job(0, fit)]), OrderBook(standing=True))
     assert isinstance(event, Declined)
     assert event.reason.startswith("its training step can't be traced (Tracer")
 
@@ -203,13 +195,13 @@ def test_shapes_make_fleets_and_numbers_do_not():
 def test_a_lane_that_stopped_early_leaves_the_program(monkeypatch):
     """Once three of four lanes have stopped, the fourth trains in a chunk of its own."""
     sizes = []
-    epoch = fleet.Fleet.epoch
+    epoch = chunk.Chunk.epoch
 
-    def spy(self, chunk):
-        sizes.append(len(chunk.lanes))
-        return epoch(self, chunk)
+    def spy(self):
+        sizes.append(len(self.lanes))
+        return epoch(self)
 
-    monkeypatch.setattr(fleet.Fleet, "epoch", spy)
+    monkeypatch.setattr(chunk.Chunk, "epoch", spy)
     monkeypatch.setattr(engine, "default_threads", lambda: 1)
 
     def callbacks(trial):

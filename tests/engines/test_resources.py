@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fairlane as fl
-from fairlane.engines.lanes import engine, fleet, memory
+from fairlane.engines.lanes import chunk, engine, forming, memory
 from fairlane.errors import FairlaneWarning
 
 _RNG = np.random.default_rng(5)
@@ -58,18 +58,18 @@ class Device:
 
     def __init__(self, monkeypatch, room, first_call=0, donates=True):
         monkeypatch.setattr(engine, "default_threads", lambda: 1)
-        monkeypatch.setattr(fleet.Fleet, "_call", self.call(fleet.Fleet._call))
+        monkeypatch.setattr(chunk.Chunk, "_call", self.call(chunk.Chunk._call))
         self.room, self.first_call, self.donates = room, first_call, donates
         self.widths: list[int] = []
 
     def call(self, real):
-        def call(fleet, chunk, run, carry, order, data):
+        def call(chunk, run, carry, order, data):
             self.widths.append(chunk.width)
             if chunk.width > self.room and len(self.widths) > self.first_call:
                 if self.donates:
                     jax.tree.map(lambda a: a.delete() if isinstance(a, jax.Array) else None, carry)
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
-            return real(fleet, chunk, run, carry, order, data)
+            return real(chunk, run, carry, order, data)
 
         return call
 
@@ -118,9 +118,9 @@ def test_a_trial_that_does_not_fit_alone_fails_by_itself(monkeypatch):
 
 def test_a_program_is_estimated_before_it_runs(monkeypatch, expected):
     monkeypatch.setattr(engine, "default_threads", lambda: 1)
-    monkeypatch.setattr(fleet, "bytes_needed", lambda compiled: 1_000)
+    monkeypatch.setattr(chunk, "bytes_needed", lambda compiled: 1_000)
     free = iter([600])  # room for two lanes of the four; then there is enough
-    monkeypatch.setattr(fleet, "free_memory", lambda: next(free, 10**9))
+    monkeypatch.setattr(chunk, "free_memory", lambda: next(free, 10**9))
     with pytest.warns(FairlaneWarning, match="would take 1,000 bytes, and 600 are free.*going on with 2"):
         study = compare(batch_size=4)
     assert_equal(study.history, expected)
@@ -129,15 +129,13 @@ def test_a_program_is_estimated_before_it_runs(monkeypatch, expected):
 def test_no_more_lanes_are_on_the_device_than_run_or_come_next(monkeypatch, expected):
     """Four lanes are divided into single ones at once: the one that runs and its successor are there, and no more."""
     seen: list[str] = []
-    form, call = engine._Engine._chunk, fleet.Fleet._call
+    form, call = forming.Forming.chunk, chunk.Chunk._call
     monkeypatch.setattr(engine, "default_threads", lambda: 1)
-    monkeypatch.setattr(engine._Engine, "_chunk", lambda *a: seen.append("formed") or form(*a))
-    monkeypatch.setattr(
-        fleet.Fleet, "_call", lambda self, chunk, *a: seen.append("ran") or call(self, chunk, *a)
-    )
-    monkeypatch.setattr(fleet, "bytes_needed", lambda compiled: 1_000)
+    monkeypatch.setattr(forming.Forming, "chunk", lambda *a: seen.append("formed") or form(*a))
+    monkeypatch.setattr(chunk.Chunk, "_call", lambda *a: seen.append("ran") or call(*a))
+    monkeypatch.setattr(chunk, "bytes_needed", lambda compiled: 1_000)
     free = iter([300])  # room for one lane of the four; then there is enough
-    monkeypatch.setattr(fleet, "free_memory", lambda: next(free, 10**9))
+    monkeypatch.setattr(chunk, "free_memory", lambda: next(free, 10**9))
     with pytest.warns(FairlaneWarning, match="going on with 1 at a time"):
         study = compare(batch_size=4)
     assert "".join(one[0] for one in seen).startswith("frff")
@@ -161,7 +159,7 @@ def test_errors_that_say_memory_ran_out(error):
 def test_a_trials_seconds_are_its_share_of_its_fleets(monkeypatch):
     """A clock that goes on by one second whenever it is asked: three epochs of four lanes."""
     now = iter(range(1_000_000))
-    monkeypatch.setattr(fleet.time, "perf_counter", lambda: float(next(now)))
+    monkeypatch.setattr(chunk.time, "perf_counter", lambda: float(next(now)))
     monkeypatch.setattr(engine, "default_threads", lambda: 1)
     seconds = compare(batch_size=4).trials["seconds"]
     assert (seconds >= 1 + 3 * 1 / 4).all()  # one second to build each, and a quarter of each epoch's

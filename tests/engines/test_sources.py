@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import fairlane as fl
 from fairlane.engines.data import sources
-from fairlane.engines.lanes import engine
+from fairlane.engines.lanes import admission
 from fairlane.errors import LanesError, StudyError
 from fairlane.models import session
 
@@ -355,7 +355,7 @@ def test_a_memory_mapped_array_is_validated_on_too(monkeypatch):
 
 
 def test_lanes_in_waves_read_anew(monkeypatch):
-    monkeypatch.setattr(engine, "lanes_that_fit", lambda state, wanted: 2)
+    monkeypatch.setattr(admission, "lanes_that_fit", lambda state: 2)
     check(lambda: {"x": Rows()}, {"learning_rate": [0.1, 0.05, 0.01]}, seeds=1, epochs=2)
     with pytest.raises(StudyError, match="read once, by all 3 trials together, and only 2 fit"):
         fl.compare(build, {"learning_rate": [0.1, 0.05, 0.01]}, endless(), steps_per_epoch=2, verbose=0)

@@ -19,11 +19,12 @@ import _processes
 import fairlane as fl
 from _alone import assert_logs_agree
 from _trial import X, Y, build
-from fairlane.engines.workers import engine, parcel, process
+from fairlane.engines.workers import parcel, process
+from fairlane.engines.workers.engine import WorkersEngine
 from fairlane.engines.workers.main import foreign_in, unwrapped
 from fairlane.engines.workers.parcel import Segments
 from fairlane.engines.workers.recipe import Recipe
-from fairlane.running import driver
+from fairlane.running import choosing
 
 HERE = Path(__file__).parents[1]
 SHARED = Path("/dev/shm")
@@ -102,7 +103,7 @@ def test_a_session_on_jax_loads_nothing_of_it():
 
 
 def test_without_a_worker_the_reference_says_why(monkeypatch):
-    monkeypatch.setattr(driver, "_lanes", lambda: engine.run)
+    monkeypatch.setattr(choosing, "lanes", WorkersEngine)
     monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
     monkeypatch.setattr(process, "_idle", [])
     study = fl.compare(build, [{"lr": 0.1}, {"lr": 0.2}], X, Y, epochs=1, verbose=0)
@@ -114,7 +115,7 @@ def test_without_a_worker_the_reference_says_why(monkeypatch):
 
 
 def test_a_worker_that_can_not_start_says_its_last_words(monkeypatch):
-    monkeypatch.setattr(driver, "_lanes", lambda: engine.run)
+    monkeypatch.setattr(choosing, "lanes", WorkersEngine)
     monkeypatch.setattr(process, "_BOOT", "raise SystemExit('no JAX here')")
     monkeypatch.setattr(process, "_idle", [])
     study = fl.compare(build, [{}], X, Y, epochs=1, verbose=0)

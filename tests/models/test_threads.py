@@ -343,7 +343,7 @@ def test_a_thread_may_enter_sessions_of_its_own_within_a_trial():
     assert (heard, within) == (expected, inner)
 
 
-def test_outside_is_the_state_around(program):
+def test_a_session_that_is_left_for_a_while_is_the_state_around(program):
     expected = after_seed(5, 2)
     keras.utils.set_random_seed(77)
     heard = []
@@ -351,7 +351,7 @@ def test_outside_is_the_state_around(program):
     session = Session(5)
     with session:
         heard.append(numbers())
-        with session.outside():
+        with session.left():
             assert numbers() == program[0]
             names.append(layers.Flatten().name)
             with Session(5):

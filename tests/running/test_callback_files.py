@@ -28,9 +28,9 @@ def compare(callbacks: Any, variants: Any = VARIANTS, builder: Any = build, **ar
 
 def given(callbacks: Any, number: int = 2) -> list[Any]:
     """What the trial of a number gets."""
-    give = Callbacks(callbacks, TRIALS).of(TRIALS[number])
-    assert give is not None
-    return give()
+    makers = Callbacks(callbacks, TRIALS)
+    assert makers.are_given
+    return makers.make(TRIALS[number])
 
 
 @pytest.fixture(autouse=True)

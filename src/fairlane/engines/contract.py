@@ -1,28 +1,36 @@
-"""The contract of engines: they pull jobs from a feed and yield events; they never see the store.
+"""The contract of engines: what an engine is given, what it reports, and how it is directed.
 
-In: a `Feed` of `Job`. Out: events (`fairlane.trials.Event`), each as soon as it is known, in the caller's
-thread; a job that an engine can't run comes back as `Declined`, untouched by training.
+In: jobs from a `Feed`, and orders. Out: events, each as soon as it is known, in the thread of whoever
+iterates.
+
+- **A job is data.** It names its builder, its data and its callbacks by keys; `fairlane.engines.resources`
+  holds what the keys stand for. So the same job can be run here, in another process, or on another machine.
+- **Events are yielded, by every engine.** Nobody is called from inside a trial's session, so nothing that is
+  done with an event can change the trial.
+- **A feed has no length.** It gives a job, or says that there is none yet, or that there will be none.
+- **After each epoch a trial waits for an order**, as long as it takes: go on, or stop. `Pause` and no order
+  are the same: the trial's state stays where it is. A waiting trial can be forked.
+- Engines never see the store, and never decide anything by a trial's results.
+
+`tests/engines/test_contract.py` holds every engine to this.
 """
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
 
-import keras
-
-from fairlane.engines.data.fit_data import FitData
-from fairlane.models.session import Session
-from fairlane.models.sharing import Held
-from fairlane.trials import Checkpoint, Event, Trial
+from fairlane.trials import Checkpoint, Event, ModelDescribed, Trial
 
 
 @dataclass(frozen=True)
 class Pace:
     """How often a trial's checkpoints are taken, at the ends of epochs: after as many epochs, or seconds.
+
+    A trial without a pace keeps no memory of what its callbacks do. `Pace()` keeps it and takes no checkpoint
+    by itself: the trial can be forked.
 
     Attributes:
         epochs: since the last one; None counts none.
@@ -39,63 +47,68 @@ class Pace:
         )
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """All that an engine needs to run one trial.
+    """All that an engine needs to know to run one trial: plain data, which can be pickled.
 
     Attributes:
-        trial: the trial.
-        model: returns its model: built anew, or the caller's own.
-        arguments: of ``Model.fit``, without ``callbacks`` and ``verbose``.
-        callbacks: returns its list of callbacks; None where there are none.
-        session: returns the session it runs in.
-        in_place: whether the model is the caller's own, to be left trained.
-        varying: the numbers among its hyperparameters that another trial has otherwise.
+        trial: the trial: its hyperparameters, seed and fold.
+        builder: the key of the builder of its model, in the engine's `fairlane.engines.resources.Resources`.
+        data: the key of its data.
+        callbacks: the key of what makes its callbacks; empty where it has none.
+        arguments: of ``Model.fit``, without those of the data, ``callbacks`` and ``verbose``.
+        checkpoint: what it goes on from, or None.
+        pace: how often its checkpoints are taken; None for never.
+        varying: the numbers among its hyperparameters that other trials have with another value.
         alike: how many jobs will probably share its program, itself included.
         reason: why it can't run on lanes, where that is known beforehand; else empty.
-        data: its data arguments taken apart for lanes; None where they can't run there.
-        builder: a function of the trial's builder arguments that returns such a model in another process
-            too; None where the model itself must travel.
-        shared: the variables of its model that other trials' models have too, and that training must not
-        change.
-        prepare: called with the built model before it is trained.
-        resume: returns the checkpoint to go on from, or None; None where there is none.
-        pace: how often checkpoints are taken; None for never.
-        held_by_others: the addresses of objects that its callbacks hold, and those of other jobs too.
     """
 
     trial: Trial
-    model: Callable[[], keras.Model]
-    arguments: Mapping[str, Any]
-    callbacks: Callable[[], list[Any]] | None
-    session: Callable[[], Session]
-    in_place: bool = False
+    builder: str
+    data: str
+    callbacks: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    pace: Pace | None = None
     varying: tuple[float, ...] = ()
     alike: int = 1
     reason: str = ""
-    data: FitData | None = None
-    builder: Callable[..., keras.Model] | None = None
-    shared: Callable[[keras.Model], list[Any]] | None = None
-    prepare: Callable[[keras.Model], None] | None = None
-    resume: Callable[[], Checkpoint | None] | None = None
-    pace: Pace | None = None
-    held_by_others: frozenset[int] = frozenset()
 
-    def held(self, model: keras.Model) -> Held:
-        """A watch over what its model shares."""
-        return Held(self.shared(model) if self.shared is not None else (), str(self.trial))
+    @property
+    def epochs(self) -> int:
+        """Up to which epoch ``fit`` is to train."""
+        return int(self.arguments.get("epochs", 1))
 
-    def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint to go on from, or None."""
-        return self.resume() if self.resume is not None else None
+
+class Nothing(Enum):
+    """What a feed gives where it has no job."""
+
+    NOT_YET = "not yet"
+    """None now; there may be one later, when epochs have ended and orders were given."""
+    OVER = "over"
+    """None now, and never again."""
+
+
+NOT_YET, OVER = Nothing.NOT_YET, Nothing.OVER
+
+
+class Feed(Protocol):
+    """Where engines take jobs from, in the order in which they are to begin."""
+
+    def next(self) -> Job | Nothing:
+        """The next job; `NOT_YET`, or `OVER`, which it gives from then on."""
+
+
+# --- what engines report --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Declined:
-    """A job that the engine can't run.
+    """A job that this engine can't run; it has to begin again on another.
 
     Attributes:
-        job: the job.
+        job: the job, to be run from its beginning or its checkpoint.
         reason: why, in words that complete "not on lanes: ...".
         error: the exception that is the reason, where one is.
     """
@@ -105,37 +118,119 @@ class Declined:
     error: BaseException | None = None
 
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-class Feed:
-    """Jobs in the order in which engines take them.
+@dataclass(frozen=True)
+class Idle:
+    """The engine has nothing to do before a job or an order comes.
 
     Attributes:
-        left: what an engine that is closed before its end has still to tell: epochs that were finished
-            meanwhile, and the states of the trials that are cut off.
+        waiting: the trials that wait for an order.
     """
 
-    def __init__(self, jobs: Iterable[Job]) -> None:
-        self._jobs = deque(jobs)
-        self.left: list[Event] = []
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def take(self) -> Job | None:
-        """The next job, or None where there is none left."""
-        return self._jobs.popleft() if self._jobs else None
+    waiting: tuple[Trial, ...] = ()
 
 
-def one_line(error: BaseException) -> str:
-    """``ValueError: the first line of what it says``."""
-    first = first_line(error)
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+@dataclass(frozen=True, eq=False)
+class ForkRefused:
+    """A trial could not be copied, so that the job does not begin.
+
+    Attributes:
+        job: of the new trial.
+        reason: why, in words that complete "it can't be forked: ...".
+    """
+
+    job: Job
+    reason: str
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says; of Keras's "Exception encountered when", what it was too."""
-    lines = [line for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
-    wrapped = bool(lines) and lines[0].startswith("Exception encountered when")
-    return " ".join(lines[: 1 + wrapped]).strip()
+EngineEvent = Event | ModelDescribed | Declined | ForkRefused | Idle
+
+
+# --- how engines are directed ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class GoOn:
+    """The trial trains its next epoch; after its last epoch, it ends."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Pause:
+    """The trial waits; its state stays where it is."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Stop:
+    """The trial ends now, as where a callback has set ``model.stop_training``."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Fork:
+    """Another trial begins with a copy of the trial's whole state: weights, random generators, callbacks'
+    memory.
+
+    Given before the order that lets the trial itself go on or stop.
+
+    Attributes:
+        trial: which is copied; it waits for an order, and its job has a pace.
+        job: of the new trial.
+    """
+
+    trial: Trial
+    job: Job
+
+
+Order = GoOn | Pause | Stop | Fork
+
+
+class Orders(Protocol):
+    """Where engines look for orders.
+
+    Attributes:
+        standing: whether they do not depend on what happens. An engine may then take them before it reports.
+    """
+
+    standing: bool
+
+    def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
+        """The orders for some trials, in the order in which they were given; each order is taken once."""
+
+
+class Engine(Protocol):
+    """What runs trials.
+
+    Attributes:
+        name: as ``Study.trials`` shows it.
+    """
+
+    name: str
+
+    def run(self, feed: Feed, orders: Orders) -> Generator[EngineEvent]:
+        """Run the jobs of a feed until it is over, and every trial has ended.
+
+        Of each trial come `TrialStarted`, then epochs and checkpoints, then `TrialDone` or `TrialFailed`; or
+        `Declined`, also after some epochs. The trial's `ModelDescribed` may come before all of them. Where a
+        `Fork` is not possible, `ForkRefused` comes of its job.
+
+        Whoever iterates may close the generator at any time, and Ctrl-C may come at any moment. Models of the
+        caller's own then hold what they have learned, and `unreported` has the rest.
+
+        Args:
+            feed: where jobs come from.
+            orders: where the answers to the ends of epochs are.
+
+        Yields:
+            What happens; `Idle` whenever nothing can happen before a job or an order comes.
+        """
+
+    def unreported(self) -> Sequence[Event]:
+        """What a run that was closed before its end did not report.
+
+        Epochs that were finished meanwhile, and a `CutOff` with the state of each trial that had finished an
+        epoch.
+        """

@@ -12,8 +12,8 @@ import jax
 import keras
 import numpy as np
 
-from fairlane.engines.contract import first_line
 from fairlane.engines.program.tracing import NotPure
+from fairlane.kit.error_text import first_line
 from fairlane.kit.libraries import is_foreign_code
 from fairlane.models import keras_private
 from fairlane.models.variables import metrics_at_rest
@@ -36,6 +36,15 @@ class TooLate(Unsuitable):
     """It was found out while the trial trained: it has to begin anew on another engine."""
 
 
+def session_reason() -> str:
+    """Why no trial of this session can run on lanes; empty where they can."""
+    if keras_private.has_tensorflow_strategy():
+        return "a tf.distribute strategy is set, and lanes place arrays themselves"
+    if keras.distribution.distribution() is not None:
+        return "a keras.distribution is set, and lanes place arrays themselves"
+    return ""
+
+
 def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
     """See that lanes can train a compiled model as ``fit`` would, on such data.
 
@@ -53,6 +62,19 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
         raise Unsuitable(f"layer {names[0]!r} can't be compiled (supports_jit is False)")
     if model.optimizer is None:
         raise Unsuitable("the model is compiled without an optimizer")
+
+
+def refuse_step_limit(before: int | None) -> None:
+    """See that a builder has not limited the steps of an epoch, by which data are cut before it is called.
+
+    Args:
+        before: the limit before it was called.
+
+    Raises:
+        Unsuitable: it has.
+    """
+    if keras.config.max_steps_per_epoch() != before:
+        raise Unsuitable("its builder calls keras.config.set_max_steps_per_epoch")
 
 
 def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callbacks: bool) -> None:

@@ -99,18 +99,18 @@ class Session:
             _check_settings(changed, self._own)
 
     @contextmanager
-    def outside(self) -> Iterator[None]:
-        """Inside of this session, for a while, the state around it: for what is none of the trial's "
-        "business."""
-        assert self._caller is not None, "a session must be entered"
-        own = _capture()
-        _install(self._caller)
+    def left(self) -> Iterator[None]:
+        """Leave this session for a while, where it is entered; other sessions may be entered meanwhile.
+
+        Whether the trial has changed a setting that is one for all threads is checked at the end alone.
+        """
+        entered_with = self._entered_with
+        self.__exit__(BaseException)
         try:
-            with drawing_from(self._around):
-                yield
+            yield
         finally:
-            self._caller = _capture()
-            _install(own)
+            self.__enter__()
+            self._entered_with = entered_with
 
     def generators(self) -> States:
         """Where Python's and NumPy's random generators stand, as plain data."""

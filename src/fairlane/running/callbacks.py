@@ -76,22 +76,21 @@ class Callbacks:
             )
         self._files.check_removals()
 
-    def of(self, trial: Trial) -> Callable[[], list[Any]] | None:
-        """A function that returns the trial's own callbacks; None where there are none.
+    @property
+    def are_given(self) -> bool:
+        """Whether trials have callbacks; an empty list counts as none."""
+        return self._make is not None
 
-        Called again, for a trial that is begun anew on another engine, it makes them anew.
+    def make(self, trial: Trial) -> list[Any]:
+        """The trial's own callbacks.
+
+        Called again, for a trial that begins again on another engine, it makes them again.
         """
-        make = self._make
-        if make is None:
-            return None
-
-        def give() -> list[Any]:
-            ready = self._ready.pop(trial.number, None)
-            if isinstance(ready, Exception):
-                raise ready
-            return make(trial) if ready is None else ready
-
-        return give
+        assert self._make is not None
+        ready = self._ready.pop(trial.number, None)
+        if isinstance(ready, Exception):
+            raise ready
+        return self._make(trial) if ready is None else ready
 
     def shared(self) -> frozenset[int]:
         """The addresses of objects that callbacks of several trials hold; asked before these are given."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,29 +17,23 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.engines.resources import Builder
 from fairlane.errors import BuilderError, FairlaneWarning, StoreError, StudyError
 from fairlane.models.copies import copy
 from fairlane.models.isolation import PAST, check_independent
-from fairlane.models.session import Session, left_as_found
+from fairlane.models.session import left_as_found
 from fairlane.models.sharing import changed_by_step, held_in_common
 from fairlane.provenance.origin import Asking, versions
 from fairlane.results.study import Study
 from fairlane.running.callbacks import Callbacks
+from fairlane.running.choosing import on_jax
+from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
-from fairlane.running.jobs import (
-    Data,
-    Describing,
-    Rebuilt,
-    arguments_of,
-    epochs_of,
-    job_in_place,
-    jobs_of,
-    on_jax,
-    pace_of,
-)
+from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.plan import Models, check_fit_arguments, check_seed, plan
 from fairlane.running.progress import Progress
+from fairlane.running.rebuilding import Rebuilt
 from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
 from fairlane.trackers import Telling
 from fairlane.trials import Trial, TrialState, Variant
@@ -160,17 +155,21 @@ def compare(
             _warn_of(kept)
             left = _left(kept, trials)
             makers = Callbacks(callbacks, left)
-            build = models.build if store is None else Describing(models, kept, data).build
-            jobs = jobs_of(
-                left, build, common, makers, data, models.builder, models.known.shared_by, kept, pace
+            builder = Builder(
+                models.build,
+                shared=models.known.shared_by,
+                portable=models.builder,
+                describes=store is not None,
             )
+            jobs = jobs_of(left, common, data, makers, pace, engine)
+            resources = resources_of(builder, data, makers, watched=pace is not None)
             rebuilt = Rebuilt(kept, models, common, data, trials)
             study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
             records = [kept[trial] for trial in trials]
             epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
             with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
                 driver = Driver(kept, engine, on_error, study, progress.update, telling.take)
-                driver.run(jobs, interruptible=True)
+                driver.run(jobs, resources, interruptible=True)
                 if test_data is not None:
                     driver.test(study, trials, test_data, common.get("batch_size"))
                 kept.close()
@@ -249,15 +248,18 @@ def fit(
     def shared_by(model: keras.Model) -> list[Any]:
         return [v for v in model.variables if id(v) in shared] if shared else []
 
+    own = dict(zip(trials, models, strict=True))
     jobs = [
-        job_in_place(trial, model, common, makers, Session(trial.seed), len(models), data, shared_by)
-        for trial, model in zip(trials, models, strict=True)
+        replace(job, alike=len(models), varying=())
+        for job in jobs_of(trials, common, data, makers, None, engine)
     ]
+    builder = Builder(own.__getitem__, in_place=True, shared=shared_by)
+    resources = resources_of(builder, data, makers, watched=False)
     memory = MemoryStore(trials)
     epochs = sum(epochs_of(job.arguments) for job in jobs)
     with Progress(memory, epochs, verbose) as progress:
         driver = Driver(memory, engine, "record", None, progress.update)
-        driver.run(jobs, interruptible=False)
+        driver.run(jobs, resources, interruptible=False)
     driver.raise_first_failure()
     return [model.history for model in models]
 

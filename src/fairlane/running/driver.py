@@ -1,29 +1,41 @@
-"""The driver: lets engines run jobs, and writes what they tell to the store.
+"""The driver: lets an engine run jobs, writes what happens to the store, and holds the policy.
 
-In: jobs, and the store of their study. Out: rows and weights in the store; errors where they are asked for.
+In: jobs, and the store of their study. Out: rows and weights in the store; orders for the engine; errors,
+where these were requested.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fairlane.engines import reference
-from fairlane.engines.contract import Declined, Feed, Job
-from fairlane.engines.lanes import engine as lanes
+from fairlane.engines.contract import Declined, EngineEvent, ForkRefused, Idle, Job
+from fairlane.engines.resources import Resources
 from fairlane.errors import FairlaneWarning, LanesError, StudyError, TrialError
 from fairlane.models.session import left_as_found
 from fairlane.results.study import Study
+from fairlane.running.choosing import engine_for
 from fairlane.running.evaluation import evaluate
-from fairlane.running.jobs import on_jax
+from fairlane.running.jobs import PlannedFeed
+from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store
-from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialFailed, TrialState
+from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, TrialFailed, TrialState
 
 
 class Driver:
-    """Lets engines run jobs, and writes what they tell to the store."""
+    """Lets an engine run jobs, and writes what happens to the store.
+
+    Args:
+        store: of the study.
+        engine: ``"auto"``, ``"lanes"`` or ``"reference"``.
+        on_error: ``"record"`` or ``"raise"``.
+        study: goes with the errors; None where there is none.
+        tell: gets each trial's record when it has changed.
+        track: gets each event with its record, for trackers.
+        policy: decides who trains on; by default everybody does.
+    """
 
     def __init__(
         self,
@@ -33,32 +45,39 @@ class Driver:
         study: Study | None,
         tell: Callable[[Record], None],
         track: Callable[[Event, Record], None] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._store, self._engine, self._on_error = store, engine, on_error
         self._study, self._tell, self._track = study, tell, track
+        self._policy: Policy = policy or EverybodyGoesOn()
+        self._orders = OrderBook(self._policy.standing)
         self._failure: TrialFailed | None = None
-        self._feeds: list[Feed] = []
 
-    def run(self, jobs: Sequence[Job], interruptible: bool) -> None:
+    def run(self, jobs: Sequence[Job], resources: Resources, interruptible: bool) -> None:
         """Run the jobs to their end.
 
         Args:
             jobs: what to run.
+            resources: what they name by a key.
             interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
         """
-        source = self._events(jobs)
+        for job in jobs:
+            if job.reason:
+                self._check_declined(job, job.reason, resources)
+        engine = engine_for(self._engine, resources)
+        source = engine.run(PlannedFeed(jobs, self._store.checkpoint), self._orders)
         try:
             with left_as_found():
                 for event in source:
-                    self._take(event)
+                    self._take(event, resources)
         except TrialError as error:
             source.close()
-            self._take_the_rest()
+            self._take_unreported(engine.unreported())
             self._store.interrupt(diverged=None if self._failure is not None else error.trial)
             raise
         except KeyboardInterrupt:
             source.close()
-            self._take_the_rest()
+            self._take_unreported(engine.unreported())
             self._store.interrupt()
             if not interruptible:
                 raise
@@ -90,7 +109,7 @@ class Driver:
             with left_as_found():
                 for trial in done:
                     size = trial.variant.fit_arguments.get("batch_size", batch_size)
-                    self._take(evaluate(trial, partial(study.model, trial), test_data, size))
+                    self._write(evaluate(trial, partial(study.model, trial), test_data, size))
         except KeyboardInterrupt:
             warnings.warn(
                 "interrupted while evaluating on test_data: trials without a test value were not evaluated",
@@ -103,65 +122,56 @@ class Driver:
         if self._failure is not None:
             raise self._error(self._failure) from self._failure.exception
 
-    def _take_the_rest(self) -> None:
-        """Write what engines that were closed have left to tell."""
-        for event in [event for feed in self._feeds for event in feed.left]:
+    def _take_unreported(self, events: Sequence[Event]) -> None:
+        """Write what an engine that was closed did not report."""
+        for event in events:
             if not self._store[event.trial].state.ended:
                 record = self._store.write(event)
                 self._tell(record)
                 if self._track is not None and isinstance(event, EpochEnded):
                     self._track(event, record)
 
-    def _events(self, jobs: Sequence[Job]) -> Generator[Event]:
-        left: list[Job] = []
-        if self._engine == "reference":
-            left += jobs
-            for job in jobs:
-                job.reason = ""  # it was asked for
-        else:
-            yield from self._on_lanes(jobs, left)
-        yield from reference.run(self._feed(left), self._take)
+    def _check_declined(self, job: Job, reason: str, resources: Resources) -> None:
+        """Refuse what must run on lanes, and can't.
 
-    def _feed(self, jobs: Sequence[Job]) -> Feed:
-        self._feeds.append(Feed(jobs))
-        return self._feeds[-1]
-
-    def _on_lanes(self, jobs: Sequence[Job], left: list[Job]) -> Generator[Event]:
-        able: list[Job] = []
-        for job in jobs:
-            if job.reason or job.data is None:
-                self._decline(job, job.reason, left)
-            else:
-                able.append(job)
-        if not able:
-            return
-        source = _lanes()(self._feed(able))
-        try:
-            for event in source:
-                if isinstance(event, Declined):
-                    self._decline(event.job, event.reason, left)
-                else:
-                    yield event
-        finally:
-            source.close()
-
-    def _decline(self, job: Job, reason: str, left: list[Job]) -> None:
-        if job.data is not None and job.data.once:
-            if len(self._store) > 1:
-                raise StudyError(
-                    f"{job.trial} can't run on lanes: {reason}. The data have a generator, which only lanes "
-                    "can read together; give arrays, or a keras.utils.PyDataset"
-                )
-            job.arguments = {**job.arguments, **job.data.again()}
+        Raises:
+            StudyError: it has a generator, which other trials read too.
+            LanesError: lanes were chosen.
+        """
+        parts = resources.data_of(job).parts
+        if parts is not None and parts.once and len(self._store) > 1:
+            raise StudyError(
+                f"{job.trial} can't run on lanes: {reason}. The data have a generator, which only lanes "
+                "can read together; give arrays, or a keras.utils.PyDataset"
+            )
         if self._engine == "lanes":
             raise LanesError(
                 f"{job.trial} can't run on lanes: {reason}. With engine='auto' it runs on the reference "
                 "engine, which calls Model.fit"
             )
-        job.reason = reason
-        left.append(job)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: EngineEvent, resources: Resources) -> None:
+        """Do what an event asks for, and let the policy decide what follows from it."""
+        match event:
+            case Declined():
+                self._check_declined(event.job, event.reason, resources)
+            case ForkRefused():
+                raise StudyError(f"{event.job.trial} can't begin: it can't be forked: {event.reason}")
+            case ModelDescribed():
+                self._store.describe(event.trial, event.description)
+            case Idle():
+                pass
+            case _:
+                self._write(event)
+        ordered = self._orders.give(self._policy.after(event))
+        if isinstance(event, Idle) and not ordered:
+            waiting = ", ".join(map(str, event.waiting)) or "none"
+            raise StudyError(
+                "nothing can be trained any more: no job is left to begin, and the trials that wait for an "
+                f"order got none ({waiting})"
+            )
+
+    def _write(self, event: Event) -> None:
         record = self._store.write(event)
         self._tell(record)
         if self._track is not None:
@@ -180,12 +190,3 @@ class Driver:
     def _error(self, event: TrialFailed) -> TrialError:
         where = "before its first epoch" if event.epoch is None else f"in epoch {event.epoch}"
         return TrialError(f"{event.trial} failed {where}: {event.error}", event.trial, self._study)
-
-
-def _lanes() -> Callable[[Feed], Generator[Event | Declined]]:
-    """The lanes engine: in this process where Keras runs on JAX, else in a worker process of its own."""
-    if on_jax():
-        return lanes.run
-    from fairlane.engines.workers import engine as workers
-
-    return workers.run

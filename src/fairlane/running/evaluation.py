@@ -14,10 +14,10 @@ from typing import Any
 
 import keras
 
-from fairlane.engines.contract import first_line, one_line
 from fairlane.engines.program.tracing import forget_foreign_traces
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
+from fairlane.kit.error_text import first_line, one_line
 from fairlane.models import keras_private
 from fairlane.models.session import Session, left_as_found
 from fairlane.trials import Tested, Trial

@@ -33,6 +33,19 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, eq=False)
+class ModelDescribed:
+    """The first model of a variant was built.
+
+    Attributes:
+        trial: whose model.
+        description: how it is built again, as `fairlane.models.description.description` gives it.
+    """
+
+    trial: Trial
+    description: str
+
+
+@dataclass(frozen=True, eq=False)
 class EpochEnded:
     """A trial finished an epoch.
 
@@ -63,6 +76,7 @@ class TrialDone:
         weights_epoch: the epoch whose logs are those of the trained weights, counted from 0: the last, unless
             a callback went back to an earlier one. `OF_NO_EPOCH` where there is none, as of an average; None
             where nobody knows, or no epoch was trained.
+        stopped: whether an order ended it before its last epoch.
     """
 
     trial: Trial
@@ -71,6 +85,7 @@ class TrialDone:
     loop: str = ""
     memory: Mapping[str, Any] | None = None
     weights_epoch: int | None = None
+    stopped: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,10 @@ class Variant:
         object.__setattr__(self, "hyperparameters", _frozen(self.hyperparameters))
         object.__setattr__(self, "fit_arguments", _frozen(self.fit_arguments))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # read-only views of dicts can't be pickled
+        return Variant, (self.number, dict(self.hyperparameters), dict(self.fit_arguments))
+
     @property
     def builder_arguments(self) -> dict[str, Any]:
         """The hyperparameters that go to the builder."""
@@ -98,12 +102,13 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A variant and a seed: one training run of one model.
+    """A variant, a seed and a fold: one training run of one model.
 
     Attributes:
         number: its place in the study, from 0.
         variant: its hyperparameters.
         seed: the seed of its weights, dropout and batch order.
+        fold: the number of its fold, from 0; None where the data are not cut into folds.
 
     Example:
         >>> trial = Trial(3, Variant(1, {"units": 32, "batch_size": 16}, {"batch_size": 16}), seed=0)
@@ -116,6 +121,7 @@ class Trial:
     number: int
     variant: Variant
     seed: int
+    fold: int | None = None
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
@@ -133,7 +139,8 @@ class Trial:
         return dict(self.variant.fit_arguments)
 
     def __str__(self) -> str:
-        return f"trial {self.number} ({self.variant.label}, seed {self.seed})"
+        fold = "" if self.fold is None else f", fold {self.fold}"
+        return f"trial {self.number} ({self.variant.label}, seed {self.seed}{fold})"
 
 
 @dataclass(frozen=True)

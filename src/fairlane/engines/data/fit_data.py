@@ -113,6 +113,23 @@ class FitData:
         """The first training batch that was read, to build models from; None where none was."""
         return self.training.first if isinstance(self.training, Source) else None
 
+    def example(self) -> Any:
+        """A training batch, or tensors of its shapes and dtypes; None where they are not known."""
+        if isinstance(self.training, Source):
+            return self.training.first
+        size = min(self.training.samples, int(self.training.adapter.batch_size))
+
+        def like(array: Any) -> Any:
+            return keras.KerasTensor((size, *array.shape[1:]), keras.backend.standardize_dtype(array.dtype))
+
+        try:
+            return keras.tree.map_structure(like, self.training.arrays)
+        except (
+            TypeError,
+            ValueError,
+        ):  # a dtype that Keras has no name for: the model's own inputs have to do
+            return None
+
     def again(self) -> dict[str, Any]:
         """The arguments of ``Model.fit`` to give anew, since taking them apart has read from them."""
         parts = {"x": self.training, "validation_data": self.validation}

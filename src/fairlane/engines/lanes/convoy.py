@@ -19,14 +19,18 @@ import numpy as np
 
 from fairlane.engines.data.fit_data import FitData, Indices
 from fairlane.engines.data.sources import Piece, Reading, Source
-from fairlane.engines.lanes.fleet import Chunk, Fleet, Outcome
+from fairlane.engines.lanes.chunk import Chunk, Outcome, Shape
+from fairlane.engines.lanes.fleet import Fleet
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.memory import OutOfMemory
 from fairlane.engines.program.compiled import Carry, SlowInLoop
 from fairlane.trials import State
 
-Prepare = Callable[[Piece | None], None]
-"""Forms a convoy's chunks, and has their programs compiled for the first piece of its training batches."""
+Form = Callable[[Fleet, list[Lane]], Chunk]
+"""Makes a chunk of lanes."""
+
+Ready = Callable[[Chunk, Sequence[tuple[bool, Piece]]], bool]
+"""Has a chunk's programs compiled for pieces of batches; False where its lanes can't go with this convoy."""
 
 Halve = Callable[[Chunk, OutOfMemory], Sequence[Chunk]]
 """Divides a chunk that memory ran out with; raises where it can't be divided."""
@@ -51,67 +55,129 @@ class Convoy:
     Attributes:
         data: what they are trained on.
         training: where their training batches are read, or None where those are on the device.
-        tests: where their validation batches are read, or None as long as none were.
-        waiting: lanes that are in no chunk, with their fleets.
-        chunks: those ready for the next epoch.
-        legs: of the epoch under way.
         epochs: how many it has gone through.
     """
 
     data: FitData
     training: Reading | None
-    tests: Reading | None = None
-    waiting: list[tuple[Fleet, Lane]] = field(default_factory=list)
-    chunks: list[Chunk] = field(default_factory=list)
-    legs: list[Leg] = field(default_factory=list)
     epochs: int = 0
+    _tests: Reading | None = None
+    _waiting: list[tuple[Fleet, Lane]] = field(default_factory=list)
+    _chunks: list[Chunk] = field(default_factory=list)
+    _legs: list[Leg] = field(default_factory=list)
+
+    # --- its lanes ----------------------------------------------------------------------------------
+
+    def join(self, fleet: Fleet, lane: Lane) -> None:
+        """Let a lane go with it, from the next epoch on."""
+        self._waiting.append((fleet, lane))
+
+    def go_on_with(self, chunk: Chunk) -> None:
+        """Let a chunk go with it as it is, from the next epoch on."""
+        self._chunks.append(chunk)
+
+    def dismiss(self, fleet: Fleet) -> list[Lane]:
+        """Let go of a fleet's lanes that are in no chunk."""
+        lanes = [lane for home, lane in self._waiting if home is fleet]
+        self._waiting = [pair for pair in self._waiting if pair[0] is not fleet]
+        return lanes
 
     @property
     def is_empty(self) -> bool:
         """Whether all of its lanes have ended."""
-        return not (self.waiting or self.chunks or self.legs)
+        return not (self._waiting or self._chunks or self._legs)
+
+    def members(self) -> list[tuple[Fleet, Lane]]:
+        """All of its lanes, with their fleets."""
+        chunks = [*self._chunks, *(leg.chunk for leg in self._legs)]
+        return [*self._waiting, *((chunk.fleet, lane) for chunk in chunks for lane in chunk.lanes)]
+
+    def scatter(self) -> tuple[list[Chunk], list[Lane]]:
+        """Break it off: its chunks, with the states they have come to; and its lanes that are in no chunk."""
+        for leg in self._legs:
+            if leg.error is None:
+                leg.leave()
+        chunks = [leg.chunk for leg in self._legs if leg.error is None] + self._chunks
+        lanes = [lane for _, lane in self._waiting]
+        return chunks, lanes
+
+    def disband(self) -> None:
+        """Have no lanes any more."""
+        self._waiting, self._chunks, self._legs = [], [], []
+
+    def arrived(self) -> list[Leg]:
+        """The legs of the epoch that it went through; given out once."""
+        legs, self._legs = self._legs, []
+        return legs
+
+    def board(self, form: Form, ready: Ready, piece: Piece | None) -> None:
+        """Form its chunks, ready for their next epoch.
+
+        Args:
+            form: makes a chunk.
+            ready: has its programs compiled.
+            piece: the first of the training batches; None where they are on the device, or there is none.
+        """
+        pieces = [] if piece is None else [(True, piece)]
+        chunks, self._chunks = self._chunks, []
+        self._chunks += [chunk for chunk in chunks if ready(chunk, pieces)]
+        while self._waiting:
+            fleet, first = self._waiting[0]
+            shape = Shape.of(first)
+            alike = [x for home, x in self._waiting if home is fleet and Shape.of(x) == shape]
+            lanes = alike[: fleet.width]
+            self._waiting = [pair for pair in self._waiting if pair[1] not in lanes]
+            chunk = form(fleet, lanes)
+            if ready(chunk, pieces):
+                self._chunks.append(chunk)
+
+    # --- through an epoch ---------------------------------------------------------------------------
 
     def travel(
-        self, executor: Executor, prepare: Prepare, halve: Halve, pause: Callable[[Leg], None]
+        self,
+        executor: Executor,
+        board: Callable[[Convoy, Piece | None], None],
+        halve: Halve,
+        halt: Callable[[Leg], None],
     ) -> None:
-        """Take all lanes through an epoch: their `legs` hold what came of it.
+        """Take all lanes through an epoch: `arrived` gives what came of it.
 
         Args:
             executor: where programs are compiled and run.
-            prepare: forms `chunks`.
+            board: forms its chunks.
             halve: divides a chunk.
-            pause: calls the callbacks of lanes that have some between training and validation.
+            halt: calls the callbacks of lanes that have some between training and validation.
         """
         self.epochs += 1
         if self.training is None:
-            prepare(None)
+            board(self, None)
             self._set_off()
-            self._each(Task(True), self.legs, executor, halve)
+            self._each(Task(True), self._legs, executor, halve)
         else:
             with self.training.epoch() as pieces:
                 first = next(pieces, None)
-                prepare(first)
+                board(self, first)
                 self._set_off()
                 self._through(chain([first] if first else [], pieces), True, executor, halve)
-        for leg in self.legs:
+        for leg in self._legs:
             if leg.error is None:
                 leg.end_training()
-            if leg.validates and leg.chunk.fleet.pauses:
-                pause(leg)
-        if any(leg.validates for leg in self.legs):
+            if leg.validates and leg.chunk.fleet.kin.halts:
+                halt(leg)
+        if any(leg.validates for leg in self._legs):
             self._validate(executor, halve)
 
     def _set_off(self) -> None:
-        self.legs, self.chunks = [Leg(chunk) for chunk in self.chunks], []
+        self._legs, self._chunks = [Leg(chunk) for chunk in self._chunks], []
 
     def _validate(self, executor: Executor, halve: Halve) -> None:
         source = self.data.validation
         if not isinstance(source, Source):
-            self._each(Task(False), [leg for leg in self.legs if leg.validates], executor, halve)
+            self._each(Task(False), [leg for leg in self._legs if leg.validates], executor, halve)
             return
-        if self.tests is None:
-            self.tests = source.for_validation(self.legs[0].chunk.fleet.steps_per_execution)
-        with self.tests.epoch(again=True) as pieces:
+        if self._tests is None:
+            self._tests = source.for_validation(self._legs[0].chunk.fleet.kin.steps_per_execution)
+        with self._tests.epoch(again=True) as pieces:
             self._through(pieces, False, executor, halve)
 
     def _through(self, pieces: Iterable[Piece], training: bool, executor: Executor, halve: Halve) -> None:
@@ -119,7 +185,7 @@ class Convoy:
         works: list[tuple[Leg, Task, Future[None]]] = []
         for piece in pieces:
             self._finish(works, executor, halve)
-            tasks = [(leg, leg.task(training, piece)) for leg in self.legs]
+            tasks = [(leg, leg.task(training, piece)) for leg in self._legs]
             works = [
                 (leg, task, executor.submit(leg.run, task))
                 for leg, task in tasks
@@ -135,8 +201,8 @@ class Convoy:
         for leg, task, future in works:
             error = future.exception()
             if isinstance(error, OutOfMemory):
-                self.legs = [other for other in self.legs if other is not leg]
-                self.legs += _in_halves(leg, task, error, executor, halve)
+                self._legs = [other for other in self._legs if other is not leg]
+                self._legs += _in_halves(leg, task, error, executor, halve)
             elif error is not None:
                 leg.error = error
 
@@ -174,10 +240,10 @@ class Leg:
         chunk.set_off(stops=True)
         self.error: BaseException | None = None
         self._fleet = chunk.fleet
-        shape = chunk.fleet.shape_of(chunk.lanes[0])
+        shape = Shape.of(chunk.lanes[0])
         self._validates, self._most_steps = shape.validates, shape.most_steps
-        self._orders: list[Indices] = chunk.fleet.orders(chunk)
-        self._carry: Carry = chunk.fleet.carry(chunk.state, chunk.width)
+        self._orders: list[Indices] = chunk.orders()
+        self._carry: Carry = chunk.carry()
         self._logs: Mapping[str, Any] = {}
         self._val_logs: Mapping[str, Any] | None = None
         self._steps_taken = 0
@@ -202,7 +268,7 @@ class Leg:
     def prepare(self, task: Task, executor: Executor) -> bool:
         """Have the program for a task compiled; False where that is an error."""
         try:
-            self._fleet.prepare(self.chunk, executor, [task] if task.piece is not None else ())
+            self.chunk.prepare(executor, [task] if task.piece is not None else ())
         except SlowInLoop:  # met in the middle of an epoch: go on batch by batch
             self._fleet.go_stepwise()
             return self.prepare(task, executor)
@@ -219,10 +285,10 @@ class Leg:
 
         def work(carry: Carry) -> tuple[Carry, Mapping[str, Any]]:
             if piece is not None:
-                return fleet.go_through(chunk, carry, task.training, piece)
-            return fleet.train(chunk, carry, self._orders) if task.training else fleet.validate(chunk, carry)
+                return chunk.go_through(carry, task.training, piece)
+            return chunk.train(carry, self._orders) if task.training else chunk.validate(carry)
 
-        self._carry, logs = fleet.guarded(chunk, self._carry, work)
+        self._carry, logs = chunk.guarded(self._carry, work)
         if task.training:
             self._logs = logs
         else:
@@ -254,7 +320,7 @@ class Leg:
             )
             part._steps_taken, part._seconds = self._steps_taken, self._seconds
             for lane in chunk.lanes:
-                lane.state = None  # it is the carry's now
+                lane.board()  # its state is the carry's now
             parts.append(part)
         return parts
 
@@ -266,4 +332,4 @@ class Leg:
 
     def leave(self) -> None:
         """Put the state back into the chunk where the epoch was cut off."""
-        self.chunk.state = self._carry.state
+        self.chunk.land(self._carry.state, trained=True)

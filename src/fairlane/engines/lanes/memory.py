@@ -6,6 +6,7 @@ lanes fit than there are trials, a fleet trains in waves: a lane that ends makes
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -46,27 +47,26 @@ def bytes_needed(compiled: Any) -> int:
     return int(account.temp_size_in_bytes + max(0, results))
 
 
-def lanes_that_fit(state: Any, wanted: int) -> int:
-    """The number of lanes to keep at once.
+def lanes_that_fit(state: Any) -> float:
+    """The number of lanes to keep under way at once.
 
     Args:
         state: one lane's arrays.
-        wanted: the number of trials.
 
     Returns:
-        A number from 1 to ``wanted``.
+        A whole number from 1 on; infinite where nothing limits it.
     """
     bytes_per_lane = _COPIES * sum(a.nbytes for a in jax.tree.leaves(state))
     room = room_for_data()
-    if bytes_per_lane == 0 or room == float("inf"):
-        return max(1, wanted)
-    return max(1, min(wanted, int(room / bytes_per_lane)))
+    if bytes_per_lane == 0 or room == math.inf:
+        return math.inf
+    return max(1, int(room / bytes_per_lane))
 
 
 def room_for_data() -> float:
     """Bytes of arrays that may be put on the default device; infinite where it does not say."""
     free = free_memory()
-    return float("inf") if free is None else _SHARE * free
+    return math.inf if free is None else _SHARE * free
 
 
 def free_memory() -> int | None:

@@ -1,136 +1,112 @@
 """The lanes engine for sessions on another backend than JAX: the work is done in a worker process.
 
-In: a feed of jobs. Out: their events, as `engine.run` yields them. Each model is built here,
-on the session's own backend; its values go to the worker, which builds it again on JAX, trains it in lanes
-and returns the trained values. What can't travel, or does not run on JAX, comes back as `Declined`.
+In: a feed of jobs. Out: their events, as `fairlane.engines.lanes.LanesEngine` yields them. Each model is
+built here, on the session's own backend; its values go to the worker, which builds it again on JAX, trains it
+in lanes and returns the trained values. What can't travel, or does not run on JAX, comes back as `Declined`.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import queue
 import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from fairlane.engines.contract import Declined, Feed, Job, one_line
-from fairlane.engines.data.fit_data import Batches
-from fairlane.engines.lanes.engine import failed
+from fairlane.engines.contract import (
+    OVER,
+    Declined,
+    EngineEvent,
+    Feed,
+    Fork,
+    ForkRefused,
+    GoOn,
+    Idle,
+    Job,
+    Nothing,
+    Orders,
+    Stop,
+)
+from fairlane.engines.lanes.roster import ENGINE, failed
+from fairlane.engines.resources import Resources
 from fairlane.engines.workers import messages, process
-from fairlane.engines.workers.messages import Reference, Task, Work
-from fairlane.engines.workers.parcel import PLAIN, Parcel, Segments, Slots
+from fairlane.engines.workers.packing import CannotTravel, Packing, Sent, unpickled
+from fairlane.engines.workers.packing import Common as CommonObject
+from fairlane.engines.workers.packing import data_reason as data_reason
+from fairlane.engines.workers.parcel import Parcel, Segments, Slots
 from fairlane.engines.workers.process import Process, WorkerDied
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models import keras_private
-from fairlane.models.variables import weights_of, write_state
-from fairlane.trials import EpochEnded, Event, State, TrialDone, TrialFailed, TrialStarted, Weights
+from fairlane.models.variables import write_state
+from fairlane.trials import EpochEnded, Event, State, Trial, TrialDone, TrialFailed, TrialStarted, Weights
 
 _SECONDS_TO_STOP, _SECONDS_TO_KEEP = 5.0, 60.0
 """How long a run that is broken off may take to end its epochs before the worker is ended by force; and how
 long where it is to hand back the caller's own models."""
 
 
-def run(feed: Feed) -> Generator[Event | Declined]:
-    """Run every job of the feed that lanes can run, in the worker process.
+class WorkersEngine:
+    """Runs every job that lanes can run, in the worker process; others come back as `Declined`.
 
     Args:
-        feed: the jobs.
-
-    Yields:
-        The events of each trial; `Declined` for a job that can't run there.
-    """
-    engine = _Engine(feed)
-    try:
-        yield from engine.run()
-    finally:
-        engine.close()
-
-
-@dataclass(eq=False)
-class _Common:
-    """An object that jobs refer to.
-
-    Attributes:
-        number: its number.
-        value: the object.
-        parcel: the object packed, until it is sent.
-        foreign: packages that it names and JAX can't trace.
+        resources: what jobs name by a key.
     """
 
-    number: int
-    value: Any
-    parcel: Parcel | None
-    foreign: frozenset[str]
+    name = ENGINE
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def run(self, feed: Feed, orders: Orders) -> Generator[EngineEvent]:
+        """Run every job of the feed that lanes can run; see `fairlane.engines.contract.Engine`."""
+        run = _Run(feed, orders, self._resources)
+        try:
+            yield from run.through()
+        finally:
+            run.close()
+
+    def unreported(self) -> Sequence[Event]:
+        """Nothing: what the worker had not reported is lost with it."""
+        return ()
 
 
-@dataclass(eq=False)
-class _Sent:
-    """A job that the worker has, or is about to get.
+class _One:
+    """A feed of one job."""
 
-    Attributes:
-        job: the job.
-        work: the message.
-        common: what it refers to.
-        model: the caller's own, else None.
-        steps: how many batches an epoch has.
-        callbacks: those made for it.
-        foreign: packages that it names and JAX can't trace.
-        layers: what its layers hold besides their variables; None for the caller's own, which holds it.
-    """
+    def __init__(self, job: Job) -> None:
+        self._job: Job | None = job
 
-    job: Job
-    work: Work
-    common: list[_Common]
-    model: Any
-    steps: int | None
-    callbacks: Sequence[Any]
-    foreign: frozenset[str]
-    layers: Any
-    _history: Any = None
-
-    def begin_history(self) -> None:
-        """Give the caller's own model its ``history``, as ``fit`` does."""
-        if self.model is not None:
-            epochs = int(self.job.arguments.get("epochs", 1))
-            self._history = keras.callbacks.CallbackList(
-                [], add_history=True, model=self.model, verbose=0, epochs=epochs, steps=self.steps
-            )
-            self._history.on_train_begin()
-
-    def note_epoch(self, event: EpochEnded) -> None:
-        """Write an epoch into it."""
-        if self._history is not None:
-            self._history.on_epoch_end(event.epoch, dict(event.logs))
-
-    def remind_callbacks(self, pickled: bytes | None) -> None:
-        """Let the callbacks made here know what their twins in the worker have seen."""
-        for callback, state in zip(self.callbacks, _loaded(pickled) or (), strict=False):
-            vars(callback).update(state)
+    def next(self) -> Job | Nothing:
+        job, self._job = self._job, None
+        return OVER if job is None else job
 
 
-class _Engine:
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+class _Run:
+    """One run of the engine: a round with a worker, and more where it dies."""
+
+    def __init__(self, feed: Feed, orders: Orders, resources: Resources) -> None:
+        self._feed, self._orders = feed, orders
         self._alone: deque[Job] = deque()
-        self._deaths: dict[Job, int] = {}
+        self._deaths: dict[Trial, int] = {}
         self._segments = Segments()
+        self._packing = Packing(resources, self._segments)
         self._process: Process | None = None
         self._running = False
         self._replaced = False
-        self._ready: _Sent | None = None
-        self._going: dict[int, _Sent] = {}
+        self._without = ""
+        """Why there can be no worker; empty where there can."""
+        self._over = False
+        self._ready: Sent | None = None
+        self._going: dict[int, Sent] = {}
         self._loaded: list[Parcel] = []
-        self._common: dict[int, _Common] = {}
         self._known: set[int] = set()
 
     def close(self) -> None:
@@ -145,31 +121,38 @@ class _Engine:
                 self._process = None
             self._segments.close()
 
-    def run(self) -> Generator[Event | Declined]:
-        while self._alone or len(self._feed) or self._ready is not None:
-            # What was on a worker that died is tried once more at the end, one by one.
-            done = self._ready is None and not len(self._feed)
-            yield from self._round(Feed([self._alone.popleft()]) if done else self._feed)
+    def through(self) -> Generator[EngineEvent]:
+        """Take rounds until all is done."""
+        while True:
+            yield from self._prepare(self._feed)
+            if self._ready is not None:
+                yield from self._round(self._feed)
+            elif self._alone:  # what was on a worker that died is tried once more at the end, one by one
+                yield from self._round(_One(self._alone.popleft()))
+            elif self._over:
+                return
+            else:
+                yield Idle()
 
-    def _round(self, feed: Feed) -> Generator[Event | Declined]:
-        """One run of the engine in the worker."""
+    def _round(self, feed: Feed) -> Generator[EngineEvent]:
+        """One run of the lanes engine in the worker."""
         try:
             yield from self._prepare(feed)
             if self._ready is None:
                 return
             self._process = process.borrow()
             self._known.clear()
-            self._process.send(self._begin(1 + len(feed)))
+            self._process.send(self._begin())
             self._running = True
             yield from self._listen(self._process, feed)
         except WorkerDied as death:
-            yield from self._bury(death, feed)
+            yield from self._bury(death)
         else:
             self._running = False
             process.give_back(self._process)
             self._process = None
 
-    def _listen(self, worker: Process, feed: Feed) -> Generator[Event | Declined]:
+    def _listen(self, worker: Process, feed: Feed) -> Generator[EngineEvent]:
         while True:
             message = worker.receive()
             if isinstance(message, messages.OWN):
@@ -180,19 +163,35 @@ class _Engine:
             match message:
                 case messages.Wanted():
                     yield from self._prepare(feed)
-                    self._hand_over(worker)
+                    self._hand_over(worker, feed)
                 case messages.Told():
                     yield self._event(message)
                 case messages.Refused():
                     yield self._refused(message)
+                case messages.Asked():
+                    yield from self._answer(worker, message)
+                case messages.Waiting():
+                    yield Idle(tuple(self._going[n].job.trial for n in message.numbers))
+                    worker.send(messages.Awake())
                 case messages.Over():
                     yield from self._left_over(message.error)
                     return
             yield from self._prepare(feed)  # while the worker is busy
 
+    def _answer(self, worker: Process, asked: messages.Asked) -> Iterator[EngineEvent]:
+        """Pass orders on to the worker."""
+        trials = {self._going[n].job.trial: n for n in asked.numbers if n in self._going}
+        given: list[tuple[int, bool]] = []
+        for order in self._orders.take(trials):
+            if isinstance(order, Fork):
+                yield ForkRefused(order.job, "it trains in a worker process, which gives no copies")
+            elif isinstance(order, GoOn | Stop):
+                given.append((trials[order.trial], isinstance(order, Stop)))
+        worker.send(messages.Ordered(tuple(given)))
+
     # --- sending ------------------------------------------------------------------------------------
 
-    def _begin(self, total: int) -> messages.Begin:
+    def _begin(self) -> messages.Begin:
         settings = {
             "floatx": keras.config.floatx(),
             "epsilon": keras.config.epsilon(),
@@ -205,17 +204,18 @@ class _Engine:
         for name, value in keras_private.custom_objects().items():
             with suppress(Exception):  # what needs it says so when it is built
                 custom[name] = self._pack(value)
-        return messages.Begin(total, os.getcwd(), path, parcel, custom)
+        return messages.Begin(self._orders.standing, os.getcwd(), path, parcel, custom)
 
     def _pack(self, value: Any) -> Parcel:
         parcel = self._segments.pack(value)
         self._loaded.append(parcel)
         return parcel
 
-    def _hand_over(self, worker: Process) -> None:
+    def _hand_over(self, worker: Process, feed: Feed) -> None:
         sent, self._ready = self._ready, None
         if sent is None:
-            worker.send(messages.NoMore())
+            over = self._over or feed is not self._feed
+            worker.send(messages.NoMore() if over else messages.NotYet())
             return
         self._going[sent.work.number] = sent
         for common in sent.common:
@@ -225,7 +225,7 @@ class _Engine:
         self._loaded.append(sent.work.parcel)
         worker.send(sent.work)
 
-    def _taken(self, common: _Common) -> Parcel:
+    def _taken(self, common: CommonObject) -> Parcel:
         """The parcel of an object; packed again for a second worker."""
         if common.parcel is None:
             return self._pack(common.value)
@@ -233,82 +233,25 @@ class _Engine:
         self._loaded.append(parcel)
         return parcel
 
-    # --- making jobs ready --------------------------------------------------------------------------
-
-    def _prepare(self, feed: Feed) -> Generator[Event | Declined]:
+    def _prepare(self, feed: Feed) -> Generator[EngineEvent]:
         """Make the next job that can travel ready, if none is."""
-        while self._ready is None and (job := feed.take()) is not None:
+        while self._ready is None:
+            job = feed.next()
+            if not isinstance(job, Job):
+                self._over |= job is OVER and feed is self._feed
+                return
+            if self._without:
+                yield Declined(job, self._without)
+                continue
             try:
-                self._ready = self._made_ready(job)
-            except _CannotTravel as reason:
+                self._ready = self._packing.made_ready(job)
+            except CannotTravel as reason:
                 yield Declined(job, str(reason))
             except Exception as error:
                 yield failed(job, None, error, 0.0)
-
-    def _made_ready(self, job: Job) -> _Sent:
-        """Build the trial's model here, and pack what the worker needs to train it.
-
-        Raises:
-            _CannotTravel: it can't be sent.
-            Exception: whatever the builder or the callbacks' function raises.
-        """
-        assert job.data is not None, job.reason
-        training = job.data.training
-        if not isinstance(training, Batches):
-            raise _CannotTravel(data_reason(job.arguments))
-        with job.session():
-            model = job.model()
-            if model.optimizer is None:
-                raise _CannotTravel("the model is compiled without an optimizer")
-            iterator = training.iterator(int(model.steps_per_execution))
-            steps = iterator.num_batches
-            try:
-                keras_private.symbolic_build(model, iterator)
-            except Exception as error:
-                raise _CannotTravel(
-                    f"the model can't be built before training ({one_line(error)})"
-                ) from error
-            callbacks = job.callbacks() if job.callbacks is not None else None
-        _check_callbacks(callbacks or ())
-        common: list[_Common] = []
-        with _travelling("the model"):
-            made = self._shared(job.builder, common) if job.builder is not None else Recipe.of(model)
-        arguments = {}
-        for name, value in job.arguments.items():
-            with _travelling(f"{name}={type(value).__name__}"):
-                arguments[name] = value if isinstance(value, PLAIN) else self._shared(value, common)
-        variant = job.trial.variant
-        task = Task(
-            dict(variant.hyperparameters),
-            dict(variant.fit_arguments),
-            job.trial.seed,
-            made,
-            arguments,
-            callbacks,
-            job.in_place,
-            job.varying,
-            job.alike,
-        )
-        with _travelling("the model, its hyperparameters or callbacks"):
-            parcel = self._segments.pack(task)
-        foreign = parcel.foreign.union(*(c.foreign for c in common))
-        state = weights_of(model)
-        if any(array.dtype == "float64" for array in state.state.trainable):
-            raise _CannotTravel("its variables are float64, and lanes on JAX compute in float32")
-        slots = self._segments.slots(state.state.flat())
-        work = Work(job.trial.number, parcel, slots, state.state.sizes)
-        own, layers = (model, None) if job.in_place else (None, state.layers)
-        return _Sent(job, work, common, own, steps, callbacks or (), foreign, layers)
-
-    def _shared(self, value: Any, common: list[_Common]) -> Reference:
-        """What stands for an object that several jobs have; it is packed once."""
-        known = self._common.get(id(value))
-        if known is None:
-            parcel = self._segments.pack(value)
-            known = _Common(len(self._common), value, parcel, parcel.foreign)
-            self._common[id(value)] = known
-        common.append(known)
-        return Reference(known.number)
+            else:
+                if self._ready.described is not None:
+                    yield self._ready.described
 
     # --- receiving ----------------------------------------------------------------------------------
 
@@ -335,11 +278,11 @@ class _Engine:
                 if sent.model is not None and told.slots is not None:
                     write_state(sent.model, self._weights(sent, told.slots))
                 self._forget(sent)
-                return replace(event, trial=trial, exception=_loaded(told.exception))
+                return replace(event, trial=trial, exception=unpickled(told.exception))
             case event:
                 raise TypeError(f"an engine does not tell of {type(event).__name__}")
 
-    def _weights(self, sent: _Sent, slots: Slots) -> Weights:
+    def _weights(self, sent: Sent, slots: Slots) -> Weights:
         """The state in a trial's slots."""
         return Weights(State.of_flat(self._segments.read(slots), sent.work.groups), sent.layers)
 
@@ -350,27 +293,27 @@ class _Engine:
         if refused.error:
             foreign = refused.foreign or next(iter(sorted(sent.foreign)), "")
             if foreign:
-                what = "model" if sent.job.builder is None else "builder"
+                what = "model" if sent.model_travels else "builder"
                 reason = f"the {what} uses {foreign}, and lanes run on JAX ({reason})"
             else:
                 reason = f"on JAX, in the worker process, it fails before training ({reason})"
         return Declined(sent.job, reason)
 
-    def _forget(self, sent: _Sent) -> None:
+    def _forget(self, sent: Sent) -> None:
         self._going.pop(sent.work.number, None)
         self._segments.release(sent.work.slots)
         self._segments.release(sent.work.parcel)
 
     # --- endings ------------------------------------------------------------------------------------
 
-    def _left_over(self, error: str) -> Generator[Event | Declined]:
+    def _left_over(self, error: str) -> Generator[EngineEvent]:
         """Jobs that the worker took and does not speak of any more, because its engine raised."""
         for sent in list(self._going.values()):
             self._forget(sent)
             yield Declined(sent.job, f"the worker process could not go on ({error})")
 
-    def _bury(self, death: WorkerDied, feed: Feed) -> Generator[Event | Declined]:
-        """The worker is no more: what it had is tried once more, each trial by itself."""
+    def _bury(self, death: WorkerDied) -> Generator[EngineEvent]:
+        """The worker has died: what it had is tried once more, each trial by itself."""
         had_worked = self._process is not None and self._process.ready
         if self._process is not None:
             self._process.kill()
@@ -379,10 +322,11 @@ class _Engine:
         again: list[Job] = []
         for sent in lost:
             self._forget(sent)
-            self._deaths[sent.job] = self._deaths.get(sent.job, 0) + 1
-            if self._deaths[sent.job] > 1:
+            trial = sent.job.trial
+            self._deaths[trial] = self._deaths.get(trial, 0) + 1
+            if self._deaths[trial] > 1:
                 text = f"the worker process died twice with this trial: {death}"
-                yield TrialFailed(sent.job.trial, None, text, f"{text}\n")
+                yield TrialFailed(trial, None, text, f"{text}\n")
             else:
                 again.append(sent.job)
         self._alone += again
@@ -391,14 +335,12 @@ class _Engine:
         if not lost and had_worked and not self._replaced:
             self._replaced = True  # it may have been killed while it waited for work
         elif not lost:  # it died before it took a job, so another would too
-            waiting = [] if self._ready is None else [self._ready.job]
+            self._without = f"there is no worker process to train it on JAX: {death}"
+            waiting = [*([] if self._ready is None else [self._ready.job]), *self._alone]
             self._ready = None
-            for jobs in (feed, self._feed, Feed(self._alone)):
-                while (job := jobs.take()) is not None:
-                    waiting.append(job)
             self._alone.clear()
             for job in waiting:
-                yield Declined(job, f"there is no worker process to train it on JAX: {death}")
+                yield Declined(job, self._without)
 
     def _break_off(self, worker: Process) -> None:
         """Ask the worker to stop, and take what it has learned into the caller's own models."""
@@ -415,65 +357,12 @@ class _Engine:
         self._process = None
 
 
-# --- small parts ----------------------------------------------------------------------------------------
-
-
-def data_reason(arguments: Mapping[str, Any]) -> str:
-    """Why data can't go to the worker process, where they are no arrays; empty where they can.
-
-    Args:
-        arguments: of ``Model.fit``.
-    """
-    sources = {"x": (arguments.get("x"), arguments.get("y"), arguments.get("sample_weight"))}
-    if (held_out := arguments.get("validation_data")) is not None:
-        sources["validation_data"] = keras.utils.unpack_x_y_sample_weight(held_out)
-    for name, parts in sources.items():
-        if not keras_private.is_array_data(*parts):
-            return f"{name} is a {type(parts[0]).__name__}, and only arrays go to the worker process"
-    return ""
-
-
-class _CannotTravel(Exception):
-    """The job can't go to the worker; the message says why."""
-
-
-@contextmanager
-def _travelling(what: str) -> Iterator[None]:
-    """Say what it is that can't be packed."""
-    try:
-        yield
-    except Exception as error:
-        raise _CannotTravel(f"{what} can't be sent to the worker process ({one_line(error)})") from error
-
-
-def _check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise where one is not Keras's own: it might change, or look at, objects of this session."""
-    for callback in callbacks:
-        kind = type(callback)
-        if kind.__module__.partition(".")[0] != "keras" or isinstance(
-            callback, keras.callbacks.LambdaCallback
-        ):
-            raise _CannotTravel(
-                f"callback {kind.__name__} runs code of yours, which belongs to this session, and lanes run "
-                "in a worker process"
-            )
-
-
-def _loaded(pickled: bytes | None) -> Any:
-    if pickled is None:
-        return None
-    try:
-        return pickle.loads(pickled)
-    except Exception:  # its class can't be loaded here; the traceback tells of it
-        return None
-
-
 def _pass_on(message: Any) -> None:
     """What the trials' code prints and warns of."""
     if isinstance(message, messages.Printed):
         print(message.text, end="")
     elif isinstance(message, messages.Warned):
-        warning = _loaded(message.warning)
+        warning = unpickled(message.warning)
         if warning is not None:
             warnings.warn_explicit(*warning)
 

@@ -17,25 +17,38 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
 import cloudpickle
 import keras
 
-from fairlane.engines.contract import Declined, Feed, Job, one_line
+from fairlane.engines.contract import (
+    NOT_YET,
+    OVER,
+    Declined,
+    EngineEvent,
+    ForkRefused,
+    GoOn,
+    Idle,
+    Job,
+    Nothing,
+    Order,
+    Stop,
+)
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
-from fairlane.engines.lanes import engine
+from fairlane.engines.lanes import LanesEngine
 from fairlane.engines.lanes.memory import room_for_data
+from fairlane.engines.resources import Builder, CallbackMaker, Resources, TrainingData
 from fairlane.engines.workers import messages
-from fairlane.engines.workers.messages import Begin, Common, NoMore, Reference, Stop, Task, Work
+from fairlane.engines.workers.messages import Begin, Common, NoMore, NotYet, Reference, Task, Work
 from fairlane.engines.workers.parcel import FOREIGN, PLAIN, Slots
 from fairlane.engines.workers.recipe import Recipe
+from fairlane.kit.error_text import one_line
 from fairlane.models import keras_private
-from fairlane.models.session import Session
 from fairlane.models.variables import variable_groups, weights_of, write_state
-from fairlane.trials import Event, State, Trial, TrialDone, TrialFailed, Variant, Weights
+from fairlane.trials import ModelDescribed, State, Trial, TrialDone, TrialFailed, Variant, Weights
 
 
 def main(read: int, write: int) -> None:
@@ -81,7 +94,7 @@ class _Line:
                 message = messages.receive(self._incoming)
             except Exception:
                 os._exit(0)  # the session has ended, perhaps by force: so must this, in the midst of anything
-            if isinstance(message, Stop):
+            if isinstance(message, messages.Stop):
                 self.stopped.set()
                 message = NoMore()
             self._inbox.put(message)
@@ -116,20 +129,38 @@ def _warn(
     line.send(messages.Warned(packed))
 
 
-class _Feed(Feed):
+class _RemoteFeed:
     """Asks the session for each job when the engine wants it."""
 
-    def __init__(self, total: int, fetch: Callable[[], Job | None]) -> None:
-        super().__init__(())
-        self._left, self._fetch = total, fetch
+    def __init__(self, fetch: Callable[[], Job | Nothing]) -> None:
+        self._fetch = fetch
+        self._over = False
 
-    def __len__(self) -> int:
-        return self._left
-
-    def take(self) -> Job | None:
-        job = self._fetch()
-        self._left = 0 if job is None else self._left - 1
+    def next(self) -> Job | Nothing:
+        """The next job."""
+        job = OVER if self._over else self._fetch()
+        self._over = job is OVER
         return job
+
+
+class _RemoteOrders:
+    """Asks the session for orders."""
+
+    def __init__(self, line: _Line, standing: bool) -> None:
+        self._line, self.standing = line, standing
+
+    def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
+        """The orders for trials that wait."""
+        if self.standing:
+            return [GoOn(trial) for trial in waiting]
+        if not waiting:
+            return ()
+        trials = {trial.number: trial for trial in waiting}
+        self._line.send(messages.Asked(tuple(trials)))
+        answer = self._line.next()
+        if not isinstance(answer, messages.Ordered):  # the run is broken off
+            return ()
+        return [Stop(trials[n]) if stops else GoOn(trials[n]) for n, stops in answer.answers]
 
 
 class _Run:
@@ -139,7 +170,8 @@ class _Run:
         self._line, self._begin = line, begin
         self._common: dict[int, Any] = {}
         self._going: dict[int, _Going] = {}
-        self._data: dict[Any, FitData] = {}
+        self._keys: dict[Any, str] = {}
+        self._resources = Resources()
 
     def run(self) -> None:
         self._line.stopped.clear()
@@ -153,7 +185,8 @@ class _Run:
         self._line.send(messages.Over(error))
 
     def _serve(self) -> None:
-        source = engine.run(_Feed(self._begin.total, self._fetch))
+        orders = _RemoteOrders(self._line, self._begin.standing)
+        source = LanesEngine(self._resources).run(_RemoteFeed(self._fetch), orders)
         try:
             for event in source:
                 self._tell(event)
@@ -167,12 +200,14 @@ class _Run:
 
     # --- jobs ---------------------------------------------------------------------------------------
 
-    def _fetch(self) -> Job | None:
+    def _fetch(self) -> Job | Nothing:
         self._line.send(messages.Wanted())
         while True:
             message = self._line.next()
             if isinstance(message, NoMore):
-                return None
+                return OVER
+            if isinstance(message, NotYet):
+                return NOT_YET
             number = message.number
             try:
                 if isinstance(message, Common):
@@ -188,15 +223,15 @@ class _Run:
                 self._line.send(messages.Wanted())
 
     def _job(self, work: Work) -> Job:
+        """A job, with its own builder and callbacks under its number; data are shared."""
         task: Task = work.parcel.open()
         trial = Trial(work.number, Variant(work.number, task.hyperparameters, task.fit_arguments), task.seed)
         going = _Going(work)
         make = self._maker(task, trial)
         callbacks = task.callbacks
         going.callbacks = callbacks or []
-        session = Session(task.seed)
 
-        def model() -> Any:
+        def build(_: Trial) -> Any:
             with _unheard():
                 made = make()
             if task.in_place:
@@ -204,28 +239,33 @@ class _Run:
             return made
 
         arguments = {name: self._resolved(value) for name, value in task.arguments.items()}
-        data = self._taken_apart(arguments)
+        data = self._data_key(arguments)
         self._going[work.number] = going
+        key = str(work.number)
+        self._resources.builders[key] = Builder(
+            build, task.in_place, settle=lambda _, model: going.prepare(model)
+        )
+        if callbacks is not None:
+            self._resources.callbacks[key] = CallbackMaker(lambda _: callbacks)
         return Job(
             trial,
-            model,
-            arguments,
-            None if callbacks is None else lambda: callbacks,
-            lambda: session,
-            task.in_place,
-            task.varying,
-            task.alike,
-            data=data,
-            prepare=going.prepare,
+            key,
+            data,
+            "" if callbacks is None else key,
+            {name: value for name, value in arguments.items() if name not in DATA_ARGUMENTS},
+            varying=task.varying,
+            alike=task.alike,
         )
 
-    def _taken_apart(self, arguments: Mapping[str, Any]) -> FitData:
-        """The data of a job, one for all that have the same."""
+    def _data_key(self, arguments: Mapping[str, Any]) -> str:
+        """The key of a job's data, one for all that have the same."""
         chosen = {name: arguments[name] for name in DATA_ARGUMENTS if name in arguments}
         key = tuple((name, repr(v) if isinstance(v, PLAIN) else id(v)) for name, v in chosen.items())
-        if key not in self._data:
-            self._data[key] = FitData.of(chosen, room_for_data())
-        return self._data[key]
+        if key not in self._keys:
+            self._keys[key] = str(len(self._keys))
+            parts = FitData.of(chosen, room_for_data())
+            self._resources.data[self._keys[key]] = TrainingData(chosen, parts)
+        return self._keys[key]
 
     def _maker(self, task: Task, trial: Trial) -> Callable[[], Any]:
         made = self._resolved(task.model)
@@ -245,12 +285,23 @@ class _Run:
         reason = one_line(unwrapped(error))
         self._line.send(messages.Refused(number, reason, foreign_in(error), error=True))
 
+    def _end(self, number: int) -> _Going:
+        """Forget a trial that has ended."""
+        del self._resources.builders[str(number)]
+        self._resources.callbacks.pop(str(number), None)
+        return self._going.pop(number)
+
     # --- events -------------------------------------------------------------------------------------
 
-    def _tell(self, event: Event | Declined) -> None:
+    def _tell(self, event: EngineEvent) -> None:
+        if isinstance(event, Idle):
+            self._line.send(messages.Waiting(tuple(trial.number for trial in event.waiting)))
+            self._line.next()
+            return
+        assert not isinstance(event, ModelDescribed | ForkRefused), "the session describes and forks"
         if isinstance(event, Declined):
             number = event.job.trial.number
-            del self._going[number]
+            self._end(number)
             cause = event.error
             self._line.send(messages.Refused(number, event.reason, foreign_in(cause), cause is not None))
             return
@@ -258,7 +309,7 @@ class _Run:
         told: dict[str, Any] = {"trial": None}
         parts: dict[str, Any] = {}
         if isinstance(event, TrialFailed):
-            going = self._going.pop(number)
+            going = self._end(number)
             if event.epoch is None and event.exception is not None:
                 self._refuse(number, event.exception)
                 return
@@ -267,7 +318,7 @@ class _Run:
             if going.model is not None:
                 parts["slots"] = going.write(weights_of(going.model))
         elif isinstance(event, TrialDone):
-            going = self._going.pop(number)
+            going = self._end(number)
             weights = weights_of(going.model) if event.weights is None else event.weights
             told["weights"] = None
             parts = {"slots": going.write(weights), "callbacks": going.remembered()}

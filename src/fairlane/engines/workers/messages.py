@@ -25,14 +25,14 @@ class Begin:
     """A run of the lanes engine begins.
 
     Attributes:
-        total: how many jobs there are at most.
+        standing: whether every trial goes on at the end of each epoch.
         folder: the session's current directory.
         path: its ``sys.path``.
         settings: its Keras settings, packed.
         custom: name → the custom object registered under it, packed.
     """
 
-    total: int
+    standing: bool
     folder: str
     path: tuple[str, ...]
     settings: Parcel
@@ -108,6 +108,27 @@ class NoMore:
 
 
 @dataclass(frozen=True)
+class NotYet:
+    """There is no job now."""
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The answer to `Asked`.
+
+    Attributes:
+        answers: for some of the trials, the number, and whether the trial ends now instead of going on.
+    """
+
+    answers: tuple[tuple[int, bool], ...]
+
+
+@dataclass(frozen=True)
+class Awake:
+    """The answer to `Waiting`: there may be a job or an order now."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """End the run after the epochs under way."""
 
@@ -123,6 +144,28 @@ class Ready:
 @dataclass(frozen=True)
 class Wanted:
     """The worker can take a job."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Trials wait for orders.
+
+    Attributes:
+        numbers: theirs.
+    """
+
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing can happen before a job or an order comes.
+
+    Attributes:
+        numbers: of the trials that wait for an order.
+    """
+
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)

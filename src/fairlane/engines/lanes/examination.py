@@ -1,0 +1,183 @@
+"""What a lane's program depends on, found when its first batch is next; and whether it is still so later.
+
+In: a lane's model. Out: an `Examination`: lanes with one `likeness` may share a program, their `numbers`
+being its inputs. Callbacks may change what Keras reads when it traces a step later; the trial then has to
+begin again elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from fairlane.engines.eligibility import (
+    TooLate,
+    Unsuitable,
+    metrics_of,
+    plain_attributes,
+    refuse_unsuitable_metrics,
+    why_not_traced,
+)
+from fairlane.engines.program.lift import Lift, Numbers
+from fairlane.engines.program.structure import Structure, structure
+from fairlane.engines.program.tracing import (
+    Changed,
+    DoesNotTrace,
+    Kind,
+    NotPure,
+    Registry,
+    Step,
+    Tracing,
+)
+from fairlane.models.session import Session
+from fairlane.trials import Arrays, State
+
+
+class Examination:
+    """What a lane's program depends on.
+
+    Attributes:
+        structure: found by walking its model.
+        tracing: its own traced steps, where foreign code runs in them; else None.
+        probe: steps that its model was traced to, to see whether foreign code runs in them; mostly none.
+
+    Args:
+        model: the lane's, built.
+        session: the trial's.
+        rest: its metrics' variables when reset.
+        eager: whether callbacks may hold the model by any name, and change it.
+        in_place: whether the model is the caller's own, whose metrics' names don't matter.
+    """
+
+    def __init__(
+        self, model: keras.Model, session: Session, rest: Arrays, eager: bool, in_place: bool
+    ) -> None:
+        self._model, self._session, self._rest = model, session, rest
+        self._eager, self._in_place = eager, in_place
+        self.structure = Structure("", {}, {})
+        self.tracing: Tracing | None = None
+        self.probe: Mapping[Kind, Step] = {}
+        self._metrics: list[dict[str, Any]] = []
+
+    def examine(self, state: State, kinds: Sequence[Kind], registry: Registry, validates: bool) -> None:
+        """Find it out, when the lane's first batch is next.
+
+        Args:
+            state: the lane's.
+            kinds: the steps that it will need, in the order in which ``fit`` comes to them.
+            registry: what is known from other lanes; more is added.
+            validates: whether there is validation in some epoch.
+
+        Raises:
+            Unsuitable: its step can't be traced, or not twice alike.
+        """
+        model = self._model
+        with self._session:
+            self.structure = structure(model, logs_named=not self._in_place)
+            key, foreign = self.structure.key, self.structure.foreign
+            self._metrics = plain_attributes(metrics_of(model))
+            self._refuse(foreign, validates)
+            if not foreign and not registry.foreign.get(key, True):
+                return
+            watching = not foreign and key not in registry.foreign
+            shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
+            try:
+                tracing = Tracing(model, shapes, kinds, registry, watching)
+            except (DoesNotTrace, NotPure) as error:
+                raise Unsuitable(why_not_traced(error)) from error
+        if watching:
+            registry.foreign[key] = bool(tracing.foreign)
+        if not watching or tracing.foreign:
+            self.tracing = tracing
+        else:
+            self.probe = tracing.steps
+
+    def _refuse(self, foreign: str, validates: bool) -> None:
+        if foreign:
+            refuse_unsuitable_metrics(self._model, self._rest, self._eager)
+        if self._model.jit_compile is False and (foreign or self._eager):
+            raise Unsuitable(
+                "the model is compiled with jit_compile=False, so that its code runs in each step"
+            )
+        traced = self._model.test_function is not None and not self._in_place
+        if self._eager and traced and validates:
+            raise Unsuitable("a callback has evaluated the model before its first batch")
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers that the program may take as inputs."""
+        return self.structure.numbers if self.tracing is None else self.tracing.numbers
+
+    def likeness(self) -> Any:
+        """Equal for lanes whose programs differ in `numbers` alone."""
+        if self.tracing is None:
+            return self.structure.key
+        rest = hashlib.sha256(b"".join(np.ascontiguousarray(r).tobytes() for r in self._rest))
+        return self.tracing.digest, rest.hexdigest()
+
+    def own_tracing(self) -> Tracing:
+        """Its own traced steps."""
+        assert self.tracing is not None
+        return self.tracing
+
+    def trace_later(self, kind: Kind) -> bool:
+        """Trace a step for batches of a shape that was not known to `examine`; false where it is known.
+
+        Raises:
+            TooLate: its model is traced otherwise now than then.
+        """
+        tracing = self.own_tracing()
+        if kind in tracing.digests:
+            return False
+        try:
+            with self._session:
+                tracing.trace_later(kind)
+        except Changed as error:
+            raise TooLate(f"batches of another size came up, and {error}") from error
+        return True
+
+    # --- whether it is still so ---------------------------------------------------------------------
+
+    def check_metrics(self) -> None:
+        """See that callbacks have not changed a metric, whose results Keras computes in each epoch.
+
+        Raises:
+            TooLate: they have.
+        """
+        if plain_attributes(metrics_of(self._model)) != self._metrics:
+            raise TooLate("a callback has changed a metric, whose results Keras computes anew in each epoch")
+
+    def check_test_step(self, who: str) -> None:
+        """See that nothing has changed that Keras reads when it traces the test step, which is now.
+
+        Args:
+            who: may have changed it.
+
+        Raises:
+            TooLate: something has.
+        """
+        if self.differs("test"):
+            raise TooLate(f"{who} has changed what the test step reads")
+
+    def differs(self, *whats: str) -> bool:
+        """Whether the model is traced otherwise now than when it was examined.
+
+        Args:
+            whats: the steps to look at, ``"train"`` or ``"test"``.
+        """
+        with self._session:
+            if self.tracing is None:
+                now = structure(self._model, logs_named=not self._in_place)
+                before = self.structure
+                return now.key != before.key or bool(Lift.of([now.numbers, before.numbers]).paths)
+            try:
+                for what in whats:
+                    self.tracing.check(what)
+            except Changed:
+                return True
+        return False

@@ -1,0 +1,64 @@
+"""Which fleet a lane belongs to.
+
+In: lanes whose programs are known to depend on this or that. Out: fleets, each numbered in order of its
+making.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from fairlane.engines.data.fit_data import FitData
+from fairlane.engines.lanes.fleet import Fleet, Kinship
+from fairlane.engines.lanes.lane import Lane
+from fairlane.engines.lanes.loops import choose
+
+
+class Fleets:
+    """All fleets of a run.
+
+    Args:
+        threads: how many chunks run at once.
+        limit: how many lanes may be under way at once.
+    """
+
+    def __init__(self, threads: int, limit: Callable[[], float]) -> None:
+        self._threads, self._limit = threads, limit
+        self._fleets: dict[Any, list[Fleet]] = {}
+        self._static: set[Any] = set()
+
+    def __iter__(self) -> Iterator[Fleet]:
+        return chain.from_iterable(self._fleets.values())
+
+    def of(self, lane: Lane, data: FitData) -> Fleet:
+        """The fleet whose program can train a lane; a new one where there is none."""
+        kin = self._kinship(lane, data)
+        key: tuple[Any, ...] = (kin.shared,)
+        if kin.static:  # its numbers can't be inputs of a program, so they decide which it is
+            key += tuple(np.asarray(v).tobytes() for v in lane.examination.numbers.values())
+        known = self._fleets.setdefault(key, [])
+        for fleet in known:
+            if fleet.suits(lane):
+                return fleet
+        expected = 1.0 if kin.static else min(lane.job.alike, self._limit())
+        loop = choose(lane.model)
+        width = max(1, min(math.ceil(expected / self._threads), loop.width))
+        # Where others of its kind differ from it, those that come later will probably differ too.
+        differing = frozenset(chain.from_iterable(fleet.differs_in(lane) for fleet in known))
+        fleet = Fleet(len(list(self)), kin, loop, width, differing)
+        known.append(fleet)
+        return fleet
+
+    def part(self, fleet: Fleet) -> None:
+        """From now on, a fleet for each set of numbers: they can't differ within one program."""
+        self._static.add(fleet.kin.shared)
+
+    def _kinship(self, lane: Lane, data: FitData) -> Kinship:
+        stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
+        shared = (lane.examination.likeness(), id(data), stop_on_nan, steps, lane.halts)
+        return Kinship(shared, data, stop_on_nan, steps, lane.halts, shared in self._static)

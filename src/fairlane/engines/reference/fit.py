@@ -1,0 +1,155 @@
+"""One trial's ``Model.fit``, which can be left at the end of each epoch and gone on with later.
+
+In: a job. Out: its events. ``fit`` runs in a greenlet: a second stack of calls in the same thread. At the end
+of an epoch the last callback switches back to whoever iterates, out of the trial's session, and ``fit`` stays
+where it is until it is gone on with. So it is Keras's own loop that trains, and nobody is called from inside
+the session. A thread would not do: Keras, TensorFlow and JAX keep settings by thread, and Ctrl-C reaches the
+main thread alone.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import greenlet
+
+from fairlane.engines.contract import EngineEvent, Job
+from fairlane.engines.program.tracing import forget_foreign_traces
+from fairlane.engines.reference.watching import First, Last, repeats
+from fairlane.engines.resources import Resources, session_of
+from fairlane.kit.error_text import one_line
+from fairlane.models.callback_memory import recall
+from fairlane.models.variables import read_state, same_weights, weights_of
+from fairlane.trials import Checkpoint, Event, TrialDone, TrialFailed, Weights
+
+
+class Fit:
+    """One trial's ``fit``.
+
+    Attributes:
+        trial: whose.
+        first_epoch: the epoch it is trained from, counted from 0.
+        stopped: whether training ends with this epoch; to be set before it goes on.
+
+    Args:
+        job: the job.
+        resources: what it names by a key.
+    """
+
+    def __init__(self, job: Job, resources: Resources) -> None:
+        self.trial = job.trial
+        self.stopped = False
+        self._job, self._resources = job, resources
+        can_repeat = repeats(job, resources)
+        self._checkpoint = job.checkpoint if can_repeat else None
+        self.first_epoch = self._checkpoint.epoch if self._checkpoint else 0
+        self._session = session_of(job)
+        self._first = First()
+        self._last = Last(job, self._checkpoint, can_repeat, self._first, self._leave_session)
+        self._greenlet = greenlet.greenlet(self._run)
+        # What the trial sets for its context alone (as ``numpy.errstate`` does) is not for the caller's.
+        self._greenlet.gr_context = contextvars.copy_context()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial is over."""
+        return bool(self._greenlet.dead)
+
+    def go_on(self) -> Iterator[EngineEvent]:
+        """Train until the end of the next epoch, or of the trial.
+
+        Yields:
+            What happened.
+
+        Raises:
+            CannotGoOn: it can't go on exactly from its checkpoint.
+        """
+        self._last.stops = self.stopped
+        yield from self._switch("go on")
+
+    def checkpoint(self) -> Checkpoint | str:
+        """A copy of the whole state of a trial that waits at the end of an epoch; or why there is none."""
+        return self._switch("copy")  # type: ignore[no-any-return]
+
+    def abandon(self) -> Sequence[Event]:
+        """End it where it stands.
+
+        Returns:
+            The state after its last finished epoch, if somebody can want it.
+        """
+        if self._greenlet and not self._greenlet.dead:
+            self._greenlet.parent = greenlet.getcurrent()
+            self._greenlet.throw(greenlet.GreenletExit)
+        return [] if self._last.cut_off is None else [self._last.cut_off]
+
+    def _switch(self, request: str) -> Any:
+        self._greenlet.parent = greenlet.getcurrent()
+        return self._greenlet.switch(request)
+
+    def _leave_session(self, answer: Any) -> Any:
+        """Hand an answer over, outside of the session; returns the next request."""
+        with self._session.left():
+            return greenlet.getcurrent().parent.switch(answer)
+
+    def _run(self, request: str) -> list[EngineEvent]:
+        """What runs in the greenlet: the events since the last epoch are its result."""
+        began = time.perf_counter()
+        first, last = self._first, self._last
+        try:
+            with self._session:
+                weights, kept = self._fit()
+            seconds = time.perf_counter() - began
+            memory = _memory(last.end, weights)
+            done = TrialDone(
+                self.trial, seconds, weights, memory=memory, weights_epoch=kept, stopped=self.stopped
+            )
+            last.cut_off = None
+            return [*last.events, done]
+        except recall.CannotGoOn:
+            raise
+        except Exception as error:
+            last.cut_off = None
+            seconds, text = time.perf_counter() - began, traceback.format_exc()
+            failed = TrialFailed(self.trial, first.epoch, one_line(error), text, seconds, error)
+            return [*last.events, failed]
+
+    def _fit(self) -> tuple[Weights | None, int | None]:
+        """Build the model and train it.
+
+        Returns:
+            The trained weights, None for the caller's own model; and the epoch whose logs they have.
+        """
+        job, builder = self._job, self._resources.builder_of(self._job)
+        forget_foreign_traces()
+        model = builder.build(job.trial)
+        described = builder.describe(job.trial, model, self._resources.data_of(job).parts)
+        if described is not None:
+            self._last.events.append(described)
+        self._last.others = self._resources.callbacks_of(job) or []
+        self._last.held_by_several = self._resources.held_by_several(job)
+        self._last.in_place = builder.in_place
+        arguments = self._resources.arguments_of(job)
+        if self._checkpoint is not None:
+            recall.go_on_with_files(self._last.others, self._checkpoint.epoch)
+            arguments["initial_epoch"] = self._checkpoint.epoch
+        held = self._resources.watch_shared(job, model)
+        try:
+            model.fit(**arguments, callbacks=[self._first, *self._last.others, self._last], verbose=0)
+        except BaseException:
+            held.restore()
+            raise
+        held.check()
+        return None if builder.in_place else weights_of(model), self._first.kept.epoch_of(
+            model, read_state(model)
+        )
+
+
+def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any] | None:
+    """What more epochs could go on from: the memory at the end, if training's end changed no weight."""
+    if end is None or weights is None or not same_weights(weights.state, end.weights.state):
+        return None
+    return end.memory

@@ -1,0 +1,139 @@
+"""The data of each variant, taken apart once for all trials that share them, and registered by a key.
+
+In: ``Model.fit``'s arguments, and the variants, which may change some of them. Out: `TrainingData` by their
+keys; why a variant can't run on lanes, as far as its data tell; or an error, before anything is trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import GeneratorType
+from typing import Any
+
+import numpy as np
+
+from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
+from fairlane.engines.eligibility import session_reason
+from fairlane.engines.lanes.memory import room_for_data
+from fairlane.engines.resources import TrainingData
+from fairlane.errors import StudyError
+from fairlane.running.choosing import on_jax
+from fairlane.running.evaluation import unfit_data
+from fairlane.running.plan import data_reason
+from fairlane.trials import Variant
+
+
+class Data:
+    """The data of each variant, taken apart once for all trials that share them.
+
+    Attributes:
+        by_key: what is registered.
+
+    Args:
+        common: ``Model.fit``'s arguments that are the same for all.
+        variants: one for each trial.
+        engine: as for `compare`.
+
+    Raises:
+        StudyError: they can't be trained on.
+    """
+
+    def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
+        self._common = common
+        self._session = session_reason()
+        self._keys: dict[Any, str] = {}
+        self._reasons: dict[str, str] = {}
+        self.by_key: dict[str, TrainingData] = {}
+        on_lanes = engine != "reference" and not self._session
+        counts = Counter(self._chosen(variant)[0] for variant in variants)
+        for variant in variants:
+            chosen_key, chosen = self._chosen(variant)
+            if chosen_key in self._keys:
+                continue
+            elsewhere = _elsewhere_reason(chosen) if on_lanes else ""
+            here = on_lanes and not elsewhere
+            reason = data_reason(chosen.get("x"), chosen, len(variants), here) or elsewhere
+            parts = None if reason else self._taken_apart(chosen, here)
+            key = self._keys[chosen_key] = f"data {len(self._keys)}"
+            self._reasons[key] = reason
+            self.by_key[key] = TrainingData(chosen, parts, counts[chosen_key])
+
+    def reason(self, variant: Variant) -> str:
+        """Why a variant can't run on lanes, as far as session and data tell; empty where it can."""
+        return self._session or self._reasons[self.key(variant)]
+
+    def key(self, variant: Variant) -> str:
+        """The key of a variant's data."""
+        return self._keys[self._chosen(variant)[0]]
+
+    def parts(self, variant: Variant) -> FitData | None:
+        """A variant's data; None where they can't be taken apart for lanes."""
+        return self.by_key[self.key(variant)].parts
+
+    def batch(self, variant: Variant) -> Any:
+        """A batch of a variant's, or tensors of its shapes and dtypes; None where it is not known."""
+        parts = self.parts(variant)
+        return None if parts is None else parts.example()
+
+    def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
+        given = {**self._common, **variant.fit_arguments}
+        chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
+        own = variant.fit_arguments  # all else is one object for all variants
+        key = ((name, _likeness_of(value) if name in own else id(value)) for name, value in chosen.items())
+        return tuple(key), chosen
+
+    def _taken_apart(self, chosen: Mapping[str, Any], on_lanes: bool) -> FitData | None:
+        generators = {id(v) for v in chosen.values() if isinstance(v, GeneratorType)}
+        if generators and not on_lanes:
+            return None  # taking it apart would read its first batches
+        for known in self.by_key.values():
+            if generators and known.parts is not None and known.parts.once:
+                raise StudyError(
+                    "the data have a generator, which can be read once, and the variants read it in "
+                    "different ways; leave steps_per_epoch and the like the same, or give a "
+                    "keras.utils.PyDataset"
+                )
+        room = room_for_data() if on_lanes and on_jax() else math.inf
+        try:
+            return FitData.of(chosen, room)
+        except _OF_KERAS as error:
+            raise unfit_data(chosen, error, _wrong_part(chosen, room)) from error
+
+
+_OF_KERAS = (ValueError, TypeError, IndexError)
+"""What Keras raises for data that it does not take."""
+
+
+def _wrong_part(chosen: Mapping[str, Any], room: float) -> str:
+    """Which of the data Keras does not take: those to validate on, if it takes the others alone."""
+    if chosen.get("validation_data") is None:
+        return ""
+    try:
+        FitData.of({name: value for name, value in chosen.items() if name != "validation_data"}, room)
+    except _OF_KERAS:
+        return ""
+    return "validation_data"
+
+
+def _likeness_of(value: Any) -> Any:
+    """Equal for values that are one for `Data`: numbers and texts that are equal, the same arrays."""
+    if isinstance(value, np.generic | np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return type(value), repr(value)
+    if type(value) in (list, tuple):
+        return type(value), tuple(map(_likeness_of, value))
+    if type(value) is dict:
+        return dict, tuple((_likeness_of(key), _likeness_of(item)) for key, item in value.items())
+    return id(value)
+
+
+def _elsewhere_reason(arguments: Mapping[str, Any]) -> str:
+    """Why data can't go to the worker process; empty where they can, or need not."""
+    if on_jax():
+        return ""
+    from fairlane.engines.workers.engine import data_reason as reason_of_workers
+
+    return reason_of_workers(arguments)

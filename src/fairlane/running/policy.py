@@ -1,0 +1,70 @@
+"""Who trains on: a policy decides after each event, and engines find its orders in an `OrderBook`.
+
+In: events, in the order in which engines report them. Out: orders. A policy that compares trials pauses each
+of them until all that it compares have reported, and decides in the order of the trials' numbers. Then its
+decisions do not depend on which engine was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from fairlane.engines.contract import EngineEvent, GoOn, Order
+from fairlane.trials import Trial
+
+
+class Policy(Protocol):
+    """Decides which trials go on.
+
+    Attributes:
+        standing: whether it answers every `EpochEnded` with `GoOn`, whatever happens.
+    """
+
+    standing: bool
+
+    def after(self, event: EngineEvent) -> Iterable[Order]:
+        """The orders that follow from an event, for any trials that wait.
+
+        Args:
+            event: the next event.
+        """
+
+
+class EverybodyGoesOn:
+    """Every trial is trained to its end."""
+
+    standing = True
+
+    def after(self, event: EngineEvent) -> Iterable[Order]:
+        """No order depends on what happens."""
+        return ()
+
+
+class OrderBook:
+    """The orders that were given and not taken yet.
+
+    Args:
+        standing: whether every trial that waits may go on at once.
+    """
+
+    def __init__(self, standing: bool) -> None:
+        self.standing = standing
+        self._orders: list[Order] = []
+
+    def give(self, orders: Iterable[Order]) -> bool:
+        """Add orders; says whether there were any."""
+        before = len(self._orders)
+        self._orders += orders
+        return len(self._orders) > before
+
+    def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
+        """The orders for some trials, in the order in which they were given; each order is taken once."""
+        if self.standing:
+            return [GoOn(trial) for trial in waiting]
+        if not self._orders:
+            return ()
+        wanted = {id(trial) for trial in waiting}
+        taken = [order for order in self._orders if id(order.trial) in wanted]
+        self._orders = [order for order in self._orders if id(order.trial) not in wanted]
+        return taken

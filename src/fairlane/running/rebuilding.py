@@ -1,0 +1,91 @@
+"""A trial's model, built again: to be given its trained weights.
+
+In: a trial, and where its study is kept. Out: the model as it was before its first epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import GeneratorType
+from typing import Any
+
+import keras
+
+from fairlane.errors import BuilderError, StudyError
+from fairlane.models import keras_private
+from fairlane.models.copies import copy
+from fairlane.models.description import model_of
+from fairlane.models.session import Session
+from fairlane.models.sharing import Held
+from fairlane.running.data import Data
+from fairlane.running.plan import Models
+from fairlane.store import Records
+from fairlane.trials import Trial, Weights
+
+
+class Rebuilt:
+    """Builds a trial's model again: as this study's builder does, or for others as the store says."""
+
+    def __init__(
+        self,
+        kept: Records,
+        models: Models,
+        common: Mapping[str, Any],
+        data: Data,
+        trials: Sequence[Trial],
+    ) -> None:
+        self._kept, self._models, self._common, self._data = kept, models, common, data
+        self._own = {id(trial) for trial in trials}
+
+    def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
+        """The trial's model, as it was before its first epoch, to be given its weights."""
+        if id(trial) in self._own:
+            return self._apart(trial)
+        return model_of(self._kept.description(trial) or "null", weights=weights)
+
+    def _apart(self, trial: Trial) -> keras.Model:
+        """It shares nothing, or nothing that giving it the trained weights would change."""
+        model = _rebuilt(self._models, self._common, self._data, trial)
+        shared = self._models.known.shared_by(model)
+        if not shared:
+            return model
+        try:
+            return copy(model)
+        except BuilderError as why:
+            weights = self._kept.weights(trial)
+            changed = weights and Held(shared, str(trial)).differing(model, weights.state)
+            if not changed:
+                return model
+            raise StudyError(
+                f"the model of {trial} can't be built again: it shares {changed[0]!r} with this program, "
+                "which has another value now than when the trial was trained, and giving it the old one "
+                "would change yours. "
+                f"A copy of the model can't be made either: {why}"
+            ) from why
+
+
+def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> keras.Model:
+    """A trial's model, built as it was before its first epoch."""
+    parts = data.parts(trial.variant)
+    with Session(trial.seed):
+        model = models.build(trial, to_train=False)
+        if parts is None:
+            keras_private.symbolic_build(model, _one_batch(common["x"]))
+        elif parts.first is not None:
+            keras_private.symbolic_build_from(model, parts.first)
+        else:
+            keras_private.symbolic_build(model, parts.training.iterator(int(model.steps_per_execution)))
+    return model
+
+
+def _one_batch(x: Any) -> Any:
+    """Keras's iterator over data that are not arrays."""
+    try:
+        return keras_private.epoch_iterator(x, steps_per_epoch=1)
+    except ValueError as error:
+        if not isinstance(x, GeneratorType):
+            raise
+        raise StudyError(
+            "the model can't be built anew, because x is a generator and used up; give a "
+            "keras.utils.PyDataset, or keep the model with a keras.callbacks.ModelCheckpoint"
+        ) from error
