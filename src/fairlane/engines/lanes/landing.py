@@ -20,7 +20,8 @@ from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.roster import Reports
 from fairlane.engines.lanes.turns import Turns
 from fairlane.engines.lanes.yard import Yard
-from fairlane.trials import State
+from fairlane.models.callback_memory import recall
+from fairlane.trials import Checkpoint, State
 
 
 class Landing:
@@ -156,7 +157,9 @@ class Landing:
             self._flights.send(chunk)
 
     def _copy(self, lane: Lane, look: Look, order: Fork) -> None:
-        copy = lane.copy(look)
+        copy = lane.checkpoint(look, due=False)
+        if isinstance(copy, Checkpoint) and not recall.is_told(copy.memory):
+            copy = recall.why_untold(copy.memory)
         if isinstance(copy, str):
             self._reports.add(ForkRefused(order.job, copy))
         else:

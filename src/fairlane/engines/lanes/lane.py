@@ -20,6 +20,7 @@ from fairlane.engines.data.sources import Reading, Source
 from fairlane.engines.eligibility import has_foreign_method, refuse_step_limit, refuse_unsuitable_model
 from fairlane.engines.lanes.callbacks import LaneCallbacks, Look
 from fairlane.engines.lanes.examination import Examination
+from fairlane.engines.lanes.lane_logs import epoch_logs_of, first_steps, keras_logs, place_logs
 from fairlane.engines.lanes.lane_memory import LaneMemory, go_on_from
 from fairlane.engines.program.tracing import Kind, Registry
 from fairlane.engines.resources import Resources, session_of
@@ -113,7 +114,7 @@ class Lane:
             )
             self._state = recall.fitting(checkpoint, self.own_state())
             self.epoch, self.seconds = checkpoint.epoch, float(checkpoint.memory["seconds"])
-        self.memory = LaneMemory(
+        self._memory = LaneMemory(
             *(job.pace, self.session, self.callbacks, self.kept, self.examination),
             *(data.repeats, self.reading, resources.held_by_several(job), self.epoch),
         )
@@ -219,12 +220,7 @@ class Lane:
 
     def logs_of(self, stacked: Mapping[str, Any] | None, i: int) -> dict[str, Any] | None:
         """This lane's logs out of a chunk's, as Python floats and with this model's own names."""
-        if stacked is None:
-            return None
-        logs = keras_logs({k: jax.tree.map(lambda a: a[i], v) for k, v in stacked.items()})
-        if self._names is None:
-            return logs
-        return {self._names.get(k, k): v for k, v in logs.items()}
+        return None if stacked is None else place_logs(stacked, i, self._names)
 
     # --- an epoch -----------------------------------------------------------------------------------
 
@@ -296,7 +292,7 @@ class Lane:
         """
         self._validated |= val_logs is not None
         val_logs = None if val_logs is None else dict(sorted(val_logs.items()))
-        epoch_logs = self.last_logs = _epoch_logs(logs, val_logs)
+        epoch_logs = self.last_logs = epoch_logs_of(logs, val_logs)
         changed = None
         if self.callbacks.are_called:
             if self.kept.watches and not self._in_test:
@@ -327,7 +323,7 @@ class Lane:
         Returns:
             The epoch's logs.
         """
-        self.last_logs = _epoch_logs(logs, val_logs)
+        self.last_logs = epoch_logs_of(logs, val_logs)
         self.epoch += 1
         return self.last_logs
 
@@ -351,37 +347,26 @@ class Lane:
 
     def is_due(self) -> bool:
         """Whether a checkpoint is to be taken, between two epochs."""
-        return not self.finished and self.memory.is_due(self.epoch)
+        return not self.finished and self._memory.is_due(self.epoch)
 
     def what_it_remembers(self) -> dict[str, Any] | str:
         """What it remembers besides its state, as plain data; or why that is not known."""
-        return self.memory.now(self.last_logs, self.seconds, self._examined)
+        return self._memory.now(self.last_logs, self.seconds, self._examined)
 
-    def checkpoint(self, look: Look) -> Checkpoint | None:
-        """The lane's whole state between two epochs; None where it is not known.
-
-        Args:
-            look: reads the lane's current state.
-        """
-        self.memory.note_saved(self.epoch)
-        memory = self.what_it_remembers()
-        if isinstance(memory, str):
-            return None
-        weights = to_weights(look(), self.model) if recall.is_told(memory) else recall.NO_WEIGHTS
-        return Checkpoint(self.trial, self.epoch, weights, memory)
-
-    def copy(self, look: Look) -> Checkpoint | str:
-        """A copy of the lane's whole state between two epochs; or why there is none.
+    def checkpoint(self, look: Look, due: bool = True) -> Checkpoint | str:
+        """The lane's whole state between two epochs; or why that is not known.
 
         Args:
             look: reads the lane's current state.
+            due: whether it counts as the newest one, for the next to be due.
         """
+        if due:
+            self._memory.note_saved(self.epoch)
         memory = self.what_it_remembers()
         if isinstance(memory, str):
             return memory
-        if not recall.is_told(memory):
-            return recall.why_untold(memory)
-        return Checkpoint(self.trial, self.epoch, to_weights(look(), self.model), memory)
+        weights = to_weights(look(), self.model) if recall.is_told(memory) else recall.NO_WEIGHTS
+        return Checkpoint(self.trial, self.epoch, weights, memory)
 
     # --- endings ------------------------------------------------------------------------------------
 
@@ -442,31 +427,3 @@ class Lane:
             write_state(self.model, state, self._groups)
             keras_private.set_pending_state(self.model, None)
         self._held.restore()
-
-
-def _epoch_logs(logs: Mapping[str, float], val_logs: Mapping[str, float] | None) -> dict[str, float]:
-    prefixed = {f"val_{k}": v for k, v in (val_logs or {}).items()}
-    return dict(sorted({**logs, **prefixed}.items()))
-
-
-def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:
-    """The first ``steps`` batches of an epoch's runs; all of them where it is None."""
-    if steps is None:
-        return list(runs)
-    cut: list[Indices] = []
-    for run in runs:
-        if steps > 0:
-            cut.append(run[:steps])
-        steps -= len(run)
-    return cut
-
-
-def keras_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """Logs as Keras hands them to callbacks: flat, with Python floats."""
-    flat: dict[str, Any] = {}
-    for key, value in logs.items():
-        if isinstance(value, dict):
-            flat.update(keras_logs(value))
-        else:
-            flat[key] = float(value) if np.ndim(value) == 0 else value
-    return flat

@@ -64,7 +64,7 @@ class Turns:
         """Report a lane's checkpoint, where one is due."""
         if lane.is_due():
             checkpoint = lane.checkpoint(look)
-            if checkpoint is not None:
+            if not isinstance(checkpoint, str):
                 self._reports.add(checkpoint)
 
     def begin(self, lane: Lane, look: Look, loop: str = "") -> tuple[bool, State | None]:

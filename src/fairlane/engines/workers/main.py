@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import io
 import os
 import pickle
-import queue
 import sys
-import threading
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import cloudpickle
 import keras
@@ -42,6 +38,7 @@ from fairlane.engines.lanes import LanesEngine
 from fairlane.engines.lanes.memory import room_for_data
 from fairlane.engines.resources import Builder, CallbackMaker, Resources, TrainingData
 from fairlane.engines.workers import messages
+from fairlane.engines.workers.line import Line, Printer, pass_warning_on
 from fairlane.engines.workers.messages import Begin, Common, NoMore, NotYet, Reference, Task, Work
 from fairlane.engines.workers.parcel import FOREIGN, PLAIN, Slots
 from fairlane.engines.workers.recipe import Recipe
@@ -59,74 +56,15 @@ def main(read: int, write: int) -> None:
         write: the file descriptor to write them to.
     """
     keras_private.without_tensorflow()
-    line = _Line(os.fdopen(read, "rb"), os.fdopen(write, "wb"))
-    sys.stdout = _Printer(line)
-    warnings.showwarning = partial(_warn, line)
+    line = Line(os.fdopen(read, "rb"), os.fdopen(write, "wb"))
+    sys.stdout = Printer(line)
+    warnings.showwarning = partial(pass_warning_on, line)
     line.send(messages.Ready())
     while True:
         message = line.next()
         if isinstance(message, Begin):  # others are what the last run did not wait for
             _Run(line, message).run()
             gc.collect()  # models are full of cycles
-
-
-class _Line:
-    """The line to the session; what it says is heard at once, whatever the main thread does."""
-
-    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
-        self._incoming, self._outgoing = incoming, outgoing
-        self._lock = threading.Lock()
-        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.stopped = threading.Event()
-        self._session = os.getppid()
-        for target in (self._listen, self._watch):
-            threading.Thread(target=target, daemon=True, name="fairlane line").start()
-
-    def _watch(self) -> None:
-        """End with the session even where a fork of it still holds the other end of the line."""
-        while os.getppid() == self._session:
-            time.sleep(1.0)
-        os._exit(0)
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                message = messages.receive(self._incoming)
-            except Exception:
-                os._exit(0)  # the session has ended, perhaps by force: so must this, in the midst of anything
-            if isinstance(message, messages.Stop):
-                self.stopped.set()
-                message = NoMore()
-            self._inbox.put(message)
-
-    def next(self) -> Any:
-        return self._inbox.get()
-
-    def send(self, message: Any) -> None:
-        with self._lock:
-            messages.send(self._outgoing, message)
-
-
-class _Printer(io.TextIOBase):
-    """Standard output, which goes to the session's."""
-
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-
-    def write(self, text: str) -> int:
-        if text:
-            self._line.send(messages.Printed(text))
-        return len(text)
-
-
-def _warn(
-    line: _Line, message: Any, category: Any, filename: str, lineno: int, file: Any = None, text: Any = None
-) -> None:
-    try:
-        packed = cloudpickle.dumps((str(message), category, filename, lineno))
-    except Exception:
-        packed = cloudpickle.dumps((f"{category.__name__}: {message}", UserWarning, filename, lineno))
-    line.send(messages.Warned(packed))
 
 
 class _RemoteFeed:
@@ -146,7 +84,7 @@ class _RemoteFeed:
 class _RemoteOrders:
     """Asks the session for orders."""
 
-    def __init__(self, line: _Line, standing: bool) -> None:
+    def __init__(self, line: Line, standing: bool) -> None:
         self._line, self.standing = line, standing
 
     def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
@@ -166,7 +104,7 @@ class _RemoteOrders:
 class _Run:
     """One run of the engine."""
 
-    def __init__(self, line: _Line, begin: Begin) -> None:
+    def __init__(self, line: Line, begin: Begin) -> None:
         self._line, self._begin = line, begin
         self._common: dict[int, Any] = {}
         self._going: dict[int, _Going] = {}

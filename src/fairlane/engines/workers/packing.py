@@ -10,12 +10,12 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from fairlane.engines.contract import Job
-from fairlane.engines.data.fit_data import Batches
+from fairlane.engines.data.fit_data import Batches, FitData
 from fairlane.engines.resources import Resources, session_of
 from fairlane.engines.workers.messages import Reference, Task, Work
 from fairlane.engines.workers.parcel import PLAIN, Parcel, Segments
@@ -96,6 +96,15 @@ class Sent:
             vars(callback).update(state)
 
 
+class _Built(NamedTuple):
+    """What was built in a trial's session."""
+
+    model: Any
+    described: ModelDescribed | None
+    steps: int | None
+    callbacks: list[Any] | None
+
+
 class Packing:
     """Makes jobs ready.
 
@@ -119,24 +128,11 @@ class Packing:
         given = {**data.arguments, **job.arguments}
         if job.reason or data.parts is None or not isinstance(data.parts.training, Batches):
             raise CannotTravel(job.reason or data_reason(given))
-        training = data.parts.training
-        with session_of(job):
-            model = builder.build(job.trial)
-            described = builder.describe(job.trial, model, data.parts)
-            if model.optimizer is None:
-                raise CannotTravel("the model is compiled without an optimizer")
-            iterator = training.iterator(int(model.steps_per_execution))
-            steps = iterator.num_batches
-            try:
-                keras_private.symbolic_build(model, iterator)
-            except Exception as error:
-                raise CannotTravel(f"the model can't be built before training ({one_line(error)})") from error
-            callbacks = self._resources.callbacks_of(job)
-        check_callbacks(callbacks or ())
+        built = self._built(job, data.parts, data.parts.training)
         common: list[Common] = []
         with _travelling("the model"):
             portable = builder.portable
-            made = Recipe.of(model) if portable is None else self._shared(portable, common)
+            made = Recipe.of(built.model) if portable is None else self._shared(portable, common)
         arguments = {}
         for name, value in given.items():
             with _travelling(f"{name}={type(value).__name__}"):
@@ -148,7 +144,7 @@ class Packing:
             job.trial.seed,
             made,
             arguments,
-            callbacks,
+            built.callbacks,
             builder.in_place,
             job.varying,
             job.alike,
@@ -156,17 +152,35 @@ class Packing:
         with _travelling("the model, its hyperparameters or callbacks"):
             parcel = self._segments.pack(task)
         foreign = parcel.foreign.union(*(c.foreign for c in common))
-        state = weights_of(model)
+        state = weights_of(built.model)
         if any(array.dtype == "float64" for array in state.state.trainable):
             raise CannotTravel("its variables are float64, and lanes on JAX compute in float32")
         slots = self._segments.slots(state.state.flat())
         work = Work(job.trial.number, parcel, slots, state.state.sizes)
-        own, layers = (model, None) if builder.in_place else (None, state.layers)
+        own, layers = (built.model, None) if builder.in_place else (None, state.layers)
         made_by_builder = portable is not None
         return Sent(
-            *(job, work, common, own, steps, callbacks or (), foreign, layers, made_by_builder),
-            described=described,
+            *(job, work, common, own, built.steps, built.callbacks or (), foreign, layers, made_by_builder),
+            described=built.described,
         )
+
+    def _built(self, job: Job, data: FitData, training: Batches) -> _Built:
+        """Build the trial's model and callbacks in its session, as ``fit`` does before its first epoch."""
+        builder = self._resources.builder_of(job)
+        with session_of(job):
+            model = builder.build(job.trial)
+            described = builder.describe(job.trial, model, data)
+            if model.optimizer is None:
+                raise CannotTravel("the model is compiled without an optimizer")
+            iterator = training.iterator(int(model.steps_per_execution))
+            steps = iterator.num_batches
+            try:
+                keras_private.symbolic_build(model, iterator)
+            except Exception as error:
+                raise CannotTravel(f"the model can't be built before training ({one_line(error)})") from error
+            callbacks = self._resources.callbacks_of(job)
+        check_callbacks(callbacks or ())
+        return _Built(model, described, steps, callbacks)
 
     def _shared(self, value: Any, common: list[Common]) -> Reference:
         """What stands for an object that several jobs have; it is packed once."""
