@@ -18,7 +18,7 @@ from fairlane.trackers.contract import Facts, Tracker, digest, numbers, plain, r
 from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialDone, TrialFailed, TrialStarted, TrialState
 
 _WHAT = "writing MLflow's runs"
-_PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "fairlane.running.compare", "fairlane.trials"
+_PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "fairlane.study", "fairlane.trial"
 _ERROR = "fairlane.error"
 _STATUS = {TrialState.DONE: "FINISHED", TrialState.INTERRUPTED: "KILLED"}
 _EVERY = 5.0
@@ -152,8 +152,8 @@ class MLflow(Tracker):
 
     def _tell_state(self, record: Record) -> None:
         told = {
-            "fairlane.models.variables": str(record.state),
-            "fairlane.engines.contract": record.engine,
+            "fairlane.state": str(record.state),
+            "fairlane.engine": record.engine,
             "fairlane.reason": record.reason,
             _ERROR: record.error[:_LONGEST_ERROR],
         }
