@@ -316,7 +316,7 @@ def test_the_weights_of_finished_trials_are_not_in_memory(tmp_path):
     (files,) = (tmp_path / "r.artifacts").iterdir()
     for path in files.iterdir():
         path.unlink()
-    with pytest.raises(fl.StoreError, match="is gone"):
+    with pytest.raises(fl.StoreError, match="is missing"):
         study.model(0)
 
 
@@ -345,7 +345,7 @@ def test_a_store_that_can_not_be_written_any_more_ends_the_study_with_what_it_ha
 
 def test_a_refused_study_trains_nothing(tmp_path):
     built.clear()
-    with pytest.raises(fl.StudyError, match="has a name"):
+    with pytest.raises(fl.StudyError, match="needs a name"):
         fl.compare(counted, RATES, X, Y, store=tmp_path / "r.db", verbose=0, **FIT)
     with pytest.raises(fl.StoreError, match="does not exist"):
         fl.compare(counted, RATES, X, Y, store=tmp_path / "no" / "r.db", name="a", verbose=0, **FIT)
@@ -361,7 +361,9 @@ def test_what_a_store_notes_is_a_warning(tmp_path):
     with pytest.warns(fl.FairlaneWarning) as said:
         study = compare(RATES, store=store, name="a")
     notes = [str(warning.message) for warning in said]
-    assert any(re.search(r"weights of trial 1 .* is gone or cut off.*trained again", note) for note in notes)
+    assert any(
+        re.search(r"weights of trial 1 .* is missing or incomplete.*trained again", note) for note in notes
+    )
     same_models(study.model(1), fl.open(store, "a").model(1))
 
 
