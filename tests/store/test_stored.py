@@ -21,7 +21,7 @@ import _trial
 import fairlane as fl
 from _trial import FIT, X, Y, build
 from fairlane.cli import app
-from fairlane.provenance import fingerprint, origin
+from fairlane.provenance import commit, fingerprint, machine
 from fairlane.results import opening
 from fairlane.results.export import export
 from fairlane.store import written
@@ -88,8 +88,8 @@ def test_a_kept_study_is_the_one_in_memory(runs, plain):
 def test_a_kept_study_tells_the_machine_and_the_commit(runs, plain, tmp_path):
     for study in (fl.open(runs, "rates"), plain):
         page = study.report(tmp_path / "report.html").read_text(encoding="utf-8")
-        assert origin.machine() in page
-        assert (origin.commit(Path(_trial.__file__).parent) or "none") in page
+        assert machine.machine() in page
+        assert (commit.commit(Path(_trial.__file__).parent) or "none") in page
 
 
 def test_a_kept_model_is_the_trained_one(runs, plain, tmp_path):

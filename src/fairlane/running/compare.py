@@ -21,7 +21,8 @@ from fairlane.models.copies import copy
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import changed_by_step, held_in_common
-from fairlane.provenance.origin import Asking, versions
+from fairlane.provenance.machine import versions
+from fairlane.provenance.request import Request
 from fairlane.results.study import Study
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.driver import Driver
@@ -148,7 +149,7 @@ def compare(
     check_on_models(
         _rehearsed(models, trials[0], data, common, test_data), {**common, "test_data": test_data}, trials[0]
     )
-    with Asking(model, common, callbacks, test_data) as asking:
+    with Request(model, common, callbacks, test_data) as asking:
         kept: Store = (
             MemoryStore(site=asking.site)
             if store is None

@@ -248,12 +248,12 @@ def check_place(place: Path | str) -> None:
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     if not there.is_dir():
         raise StoreError(
-            f"weights are kept as files in the folder {place}, and {there} is a file: move it away, or name "
-            f"another folder, {_ELSEWHERE}"
+            f"weights are stored as files in the folder {place}, and {there} is a file: move it away, or "
+            f"name another folder, {_ELSEWHERE}"
         )
     if not os.access(there, os.W_OK | os.X_OK):
         raise StoreError(
-            f"weights are kept as files in the folder {place}, and {there} can't be written: change its "
+            f"weights are stored as files in the folder {place}, and {there} can't be written: change its "
             f"permissions, or name another folder, {_ELSEWHERE}"
         )
 
@@ -265,7 +265,7 @@ def _filesystem(place: Path | str) -> tuple[Any, str]:
             return fsspec.filesystem("file"), place.absolute().as_posix()
         filesystem, root = fsspec.core.url_to_fs(place)
     except (ValueError, ImportError) as error:
-        raise StoreError(f"files can't be kept at {place!r}: {error}") from error
+        raise StoreError(f"files can't be stored at {place!r}: {error}") from error
     return filesystem, str(root)
 
 
