@@ -41,7 +41,7 @@ from fairlane.running.jobs import (
 from fairlane.running.plan import Models, check_fit_arguments, check_seed, plan
 from fairlane.running.progress import Progress
 from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
-from fairlane.trackers import Telling
+from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
 
 _ENGINES = ("auto", "lanes", "reference")
@@ -138,7 +138,7 @@ def compare(
     _check_choices(engine, on_error)
     _check_resume(resume)
     pace = pace_of(checkpoint_every)
-    telling = Telling(trackers)
+    telling = LiveTrackers(trackers)
     if store is None or not on_jax():
         pace = None  # other backends have random generators that can't be told
     trials = plan(model, variants, seeds, fit_arguments)
