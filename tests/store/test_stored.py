@@ -501,8 +501,8 @@ def test_exports_are_the_frames(runs, tmp_path, what):
 def test_exports_that_can_not_be_are_told(runs, tmp_path, monkeypatch):
     kept = fl.open(runs, "rates")
     for arguments, words in {
-        (tmp_path / "a.xlsx", "history"): "formats are 'csv', 'jsonl', 'parquet', not '.xlsx'",
-        (tmp_path / "a.csv", "weights"): "what can be exported is 'history'",
+        (tmp_path / "a.xlsx", "history"): "the format is one of 'csv', 'jsonl', 'parquet', not '.xlsx'",
+        (tmp_path / "a.csv", "weights"): "what is one of 'history'",
         (tmp_path / "no" / "a.csv", "history"): "does not exist",
     }.items():
         with pytest.raises(fl.StudyError, match=words):
