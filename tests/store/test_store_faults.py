@@ -609,6 +609,14 @@ def test_a_writer_on_another_machine_is_believed_until_it_is_silent(runs, monkey
     store.close()
 
 
+def test_where_processes_can_not_be_looked_for_the_refusal_says_how_long_to_wait(runs, monkeypatch):
+    monkeypatch.setattr(lease, "_machine", lambda: "")  # as on macOS and Windows
+    store, _ = opened(runs)
+    with pytest.raises(StoreError, match=r"by this process.* Its last sign of life was 0 s ago"):
+        opened(runs)
+    store.close()
+
+
 def test_a_writer_that_was_taken_for_dead_writes_no_more(runs):
     store, (trial, *_) = opened(runs)
     start(store, trial)
@@ -756,6 +764,12 @@ def test_a_server_needs_to_be_told_where_files_go(postgres_url):
         StudyError, match=r"does not say where: add a folder or an fsspec URL to it, \?artifacts="
     ):
         written(postgres_url, "a", {}, {}, "auto")
+
+
+def test_the_error_about_missing_places_shows_no_password():
+    with pytest.raises(StudyError, match=r"me:\*\*\*@far/x' does not say where") as failed:
+        written("postgresql+psycopg://me:secret@far/x", "a", {}, {}, "auto")
+    assert "secret" not in str(failed.value)
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", 3])

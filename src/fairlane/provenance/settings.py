@@ -81,7 +81,7 @@ def _text(value: Any) -> str:
 
 _NAMES = (
     *("backend", "dtype_policy", "floatx", "epsilon", "image_data_format"),
-    *("max_epochs", "max_steps_per_epoch"),  # newer versions of Keras
+    *("max_epochs", "max_steps_per_epoch"),  # only newer versions of Keras have these
 )
 _KERAS: dict[str, Callable[[], Any]] = {
     f"keras.config.{name}": getattr(keras.config, name) for name in _NAMES if hasattr(keras.config, name)
