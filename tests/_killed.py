@@ -17,7 +17,7 @@ import numpy as np
 
 import fairlane as fl
 from fairlane.running import driver
-from fairlane.store import artifacts, writing
+from fairlane.store import artifacts, batch, steps, writing
 from fairlane.trials import EpochEnded
 
 RATES = [0.05, 0.01]
@@ -66,7 +66,7 @@ def counted(owner, name, number, before):
 
 def has_something(given):
     """Whether it is a file's content, or a batch with an epoch."""
-    return isinstance(given, bytes) or any(isinstance(step, writing._Rows) for step in given)
+    return isinstance(given, bytes) or any(isinstance(step, steps.AddEpochs) for step in given)
 
 
 def half_written(number):
@@ -102,7 +102,7 @@ PLACES = {
     "file-before": lambda n: counted(artifacts.Artifacts, "write", n, before=True),
     "file-after": lambda n: counted(artifacts.Artifacts, "write", n, before=False),
     "rows-before": lambda n: counted(writing.SqlStore, "_commit", n, before=True),
-    "rows-within": lambda n: counted(writing._Batch, "run", n, before=False),
+    "rows-within": lambda n: counted(batch.Batch, "run", n, before=False),
     "rows-after": lambda n: counted(writing.SqlStore, "_commit", n, before=False),
 }
 

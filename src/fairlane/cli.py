@@ -1,7 +1,6 @@
 """The command line: parses and delegates.
 
-In: arguments. Out: an exit code: 0 where all went well, 1 where `check` has findings, 2 where what was asked
-can't be done.
+In: arguments. Out: an exit code: 0 for success, 1 if `check` has findings, 2 if the request can't be done.
 """
 
 from __future__ import annotations
@@ -46,16 +45,14 @@ def demo(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A .npz file with x_train and y_train, such as MNIST's; by default scikit-learn's digits."
+            help="A .npz file with x_train and y_train, such as MNIST's. Default: scikit-learn's digits."
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="How long to train.")] = 30,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Replicates that Fairlane trains of each learning rate.")
-    ] = 1,
-    out: Annotated[Path, typer.Option(help="Where to write the figure.")] = Path("fairlane-demo.png"),
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs.")] = 30,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per learning rate.")] = 1,
+    out: Annotated[Path, typer.Option(help="The image to write.")] = Path("fairlane-demo.png"),
 ) -> None:
-    """Two learning rates compared: the mistake that Keras lets pass, and what is true."""
+    """Compare two learning rates: a common mistake in Keras, and the correct result."""
     from rich.console import Console
 
     from fairlane import demo as story
@@ -68,7 +65,7 @@ def demo(
 
 
 class Format(StrEnum):
-    """What `check` writes."""
+    """The formats that `check` writes."""
 
     text = "text"
     json = "json"
@@ -77,14 +74,14 @@ class Format(StrEnum):
 
 
 def _explain(code: str | None) -> None:
-    """Print the page of a rule, and no more."""
+    """Print the page of a rule, and exit."""
     if code is None:
         return
     from fairlane.check.rules import RULES
 
     rule = RULES.get(code.upper())
     if rule is None:
-        typer.echo(f"fairlane check: no rule {code}; there are {', '.join(RULES)}", err=True)
+        typer.echo(f"fairlane check: {code} is not a rule; the rules are {', '.join(RULES)}", err=True)
         raise typer.Exit(2)
     if sys.stdout.isatty():
         from rich.console import Console
@@ -97,14 +94,14 @@ def _explain(code: str | None) -> None:
 
 
 def _codes(given: str | None, option: str) -> tuple[str, ...]:
-    """The codes of ``FL001,FL002``; a beginning of codes stands for all that begin so."""
+    """The codes of ``FL001,FL002``; ``FL00`` stands for all codes that begin with it."""
     from fairlane.check.rules import RULES
 
     codes = tuple(code.strip().upper() for code in (given or "").split(",") if code.strip())
     for code in codes:
         if not any(known.startswith(code) for known in RULES):
             typer.echo(
-                f"fairlane check: {option} {code}: no such rule; there are {', '.join(RULES)}", err=True
+                f"fairlane check: {option} {code} is not a rule; the rules are {', '.join(RULES)}", err=True
             )
             raise typer.Exit(2)
     return codes
@@ -112,22 +109,23 @@ def _codes(given: str | None, option: str) -> tuple[str, ...]:
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Files, and directories that are searched for them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files, or directories to search.")],
     select: Annotated[
-        str | None, typer.Option(help="Apply only these rules.", metavar="CODES", show_default=False)
+        str | None,
+        typer.Option(help="Only these rules, such as FL001,FL002.", metavar="CODES", show_default=False),
     ] = None,
     ignore: Annotated[
-        str | None, typer.Option(help="Do not apply these rules.", metavar="CODES", show_default=False)
+        str | None, typer.Option(help="All rules but these.", metavar="CODES", show_default=False)
     ] = None,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.text,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.text,
     explain: Annotated[
         str | None,
-        typer.Option(callback=_explain, is_eager=True, metavar="CODE", help="Print the page of a rule."),
+        typer.Option(callback=_explain, is_eager=True, metavar="CODE", help="Explain a rule, and exit."),
     ] = None,
 ) -> None:
-    """Find state that leaks between models, in Python, notebooks, R and R Markdown, before it is run.
+    """Find state that leaks between models in Python, notebooks, R and R Markdown, without running them.
 
-    Exit status: 0 without findings, 1 with findings, 2 where a file could not be read.
+    Exit code: 0 without findings, 1 with findings, 2 if a file could not be read.
     """
     from fairlane.check import check_paths, output
 
@@ -155,12 +153,12 @@ def check(
     raise typer.Exit(report.status)
 
 
-Store = Annotated[str, typer.Argument(help="A path such as runs.db, or a URL.", metavar="STORE")]
+Store = Annotated[str, typer.Argument(help="The store: a path such as runs.db, or a URL.", metavar="STORE")]
 Name = Annotated[str, typer.Argument(help="The study's name.", metavar="NAME")]
 
 
-_JUDGE = "What to judge by; by default val_loss, or loss."
-_MODE = "min or max: whether small or large values are better; or NAME=max,NAME=min."
+_METRIC = "The metric that ranks variants. Default: val_loss, or loss."
+_MODE = "Which values are better: min, max, auto, or per metric NAME=max,NAME=min."
 
 
 def _mode(text: str) -> Any:
@@ -172,8 +170,8 @@ def _mode(text: str) -> Any:
 
 
 @contextmanager
-def _told(command: str) -> Iterator[None]:
-    """Say what can't be done, in words, and end."""
+def _reported(command: str) -> Iterator[None]:
+    """Print an error as one message, without a traceback, and exit."""
     try:
         yield
     except (FairlaneError, OSError) as error:
@@ -183,8 +181,8 @@ def _told(command: str) -> Iterator[None]:
 
 @app.command(name="list")
 def list_(store: Store) -> None:
-    """The studies that a store holds."""
-    with _told("list"):
+    """List the studies of a store."""
+    with _reported("list"):
         table = fairlane.studies(store)
         typer.echo("no studies" if table.empty else table.to_string(index=False))
 
@@ -193,12 +191,12 @@ def list_(store: Store) -> None:
 def show(
     store: Store,
     name: Name,
-    trials: Annotated[bool, typer.Option("--trials", help="A row per trial, too.")] = False,
-    metric: Annotated[str | None, typer.Option(help=_JUDGE, show_default=False)] = None,
+    trials: Annotated[bool, typer.Option("--trials", help="Also print a row per trial.")] = False,
+    metric: Annotated[str | None, typer.Option(help=_METRIC, show_default=False)] = None,
     mode: Annotated[str, typer.Option(help=_MODE)] = "auto",
 ) -> None:
-    """A study in the store: how far it is, and its variants, the best first."""
-    with _told("show"):
+    """Show a study: its progress, and its variants, the best first."""
+    with _reported("show"):
         study = fairlane.open(store, name)
         typer.echo(study.described(metric, mode=_mode(mode)))
         if trials:
@@ -209,16 +207,17 @@ def show(
 def plot(
     store: Store,
     name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The image: .png, .svg or .pdf.")],
-    metric: Annotated[list[str] | None, typer.Option(help="Which to draw; by default all.")] = None,
-    kind: Annotated[str, typer.Option(help="curves, final or paired.")] = "curves",
-    mode: Annotated[str, typer.Option(help=f"Of final and paired. {_MODE}")] = "auto",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The image to write: .png, .svg or .pdf.")],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="The metric to draw; may be repeated. Default: all.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="The plot: curves, final or paired.")] = "curves",
+    mode: Annotated[str, typer.Option(help=f"For final and paired. {_MODE}")] = "auto",
 ) -> None:
-    """A study's learning curves, or its variants compared, as an image."""
-    with _told("plot"):
+    """Plot a study's learning curves, or compare its variants, as an image."""
+    with _reported("plot"):
         study = fairlane.open(store, name)
         if kind == "curves":
-            _mode(mode)
             figure = study.plot(metrics=metric or None)
         elif metric and len(metric) > 1:
             raise StudyError(f"plot --kind {kind} draws one metric, not {len(metric)}")
@@ -226,7 +225,7 @@ def plot(
             figure = study.plot(cast(Any, kind), metric=metric[0] if metric else None, mode=_mode(mode))
         try:
             figure.savefig(out)
-        except ValueError as error:  # of a format that there is not
+        except ValueError as error:  # the image's format is not known
             raise StudyError(str(error)) from None
         typer.echo(f"wrote {out}")
 
@@ -235,12 +234,12 @@ def plot(
 def report(
     store: Store,
     name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page: .html.")],
-    metric: Annotated[str | None, typer.Option(help=_JUDGE, show_default=False)] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write: .html.")],
+    metric: Annotated[str | None, typer.Option(help=_METRIC, show_default=False)] = None,
     mode: Annotated[str, typer.Option(help=_MODE)] = "auto",
 ) -> None:
-    """A study as one page that opens without a network: what was requested, and what came out."""
-    with _told("report"):
+    """Write a study as one HTML page that opens without a network: the request and the results."""
+    with _reported("report"):
         typer.echo(f"wrote {fairlane.open(store, name).report(out, metric, mode=_mode(mode))}")
 
 
@@ -249,18 +248,18 @@ def export(
     store: Store,
     name: Name,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
-    what: Annotated[str, typer.Option(help="history, long, trials or summary.")] = "history",
+    what: Annotated[str, typer.Option(help="The rows: history, long, trials or summary.")] = "history",
     format: Annotated[
         str | None,
-        typer.Option(help="csv, jsonl or parquet; by default by the file's name.", show_default=False),
+        typer.Option(help="csv, jsonl or parquet. Default: from the file's name.", show_default=False),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help=f"Of summary. {_JUDGE}", show_default=False)] = None,
-    mode: Annotated[str, typer.Option(help=f"Of summary. {_MODE}")] = "auto",
+    metric: Annotated[str | None, typer.Option(help=f"For summary. {_METRIC}", show_default=False)] = None,
+    mode: Annotated[str, typer.Option(help=f"For summary. {_MODE}")] = "auto",
 ) -> None:
-    """A study's rows, as CSV, JSON lines or Parquet."""
+    """Export a study's rows as CSV, JSON lines or Parquet."""
     from fairlane.results.export import export as write
 
-    with _told("export"):
+    with _reported("export"):
         rows = write(fairlane.open(store, name), out, what, format, metric, _mode(mode))
         typer.echo(f"wrote {rows} rows to {out}")
 
@@ -271,19 +270,24 @@ def ui(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="The port; by default 8420, or a free one.", show_default=False),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port. Default: 8420, or a free one if 8420 is in use.",
+            show_default=False,
+        ),
     ] = None,
     browser: Annotated[
         bool | None,
         typer.Option(
             "--browser/--no-browser",
-            help="Open a browser; by default where there is a display.",
+            help="Whether to open a browser. Default: if there is a display.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """The studies of a store on live pages, until Ctrl-C; the store is only read."""
+    """Show the studies of a store on live pages, until Ctrl-C. The store is only read."""
     from fairlane.ui import serve
 
-    with _told("ui"):
+    with _reported("ui"):
         serve(store, host, port, browser, typer.echo)

@@ -67,7 +67,7 @@ def test_select_and_ignore(folder):
     assert call("--select", "FL0", "--ignore", "FL003", ".").exit_code == 0
     result = call("--select", "E501", ".")
     assert result.exit_code == 2
-    assert "no such rule" in result.stderr
+    assert "is not a rule" in result.stderr
 
 
 def test_json(folder):
@@ -200,7 +200,7 @@ def test_explain():
     assert call("--explain", "fl010").exit_code == 0
     result = call("--explain", "FL999")
     assert result.exit_code == 2
-    assert "no rule FL999" in result.stderr
+    assert "FL999 is not a rule" in result.stderr
 
 
 # What surrounds it

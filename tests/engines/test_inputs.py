@@ -173,7 +173,7 @@ def test_the_largest_seed():
         ({"class_weight": [1, 2]}, ["class_weight=[1, 2]: class_weight is a dict from class to weight"]),
         ({"engine": "fast"}, ["engine is one of 'auto', 'lanes', 'reference', not 'fast'"]),
         ({"on_error": "ignore"}, ["on_error is 'record' or 'raise', not 'ignore'"]),
-        ({"store": "runs.db"}, ["a stored study has a name, to find it by: give name="]),
+        ({"store": "runs.db"}, ["a stored study needs a name, to be found again: give name="]),
     ],
 )
 def test_arguments_are_refused(arguments, words):

@@ -20,7 +20,7 @@ from collections import Counter
 import numpy as np
 from _stores import Place, plan
 
-from fairlane.store import committer, read, writing
+from fairlane.store import batch, committer, read, writing
 from fairlane.store.artifacts import Artifacts
 from fairlane.trials import Checkpoint, EpochEnded, State, TrialStarted, Weights
 
@@ -57,7 +57,7 @@ def train(store, name, told, until=None):
     """Train all trials side by side, checkpoints every third epoch; tell what is stored for good."""
     committer.BETWEEN = 0.001
     marked(Artifacts, "write", FILE)
-    marked(writing._Batch, "run", ROWS, after=COMMIT)
+    marked(batch.Batch, "run", ROWS, after=COMMIT)
     marked(writing.SqlStore, "_commit", ELSEWHERE)
     kept, trials = Place(store, name).open(plan(), epochs=10**6)
     state, epochs = {}, {}

@@ -143,7 +143,7 @@ def test_a_trial_begun_anew_after_its_end_has_no_weights(place):
 def test_what_is_done_is_tested_and_again_instead(place):
     store, (trial, *_) = place.open(plan())
     start(store, trial)
-    with pytest.raises(StoreError, match="is running, and only what is done is tested"):
+    with pytest.raises(StoreError, match="is running, and only a trial that is done is tested"):
         store.write(events.Tested(trial, {"test_loss": 1.0}))
     finish(store, trial)
     per_class = np.array([0.5, 0.25], "float32")

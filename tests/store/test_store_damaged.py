@@ -116,7 +116,7 @@ def test_bytes_are_refused_by_table_row_and_column(runs, table, column):
         assert any(isinstance(error, StudyError) for error in errors)
         return
     reading = next(error for error in errors if isinstance(error, StoreError))
-    for part in (f"table {table}, row with ", f"column {column}: it is 3 bytes, and expected is "):
+    for part in (f"table {table}, row with ", f"column {column}: it is 3 bytes; expected: "):
         assert part in str(reading)
 
 
@@ -149,7 +149,7 @@ def test_rows_and_tables_that_are_gone(runs, table, what):
         "fairlane_sites",
         "fairlane_directions",
     ):  # new in later versions
-        assert any(table in str(error) or "without studies" in str(error) for error in errors)
+        assert any(table in str(error) or "holds no studies" in str(error) for error in errors)
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(pair) for pair in COLUMNS])
@@ -244,7 +244,7 @@ def test_postgres_rows_are_read_by_the_same_schema(lasting):
     start(with_all, trial)
     with_all.write(trials.EpochEnded(trial, 0, {"loss": 1, "other": np.float32(0.5), "text\ud800": "\0"}))
     finish(with_all, trial)
-    database, row = with_all._database, with_all._loaded.row
+    database, row = with_all._database, with_all._study.row
     with_all.close()
     (record,) = read(lasting.store, lasting.name)
     assert repr(record.epochs[0][1]) == repr({"loss": 1, "other": np.float32(0.5), "text\ud800": "\0"})

@@ -128,7 +128,7 @@ def test_a_full_disk_under_the_database(runs):
     size = max(os.path.getsize(path) for path in (runs, f"{runs}-wal"))
     with largest_file(size + 8192):
         with pytest.raises(
-            StoreError, match=r"the disk of .*runs\.db is full.*the same call goes on from there"
+            StoreError, match=r"the disk of .*runs\.db is full.*the same call continues from there"
         ):
             write_many(store, trial)
         with pytest.raises(StoreError, match="is full"):
@@ -185,8 +185,8 @@ def test_a_database_that_stays_locked(runs, impatient):
             store.close()
     again, (trial, *_) = opened(runs)  # though the store could not be told that its writer has let go
     assert again.notes == [
-        "an earlier call in this process, which trained the study 'a', ended without closing it; it goes on from "
-        "what was stored"
+        "an earlier call in this process, which trained the study 'a', ended without closing it; training "
+        "continues from what was stored"
     ]
     assert len(again[trial].epochs) == 1
     again.close()
@@ -206,7 +206,7 @@ def test_a_lock_that_passes_costs_nothing(runs, monkeypatch):
     store.flush()
     assert tries
     assert len(list(read(runs, "a"))[0].epochs) == 3
-    assert store.notes == [f"{runs} was locked or gone for a while; nothing was lost"]
+    assert store.notes == [f"{runs} was locked or not available for a while; nothing was lost"]
     store.close()
 
 
@@ -269,7 +269,7 @@ def test_a_server_that_drops_the_connection_in_a_transaction(server, admin, post
     store.flush()
     assert len(list(read(server, request.node.name))[0].epochs) == 3
     assert len(store.notes) == 1
-    assert "was locked or gone for a while; nothing was lost" in store.notes[0]
+    assert "was locked or not available for a while; nothing was lost" in store.notes[0]
     store.close()
 
 
@@ -303,7 +303,7 @@ def test_a_server_whose_disk_is_full(server, admin, request):
     try:
         run(store, trial, 2, 3)
         with pytest.raises(
-            StoreError, match=r"(?s)the disk of postgresql.* is full.*could not extend file.*goes on"
+            StoreError, match=r"(?s)the disk of postgresql.* is full.*could not extend file.*continues"
         ):
             store.flush()
         with pytest.raises(StoreError, match="is full"):
@@ -442,7 +442,7 @@ def test_where_all_checkpoints_are_damaged_there_is_none(runs):
     store.flush()
     flip(files_of(runs)[0])
     assert store.checkpoint(trial) is None
-    assert store.notes[0].endswith("there is none before, so it begins anew")
+    assert store.notes[0].endswith("there is no earlier one, so the trial starts again")
     store.close()
 
 
@@ -453,7 +453,7 @@ def test_damaged_weights_are_an_error_that_names_the_file(runs):
     store.close()
     flip(files_of(runs)[0])
     with pytest.raises(
-        StoreError, match=r"the weights of trial 0 .* its SHA-256 is another\. Its history is not"
+        StoreError, match=r"the weights of trial 0 .* its SHA-256 has changed\. Its history is not"
     ):
         store.weights(trial)
 
@@ -469,8 +469,8 @@ def test_a_trial_whose_weights_are_gone_is_trained_again(runs):
     assert again.unfinished(trial)
     assert not again.unfinished(other)
     assert again.notes == [
-        "the file with the weights of trial 0 (lr=0.1, units=0, seed 0) is gone or cut off, so that the trial is "
-        "to be trained again"
+        "the file with the weights of trial 0 (lr=0.1, units=0, seed 0) is missing or incomplete, so it is "
+        "trained again"
     ]
     start(again, trial)
     finish(again, trial)
@@ -530,7 +530,7 @@ def test_a_killed_process_loses_nothing_that_was_stored_and_repeats_nothing(runs
     store, trials = opened(runs)
     assert store.notes == [
         f"process {other.pid} on {socket.gethostname()}, which trained the study 'a', ended without closing it; "
-        "it goes on from what was stored"
+        "training continues from what was stored"
     ]
     for trial in trials:
         epochs = store[trial].epochs
@@ -598,7 +598,7 @@ def test_a_writer_on_another_machine_is_believed_until_it_is_silent(runs, monkey
     elsewhere(runs, 1000.0)
     monkeypatch.setattr(lease.time, "time", lambda: 1000.0 + lease.SILENCE - 1)
     with pytest.raises(
-        StoreError, match=r"by process 7 on far: .* It was heard of 59 s ago; .* after 60 s of"
+        StoreError, match=r"by process 7 on far: .* Its last sign of life was 59 s ago; .* after 60 s without"
     ):
         opened(runs)
     monkeypatch.setattr(lease.time, "time", lambda: 1000.0 + lease.SILENCE)
@@ -606,6 +606,14 @@ def test_a_writer_on_another_machine_is_believed_until_it_is_silent(runs, monkey
     assert store.notes[0].startswith(
         "process 7 on far, which trained the study 'a', ended without closing it"
     )
+    store.close()
+
+
+def test_where_processes_can_not_be_looked_for_the_refusal_says_how_long_to_wait(runs, monkeypatch):
+    monkeypatch.setattr(lease, "_machine", lambda: "")  # as on macOS and Windows
+    store, _ = opened(runs)
+    with pytest.raises(StoreError, match=r"by this process.* Its last sign of life was 0 s ago"):
+        opened(runs)
     store.close()
 
 
@@ -638,14 +646,16 @@ def test_a_file_that_is_no_database(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("these are my notes" * 100)
     for act in (lambda: opened(str(path)), lambda: read(path, "a")):
-        with pytest.raises(StoreError, match=r"notes\.txt is no SQLite database, or a damaged one"):
+        with pytest.raises(StoreError, match=r"notes\.txt is not a SQLite database, or it is damaged"):
             act()
     assert path.read_text() == "these are my notes" * 100
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_in_the_databases_place(tmp_path):
-    with pytest.raises(StoreError, match=r"is a folder; a store is a file in one, such as .*runs\.db"):
+    with pytest.raises(
+        StoreError, match=r"is a folder, and a store is a file: give a path such as .*runs\.db"
+    ):
         opened(str(tmp_path))
 
 
@@ -660,7 +670,7 @@ def test_a_database_of_something_else_has_no_studies(runs):
         plain.execute("CREATE TABLE mine (x)")
         plain.execute("INSERT INTO mine VALUES (1)")
     plain.close()
-    with pytest.raises(StoreError, match="is a database without studies of Fairlane's"):
+    with pytest.raises(StoreError, match="is a database that holds no studies of Fairlane"):
         read(runs, "a")
     opened(runs)[0].close()  # beside which studies may be kept
     with sqlite3.connect(runs) as plain:
@@ -756,9 +766,15 @@ def test_a_server_needs_to_be_told_where_files_go(postgres_url):
         written(postgres_url, "a", {}, {}, "auto")
 
 
+def test_the_error_about_missing_places_shows_no_password():
+    with pytest.raises(StudyError, match=r"me:\*\*\*@far/x' does not say where") as failed:
+        written("postgresql+psycopg://me:secret@far/x", "a", {}, {}, "auto")
+    assert "secret" not in str(failed.value)
+
+
 @pytest.mark.parametrize("name", [None, "", "  ", 3])
 def test_a_study_needs_a_name(runs, name):
-    with pytest.raises(StudyError, match="has a name, to find it by"):
+    with pytest.raises(StudyError, match="needs a name, to be found again"):
         written(runs, name, {}, {}, "auto")
 
 
@@ -774,9 +790,11 @@ def test_what_was_asked_otherwise_is_refused_with_the_lines_that_changed(lasting
     with pytest.raises(StudyError) as refused:
         lasting.open(plan(), spec={"model": {"build": "def build():\n    return 2"}})
     words = str(refused.value)
-    assert "was asked for otherwise" in words
+    assert "was trained for another request" in words
     assert "model, build:\n    -     return 1\n    +     return 2\n" in words
-    assert words.endswith("Give it another name; or, if the change makes no difference, resume='force'")
+    assert words.endswith(
+        "Give the study another name; or, if the change makes no difference, resume='force'"
+    )
     forced, _ = lasting.open(plan(), spec={"model": {"build": "def build():\n    return 2"}}, resume="force")
     forced.close()
     lasting.open(plan(), spec={"model": {"build": "def build():\n    return 2"}})[0].close()
@@ -784,7 +802,7 @@ def test_what_was_asked_otherwise_is_refused_with_the_lines_that_changed(lasting
 
 def test_never_resuming_refuses_a_study_that_is_there(lasting):
     lasting.open(plan(), resume="never")[0].close()
-    with pytest.raises(StudyError, match="already, and resume='never': give another name"):
+    with pytest.raises(StudyError, match="exists already, and resume='never': give another name"):
         lasting.open(plan(), resume="never")
 
 
@@ -792,7 +810,7 @@ def test_another_version_of_a_package_is_noted(lasting):
     lasting.open(plan(), versions={"keras": "3.13"})[0].close()
     store, _ = lasting.open(plan(), versions={"keras": "3.14", "jax": "1"})
     assert len(store.notes) == 1
-    assert "was begun with keras 3.13, and goes on with 3.14" in store.notes[0]
+    assert "was begun with keras 3.13, and continues with 3.14" in store.notes[0]
 
 
 # --- machines and commits ---

@@ -109,7 +109,7 @@ def test_a_file_named_by_a_store_is_one_that_was_written_here(runs, tmp_path, to
     outside = tmp_path / "x.safetensors"
     outside.write_bytes(b"secret")
     change(runs, "UPDATE fairlane_artifacts SET token = ?", token)
-    words = "table fairlane_artifacts, row with id 2, column token: .* a file that was written here"
+    words = "table fairlane_artifacts, row with id 2, column token: .* a file that Fairlane writes"
     with pytest.raises(StoreError, match=words):
         read(runs, "a")
     with pytest.raises(StoreError, match=words):
@@ -121,12 +121,12 @@ def test_a_file_named_by_a_store_is_one_that_was_written_here(runs, tmp_path, to
 def test_a_folder_named_by_a_store_is_one_that_was_made_here(runs, folder):
     kept = a_study(runs)
     change(runs, "UPDATE fairlane_studies SET folder = ?", folder)
-    words = "table fairlane_studies, row with id 1, column folder: .* a folder that was made here"
+    words = "table fairlane_studies, row with id 1, column folder: .* a folder that Fairlane makes"
     with pytest.raises(StoreError, match=words):
         read(runs, "a")
     with pytest.raises(StoreError, match=words):
         written(runs, "a", {}, {}, "auto")
-    with pytest.raises(StoreError, match="which was never made here; it is not opened"):
+    with pytest.raises(StoreError, match="which Fairlane does not make; it is not opened"):
         Artifacts(kept.parents[1], folder)
     assert kept.exists()
 
@@ -143,7 +143,7 @@ def test_another_file_in_its_place_is_found_by_its_sum(runs):
     kept.write_bytes(tree.to_bytes({"weights": {}}))
     change(runs, "UPDATE fairlane_artifacts SET size = ?", kept.stat().st_size)
     records = read(runs, "a")
-    with pytest.raises(StoreError, match="is not as it was written: its SHA-256 is another"):
+    with pytest.raises(StoreError, match="is not as it was written: its SHA-256 has changed"):
         records.weights(next(iter(records)).trial)
 
 
@@ -205,7 +205,7 @@ FILES = {
 
 @pytest.mark.parametrize("data", FILES.values(), ids=FILES)
 def test_a_file_that_was_not_written_here_is_an_error_and_no_more(data):
-    with pytest.raises(StoreError, match=r"no tree that was written here|a tree has no"):
+    with pytest.raises(StoreError, match=r"are not a file that Fairlane writes|a tree can't hold"):
         tree.from_bytes(data)
 
 
@@ -235,7 +235,7 @@ def test_a_state_that_there_is_not(runs):
     a_study(runs)
     change(runs, "UPDATE fairlane_trials SET state = 'evil'")
     with pytest.raises(
-        StoreError, match="fairlane_trials, row with id 1, column state: it is 'evil', and expected"
+        StoreError, match="fairlane_trials, row with id 1, column state: it is 'evil'; expected"
     ):
         read(runs, "a")
 

@@ -107,7 +107,9 @@ def test_rows_that_do_not_fit(disk, tmp_path):
     start(store, trial)
     run(store, trial, 0, 3, mae=1.0)
     store.flush()
-    with pytest.raises(StoreError, match=r"the disk of .*runs\.db is full.*the same call goes on from there"):
+    with pytest.raises(
+        StoreError, match=r"the disk of .*runs\.db is full.*the same call continues from there"
+    ):
         many(store, trial)
     with pytest.raises(StoreError, match="is full"):
         store.close()

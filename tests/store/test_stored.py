@@ -21,7 +21,7 @@ import _trial
 import fairlane as fl
 from _trial import FIT, X, Y, build
 from fairlane.cli import app
-from fairlane.provenance import fingerprint, origin
+from fairlane.provenance import commit, fingerprint, machine
 from fairlane.results import opening
 from fairlane.results.export import export
 from fairlane.store import written
@@ -88,8 +88,8 @@ def test_a_kept_study_is_the_one_in_memory(runs, plain):
 def test_a_kept_study_tells_the_machine_and_the_commit(runs, plain, tmp_path):
     for study in (fl.open(runs, "rates"), plain):
         page = study.report(tmp_path / "report.html").read_text(encoding="utf-8")
-        assert origin.machine() in page
-        assert (origin.commit(Path(_trial.__file__).parent) or "none") in page
+        assert machine.machine() in page
+        assert (commit.commit(Path(_trial.__file__).parent) or "none") in page
 
 
 def test_a_kept_model_is_the_trained_one(runs, plain, tmp_path):
@@ -316,7 +316,7 @@ def test_the_weights_of_finished_trials_are_not_in_memory(tmp_path):
     (files,) = (tmp_path / "r.artifacts").iterdir()
     for path in files.iterdir():
         path.unlink()
-    with pytest.raises(fl.StoreError, match="is gone"):
+    with pytest.raises(fl.StoreError, match="is missing"):
         study.model(0)
 
 
@@ -345,7 +345,7 @@ def test_a_store_that_can_not_be_written_any_more_ends_the_study_with_what_it_ha
 
 def test_a_refused_study_trains_nothing(tmp_path):
     built.clear()
-    with pytest.raises(fl.StudyError, match="has a name"):
+    with pytest.raises(fl.StudyError, match="needs a name"):
         fl.compare(counted, RATES, X, Y, store=tmp_path / "r.db", verbose=0, **FIT)
     with pytest.raises(fl.StoreError, match="does not exist"):
         fl.compare(counted, RATES, X, Y, store=tmp_path / "no" / "r.db", name="a", verbose=0, **FIT)
@@ -361,7 +361,9 @@ def test_what_a_store_notes_is_a_warning(tmp_path):
     with pytest.warns(fl.FairlaneWarning) as said:
         study = compare(RATES, store=store, name="a")
     notes = [str(warning.message) for warning in said]
-    assert any(re.search(r"weights of trial 1 .* is gone or cut off.*trained again", note) for note in notes)
+    assert any(
+        re.search(r"weights of trial 1 .* is missing or incomplete.*trained again", note) for note in notes
+    )
     same_models(study.model(1), fl.open(store, "a").model(1))
 
 
@@ -499,8 +501,8 @@ def test_exports_are_the_frames(runs, tmp_path, what):
 def test_exports_that_can_not_be_are_told(runs, tmp_path, monkeypatch):
     kept = fl.open(runs, "rates")
     for arguments, words in {
-        (tmp_path / "a.xlsx", "history"): "formats are 'csv', 'jsonl', 'parquet', not '.xlsx'",
-        (tmp_path / "a.csv", "weights"): "what can be exported is 'history'",
+        (tmp_path / "a.xlsx", "history"): "the format is one of 'csv', 'jsonl', 'parquet', not '.xlsx'",
+        (tmp_path / "a.csv", "weights"): "what is one of 'history'",
         (tmp_path / "no" / "a.csv", "history"): "does not exist",
     }.items():
         with pytest.raises(fl.StudyError, match=words):

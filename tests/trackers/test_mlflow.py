@@ -33,7 +33,7 @@ def read(uri, experiment):
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [
         {
-            int(run.data.tags["fairlane.trials"]): run
+            int(run.data.tags["fairlane.trial"]): run
             for run in runs
             if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
         }
@@ -84,13 +84,7 @@ def test_states_are_statuses_and_errors_tags(exported):
     assert parent.info.status == "KILLED"
     assert [children[n].info.status for n in range(5)] == ["FINISHED", "FAILED", "FAILED", "KILLED", "FAILED"]
     tags = [children[n].data.tags for n in range(5)]
-    assert [one["fairlane.models.variables"] for one in tags] == [
-        "done",
-        "diverged",
-        "failed",
-        "interrupted",
-        "failed",
-    ]
+    assert [one["fairlane.state"] for one in tags] == ["done", "diverged", "failed", "interrupted", "failed"]
     assert "fairlane.error" not in tags[0]
     assert "became NaN in epoch 1" in tags[1]["fairlane.error"]
     assert tags[4]["fairlane.error"] == "TypeError: no such layer"

@@ -133,7 +133,7 @@ def test_one_tracker_needs_no_list():
 @pytest.mark.parametrize(
     ("raises", "when"),
     [
-        ("EpochEnded 0 1", r"when told EpochEnded of trial 0 \(learning_rate=0.1, seed 0\)"),
+        ("EpochEnded 0 1", r"at EpochEnded of trial 0 \(learning_rate=0.1, seed 0\)"),
         ("end done done", "at the end of the study"),
     ],
 )
@@ -165,7 +165,7 @@ def test_other_things_are_refused(trackers):
 
 def test_one_for_exports_alone_is_refused():
     pytest.importorskip("wandb", reason="needs the extra 'wandb'")
-    with pytest.raises(fl.StudyError, match=r"WandB\('p'\) can't be told .* study.to_wandb"):
+    with pytest.raises(fl.StudyError, match=r"WandB\('p'\) can't be used while .* study.to_wandb"):
         compare([fl.trackers.WandB("p")])
 
 

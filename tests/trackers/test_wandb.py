@@ -8,6 +8,7 @@ import json
 import math
 import os
 import struct
+import time
 import zlib
 
 import pytest
@@ -33,6 +34,8 @@ def messages(path):
             continue
         crc, size, kind = struct.unpack("<IHB", data[at : at + 7])
         body = data[at + 7 : at + 7 + size]
+        if len(body) < size:
+            return  # not written to its end yet
         assert zlib.crc32(bytes([kind]) + body) == crc
         at += 7 + size
         part = body if kind in (FULL, FIRST) else part + body
@@ -66,8 +69,14 @@ def run_of(path):
 
 
 def runs(folder):
-    """Every run under a folder, by the trial's number."""
-    found = [run_of(path) for path in folder.glob("wandb/offline-run-*/*.wandb")]
+    """Every run under a folder, by the trial's number; wandb's own process ends a file just after ``finish``."""
+    end = time.monotonic() + 60
+    while True:
+        found = [run_of(path) for path in folder.glob("wandb/offline-run-*/*.wandb")]
+        if all("exit" in one for one in found):
+            break
+        assert time.monotonic() < end, found
+        time.sleep(0.02)
     return {one["config"]["trial"]: one for one in found}
 
 

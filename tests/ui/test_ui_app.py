@@ -340,7 +340,7 @@ def test_a_damaged_store_is_told(store, study, client):
     store.write_bytes(b"no database" * 1000)
     answer = client.get("studies.json")
     assert answer.status_code == 503
-    assert "is no SQLite database" in answer.json()["error"]
+    assert "is not a SQLite database" in answer.json()["error"]
 
 
 def test_what_is_no_store_is_refused():

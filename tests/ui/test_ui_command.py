@@ -78,8 +78,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(store, ended, taken)
     result = ui(store, "--port", taken)
     assert result.exit_code == 2
     assert (
-        f"can't listen on port {taken} of 127.0.0.1: it is taken by another program. Give another"
-        in result.output
+        f"can't listen on port {taken} of 127.0.0.1: another program uses it. Give another" in result.output
     )
 
 
@@ -87,14 +86,17 @@ def test_an_address_that_is_not_of_this_machine_is_an_error(store, ended):
     result = ui(store, "--host", "192.0.2.1", "--port", 0)
     assert result.exit_code == 2
     assert "can't listen on port 0 of 192.0.2.1" in result.output
-    assert "--host is an address of this machine" in result.output
+    assert "--host must be an address of this machine" in result.output
 
 
 def test_others_than_this_machine_are_warned_of(store, ended, monkeypatch):
     listen = serving.listen
     monkeypatch.setattr(serving, "listen", lambda host, port: listen("127.0.0.1", port))
     result = ui(store, "--host", "0.0.0.0", "--port", 0)
-    assert "Everyone who can reach 0.0.0.0 can read this store, the sources of its builders" in result.output
+    assert (
+        "Everyone who can reach 0.0.0.0 can read this store, with the sources of its builders"
+        in result.output
+    )
     assert "http://127.0.0.1:" in result.output
     assert "Everyone" not in ui(store, "--host", "localhost", "--port", 0).output
 

@@ -1,8 +1,8 @@
-"""What was requested of a study, as plain data that can be kept and compared with what is requested later.
+"""What is requested of a study, as plain data that can be stored and compared with a later request.
 
-In: ``compare``'s arguments. Out: a spec, a dict of JSON data in sections (``model``, ``data``,
-``arguments``, ``callbacks``, ``settings``), and the words for how two of them differ. And of hyperparameters,
-which tell trials apart: a description that is the same in every process for the same value.
+In: ``compare``'s arguments. Out: a spec, a dict of JSON data in sections (``model``, ``data``, ``arguments``,
+``callbacks``, ``settings``), and the words for how two specs differ. And for hyperparameters, by which trials
+are identified: a text that is the same in every process for the same value.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fairlane.provenance import settings
 _DATA = ("x", "y", "sample_weight", "validation_data", "test_data")
 _NUMBERED = re.compile(r"[_ ]\d+$")
 _LINES = 12
-"""Lines of a difference that are shown."""
+"""The most lines of a difference that are shown."""
 
 Spec = dict[str, Any]
 
 
 def spec(model: Any, common: Mapping[str, Any], callbacks: Any) -> Spec:
-    """What was requested, but for the variants, seeds and epochs, which may grow; and the session's settings.
+    """What is requested, without the variants, seeds and epochs, which may grow; and the session's settings.
 
     Args:
         model: a builder or a template.
@@ -51,9 +51,9 @@ def spec(model: Any, common: Mapping[str, Any], callbacks: Any) -> Spec:
 
 
 def differences(before: Spec, now: Spec) -> str:
-    """How two specs differ, a paragraph per section; empty where they do not. Settings are left out.
+    """How two specs differ, a paragraph per section; empty if they do not. Settings are not compared.
 
-    Of a spec of an older version, which kept less, what it kept is compared.
+    A spec of an older version holds less; only what it holds is compared.
 
     Example:
         >>> print(differences({"data": {"x": "float32 (8, 2)"}}, {"data": {"x": "float32 (9, 2)"}}))
@@ -68,46 +68,47 @@ def differences(before: Spec, now: Spec) -> str:
 
 
 def is_older(spec: Spec) -> bool:
-    """Whether a spec is of a version that kept no settings, nor the state of objects."""
+    """Whether a spec is of a version that recorded neither settings nor the state of objects."""
     return "settings" not in spec
 
 
 def changed_settings(before: Spec, now: Spec) -> list[str]:
-    """A line per setting of the session that is another now, as far as both specs say."""
-    told = [spec.get("settings") for spec in (before, now)]
-    kept, current = (one if isinstance(one, Mapping) else {} for one in told)  # a store may hold anything
-    return list(settings.changes(kept, current))
+    """A line per setting of the session that has changed, of those that both specs hold."""
+    found = [spec.get("settings") for spec in (before, now)]
+    stored, current = (one if isinstance(one, Mapping) else {} for one in found)  # a store may hold anything
+    return list(settings.changes(stored, current))
 
 
 def unreadable(spec: Spec) -> list[str]:
-    """What of a spec could not be read, so that nobody can tell whether another one is the same."""
+    """What could not be read for a spec, so that it is not known whether another spec is the same."""
     return list(dict.fromkeys(_unreadable(spec)))
 
 
-def _unreadable(told: Any) -> Iterator[str]:
-    if isinstance(told, Mapping):
-        for item in told.values():
+def _unreadable(part: Any) -> Iterator[str]:
+    if isinstance(part, Mapping):
+        for item in part.values():
             yield from _unreadable(item)
-    elif isinstance(told, str) and objects.is_unknown(told):
-        yield objects.in_words(told)
+    elif isinstance(part, str) and objects.is_unknown(part):
+        yield objects.in_words(part)
 
 
 def _as_older(before: Spec, now: Spec) -> Spec:
-    """What an older version would have kept of a request, where that can be told."""
+    """What an older version would have recorded of a request, as far as that is known."""
     model = now.get("model", {})
     if isinstance(model, Mapping) and "config" in model:
         model = {**model, "config": _uncounted(model["config"])}
-    return dict(_alike({**now, "model": model}, before))
+    return dict(_common_part({**now, "model": model}, before))
 
 
-def _alike(now: Any, before: Any) -> Any:
+def _common_part(now: Any, before: Any) -> Any:
+    """The entries of ``now`` that ``before`` has, too."""
     if isinstance(now, Mapping) and isinstance(before, Mapping):
-        return {key: _alike(item, before[key]) for key, item in now.items() if key in before}
+        return {key: _common_part(item, before[key]) for key, item in now.items() if key in before}
     return now
 
 
 def _uncounted(value: Any) -> Any:
-    """Without numbers at the ends of names, as older versions kept Keras's configs."""
+    """Without numbers at the ends of names, as older versions recorded Keras's configs."""
     if isinstance(value, list):
         return [_uncounted(item) for item in value]
     if isinstance(value, dict):
@@ -116,6 +117,7 @@ def _uncounted(value: Any) -> Any:
 
 
 def _differing(before: Any, now: Any, where: tuple[str, ...] = ()) -> Iterator[str]:
+    """A paragraph per value that differs, under the path of its names."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*before, *now)):
             yield from _differing(before.get(key, ""), now.get(key, ""), (*where, str(key)))
@@ -146,8 +148,8 @@ def source(function: Any) -> dict[str, Any]:
 
     Returns:
         Name → text of the function and of those that it calls, of classes, and of what they read:
-        constants, and the state of objects. Where there is no text (a program typed in, or compiled), a hash
-        of the code.
+        constants, and the state of objects. Without source (code that was typed in, or compiled), a hash of
+        the code.
     """
     reader = Reader()
     tree = reader.read(function, getattr(function, "__name__", "the builder"))
@@ -159,7 +161,7 @@ def source(function: Any) -> dict[str, Any]:
 def _template(model: keras.Model) -> dict[str, Any]:
     """The architecture and compile arguments, and what preprocessing layers adapted.
 
-    Weights do not belong to it: a template's trials draw their own.
+    Without weights: a template's trials draw their own.
     """
     layers = [layer for layer in keras_private.all_layers(model) if hasattr(layer, "adapt")]
     adapted = [objects.array_text(keras.ops.convert_to_numpy(v)) for layer in layers for v in layer.variables]
@@ -193,8 +195,9 @@ def _callbacks(callbacks: Any) -> Any:
     if not isinstance(callbacks, list | tuple):
         return source(callbacks)
     reader = Reader()
-    told = {f"{i}, {type(c).__qualname__}": _callback(reader, c, i) for i, c in enumerate(callbacks)}
-    return {**told, **reader.found}
+    # By its place, too: two callbacks of one class are two entries.
+    listed = {f"{i}, {type(c).__qualname__}": _callback(reader, c, i) for i, c in enumerate(callbacks)}
+    return {**listed, **reader.found}
 
 
 def _callback(reader: Reader, callback: Any, place: int) -> Any:
@@ -228,7 +231,7 @@ def described(value: Any) -> str:
 
 
 def key(hyperparameters: Mapping[str, Any], seed: int | None = None) -> str:
-    """What tells a trial, or without seed a variant, from all others of its study: a hash.
+    """A hash that identifies a trial, or without seed a variant, in its study.
 
     Example:
         >>> key({"lr": 0.1, "units": 8}, 0) == key({"units": 8, "lr": 0.1}, 0)

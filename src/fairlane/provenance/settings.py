@@ -1,7 +1,7 @@
-"""The settings of a session that change what a training gives, as plain data.
+"""The settings of a session that change what training gives, as plain data.
 
-In: the session as it is. Out: a text for each setting, to be kept with a study; and words for how two
-sessions differ. Settings that change messages, speed or where things are kept are not among them.
+In: the session as it is. Out: a text for each setting, to be stored with a study; and words for how two
+sessions differ. Settings that only change messages, speed or the places of files are not among them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _JAX = (
     "jax_softmax_custom_jvp",
     "jax_allow_f16_reductions",
 )
-"""Those of JAX that change numbers, and not only how fast they come."""
+"""The settings of JAX that change numbers, not only speed."""
 
 
 def settings() -> dict[str, str]:
@@ -39,7 +39,7 @@ def settings() -> dict[str, str]:
     if keras.backend.backend() == "jax":
         import jax
 
-        # Another JAX may not have one of them.
+        # Another version of JAX may lack one of them.
         found |= {name: str(getattr(jax.config, name)) for name in _JAX if hasattr(jax.config, name)}
     if "torch" in sys.modules and keras.backend.backend() == "torch":
         found["torch.get_float32_matmul_precision"] = sys.modules["torch"].get_float32_matmul_precision()
@@ -47,7 +47,7 @@ def settings() -> dict[str, str]:
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """A line per setting that is another now; a setting that only one of the two knows can't be compared.
+    """A line per setting that has changed. A setting that only one of the two has can't be compared.
 
     Example:
         >>> list(changes({"jax_enable_x64": "False"}, {"jax_enable_x64": "True"}))
@@ -60,6 +60,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
 
 
 def _way_back(name: str, value: str) -> str:
+    """The code that sets a setting back."""
     if name in _KERAS:
         written = value if name in _NUMBERS or value == "None" else repr(value)
         when = "before Keras is imported, " if name == "keras.config.backend" else ""
@@ -70,6 +71,7 @@ def _way_back(name: str, value: str) -> str:
 
 
 def _text(value: Any) -> str:
+    """A setting's value; a dtype policy with all that its name does not say."""
     if isinstance(value, keras.DTypePolicy):
         config = value.get_config()
         plain = type(value) is keras.DTypePolicy and list(config) == ["name"]
@@ -79,11 +81,12 @@ def _text(value: Any) -> str:
 
 _NAMES = (
     *("backend", "dtype_policy", "floatx", "epsilon", "image_data_format"),
-    *("max_epochs", "max_steps_per_epoch"),  # which not every Keras has
+    *("max_epochs", "max_steps_per_epoch"),  # only newer versions of Keras have these
 )
 _KERAS: dict[str, Callable[[], Any]] = {
     f"keras.config.{name}": getattr(keras.config, name) for name in _NAMES if hasattr(keras.config, name)
 }
-"""Setting → how it is read."""
+"""Setting → the function that reads it."""
 
 _NUMBERS = frozenset({"keras.config.epsilon", "keras.config.max_epochs", "keras.config.max_steps_per_epoch"})
+"""Settings that take a number, so that their value is written without quotes."""

@@ -1,6 +1,6 @@
-"""A study → a file of rows, for programs that know nothing of Fairlane.
+"""A study → a file of rows, for other programs.
 
-In: a `Study`. Out: CSV, JSON lines or Parquet. A file is written whole, or not at all.
+In: a `Study`. Out: CSV, JSON lines or Parquet. A file is written completely, or not at all.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ def export(
 
     Args:
         study: the study.
-        path: the file; one that is there is replaced.
+        path: the file; an existing one is replaced.
         what: ``"history"``, ``"long"``, ``"trials"`` or ``"summary"``.
-        form: ``"csv"``, ``"jsonl"`` or ``"parquet"``; by default what the file's name ends with. In JSON
-            lines, which have no word for them, NaN and infinite values are ``null``. Halves of surrogate
-            pairs, which UTF-8 has no bytes for, are written as ``\\udc80`` in all three.
-        metric: of the summary, as for `Study.summary`.
-        mode: of the summary, as for `Study.summary`.
+        form: ``"csv"``, ``"jsonl"`` or ``"parquet"``; by default from the end of the file's name. JSON can't
+            express NaN and infinite values, which are ``null`` there. UTF-8 can't express halves of surrogate
+            pairs, which are written as ``\\udc80`` in all three.
+        metric: for the summary, as for `Study.summary`.
+        mode: for the summary, as for `Study.summary`.
 
     Returns:
         How many rows were written.
@@ -63,10 +63,11 @@ def export(
     """
     path = Path(path)
     if what not in FRAMES:
-        raise StudyError(f"what can be exported is {', '.join(map(repr, FRAMES))}, not {what!r}")
+        raise StudyError(f"what is one of {', '.join(map(repr, FRAMES))}, not {what!r}")
     form = form or FORMATS.get(path.suffix.lower())
     if form not in _WRITERS:
-        raise StudyError(f"formats are {', '.join(map(repr, _WRITERS))}, not {form or path.suffix!r}")
+        formats = ", ".join(map(repr, _WRITERS))
+        raise StudyError(f"the format is one of {formats}, not {form or path.suffix!r}")
     write, frame = _WRITERS[form], FRAMES[what](study, metric=metric, mode=mode)
     write_whole(path, lambda part: write(frame, part))
     return len(frame)
@@ -100,21 +101,21 @@ def _parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _of_one_type(column: pd.Series) -> pd.Series:
-    """A column as Parquet has it: of values of several types, or of numbers too large for it, their text."""
+    """A column for Parquet: values of several types, and numbers too large for it, become text."""
     types = pd.api.types
-    if types.is_complex_dtype(column.dtype):  # which Parquet has not
+    if types.is_complex_dtype(column.dtype):  # a type that Parquet lacks
         return column.map(str)
     if types.is_numeric_dtype(column.dtype) or types.is_datetime64_any_dtype(column.dtype):
         return column
-    given = [value for value in column if not _is_none(value)]
+    given = [value for value in column if not _is_missing(value)]
     kinds = {type(value) for value in given}
     large = any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in given)
     if len(kinds) <= 1 and not large and kinds != {str}:
         return column
-    return column.map(lambda value: None if _is_none(value) else encodable(str(value)))
+    return column.map(lambda value: None if _is_missing(value) else encodable(str(value)))
 
 
-def _is_none(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 

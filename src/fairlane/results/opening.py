@@ -1,7 +1,7 @@
-"""Studies that were kept, read back.
+"""Stored studies, read back.
 
 In: a store, and the name of a study in it. Out: the `Study`, without the program that made it; or a table of
-all studies. Nothing that stands in the store is executed.
+all studies. Nothing in the store is executed.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def open(
     build: Callable[..., keras.Model] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Read a study that was kept, be it while another process trains it.
+    """Read a stored study, also while another process trains it.
 
-    The study is looked up again whenever it is asked for something, so that it grows while it is trained.
-    Its models are built from Keras's own configs, in Keras's safe mode: a class or function that is not
-    Keras's is made only if it is given here, and nothing that was written into the store is ever executed.
+    The store is read again on each use of the study, so that it grows while it is trained. Its models are
+    built from Keras's own configs, in Keras's safe mode: a class or function that is not Keras's is used only
+    if it is given here, and nothing in the store is ever executed.
 
     Args:
-        store: as it was given to `compare`.
+        store: as given to `compare`.
         name: the study's.
         build: its builder, for models that can't be built from a config.
-        custom_objects: name → class or function, for those of its models that are not Keras's own.
+        custom_objects: name → class or function, for what its models use that is not Keras's own.
 
     Returns:
         The study: history, trials, summary, figures, and trained models.
@@ -73,20 +73,20 @@ def open(
             "custom_objects", custom_objects, "a dict from name to class or function, or None"
         )
     records = read(store, name)
-    return Study(records, name, _Stored(records, build, dict(custom_objects or {})), records.origin)
+    return Study(records, name, _ModelsOfStore(records, build, dict(custom_objects or {})), records.origin)
 
 
 @arguments.checked
 def studies(store: Any) -> pd.DataFrame:
-    """What a store holds.
+    """The studies of a store.
 
     Args:
-        store: as it was given to `compare`.
+        store: as given to `compare`.
 
     Returns:
-        A row per study, the oldest first: ``study``, ``created`` (a time of UTC), ``trials``, ``done`` (how
-        many of them were trained to their end), ``failed`` (or diverged), and ``trained_by`` (the process
-        that trains it now, or empty).
+        A row per study, the oldest first: ``study``, ``created`` (a time in UTC), ``trials``, ``done`` (how
+        many of them were trained to their end), ``failed`` (failed or diverged), and ``trained_by`` (the
+        process that trains it now, or empty).
 
     Raises:
         StoreError: there is no such store, or it can't be read.
@@ -119,8 +119,8 @@ def studies(store: Any) -> pd.DataFrame:
     )
 
 
-class _Stored:
-    """Builds a trial's model from what the store says, or with the builder."""
+class _ModelsOfStore:
+    """Builds a trial's model from its description in the store, or with the builder."""
 
     def __init__(
         self, records: Records, build: Callable[..., keras.Model] | None, custom_objects: dict[str, Any]
@@ -128,26 +128,31 @@ class _Stored:
         self._records, self._build, self._custom_objects = records, build, custom_objects
 
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
-        told = self._records.description(trial)
+        description = self._records.description(trial)
         if self._build is None:
-            if told is None:
-                raise StudyError(f"the store does not say how the model of {trial} is built; give build=")
-            return model_of(told, self._custom_objects, weights)
+            if description is None:
+                raise StudyError(
+                    f"the store does not say how the model of {trial} is built: give the study's builder, "
+                    "build="
+                )
+            return model_of(description, self._custom_objects, weights)
         for name, value in trial.variant.builder_arguments.items():
             if isinstance(value, Named):
                 raise StudyError(
-                    f"{trial} has {name}={value}, an object that the store keeps the name of alone; give a "
-                    "builder that has it as the default, or leave build= away"
+                    f"{trial} has {name}={value}, an object of which the store has only the name: give a "
+                    "builder with that object as the default, or leave build= out"
                 )
         try:
             inspect.signature(self._build).bind(**trial.builder_arguments)
         except TypeError as error:
             raise StudyError(
-                f"build can't be called with the hyperparameters of {trial}: {error}; give the study's own "
+                f"build can't be called with the hyperparameters of {trial} ({error}): give the study's own "
                 "builder"
             ) from None
         with Session(trial.seed):
             model = self._build(**trial.builder_arguments)
         if not isinstance(model, keras.Model) or not model.compiled:
-            raise BuilderError(f"the builder returned no compiled keras.Model for {trial}")
-        return with_variables(model, told)
+            raise BuilderError(
+                f"the builder returned no compiled keras.Model for {trial}: give the study's own builder"
+            )
+        return with_variables(model, description)

@@ -23,7 +23,8 @@ from fairlane.models.copies import copy
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import left_as_found
 from fairlane.models.sharing import changed_by_step, held_in_common
-from fairlane.provenance.origin import Asking, versions
+from fairlane.provenance.machine import versions
+from fairlane.provenance.request import Request
 from fairlane.results.study import Study
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.choosing import on_jax
@@ -35,7 +36,7 @@ from fairlane.running.plan import Models, check_fit_arguments, check_seed, plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
-from fairlane.trackers import Telling
+from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
 
 _ENGINES = ("auto", "lanes", "reference")
@@ -132,7 +133,7 @@ def compare(
     _check_choices(engine, on_error)
     _check_resume(resume)
     pace = pace_of(checkpoint_every)
-    telling = Telling(trackers)
+    telling = LiveTrackers(trackers)
     if store is None or not on_jax():
         pace = None  # other backends have random generators that can't be told
     trials = plan(model, variants, seeds, fit_arguments)
@@ -143,7 +144,7 @@ def compare(
     check_on_models(
         _rehearsed(models, trials[0], data, common, test_data), {**common, "test_data": test_data}, trials[0]
     )
-    with Asking(model, common, callbacks, test_data) as asking:
+    with Request(model, common, callbacks, test_data) as asking:
         kept: Store = (
             MemoryStore(site=asking.site)
             if store is None

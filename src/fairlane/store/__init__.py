@@ -1,8 +1,8 @@
-"""Where studies are kept: events → rows and weights, and back.
+"""Where studies are stored: events → rows and weights, and back.
 
-In: the events of the engines, written by the driver of a study alone. Out: a `Record` per trial, and the
-trained weights. `MemoryStore` ends with the process; `written` opens one that does not, in SQLite or
-PostgreSQL, and `read` reads it.
+In: the events of the engines; only the driver of a study writes them. Out: a `Record` per trial, and the
+trained weights. A `MemoryStore` ends with its process. `written` opens a study in SQLite or PostgreSQL for
+writing, and `read` for reading.
 """
 
 from fairlane.store.memory import MemoryStore

@@ -1,8 +1,8 @@
 """Weights and checkpoints as files, in a folder or anywhere that fsspec reaches.
 
-In: bytes. Out: files that are whole or absent: written under a temporary name and renamed; and the bytes
-again, if they are the ones that were written, by their number and SHA-256. Every name is made of numbers,
-and a name from elsewhere that is not so made is refused: none leads out of the folder.
+In: bytes. Out: files that are whole or absent: they are written under a temporary name and renamed; and the
+bytes again, checked by their number and SHA-256. Every name is made of numbers. A name from elsewhere that is
+not is refused, so that none leads out of the folder.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Damaged(StoreError):
-    """A file is not there, or not as it was written."""
+    """A file is missing, or not as it was written."""
 
 
 def new_folder() -> str:
-    """The name for a study's folder, which no other study has."""
+    """A name for a study's folder, unique among all studies."""
     return secrets.token_hex(16)
 
 
@@ -44,7 +44,7 @@ class Artifact:
     Attributes:
         trial: its trial's number.
         epoch: how many epochs were trained.
-        token: what no other file of the trial has.
+        token: unique among all files.
         size: in bytes.
         sha256: of the bytes.
     """
@@ -65,12 +65,12 @@ class Artifact:
         """Its name in the study's folder, made of numbers alone.
 
         Raises:
-            Damaged: the description, read from a store, is not one that was written here.
+            Damaged: the description comes from a store, and Fairlane has not written it.
         """
         whole = all(type(n) is int and n >= 0 for n in (self.trial, self.epoch, self.size))
         if not whole or not _matches(_TOKEN, self.token) or not _matches(_SUM, self.sha256):
             raise Damaged(
-                f"the store names a file that was never written here ({self.token!r:.60}, of trial "
+                f"the store names a file that Fairlane does not write ({self.token!r:.60}, of trial "
                 f"{self.trial!r:.20}); it is not read"
             )
         return f"trial-{self.trial}-epoch-{self.epoch}-{self.token}.safetensors"
@@ -84,15 +84,15 @@ class Artifacts:
         folder: the study's own folder there, as `new_folder` names it.
 
     Raises:
-        StoreError: no filesystem of that kind; or a folder's name that was not made here.
+        StoreError: the filesystem is not known, or the folder's name is not one that Fairlane makes.
     """
 
     def __init__(self, place: Path | str, folder: str) -> None:
         self.place = str(place)
         if not _matches(_FOLDER, folder):
             raise StoreError(
-                f"the store gives the folder {folder!r:.60} for its files, which was never made here; "
-                "it is not opened"
+                f"the store gives the folder {folder!r:.60} for its files, which Fairlane does not make; it "
+                "is not opened"
             )
         self._fs, root = _filesystem(place)
         self._root = root.rstrip("/")
@@ -116,7 +116,7 @@ class Artifacts:
         """Write a file, whole or not at all.
 
         Raises:
-            StoreError: it can't be written; whether the disk is full.
+            StoreError: it can't be written; why.
         """
         path = self._path(artifact)
         part = f"{path}.part"
@@ -152,7 +152,7 @@ class Artifacts:
         """The bytes that were written.
 
         Raises:
-            Damaged: they are not there, or others.
+            Damaged: the file is missing, or has changed.
         """
         path = self._path(artifact)
         self._refuse_links(path)
@@ -162,30 +162,30 @@ class Artifacts:
                 raise Damaged(f"{path} has {size:,} bytes, and {artifact.size:,} were written")
             data: bytes = self._fs.cat_file(path)
         except FileNotFoundError as error:
-            raise Damaged(f"{path} is gone") from error
+            raise Damaged(f"{path} is missing") from error
         except Damaged:
             raise
         except Exception as error:  # each filesystem has errors of its own
             raise Damaged(f"{path} can't be read: {error}") from error
         if hashlib.sha256(data).hexdigest() != artifact.sha256:
-            raise Damaged(f"{path} is not as it was written: its SHA-256 is another")
+            raise Damaged(f"{path} is not as it was written: its SHA-256 has changed")
         return data
 
     def delete(self, artifacts: Iterable[Artifact]) -> None:
-        """Delete files; it does not matter if one is gone, or can't be: `sweep` will come upon it."""
+        """Delete files. One that can't be deleted is left: the next `sweep` finds it."""
         for artifact in artifacts:
             with suppress(Exception):
                 self._refuse_links(self._path(artifact))
                 self._fs.rm_file(self._path(artifact))
 
-    def sweep(self, kept: Iterable[Artifact]) -> set[Artifact]:
-        """Delete what no row knows: files that a killed process wrote and did not come to tell of.
+    def sweep(self, named: Iterable[Artifact]) -> set[Artifact]:
+        """Delete files that no row names: a killed process wrote them, and not their rows.
 
         Args:
-            kept: all that rows tell of.
+            named: all files that rows name.
 
         Returns:
-            Of these, the ones that are gone, or of another size.
+            Of these, the ones that are missing, or have another size.
 
         Raises:
             StoreError: the folder can't be listed, or is a symbolic link.
@@ -194,14 +194,14 @@ class Artifacts:
         try:
             found = self._fs.ls(self._folder, detail=True)
         except FileNotFoundError:
-            found = []  # an object store has no folder before there is something in it
+            found = []  # an object store has a folder only once a file is in it
         except Exception as error:  # each filesystem has errors of its own
             raise StoreError(f"the folder {self._folder} can't be listed: {error}") from error
         sizes = {str(one["name"]).rsplit("/", 1)[-1]: one.get("size") for one in found}
         links = {name for name in sizes if self._is_link(f"{self._folder}/{name}")}
         broken = {
             artifact
-            for artifact in kept
+            for artifact in named
             if sizes.pop(_safe_name(artifact), -1) != artifact.size or _safe_name(artifact) in links
         }
         for name in sizes.keys() - links:
@@ -214,7 +214,7 @@ class Artifacts:
         return f"{self._folder}/{artifact.name}"
 
     def _refuse_links(self, *paths: str) -> None:
-        """Refuse the folders, and files in them, that are symbolic links: they may lead anywhere.
+        """Refuse folders and files that are symbolic links: they may lead anywhere.
 
         Raises:
             Damaged: one is.
@@ -222,9 +222,9 @@ class Artifacts:
         for path in (self._root, self._folder, *paths):
             if self._is_link(path):
                 raise Damaged(
-                    f"{path} is a symbolic link, which Fairlane does not make, and it is not followed: what "
-                    "it leads to might be another's. To keep files elsewhere, name the folder itself in the "
-                    f"store's URL: {_ELSEWHERE}"
+                    f"{path} is a symbolic link. Fairlane makes none, and does not follow it, because it may "
+                    "lead to the files of somebody else. To keep files elsewhere, name the folder itself in "
+                    f"the store's URL: {_ELSEWHERE}"
                 )
 
     def _is_link(self, path: str) -> bool:
@@ -235,10 +235,11 @@ _ELSEWHERE = "sqlite:////path/to/runs.db?artifacts=/path/to/folder"
 
 
 def check_place(place: Path | str) -> None:
-    """Refuse a place for files before anything is made of its store.
+    """Refuse a place for files before anything of its store is made.
 
     Raises:
-        StoreError: it is no folder, a symbolic link, or can't be written; or no filesystem of that kind.
+        StoreError: it is not a folder, is a symbolic link, or can't be written; or its filesystem is not
+        known.
     """
     _filesystem(place)
     if not isinstance(place, Path):
@@ -247,11 +248,14 @@ def check_place(place: Path | str) -> None:
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     if not there.is_dir():
         raise StoreError(
-            f"weights are kept as files in the folder {place}, and {there} is a file: move it away, or name "
-            f"another folder, {_ELSEWHERE}"
+            f"weights are stored as files in the folder {place}, and {there} is a file: move it away, or "
+            f"name another folder, {_ELSEWHERE}"
         )
     if not os.access(there, os.W_OK | os.X_OK):
-        raise StoreError(f"weights are kept as files in the folder {place}, and {there} can't be written")
+        raise StoreError(
+            f"weights are stored as files in the folder {place}, and {there} can't be written: change its "
+            f"permissions, or name another folder, {_ELSEWHERE}"
+        )
 
 
 def _filesystem(place: Path | str) -> tuple[Any, str]:
@@ -261,7 +265,7 @@ def _filesystem(place: Path | str) -> tuple[Any, str]:
             return fsspec.filesystem("file"), place.absolute().as_posix()
         filesystem, root = fsspec.core.url_to_fs(place)
     except (ValueError, ImportError) as error:
-        raise StoreError(f"files can't be kept at {place!r}: {error}") from error
+        raise StoreError(f"files can't be stored at {place!r}: {error}") from error
     return filesystem, str(root)
 
 

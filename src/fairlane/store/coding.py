@@ -1,7 +1,7 @@
 """Trials, logs and events ↔ the values of rows.
 
-In: what flows between the stages. Out: text and numbers, and the same values again. Hyperparameters that are
-plain data come back exactly; of others (functions, Keras objects) comes back what they were called.
+In: what flows between the layers. Out: text and numbers, and the same values again. Hyperparameters that are
+plain data come back exactly. Of others (functions, Keras objects) only a short text comes back.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Named:
-    """A hyperparameter that was an object, read from a store: its short text, which is all that was kept.
+    """A hyperparameter that was an object, read from a store, which holds only its short text.
 
     Attributes:
-        text: what frames and legends call it.
-        described: what tells it from others.
+        text: its name in frames and legends.
+        described: a text that is different for different values.
     """
 
     text: str
@@ -55,18 +55,18 @@ def _value(name: str, value: Any) -> dict[str, str]:
 
 
 def values_of_text(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A variant's hyperparameters again; and those of them that are arguments of ``Model.fit``.
+    """A variant's hyperparameters, and those of them that are arguments of ``Model.fit``.
 
     Raises:
-        StoreError: the text is none that was written here.
+        StoreError: the text is not one that `variant_to_text` gives.
     """
     try:
-        told = json.loads(text)
-        values = {str(part["name"]): _value_of(part) for part in told["values"]}
-        return values, {name: values[name] for name in told["fit"]}
+        found = json.loads(text)
+        values = {str(part["name"]): _value_of(part) for part in found["values"]}
+        return values, {name: values[name] for name in found["fit"]}
     except StoreError:
         raise
-    except Exception as error:  # whatever the text is
+    except Exception as error:  # the text may be anything
         raise StoreError(type(error).__name__) from error
 
 
@@ -77,12 +77,12 @@ def _value_of(part: Mapping[str, str]) -> Any:
 
 
 def key(trial: Trial) -> str:
-    """What tells the trial from all others of its study, in every process."""
+    """A text that identifies the trial in its study, the same in every process."""
     return fingerprint.key(trial.hyperparameters, trial.seed)
 
 
 def variant_key(variant: Variant) -> str:
-    """What tells the variant from all others of its study, in every process."""
+    """A text that identifies the variant in its study, the same in every process."""
     return fingerprint.key(variant.hyperparameters)
 
 
@@ -90,18 +90,18 @@ def variant_key(variant: Variant) -> str:
 
 
 def log_rows(trial_id: int, logs: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
-    """The rows of an evaluation; and the names of logs of which only a text can be kept."""
+    """The rows of an evaluation; and the names of logs of which only a text can be stored."""
     rows, inexact = [], []
     for place, (metric, logged) in enumerate(logs.items()):
-        value, exact, kept = _log(logged)
+        value, exact, is_exact = _log(logged)
         rows.append(_row(trial_id, place, str(metric), value, exact))
-        if not kept:
+        if not is_exact:
             inexact.append(str(metric))
     return rows, inexact
 
 
 def epoch_rows(trial_id: int, epoch: int, logs: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
-    """The same for an epoch, which has a row though it has no logs."""
+    """The same for an epoch, which has one row even without logs."""
     rows, inexact = log_rows(trial_id, logs)
     return [{"epoch": epoch, **row} for row in rows or [_row(trial_id, -1, "", None, None)]], inexact
 
@@ -111,7 +111,8 @@ def _row(trial_id: int, place: int, metric: str, value: Any, exact: Any) -> Row:
 
 
 def _log(logged: Any) -> tuple[float | None, bytes | None, bool]:
-    # SQLite keeps a whole number as an integer, of which there is no negative zero.
+    """A log's ``value`` and ``exact``, and whether these hold it exactly."""
+    # SQLite stores a whole number as an integer, which can't be a negative zero.
     if type(logged) is float and (logged or math.copysign(1.0, logged) > 0):
         return (None if math.isnan(logged) else logged), None, True
     try:
@@ -127,16 +128,16 @@ def _log(logged: Any) -> tuple[float | None, bytes | None, bool]:
 
 @dataclass(frozen=True)
 class Exact:
-    """A logged value that is no float, read from its bytes."""
+    """A logged value that is not a float, read from its bytes."""
 
     value: Any
 
 
 def log_of_bytes(data: bytes) -> Any:
-    """A logged value that is no float.
+    """A logged value that is not a float.
 
     Raises:
-        StoreError: the bytes are none that were written here.
+        StoreError: the bytes are not ones that Fairlane writes.
     """
     return tree.from_bytes(data)
 
@@ -153,22 +154,22 @@ def log_of_row(value: float | None, exact: Exact | None) -> Any:
 
 def weights_to_tree(weights: Weights) -> dict[str, Any]:
     """Weights as a tree of plain data."""
-    told: dict[str, Any] = {name: list(group) for name, group in weights.state._asdict().items()}
-    return told if weights.layers is None else {**told, "layers": list(weights.layers)}
+    groups: dict[str, Any] = {name: list(group) for name, group in weights.state._asdict().items()}
+    return groups if weights.layers is None else {**groups, "layers": list(weights.layers)}
 
 
-def weights_of_tree(told: Any) -> Weights:
+def weights_of_tree(found: Any) -> Weights:
     """The weights again.
 
     Raises:
         StoreError: the tree is of something else.
     """
-    groups: list[Any] = [told.get(name) if isinstance(told, dict) else None for name in State._fields]
+    groups: list[Any] = [found.get(name) if isinstance(found, dict) else None for name in State._fields]
     if not all(isinstance(group, list) and all(map(_is_array, group)) for group in groups):
         raise StoreError("the file holds no weights")
-    layers = told.get("layers")  # versions before this one did not write it
+    layers = found.get("layers")  # older versions did not write it
     if layers is not None and not (isinstance(layers, list) and all(isinstance(one, dict) for one in layers)):
-        raise StoreError("the file says something else than what the layers of a model hold")
+        raise StoreError("the file holds something else than what the layers of a model hold")
     return Weights(State(*groups), layers)
 
 

@@ -1,9 +1,9 @@
-"""A thread that writes what it is handed, a batch at a time.
+"""A thread that commits steps, a batch at a time.
 
-In: steps, in order, from the thread that trains. Out: batches of them, in order, to a function that commits
-each as a whole, about twice a second while there are any; so that training does not wait for a disk or a
-server, and what was told is kept though nothing more is. The function is called with an empty batch, too,
-when there was nothing to do for some seconds.
+In: steps, in order, from the thread that trains. Out: batches of them, in order, for a function that commits
+each as a whole, about twice a second while there are any. So training does not wait for a disk or a server,
+and the last steps are committed although none follows. The function is called with an empty batch, too, when
+there were no steps for some seconds.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from fairlane.errors import StoreError
 Step = TypeVar("Step")
 
 BETWEEN = 0.5
-"""Seconds that steps are collected for."""
+"""Seconds for which steps are collected."""
 MOST_STEPS = 50_000
 MOST_BYTES = 256 * 2**20
-"""What may wait to be written; more makes the writer of it wait."""
+"""How much may wait to be written; with more, `Committer.put` waits."""
 
 
 class Committer(Generic[Step]):
-    """Hands steps to ``commit`` from a thread of its own.
+    """Calls ``commit`` with steps, in a separate thread.
 
     Args:
         commit: is called with each batch.
-        beat: seconds after which it is called with an empty one.
+        beat: seconds without steps, after which it is called with an empty batch.
     """
 
     def __init__(self, commit: Callable[[Sequence[Step]], None], beat: float) -> None:
@@ -42,18 +42,18 @@ class Committer(Generic[Step]):
         self._thread.start()
 
     def put(self, steps: Sequence[Step], size: int = 0) -> None:
-        """Hand steps over; wait where too many have not been written yet.
+        """Add steps; wait where too many have not been written yet.
 
         Args:
-            steps: what to write, after all that was handed over before.
+            steps: what to write, after all steps that were added before.
             size: about how many bytes they hold.
 
         Raises:
-            StoreError: what was handed over before could not be written.
+            StoreError: earlier steps could not be written.
         """
         with self._changed:
             self._raise()
-            if not self._waiting:  # else the thread knows, and waking it again would cost both of them time
+            if not self._waiting:  # else the thread is awake, and waking it again would cost both time
                 self._changed.notify_all()
             self._waiting.extend(steps)
             self._bytes += size
@@ -95,7 +95,7 @@ class Committer(Generic[Step]):
         if self._failure is not None:
             raise StoreError(
                 f"writing to the store failed ({type(self._failure).__name__}: {self._failure}); what was "
-                "stored before is whole"
+                "stored before is complete"
             ) from self._failure
 
     # --- in the thread ---
@@ -108,7 +108,7 @@ class Committer(Generic[Step]):
             failure: BaseException | None = None
             try:
                 self._commit(batch)
-            except BaseException as error:  # it is raised again where steps are handed over
+            except BaseException as error:  # it is raised again where steps are added
                 failure = error
             with self._changed:
                 self._busy = False

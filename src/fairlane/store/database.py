@@ -1,7 +1,7 @@
 """A database, opened: SQLite for a path, PostgreSQL for a URL.
 
-In: a place. Out: transactions on tables of the right version, and errors in words. SQLite is used in WAL
-mode, so that a study can be read while another process trains it.
+In: a place. Out: transactions on tables of the right version, and errors that say what to do. SQLite is used
+in WAL mode, so that a study can be read while another process trains it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Result = TypeVar("Result")
 PATIENCE = 60.0
 """Seconds to wait for a lock to be released, or for a server to come back."""
 _ONE_WAIT = 5.0
-"""Of these, how long a single statement waits for SQLite's lock."""
+"""Seconds of these that a single statement waits for SQLite's lock."""
 _FULL = ("disk is full", "53100", "disk i/o error", "no space left")
 _BUSY = ("database is locked", "database is busy", "database table is locked")
 _LOCK = 0x_FA1E_1A4E
-"""PostgreSQL's advisory lock under which tables are made."""
+"""The number of PostgreSQL's advisory lock under which tables are made."""
 
 
 class Database:
@@ -46,7 +46,7 @@ class Database:
 
     Args:
         place: a `Path` of SQLite's file, or the URL of a PostgreSQL database.
-        writing: whether it is written, and made where it is not there.
+        writing: whether it is written; then it is made if it does not exist.
         patience: seconds to wait for a lock or a lost server; by default `PATIENCE`.
 
     Raises:
@@ -72,25 +72,25 @@ class Database:
         """A transaction that is committed at the end, or undone as a whole.
 
         Raises:
-            StoreError: the database refused, in words.
+            StoreError: the database refused; why.
         """
         try:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise self._in_words(error) from error
+            raise self._explained(error) from error
 
     def patiently(self, act: Callable[[sa.Connection], Result]) -> tuple[Result, bool]:
-        """Do something in a transaction, again if a lock or a lost connection was in the way.
+        """Do something in a transaction; repeat it where a lock or a lost connection prevented it.
 
         Args:
-            act: what to do; doing it twice must not do more than doing it once.
+            act: what to do; it may run more than once, and must then change no more than once.
 
         Returns:
-            What it returned, and whether it took more than one attempt.
+            What ``act`` returned, and whether it took more than one attempt.
 
         Raises:
-            StoreError: it can't be done, or not within the patience.
+            StoreError: it can't be done, or not within `patience`.
         """
         began, pause, attempts = time.monotonic(), 0.1, 0
         while True:
@@ -100,18 +100,18 @@ class Database:
                     return act(connection), attempts > 1
             except SQLAlchemyError as error:
                 if not _may_pass(error) or time.monotonic() - began >= self.patience:
-                    raise self._in_words(error) from error
+                    raise self._explained(error) from error
                 time.sleep(pause)
                 pause = min(2 * pause, 2.0)
 
     def close(self) -> None:
-        """Let go of all connections; the next transaction opens a new one."""
+        """Close all connections; the next transaction opens a new one."""
         self._engine.dispose()
 
     # --- the tables ---
 
     def _prepare(self) -> None:
-        """Make the tables, or check that they are those of this version."""
+        """Make or upgrade the tables; for reading, check that this version knows them."""
         scripts = ScriptDirectory.from_config(_alembic())
         try:
             if self._writing:
@@ -125,18 +125,23 @@ class Database:
     def _check_version(self, connection: sa.Connection, scripts: ScriptDirectory) -> None:
         there = _version(connection)
         if there is None:
-            raise StoreError(f"{self.place} is a database without studies of Fairlane's")
-        self._check_known(there, scripts)  # older ones, too, are read as they are
+            raise StoreError(
+                f"{self.place} is a database that holds no studies of Fairlane: check the path or URL of the "
+                "store"
+            )
+        self._check_known(there, scripts)  # older tables are read as they are
 
     def _check_known(self, there: str, scripts: ScriptDirectory) -> None:
         if there not in {script.revision for script in scripts.walk_revisions()}:
             raise StoreError(
                 f"{self.place} was written by a newer version of Fairlane (its tables are {there!r:.40}, and "
-                f"this version knows those up to {scripts.get_current_head()!r}): pip install -U fairlane"
+                f"this version knows those up to {scripts.get_current_head()!r}). To open it: pip install -U "
+                "fairlane"
             )
 
     def _upgrade(self, connection: sa.Connection, scripts: ScriptDirectory) -> None:
         if connection.dialect.name == "postgresql":
+            # SQLite's transactions lock the whole file. Here, two processes could make the tables together.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         there, head = _version(connection), scripts.get_current_head()
         if there == head:
@@ -150,36 +155,44 @@ class Database:
 
     # --- errors ---
 
-    def _in_words(self, error: SQLAlchemyError) -> StoreError:
-        told = str(getattr(error, "orig", None) or error).strip()
-        low, who = f"{told} {_sqlstate(error)}".lower(), self.place
-        kept = "What was stored before is whole; the same call goes on from there."
+    def _explained(self, error: SQLAlchemyError) -> StoreError:
+        """The error in words that say what happened and what to do."""
+        message = str(getattr(error, "orig", None) or error).strip()
+        low, place = f"{message} {_sqlstate(error)}".lower(), self.place
+        safe = "What was stored before is complete; the same call continues from there."
         if any(word in low for word in _FULL):
             return StoreError(
-                f"the disk of {who} is full, or a file there has its largest size ({told}). {kept}"
+                f"the disk of {place} is full, or a file there has reached its largest size ({message}). "
+                f"{safe}"
             )
         if any(word in low for word in _BUSY):
             return StoreError(
-                f"another process has locked {who} for more than {self.patience:g} s: end it, or its "
-                f"transaction. {kept}"
+                f"another process has locked {place} for more than {self.patience:g} s: end it, or its "
+                f"transaction. {safe}"
             )
         if "not a database" in low or "malformed" in low or "file is encrypted" in low:
-            return StoreError(f"{who} is no SQLite database, or a damaged one ({told}); it was left as it is")
+            return StoreError(
+                f"{place} is not a SQLite database, or it is damaged ({message}). It was not changed: give "
+                "another path"
+            )
         if "readonly" in low or "unable to open" in low or "permission" in low:
-            return StoreError(f"{who} can't be {'written' if self._writing else 'read'} ({told})")
+            return StoreError(
+                f"{place} can't be {'written' if self._writing else 'read'} ({message}): check the "
+                "permissions of the file and its folder"
+            )
         if isinstance(error, OperationalError) and self._engine.dialect.name == "postgresql":
-            return StoreError(f"no connection to {who} for {self.patience:g} s ({told}). {kept}")
-        return StoreError(f"{who}: {told}")
+            return StoreError(f"no connection to {place} for {self.patience:g} s ({message}). {safe}")
+        return StoreError(f"{place}: {message}")
 
 
 # SQLite
 
 
 def _check_path(path: Path, writing: bool) -> None:
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder; a store is a file in one, such as {path / 'runs.db'}")
     if writing and not path.parent.is_dir():
-        raise StoreError(f"the folder {path.parent} does not exist, so no store can be made in it: make it")
+        raise StoreError(
+            f"the folder {path.parent} does not exist, so no store can be made in it: make the folder first"
+        )
     if not writing and not path.exists():
         raise StoreError(
             f"there is no store at {path}: check the path, or make one with compare(..., store=..., name=...)"
@@ -193,7 +206,8 @@ def _sqlite(path: Path, writing: bool, wait: float) -> sa.Engine:
         try:
             return _connected(path, "mode=ro", wait, ("schema_version",))
         except sqlite3.OperationalError:
-            # A folder that can't be written has no room for WAL's index; without a WAL there is no need.
+            # In a folder that can't be written SQLite can't make WAL's index, which it needs only if there is
+            # a WAL.
             if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
                 raise
             return _connected(path, "immutable=1", wait, ("schema_version",))
@@ -202,7 +216,7 @@ def _sqlite(path: Path, writing: bool, wait: float) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")  # lock before it reads
 
     return engine
 
@@ -251,7 +265,7 @@ def in_words(place: Path | sa.URL) -> str:
 
 
 def _pool(writing: bool) -> dict[str, Any]:
-    """A writer keeps its connections until it is closed; a reader, which nobody closes, keeps none."""
+    """A writer holds its connections until it is closed; a reader is never closed, so it holds none."""
     if writing:
         return {"poolclass": QueuePool, "pool_size": 2, "pool_pre_ping": True}
     return {"poolclass": NullPool}
@@ -269,14 +283,12 @@ def _version(connection: sa.Connection) -> str | None:
         version = context.get_current_revision()
     except SQLAlchemyError:
         raise
-    except Exception as error:  # of Alembic's, for what it did not write
+    except Exception as error:  # Alembic raises several types for what it did not write
         raise StoreError(
-            f"table {VERSION_TABLE}, column version_num: it holds no version ({error})"
+            f"table {VERSION_TABLE}, column version_num: this is not a version ({error})"
         ) from error
     if not isinstance(version, str | None):
-        raise StoreError(
-            f"table {VERSION_TABLE}, column version_num: it holds {version!r:.40}, and no version"
-        )
+        raise StoreError(f"table {VERSION_TABLE}, column version_num: {version!r:.40} is not a version")
     return version
 
 
@@ -288,8 +300,8 @@ def _may_pass(error: SQLAlchemyError) -> bool:
     """Whether trying again may help."""
     if not isinstance(error, DBAPIError):
         return False
-    told = f"{error.orig} {_sqlstate(error)}".lower()
+    message = f"{error.orig} {_sqlstate(error)}".lower()
     if isinstance(error.orig, sqlite3.Error):
-        return any(word in told for word in _BUSY)
+        return any(word in message for word in _BUSY)
     lasting = (*_FULL, "password authentication", "does not exist", "no pg_hba.conf")
-    return isinstance(error, OperationalError) and not any(word in told for word in lasting)
+    return isinstance(error, OperationalError) and not any(word in message for word in lasting)

@@ -1,9 +1,10 @@
 """Who writes a study: one process at a time.
 
-In: what a study's row says of its writer. Out: whether that one still lives, and the words that name it. A
-writer says that it lives about every `BEAT` seconds. Where it can be looked for, on the same machine, a dead
-one is known at once; elsewhere, when it has been silent for `SILENCE` seconds. One of this process that could
-not say in the store that it has ended, because the disk was full, is known to have ended all the same.
+In: what a study's row says of its writer. Out: whether that process still lives, and the words that name it.
+A writer gives a sign of life about every `BEAT` seconds. On the same machine (on Linux) a dead process is
+noticed immediately; elsewhere after `SILENCE` seconds without a sign of life. Writers of this process are
+counted in memory, too: one that could not release its study in the store, because the disk was full, has
+ended all the same.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 BEAT = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two signs of life of a writer."""
 SILENCE = 60.0
-"""Seconds without one, after which a writer on another machine is taken for dead."""
+"""Seconds without a sign of life, after which a writer on another machine counts as dead."""
 _holding: set[str] = set()
-"""The tokens of this process's writers that have not let go."""
+"""The tokens of this process's writers that hold a study."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ class Writer:
     """A process that writes a study.
 
     Attributes:
-        token: what no other has had.
+        token: unique among all writers.
         host: the name of its machine.
         pid: its number there.
-        place: where that number counts, and when the process began.
-        heartbeat: when it last said that it lives, in seconds since 1970.
+        place: the boot and namespace that ``pid`` belongs to, and when the process began: together they tell
+            it from a later process with the same number.
+        heartbeat: its last sign of life, in seconds since 1970.
     """
 
     token: str
@@ -45,18 +47,18 @@ class Writer:
 
     @classmethod
     def this(cls) -> Writer:
-        """A new one, of this process; it holds its study until it lets go."""
+        """A new one, of this process; it holds its study until `let_go`."""
         made = cls(secrets.token_hex(16), socket.gethostname(), os.getpid(), _here(), time.time())
         _holding.add(made.token)
         return made
 
     def let_go(self) -> None:
-        """Hold the study no more, be it that its row can't be told so."""
+        """Stop holding the study, whether or not its row could be changed."""
         _holding.discard(self.token)
 
     @classmethod
     def of(cls, row: Any) -> Writer | None:
-        """The one that a study's row names, or None."""
+        """The writer that a study's row names, or None."""
         if row.writer is None:
             return None
         beat = row.heartbeat or 0.0
@@ -64,7 +66,7 @@ class Writer:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """As a study's row has it."""
+        """Its columns in a study's row."""
         return {
             "writer": self.token,
             "writer_host": self.host,
@@ -75,14 +77,14 @@ class Writer:
 
     @property
     def silent(self) -> float:
-        """Seconds since it last said that it lives."""
+        """Seconds since its last sign of life."""
         return max(0.0, time.time() - self.heartbeat)
 
     @property
     def alive(self) -> bool:
         """Whether it may still write."""
-        machine, _, began = self.place.rpartition(" ")
-        if machine and machine == _machine():
+        _, _, began = self.place.rpartition(" ")
+        if self._machine and self._machine == _machine():
             return _began(self.pid) == began and (not self.is_here or self.token in _holding)
         return self.silent < SILENCE
 
@@ -91,21 +93,29 @@ class Writer:
         """Whether it is one of this process's."""
         return self.pid == os.getpid() and self.place == _here()
 
+    def is_beside(self, other: Writer) -> bool:
+        """Whether both are processes of one machine, known to be so."""
+        return bool(self._machine) and self._machine == other._machine
+
+    @property
+    def _machine(self) -> str:
+        return self.place.rpartition(" ")[0]
+
     def __str__(self) -> str:
         return "this process" if self.is_here else f"process {self.pid} on {self.host}"
 
 
 NOBODY = dict.fromkeys(("writer", "writer_host", "writer_pid", "writer_place", "heartbeat"))
-"""The columns where nobody writes."""
+"""The columns of a study that no process writes."""
 
 
 def _here() -> str:
-    """This process's place."""
+    """The `Writer.place` of this process."""
     return f"{_machine()} {_began(os.getpid())}"
 
 
 def _machine() -> str:
-    """Where this process's number counts: the boot and the namespace; empty where that can't be told."""
+    """The boot and the namespace that this process's number belongs to; empty where they are not known."""
     if not sys.platform.startswith("linux"):
         return ""
     try:
@@ -116,10 +126,11 @@ def _machine() -> str:
 
 
 def _began(pid: int) -> str:
-    """When a process of this machine began, in ticks since the boot; empty where there is none."""
+    """When a process of this machine began, in ticks since the boot; empty if it does not run."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    after_name = text.rpartition(")")[2].split()
-    return "" if after_name[0] in "ZX" else after_name[19]
+    after_name = text.rpartition(")")[2].split()  # the name may itself have spaces and brackets
+    is_dead = after_name[0] in "ZX"  # a zombie's row stays until its parent has waited for it
+    return "" if is_dead else after_name[19]

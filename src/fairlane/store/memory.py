@@ -25,15 +25,14 @@ class MemoryStore(Store):
     """Keeps the records, weights and checkpoints of one study in memory.
 
     Args:
-        trials: to be adopted at once.
-        site: says where this process trains; it is asked only by `sites`.
+        trials: to be adopted.
+        site: returns where this process trains; only `sites` calls it.
     """
 
     def __init__(self, trials: Iterable[Trial] = (), site: Callable[[], Site] = Site) -> None:
         self.notes: list[str] = []
-        self._site, self._told = site, False
+        self._site, self._has_events = site, False
         self._records: dict[int, Record] = {}
-        self._asked: dict[int, int] = {}
         self._weights: dict[int, Weights | None] = {}
         self._checkpoints: dict[int, list[Checkpoint]] = {}
         self._cut_off: dict[int, CutOff] = {}
@@ -51,10 +50,9 @@ class MemoryStore(Store):
         return self._records[id(trial)]
 
     def adopt(self, trials: Sequence[Trial], epochs: Sequence[int]) -> list[Trial]:
-        """Add trials; there are no others that they could be."""
-        for trial, count in zip(trials, epochs, strict=True):
+        """Add trials; all of them are new here."""
+        for trial in trials:
             self._records[id(trial)] = Record(trial)
-            self._asked[id(trial)] = count
         return list(trials)
 
     def unfinished(self, trial: Trial) -> bool:
@@ -62,16 +60,16 @@ class MemoryStore(Store):
         return self[trial].state not in (TrialState.DONE, TrialState.DIVERGED)
 
     def write(self, event: Event) -> Record:
-        """Take one event in; return the record of its trial, brought up to date."""
+        """Record one event; return the record of its trial, brought up to date."""
         trial, record = event.trial, self[event.trial]
         record.take(event)
-        self._told = True
+        self._has_events = True
         if isinstance(event, TrialStarted):
             self._forget_from(trial, event.epoch)
         elif isinstance(event, Checkpoint):
-            kept = self._checkpoints.setdefault(id(trial), [])
-            kept.append(event)
-            del kept[:-KEPT_CHECKPOINTS]
+            checkpoints = self._checkpoints.setdefault(id(trial), [])
+            checkpoints.append(event)
+            del checkpoints[:-KEPT_CHECKPOINTS]
         elif isinstance(event, CutOff):
             self._cut_off[id(trial)] = event
         elif isinstance(event, TrialDone):
@@ -81,35 +79,35 @@ class MemoryStore(Store):
         return record
 
     def rewind(self, trial: Trial, epoch: int) -> Record:
-        """Forget an epoch and all after it."""
+        """Delete an epoch and all after it."""
         record = self[trial]
         record.rewind(epoch)
         self._forget_from(trial, epoch)
         return record
 
     def describe(self, trial: Trial, description: str) -> None:
-        """Keep how the model of the trial's variant is built."""
+        """Store how the model of the trial's variant is built."""
         self._descriptions[trial.variant.number] = description
 
     def interrupt(self, diverged: Trial | None = None) -> None:
-        """Mark every trial that has not ended as cut off."""
+        """Mark every trial that has not ended as interrupted."""
         for record in self:
             if not record.state.ended:
-                cut = record.trial is not diverged
-                record.state = TrialState.INTERRUPTED if cut else TrialState.DIVERGED
+                interrupted = record.trial is not diverged
+                record.state = TrialState.INTERRUPTED if interrupted else TrialState.DIVERGED
 
     def flush(self) -> None:
-        """Nothing is kept for good."""
+        """Nothing to wait for."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
     def weights(self, trial: Trial) -> Weights | None:
         """The trained state of a trial that was trained to its end."""
         return self._weights.get(id(trial))
 
     def checkpoint(self, trial: Trial) -> Checkpoint | None:
-        """The newest state that training can go on from."""
+        """The newest state that training can continue from."""
         return next(reversed(self._checkpoints.get(id(trial), [])), None)
 
     def cut_off(self, trial: Trial) -> CutOff | None:
@@ -125,18 +123,18 @@ class MemoryStore(Store):
 
     def sites(self) -> list[Site]:
         """Where trials were trained."""
-        return [self._site()] if self._told else []
+        return [self._site()] if self._has_events else []
 
     def _forget_from(self, trial: Trial, epoch: int) -> None:
-        """Drop the states of later than the beginning of ``epoch``."""
+        """Delete the states from after the beginning of ``epoch``."""
         self._weights.pop(id(trial), None)
         self._cut_off.pop(id(trial), None)
-        kept = self._checkpoints.get(id(trial), [])
-        self._checkpoints[id(trial)] = [checkpoint for checkpoint in kept if checkpoint.epoch <= epoch]
+        checkpoints = self._checkpoints.get(id(trial), [])
+        self._checkpoints[id(trial)] = [one for one in checkpoints if one.epoch <= epoch]
 
 
 def checkpoint_at_the_end(record: Record, done: TrialDone) -> Checkpoint | None:
-    """A trial's end as a checkpoint, where it was told with all that this takes."""
+    """A trial's end as a checkpoint, where the event holds all that one needs; else None."""
     if done.weights is None or done.memory is None or not record.epochs:
         return None
     return Checkpoint(done.trial, next_epoch(record), done.weights, done.memory)

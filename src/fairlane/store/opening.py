@@ -1,7 +1,8 @@
 """A path or a URL → a store.
 
-In: what the user gives as ``store``. Out: a study opened for writing or reading, or an overview of all. Only
-here is it decided what needs the packages of the extra ``store``, so that a study in memory needs none.
+In: what the user gives as ``store``. Out: a study opened for writing or reading, or an overview of all.
+Modules that need the packages of the extra ``store`` are imported only here, so that a study in memory needs
+none.
 """
 
 from __future__ import annotations
@@ -30,38 +31,37 @@ def written(
     resume: str,
     site: Callable[[], Site] = Site,
 ) -> Store:
-    """A study for writing; made where it is not there.
+    """A study for writing; it is made if it does not exist.
 
     Args:
         store: a path (SQLite, and files beside it), or the URL of a PostgreSQL database.
         name: the study's.
-        spec: what is asked, as `fairlane.provenance.fingerprint.spec` gives it.
+        spec: what is requested, as `fairlane.provenance.fingerprint.spec` gives it.
         versions: package → version.
         resume: ``"auto"``, ``"force"`` or ``"never"``.
-        site: says where this process trains; it is asked, by a thread, when there is something to write.
+        site: returns where this process trains; a thread calls it when there is something to write.
 
     Raises:
-        StudyError: the name is missing, or the study is another.
+        StudyError: the name is missing, or the study is another one.
         StoreError: it can't be opened, or another process writes it.
     """
     place, files = located(store)
-    if name is None:
-        raise StudyError("a stored study has a name, to find it by: give name='...'")
+    from fairlane.store.artifacts import check_place
+    from fairlane.store.request import StudyRequest, check_name
+    from fairlane.store.writing import SqlStore
+
+    name = check_name(name)
     if files is None:
         raise StudyError(
-            f"weights are kept as files, and {store!r} does not say where: add a folder or an fsspec URL to "
-            "it, ?artifacts=/path/to/folder or ?artifacts=s3://bucket/folder"
+            f"weights are stored as files, and {in_words(store)!r} does not say where: add a folder or an "
+            "fsspec URL to it, ?artifacts=/path/to/folder or ?artifacts=s3://bucket/folder"
         )
-    from fairlane.store.artifacts import check_place
-    from fairlane.store.writing import Asked, SqlStore, check_name
-
-    check_name(name)
-    if not (isinstance(place, Path) and place.exists()):  # else the database says what is wrong
+    if not (isinstance(place, Path) and place.exists()):  # a store that exists has errors of its own
         check_place(files)
     with _as_found(place):
         database = _database(place, writing=True)
         try:
-            return SqlStore(database, name, files, Asked(spec, versions, resume, site))
+            return SqlStore(database, name, files, StudyRequest(spec, versions, resume, site))
         except BaseException:
             database.close()
             raise
@@ -69,14 +69,14 @@ def written(
 
 @contextmanager
 def _as_found(place: Any) -> Iterator[None]:
-    """Where a new store is refused, leave no database behind, unless another process has a study in it."""
+    """Remove the database again where a new store is refused, unless another process has a study in it."""
     if not isinstance(place, Path) or place.exists():
         yield
         return
     try:
         yield
     except BaseException:
-        with suppress(Exception):  # the error that is raised says more
+        with suppress(Exception):  # the error that is being raised says more
             if not overview(place):
                 _remove(place)
         raise
@@ -88,7 +88,7 @@ def _remove(place: Path) -> None:
 
 
 def read(store: Any, name: str, patience: float | None = None) -> StoredRecords:
-    """A study for reading, as it is at every moment.
+    """A study for reading, always as it is now.
 
     Args:
         store: as for `written`.
@@ -114,22 +114,22 @@ def overview(store: Any, name: str | None = None, patience: float | None = None)
         patience: as for `read`.
 
     Returns:
-        Of each study ``name``, ``created`` (in seconds since 1970), ``trials``, ``states`` (state → how many
+        For each study ``name``, ``created`` (in seconds since 1970), ``trials``, ``states`` (state → how many
         trials), ``epochs`` (done), ``planned`` (epochs), ``versions``, ``writer`` (the process that trains it
-        now, or empty) and ``revision``, a text that is another whenever what can be read of it is another.
+        now, or empty) and ``revision``, a text that changes whenever what can be read of the study changes.
 
     Raises:
         StoreError: there is no store, or it can't be read.
     """
     place, _ = located(store)
-    from fairlane.store import reading
+    from fairlane.store.counts import counted_studies
 
     with _for_reading(place, patience) as database:
-        return database.patiently(lambda connection: reading.overview(connection, name))[0]
+        return database.patiently(lambda connection: counted_studies(connection, name))[0]
 
 
 def in_words(store: Any) -> str:
-    """Where a store is, for people to read: a path, or a URL without passwords.
+    """Where a store is, in words: a path, or a URL without passwords.
 
     Args:
         store: as for `written`.
@@ -155,7 +155,7 @@ def _database(place: Any, writing: bool, patience: float | None = None) -> Datab
 
 
 def located(store: Any) -> tuple[Any, Path | str | None]:
-    """The database's path or URL, and where its files go: beside a path, if the URL does not say.
+    """The database's path or URL, and where its files go: by default beside the path.
 
     Raises:
         StudyError: it is neither a path nor a URL.
@@ -164,7 +164,7 @@ def located(store: Any) -> tuple[Any, Path | str | None]:
     if not isinstance(store, str | os.PathLike) or not str(store) or str(store) == ":memory:":
         raise StudyError(
             f"store is a path such as 'runs.db', or a URL such as postgresql+psycopg://user@host/database, "
-            f"not {store!r}; without it, results are kept in memory"
+            f"not {store!r}; without store=, a study stays in memory"
         )
     for package in ("sqlalchemy", "alembic", "fsspec", "safetensors"):
         needed(package)
@@ -179,17 +179,18 @@ def located(store: Any) -> tuple[Any, Path | str | None]:
 def _beside(path: Path) -> tuple[Path, Path]:
     """A database's file, and the folder for files beside it."""
     if not path.name or path.is_dir():
-        raise StoreError(f"{path} is a folder; a store is a file in one, such as {path / 'runs.db'}")
+        raise StoreError(f"{path} is a folder, and a store is a file: give a path such as {path / 'runs.db'}")
     files = path.with_suffix(".artifacts")
     if files == path:
         raise StoreError(
-            f"{path} is where the files of a store {path.with_suffix('.db')} go: give another name"
+            f"{path} is the folder for the files of a store {path.with_suffix('.db')}: give the store "
+            "another name"
         )
     return path, files
 
 
 def _path(text: str) -> Path:
-    """A path that a file can have."""
+    """The absolute path; refuse text that can't be a file's path."""
     path = Path(os.path.abspath(os.path.expanduser(text)))
     try:
         if "\0" in text:
@@ -197,7 +198,7 @@ def _path(text: str) -> Path:
         text.encode("utf-8")
         path.exists()
     except (OSError, ValueError) as error:
-        raise StoreError(f"{text!a:.80} can't be a file's path ({error})") from error
+        raise StoreError(f"{text!a:.80} can't be the path of a file ({error}): give another path") from error
     return path
 
 
@@ -205,16 +206,21 @@ def _located_url(text: str) -> tuple[Any, Path | str | None]:
     sqlalchemy = needed("sqlalchemy")
     try:
         url = sqlalchemy.make_url(text)
-    except Exception as error:  # SQLAlchemy's, or a port that is no number
-        raise StoreError(f"the store's URL can't be read: {type(error).__name__}") from error
+    except Exception as error:  # several types, such as for a port that is not a number
+        raise StoreError(
+            f"the store's URL can't be read ({type(error).__name__}): give one such as "
+            "postgresql+psycopg://user@host/database"
+        ) from error
     given = url.query.get("artifacts")
     if not isinstance(given, str | None):
-        raise StudyError("the store's URL gives 'artifacts' more than once")
+        raise StudyError("the store's URL has 'artifacts' more than once: give one place for files")
     url = url.difference_update_query(["artifacts"])
     files = _path(given) if given and "://" not in given else given
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
-            raise StudyError("a store is a file; without store, results are kept in memory")
+            raise StudyError(
+                "the store's URL names no file: give one, or leave store= away, and the study stays in memory"
+            )
         path, beside = _beside(_path(url.database))
         return path, files or beside
     if url.drivername == "postgresql":

@@ -1,6 +1,6 @@
-"""What is known of each trial, and the contract of the stores that keep it.
+"""What is known of each trial, and the contract of the stores that hold it.
 
-In: the events of the engines. Out: a `Record` per trial, trained weights, and checkpoints to go on from.
+In: the events of the engines. Out: a `Record` per trial, trained weights, and checkpoints to continue from.
 Only the driver of a study writes a store; frames, figures and progress read the records.
 """
 
@@ -32,7 +32,7 @@ from fairlane.trials import (
 )
 
 KEPT_CHECKPOINTS = 2
-"""Checkpoints kept of each trial: the newest, and the one before, should the newest be damaged."""
+"""Checkpoints of each trial that a store holds: the newest, and one before it in case that is damaged."""
 
 
 @dataclass(eq=False)
@@ -41,10 +41,10 @@ class Record:
 
     Attributes:
         trial: its spec.
-        state: where it stands.
+        state: how far it is.
         epochs: ``(epoch, logs)`` per finished epoch, in order; epochs count from 0.
-        seconds: wall-clock seconds spent.
-        engine: the engine that ran it, or empty.
+        seconds: elapsed wall-clock seconds.
+        engine: the engine that trained it, or empty.
         reason: why it is not on lanes, or empty.
         fleet: its fleet's number, or None.
         loop: the loop of its fleet, or empty.
@@ -83,13 +83,13 @@ class Record:
         self._check(event)
         match event:
             case TrialStarted():
-                # A trial that lanes gave up is begun anew elsewhere: its rows are written again.
+                # A trial that lanes gave up starts again on another engine: its rows are written again.
                 self.rewind(event.epoch)
                 self.state = TrialState.RUNNING
                 self.engine, self.reason = event.engine, event.reason
                 self.fleet, self.loop = event.fleet, event.loop
             case EpochEnded():
-                # An array that a callback logs and goes on with is to stay what it was in this epoch.
+                # A callback may go on to change an array that it logs; the record is of this epoch.
                 logs = {name: _own(value) for name, value in event.logs.items()}
                 self.epochs.append((event.epoch, logs))
                 self.directions |= event.directions
@@ -108,29 +108,31 @@ class Record:
                 if event.error:
                     self.error = f"the test data could not be evaluated: {event.error}"
             case Checkpoint() | CutOff():
-                pass  # it says nothing about the trial that the epochs before it did not
+                pass  # the epochs before it say all that a record holds
 
     def rewind(self, epoch: int) -> None:
-        """Forget ``epoch`` and all after it, and how the trial ended: it is to be trained from there."""
+        """Delete ``epoch`` and all after it, and how the trial ended: it is trained from there again."""
         self.epochs = [(number, logs) for number, logs in self.epochs if number < epoch]
         self.state = TrialState.WAITING
         self.weights_epoch = None
         self.traceback = ""
         self.test_logs = {}
+        # An epoch that stays may be the one that diverged.
         self.error = next(filter(None, (divergence(number, logs) for number, logs in self.epochs)), "")
 
     def _check(self, event: Event) -> None:
         running = self.state is TrialState.RUNNING
         if isinstance(event, EpochEnded | TrialDone | Checkpoint) and not running:
             raise StoreError(
-                f"{self.trial} is {self.state}, so a store takes no {type(event).__name__} of it"
+                f"{self.trial} is {self.state}, so a store takes no {type(event).__name__} of it: only a "
+                "running trial reports one"
             )
         if isinstance(event, CutOff) and not (running or self.state is TrialState.INTERRUPTED):
-            raise StoreError(f"{self.trial} is {self.state}, so it can't be cut off")
+            raise StoreError(f"{self.trial} is {self.state}, so its training can't be cut off")
         if isinstance(event, Tested) and self.state is not TrialState.DONE:
-            raise StoreError(f"{self.trial} is {self.state}, and only what is done is tested")
+            raise StoreError(f"{self.trial} is {self.state}, and only a trial that is done is tested")
         if isinstance(event, TrialFailed) and self.state.ended:
-            raise StoreError(f"{self.trial} is {self.state} already, so it can't fail any more")
+            raise StoreError(f"{self.trial} is {self.state}, so it has ended and can't fail")
         if isinstance(event, EpochEnded) and self.epochs and event.epoch <= self.epochs[-1][0]:
             raise StoreError(
                 f"{self.trial} has finished epoch {self.epochs[-1][0]}, so epoch {event.epoch} can't follow"
@@ -138,35 +140,37 @@ class Record:
 
 
 def _own(value: Any) -> Any:
-    """A logged value that nobody else can change."""
+    """A logged value, copied where its owner could change it."""
     return copy.deepcopy(value) if isinstance(value, np.ndarray | list | dict) else value
 
 
 def next_epoch(record: Record) -> int:
-    """The epoch after the last that was finished, counted from 0."""
+    """The epoch after the last finished one, counted from 0."""
     return record.epochs[-1][0] + 1 if record.epochs else 0
 
 
 def divergence(epoch: int, logs: dict[str, float]) -> str:
-    """Say that the training loss is not finite, or nothing."""
+    """The sentence that the training loss is not finite; empty where it is finite."""
     loss = logs.get("loss")
     if not isinstance(loss, float) or math.isfinite(loss):
         return ""
     kind = "NaN" if math.isnan(loss) else "infinite"
     return (
         f"the loss became {kind} in epoch {epoch} (counted from 0); "
-        "a lower learning rate or gradient clipping often mends it"
+        "a lower learning rate or gradient clipping often helps"
     )
 
 
 class Records(ABC):
-    """What can be read of a study, wherever it is kept.
+    """What can be read of a study, wherever it is stored.
 
     Iteration gives the records in the order of the trials' numbers, and ``len`` their count.
 
     Attributes:
-        notes: unusual things that reading or writing met, a sentence each, for the study to warn of: a
-            damaged file that was passed over, a log that could not be kept exactly. The reader empties it.
+        notes: a sentence for each unusual thing that reading or writing has found, for the study to warn of:
+        a
+            damaged file that was skipped, a log that could not be stored exactly. Who reads them clears the
+            list.
     """
 
     notes: list[str]
@@ -184,7 +188,7 @@ class Records(ABC):
         """The record of a trial of this study.
 
         Raises:
-            KeyError: it is not of this study.
+            KeyError: the trial is not of this study.
         """
 
     @abstractmethod
@@ -192,75 +196,75 @@ class Records(ABC):
         """The trained state of a trial that was trained to its end; None where there is none.
 
         Raises:
-            StoreError: they were kept, and can't be read, or not as they were written.
+            StoreError: the file with them is missing or damaged.
         """
 
     @abstractmethod
     def checkpoint(self, trial: Trial) -> Checkpoint | None:
-        """The newest state that training can go on from; None where there is none.
+        """The newest state that training can continue from; None where there is none.
 
-        Of a trial that is done, it is its end, where ``TrialDone`` came with a ``memory``. One that can't
-        be read as it was written is passed over for the one before, and `notes` says so.
+        For a trial that is done, that is its end, if its ``TrialDone`` came with a ``memory``. A damaged
+        checkpoint is skipped for the one before, and `notes` says so.
         """
 
     @abstractmethod
     def cut_off(self, trial: Trial) -> CutOff | None:
         """The newest state of a trial that was not trained to its end; None where there is none.
 
-        It is that after its last finished epoch where it was stopped by Ctrl-C; of a process that was killed,
-        of its newest checkpoint.
+        After Ctrl-C, that is the state after its last finished epoch; after a killed process, its newest
+        checkpoint.
 
         Raises:
-            StoreError: it was kept, and can't be read, or not as it was written.
+            StoreError: the file with it is missing or damaged.
         """
 
     @abstractmethod
     def description(self, trial: Trial) -> str | None:
-        """How the model of the trial's variant is built, as `Store.describe` was told; else None."""
+        """How the model of the trial's variant is built, as given to `Store.describe`; else None."""
 
     @abstractmethod
     def sites(self) -> list[Site]:
-        """Where trials were trained: the site of each process that told something, in order, each once.
+        """Where trials were trained: the site of each process that wrote an event, in order, each once.
 
-        Of what was told to an older Fairlane, which kept no sites, it is an empty `Site`.
+        An empty `Site` stands for what older versions of Fairlane trained, which stored no sites.
         """
 
 
 class Store(Records):
-    """Where a study is kept while it runs: one writer, from one thread.
+    """Where a study is stored while it runs: one writer, from one thread.
 
-    What may be written when, checked before anything is changed (`StoreError`):
+    What may be written in which state; it is checked before anything is changed (`StoreError`):
 
     ================  ==========================  ================================================
     call              states it is allowed in     the state after it
     ================  ==========================  ================================================
-    ``TrialStarted``  any                         running; epochs from ``event.epoch`` on go, with
-                                                  later checkpoints and the trained weights
+    ``TrialStarted``  any                         running; epochs from ``event.epoch`` on are
+                                                  deleted, as are later checkpoints and weights
     ``EpochEnded``    running                     running; epochs come in ascending order
-    ``Checkpoint``    running                     running; the newest two are kept
-    ``CutOff``        running, interrupted        the same; it goes when the trial is trained again
-    ``TrialDone``     running                     done, or diverged; the checkpoints go
+    ``Checkpoint``    running                     running; the newest two stay
+    ``CutOff``        running, interrupted        the same; deleted when the trial is trained again
+    ``TrialDone``     running                     done, or diverged; the checkpoints are deleted
     ``TrialFailed``   waiting, running            failed; the checkpoints stay
-    ``Tested``        done                        done; what an earlier test told goes
+    ``Tested``        done                        done; an earlier test is replaced
     ``rewind``        any                         waiting; as ``TrialStarted``
     ``interrupt``     any                         trials that have not ended: interrupted
     ================  ==========================  ================================================
 
-    Durable stores may collect what is written for about half a second. What they have committed is whole:
+    Durable stores may collect what is written for about half a second. What they have committed is complete:
     a killed process leaves each epoch with all of its logs or not at all, and no trial done without its
-    weights. `flush` and `close` wait for it. The values of events must not be changed after `write`.
+    weights. `flush` and `close` wait for the commit. The values of events must not be changed after `write`.
 
-    Any call that writes may raise a `StoreError` for what could not be committed since the last one, too;
-    what was committed before stays, and nothing more is taken.
+    Any call that writes may also raise a `StoreError` because an earlier write could not be committed. What
+    was committed before stays, and nothing more is written.
     """
 
     @abstractmethod
     def adopt(self, trials: Sequence[Trial], epochs: Sequence[int]) -> list[Trial]:
-        """Add those trials of a plan that are not there yet.
+        """Add those trials of a plan that the store does not have yet.
 
         Args:
             trials: planned, in order.
-            epochs: for each, up to which epoch it is to be trained.
+            epochs: for each, for how many epochs it is to be trained.
 
         Returns:
             For each of them the trial to run, numbered as in the store.
@@ -268,36 +272,36 @@ class Store(Records):
 
     @abstractmethod
     def unfinished(self, trial: Trial) -> bool:
-        """Whether the trial is to be run: not trained to its end, or asked for more epochs since then."""
+        """Whether the trial is to be trained: it has not ended, or more epochs are requested now."""
 
     @abstractmethod
     def write(self, event: Event) -> Record:
-        """Take one event in; return the record of its trial, brought up to date.
+        """Record one event; return the record of its trial, brought up to date.
 
         Raises:
-            StoreError: the event can't come in the trial's state, or can't be kept.
+            StoreError: the event can't come in the trial's state, or can't be stored.
         """
 
     @abstractmethod
     def describe(self, trial: Trial, description: str) -> None:
-        """Keep how the model of the trial's variant is built."""
+        """Store how the model of the trial's variant is built."""
 
     @abstractmethod
     def rewind(self, trial: Trial, epoch: int) -> Record:
-        """Forget ``epoch``, counted from 0, and all after it, because the trial is trained from there."""
+        """Delete ``epoch``, counted from 0, and all after it, because the trial is trained from there."""
 
     @abstractmethod
     def interrupt(self, diverged: Trial | None = None) -> None:
-        """Mark every trial that has not ended as cut off.
+        """Mark every trial that has not ended as interrupted.
 
         Args:
-            diverged: the one whose divergence is why, and which is marked so.
+            diverged: the trial whose divergence is the reason; it is marked as diverged.
         """
 
     @abstractmethod
     def flush(self) -> None:
-        """Wait until all that was written is kept for good."""
+        """Wait until all that was written is durable."""
 
     @abstractmethod
     def close(self) -> None:
-        """End writing, after a `flush`; reading goes on. Closing twice is allowed."""
+        """Stop writing, after a `flush`; reading is still possible. Closing twice is allowed."""

@@ -1,9 +1,9 @@
-"""Rows of a store, read by a typed schema: the one place where what stands in a database becomes values.
+"""Rows of a store, read by a typed schema: the one place where a database's contents become values.
 
-In: a query for the rows of one table. Out: the rows, of whose every column the value is one that Fairlane
-writes there. SQLite keeps any value in any column, and a store may come from elsewhere: what is no such value
-is a `StoreError` that names table, row and column. The database's own conversions are not used, because they
-make what they can of any value: an integer in a column of bytes would become as many bytes.
+In: a query for the rows of one table. Out: the rows, with values that Fairlane itself writes in each column.
+SQLite takes any value in any column, and a store may come from elsewhere: any other value raises a
+`StoreError` that names table, row and column. The database's own conversions are not used, because they
+accept any value: an integer in a column of bytes would become that many bytes.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Check = Callable[[Any], Any]
 """A raw value → the value; raises `_Wrong` with what was expected."""
 
 LARGEST = 2**62
-"""Of whole numbers, so that one may be added to each."""
+"""The largest whole number, so that one may be added to each."""
 _LAST_SECOND = 253_402_300_799.0
-"""Of the year 9999, in seconds since 1970."""
+"""The end of the year 9999, in seconds since 1970."""
 _LONGEST = 1e12
-"""Seconds that training may take."""
+"""The most seconds that training may take."""
 _DEEPEST = 100
 """Levels of lists and dicts in a spec."""
-_AT_ONCE = 1_000
-"""Rows that are fetched and checked at once; of more, Python's garbage collector makes more work."""
+_PART = 1_000
+"""Rows that are fetched and checked together; more would cost time in Python's garbage collector."""
 
 
 class _Wrong(Exception):
@@ -45,7 +45,7 @@ class _Wrong(Exception):
 
 
 _USUAL: dict[Check, Callable[[Sequence[Any]], bool]] = {}
-"""Check → whether it would give all of these values back as they are. Millions of epochs are read so."""
+"""Check → whether it would return all of these values unchanged: faster, for millions of epochs."""
 
 
 def _whole(low: int = 0, high: int = LARGEST) -> Check:
@@ -56,10 +56,10 @@ def _whole(low: int = 0, high: int = LARGEST) -> Check:
             return value
         raise _Wrong(expected)
 
-    def all_at_once(values: Sequence[Any]) -> bool:
+    def all_usual(values: Sequence[Any]) -> bool:
         return set(map(type, values)) == {int} and low <= min(values) and max(values) <= high
 
-    _USUAL[check] = all_at_once
+    _USUAL[check] = all_usual
     return check
 
 
@@ -115,7 +115,7 @@ def _state(value: Any) -> TrialState:
 
 
 def _value(value: Any) -> float | None:
-    """A log's; SQLite keeps a whole one as an integer, and NaN as NULL."""
+    """A log's value; SQLite stores a whole one as an integer, and NaN as NULL."""
     if value is None or type(value) is float:
         return value
     if type(value) is int:
@@ -124,7 +124,7 @@ def _value(value: Any) -> float | None:
 
 
 def _exact(value: Any) -> Any:
-    """A log that is no float, as `Exact`; None where it is one."""
+    """A log that is not a float, as `Exact`; None where it is one."""
     if value is None:
         return None
     if not isinstance(value, bytes | memoryview):
@@ -132,23 +132,23 @@ def _exact(value: Any) -> Any:
     try:
         return coding.Exact(coding.log_of_bytes(bytes(value)))
     except StoreError as error:
-        raise _Wrong(f"bytes that were written here ({error})") from error
+        raise _Wrong(f"bytes that Fairlane writes ({error})") from error
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """JSON of a dict that is not too deep to be read."""
+    """JSON of a dict, not too deep to be read."""
     text = _text(value)
     try:
-        told = json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         raise _Wrong("JSON") from None
-    if not isinstance(told, dict):
+    if not isinstance(found, dict):
         raise _Wrong("JSON of an object")
-    level: list[Any] = [told]
+    level: list[Any] = [found]
     for _ in range(_DEEPEST):
         level = [inner for value in level for inner in _inside(value)]
         if not level:
-            return told
+            return found
     raise _Wrong(f"JSON of at most {_DEEPEST} levels")
 
 
@@ -159,18 +159,18 @@ def _inside(value: Any) -> Sequence[Any]:
 
 
 def _spec(value: Any) -> dict[str, Any]:
-    told = _object(value)
+    found = _object(value)
     for section in ("data", "arguments"):
-        if not isinstance(told.get(section, {}), dict):
+        if not isinstance(found.get(section, {}), dict):
             raise _Wrong(f"JSON whose {section!r} is an object")
-    return told
+    return found
 
 
 def _versions(value: Any) -> dict[str, str]:
-    told = _object(value)
-    if not all(isinstance(version, str) for version in told.values()):
+    found = _object(value)
+    if not all(isinstance(version, str) for version in found.values()):
         raise _Wrong("JSON of an object of texts")
-    return told
+    return found
 
 
 def _hyperparameters(value: Any) -> Any:
@@ -178,7 +178,7 @@ def _hyperparameters(value: Any) -> Any:
     try:
         return coding.values_of_text(text)
     except StoreError as error:
-        raise _Wrong(f"hyperparameters that were written here ({error})") from error
+        raise _Wrong(f"hyperparameters that Fairlane writes ({error})") from error
 
 
 _USUAL[_text] = lambda values: set(map(type, values)) == {str} and not tables.escaped("".join(values))
@@ -189,7 +189,7 @@ _SCHEMA: Mapping[str, Mapping[str, Check]] = {
     "fairlane_studies": {
         "id": _whole(),
         "name": _text,
-        "folder": _like("[0-9a-f]{32}", "the name of a folder that was made here, of 32 digits"),
+        "folder": _like("[0-9a-f]{32}", "the name of a folder that Fairlane makes, of 32 digits"),
         "created": _number(_LAST_SECOND),
         "spec": _spec,
         "versions": _versions,
@@ -246,14 +246,14 @@ _SCHEMA: Mapping[str, Mapping[str, Check]] = {
         "trial_id": _whole(),
         "kind": _one_of("weights", "checkpoint", "end", "cut off"),
         "epoch": _whole(),
-        "token": _like("[0-9a-f]{16}", "the name of a file that was written here, of 16 digits"),
+        "token": _like("[0-9a-f]{16}", "the name of a file that Fairlane writes, of 16 digits"),
         "size": _whole(),
         "sha256": _like("[0-9a-f]{64}", "a SHA-256, of 64 digits"),
     },
     "fairlane_directions": {"variant_id": _whole(), "metric": _text, "better": _one_of("min", "max")},
     "fairlane_weights_epochs": {"trial_id": _whole(), "epoch": _whole(-1)},
 }
-"""Table → column → what stands there."""
+"""Table → column → what it may hold."""
 
 
 # Rows
@@ -267,21 +267,21 @@ def select(
     within: sa.Table | None = None,
     named: bool = True,
 ) -> Iterator[Any]:
-    """The rows of a table that fulfil conditions.
+    """The rows of a table that meet conditions.
 
     Args:
         connection: in a transaction.
         table: which.
         *where: conditions.
         order: columns to sort by.
-        within: a table that the rows belong to by a foreign key, and which the conditions may name.
-        named: whether the tuples have names.
+        within: a table that the rows refer to by a foreign key; the conditions may name it.
+        named: whether the tuples' fields have names.
 
     Yields:
         A tuple per row, of the columns in the order of the schema.
 
     Raises:
-        StoreError: a value is none that Fairlane writes there; of which table, row and column.
+        StoreError: a value is not one that Fairlane writes there; in which table, row and column.
     """
     checks = _SCHEMA[table.name]
     raw = [sa.type_coerce(table.c[name], sa.types.NullType()).label(name) for name in checks]
@@ -289,7 +289,7 @@ def select(
     if within is not None:
         query = query.select_from(table.join(within))
     make = _kind(table.name)._make
-    for part in connection.execute(query).partitions(_AT_ONCE):
+    for part in connection.execute(query).partitions(_PART):
         columns = zip(checks.values(), zip(*part, strict=True), strict=True)
         try:
             checked = [_checked(check, values) for check, values in columns]
@@ -300,9 +300,9 @@ def select(
 
 
 def check_references(connection: sa.Connection, table: sa.Table, column: str) -> None:
-    """Refuse a table with rows that refer to something else than a row's id: nobody would read them.
+    """Refuse a table with rows that refer to something else than a row's id: no query would find them.
 
-    Rows of a study that was deleted are no error. Only SQLite keeps anything but ids there.
+    Rows of a study that was deleted are not an error. Only SQLite takes anything but ids there.
 
     Raises:
         StoreError: there is such a row.
@@ -315,7 +315,7 @@ def check_references(connection: sa.Connection, table: sa.Table, column: str) ->
 
 
 def wrong(table: sa.Table, row: str, column: str, why: str) -> StoreError:
-    """The error for a value that does not fit to those of other rows.
+    """The error for a value that contradicts another row.
 
     Args:
         table: its table.
@@ -324,7 +324,7 @@ def wrong(table: sa.Table, row: str, column: str, why: str) -> StoreError:
         why: what is wrong with it.
     """
     return StoreError(
-        f"the store is damaged, or something else than Fairlane wrote it: table {table.name}, "
+        f"the store is damaged, or another program has changed it: table {table.name}, "
         f"row with {row}, column {column}: {why}"
     )
 
@@ -335,7 +335,7 @@ def _kind(table: str) -> Any:
 
 
 def _checked(check: Check, values: Sequence[Any]) -> Sequence[Any]:
-    """A column's values, each checked; or all at once, where that is the same and faster."""
+    """A column's values, each checked; or all together, where that gives the same and is faster."""
     usual = _USUAL.get(check)
     return values if usual is not None and usual(values) else list(map(check, values))
 
@@ -351,7 +351,7 @@ def _error(table: sa.Table, part: Sequence[Sequence[Any]]) -> StoreError:
             try:
                 check(values[name])
             except _Wrong as expected:
-                return wrong(table, which, name, f"it is {_shown(values[name])}, and expected is {expected}")
+                return wrong(table, which, name, f"it is {_shown(values[name])}; expected: {expected}")
     raise AssertionError("no value of the rows is wrong")
 
 

@@ -21,7 +21,7 @@ _ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
 
 
 class Text(TypeDecorator[str]):
-    """Any string of Python's."""
+    """Any Python string."""
 
     impl = sa.Text
     cache_ok = True
@@ -33,7 +33,7 @@ class Text(TypeDecorator[str]):
         return _TO_ESCAPE.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
 
     def process_result_value(self, value: Any, dialect: Any) -> str | None:
-        """The string as it was; from a database that someone else wrote, whatever is there as text."""
+        """The string as it was; a value of another type, from another program, as its text."""
         return None if value is None else unescaped(str(value))
 
 
@@ -43,7 +43,7 @@ def escaped(text: str) -> bool:
 
 
 def unescaped(text: str) -> str:
-    """A text as it was before it was escaped for a database."""
+    """A text as it was before it was escaped."""
     if _ESCAPE not in text:
         return text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
@@ -68,7 +68,7 @@ studies = sa.Table(
     sa.Column("heartbeat", sa.Double),
     sqlite_autoincrement=True,
 )
-"""A row per study. ``writer`` and the columns after it say who trains it now."""
+"""A row per study. ``writer`` and the columns after it say which process trains it now."""
 
 sites = sa.Table(
     "fairlane_sites",
@@ -80,8 +80,8 @@ sites = sa.Table(
     sa.UniqueConstraint("study_id", "machine", "git"),
     sqlite_autoincrement=True,
 )
-"""A row per machine and commit that a study was trained on, in the order of their ids. Both are empty where a
-version that did not keep them has trained. Version 1 of the tables has none such."""
+"""A row per machine and commit that a study was trained on, in the order of their ids. Both are empty if a
+version of Fairlane has trained that did not record them. Version 1 of the tables does not have this one."""
 
 variants = sa.Table(
     "fairlane_variants",
@@ -96,7 +96,7 @@ variants = sa.Table(
     sa.UniqueConstraint("study_id", "key"),
     sqlite_autoincrement=True,
 )
-"""A row per variant: what tells it from all others, its hyperparameters, and how its model is built."""
+"""A row per variant: ``key`` identifies it; ``model`` says how its model is built."""
 
 trials = sa.Table(
     "fairlane_trials",
@@ -120,7 +120,7 @@ trials = sa.Table(
     sa.UniqueConstraint("study_id", "key"),
     sqlite_autoincrement=True,
 )
-"""A row per trial. ``key`` tells it from all others; ``asked`` is the epochs it was to be trained for."""
+"""A row per trial. ``key`` identifies it; ``asked`` is how many epochs were requested."""
 
 epochs = sa.Table(
     "fairlane_epochs",
@@ -133,7 +133,7 @@ epochs = sa.Table(
     sa.Column("exact", sa.LargeBinary),
     sqlite_with_rowid=False,
 )
-"""A row per trial, epoch and log. NaN is NULL; ``exact`` holds what is no float; an epoch without logs has
+"""A row per trial, epoch and log. NaN is NULL; ``exact`` holds what is not a float; an epoch without logs has
 one row, whose place is -1."""
 
 tests = sa.Table(
@@ -165,8 +165,8 @@ artifacts = sa.Table(
     sa.Column("sha256", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-"""A row per file: ``kind`` is ``weights``, ``checkpoint``, ``end`` for both at once, or ``cut off`` for the
-state of a trial that was stopped, which nothing goes on from."""
+"""A row per file: ``kind`` is ``weights``, ``checkpoint``, ``end`` for both in one file, or ``cut off`` for
+the state of a trial that was stopped, from which training can't continue."""
 
 directions = sa.Table(
     "fairlane_directions",
@@ -176,8 +176,8 @@ directions = sa.Table(
     sa.Column("better", Text, nullable=False),
     sqlite_with_rowid=False,
 )
-"""A row per compiled metric of a variant of which Keras knows whether it is to be small (``min``) or large
-(``max``). Before version 3 of the tables there are none."""
+"""A row per compiled metric of a variant, if Keras knows whether small (``min``) or large (``max``) values
+are better. Since version 3 of the tables."""
 
 weights_epochs = sa.Table(
     "fairlane_weights_epochs",
@@ -186,5 +186,5 @@ weights_epochs = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""A row per trained trial: the epoch that its weights are of, -1 for none. Before version 3 there are
-none."""
+"""A row per trained trial: the epoch that its weights are of, -1 if they are of none, such as an average.
+Since version 3 of the tables."""

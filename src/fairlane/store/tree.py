@@ -1,9 +1,9 @@
-"""A tree of plain data → bytes, and back exactly; nothing in the bytes is ever executed.
+"""A tree of plain data → bytes, and exactly back; nothing in the bytes is ever executed.
 
 In: dicts with strings as keys, lists, tuples, None, bools, ints, floats, strings, NumPy arrays and scalars
-(bfloat16 and its like included), however nested. Out: a safetensors file, in which the arrays stand one by
-one, and the tensor ``tree`` holds the rest as JSON. A value of any other type is refused when it is written:
-pickle is never used.
+(also of bfloat16 and similar types), nested in any way. Out: a safetensors file, in which the arrays stand
+one by one, and the tensor ``tree`` holds the rest as JSON. A value of any other type is refused when it is
+written: pickle is never used.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from fairlane.trials import LONGEST_INTEGER
 
 _TREE = "tree"
 _NATIVE = frozenset({"f8", "f4", "f2", "i8", "u8", "i4", "u4", "i2", "u2", "i1", "u1", "b1"})
-"""What safetensors has by itself, of little-endian arrays; others stand as their bytes."""
+"""The types of little-endian arrays that safetensors knows; other arrays are stored as their bytes."""
 _STANDARD = re.compile(r"[<>|=]?[biufcSUmM]\d+(\[\w+\])?")
 _EXTENDED = re.compile(r"(bfloat16|float[468]_\w+|u?int[1-4])")
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 _DEEPEST = 100
-"""Levels of lists and dicts, in what is written and read."""
+"""Levels of lists and dicts that are written and read."""
 
 
 class NotPlain(StoreError):
-    """A value that is no plain data."""
+    """A value that is not plain data."""
 
 
 def to_bytes(tree: Any) -> bytes:
     """The tree as the bytes of a file.
 
     Raises:
-        NotPlain: something in it is no plain data; which, and where.
+        NotPlain: something in it is not plain data; what, and where.
     """
     numpy_format = needed("safetensors.numpy")
     tensors: dict[str, np.ndarray[Any, Any]] = {}
@@ -50,7 +50,7 @@ def to_bytes(tree: Any) -> bytes:
 
 
 def from_bytes(data: bytes) -> Any:
-    """The tree that `to_bytes` was given; its arrays are writeable and its own.
+    """The tree that `to_bytes` was called with; its arrays are writeable copies.
 
     Raises:
         StoreError: the bytes are not such a file.
@@ -61,9 +61,9 @@ def from_bytes(data: bytes) -> Any:
         return _decoded(json.loads(bytes(tensors.pop(_TREE)).decode("ascii")), tensors)
     except StoreError:
         raise
-    except Exception as error:  # whatever the bytes are, they are no such file
+    except Exception as error:  # the bytes may be anything
         raise StoreError(
-            f"these {len(data)} bytes are no tree that was written here ({type(error).__name__}: {error})"
+            f"these {len(data)} bytes are not a file that Fairlane writes ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -71,27 +71,27 @@ def to_text(tree: Any) -> str:
     """A tree without arrays as JSON text.
 
     Raises:
-        NotPlain: something in it is no plain data, or an array.
+        NotPlain: something in it is not plain data, or is an array.
     """
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     text = _dumped(tree, tensors, "the value")
     if tensors:
-        raise NotPlain("arrays do not stand in text")
+        raise NotPlain("an array can't be stored as text")
     return text
 
 
 def from_text(text: str) -> Any:
-    """The tree that `to_text` was given.
+    """The tree that `to_text` was called with.
 
     Raises:
-        StoreError: it is no such text.
+        StoreError: the text is something else.
     """
     try:
         return _decoded(json.loads(text), {})
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(f"{text[:60]!r} is no value that was written here") from error
+        raise StoreError(f"{text[:60]!r} is not a value that Fairlane writes") from error
 
 
 # Values → JSON
@@ -104,7 +104,7 @@ def _dumped(tree: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str, **o
 
 
 def _is_deep(tree: Any) -> bool:
-    """Whether a tree has more levels than are read again, or contains itself."""
+    """Whether a tree has more levels than are read, or contains itself."""
     level: dict[int, Any] = {id(tree): tree}
     for _ in range(_DEEPEST):
         inside = (_inside(value) for value in level.values())
@@ -157,7 +157,7 @@ def _encoded_items(
 
 
 def _put(value: Any, tensors: dict[str, np.ndarray[Any, Any]], where: str) -> list[Any]:
-    """Set an array aside; return its name, dtype and shape."""
+    """Add an array to the tensors; return its name, dtype and shape."""
     array = np.asarray(value, order="C")
     dtype = array.dtype.name if array.dtype.kind == "V" else array.dtype.str
     if _dtype(dtype) != array.dtype:
@@ -190,22 +190,22 @@ def _decoded(value: Any, tensors: Mapping[str, np.ndarray[Any, Any]]) -> Any:
             return _get(inner, tensors)
         case "scalar":
             return _get(inner, tensors)[()]
-    raise StoreError(f"a tree has no {kind!r}")
+    raise StoreError(f"a tree can't hold a {kind!r}")
 
 
 def _get(description: Any, tensors: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     name, text, shape = description
     dtype = _dtype(text)
     if dtype is None:
-        raise StoreError(f"a tree has no arrays of {text!r}")
+        raise StoreError(f"a tree can't hold arrays of {text!r}")
     flat = np.frombuffer(tensors[name].tobytes(), dtype)
     if any(n < 0 for n in shape):
-        raise StoreError(f"a tree has no arrays of the shape {shape}")
+        raise StoreError(f"a tree can't hold arrays of the shape {shape}")
     return flat.reshape([int(n) for n in shape]).copy()
 
 
 def _dtype(text: str) -> np.dtype[Any] | None:
-    """The dtype of a name, of those that hold plain data alone; else None."""
+    """The dtype of a name if it holds plain data only; else None."""
     if _STANDARD.fullmatch(text):
         return np.dtype(text)
     if _EXTENDED.fullmatch(text):

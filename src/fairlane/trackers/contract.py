@@ -1,6 +1,6 @@
-"""What a tracker is: something that shows studies to people in a tool that they use already.
+"""What a tracker is: it writes a study for a tool that shows it.
 
-In: nothing. Out: the contract, and what all trackers need to name things for their tools.
+In: nothing. Out: the contract, and how trackers name trials, values and files for their tools.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_VALUE = 500
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a study before anything is told of it.
+    """What is known of a study before its first event.
 
     Attributes:
         name: the study's, or None.
@@ -40,15 +40,16 @@ class Facts:
 
 
 class Tracker(ABC):
-    """Is told of a study what its store is told, by the driver alone: while it is trained, or afterwards.
+    """Receives the events of a study, while it is trained or afterwards, and writes them for a tool.
 
-    The order is: `begin`, then `take` for each event, then `end`. After that it may begin with another study,
-    or with the same one again: what it told its tool of a trial before is then replaced.
+    The order of calls is: `begin`, then `take` for each event, then `end`. After that, `begin` may come
+    again, with another study or the same one: what was written of a trial before is then replaced.
 
-    Any of them may raise. While a study is trained that switches the tracker off, with a warning.
+    Each of them may raise. While a study is trained, an error switches the tracker off, with a warning.
 
     Attributes:
-        live: whether it can be told of trials that take turns; else it is for exports alone.
+        live: whether events of several trials may alternate, as while a study is trained; else the tracker is
+            only for exports.
 
     Example:
         >>> import fairlane as fl, keras, numpy as np
@@ -84,17 +85,18 @@ class Tracker(ABC):
 
     @abstractmethod
     def take(self, event: Event, record: Record) -> None:
-        """Tell the tool of one event.
+        """Write one event for the tool.
 
         Args:
-            event: of trials that are trained now, or were: of a trial that was done before, there are none.
-                ``TrialStarted`` with an epoch k rewinds: what was told of epoch k and later ones goes.
-            record: the trial's, which holds the event already; in an export afterwards, all that followed.
+            event: of a trial that is trained now; in an export, of every trial that was begun.
+                ``TrialStarted`` with an epoch k rewinds: what was written of epoch k and later ones is
+                deleted.
+            record: the trial's, which holds the event already; in an export, also all that followed.
         """
 
     @abstractmethod
     def end(self, records: Iterable[Record]) -> None:
-        """Nothing more comes. Trials that were begun and have not ended were cut off.
+        """No more events come. A trial that was begun and has not ended was interrupted.
 
         Args:
             records: of all trials, as they are now.
@@ -102,9 +104,14 @@ class Tracker(ABC):
 
 
 def run_name(trial: Trial) -> str:
-    """``trial-003 learning_rate=0.001 seed=0``, for people; of any length, with any characters."""
+    """Such as ``trial-003 learning_rate=0.001 seed=0``; of any length, with any characters."""
     values = [f"{name}={plain(value)}" for name, value in trial.hyperparameters.items()]
     return " ".join([f"trial-{trial.number:03d}", *values, f"seed={trial.seed}"])
+
+
+def last_epoch(record: Record) -> int:
+    """The trial's last finished epoch; 0 if there is none."""
+    return record.epochs[-1][0] if record.epochs else 0
 
 
 def plain(value: Any) -> bool | int | float | str:
@@ -116,12 +123,12 @@ def plain(value: Any) -> bool | int | float | str:
         text = value
     else:
         text = str(value.__name__) if hasattr(value, "__name__") else repr(value)
-        text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # another in each process
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # an address is different in each process
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
 def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Those of the logs that are numbers, which is all that tools draw."""
+    """The logs that are numbers; tools draw nothing else."""
     found = {}
     for name, value in logs.items():
         if isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.ndim == 0):
@@ -130,14 +137,14 @@ def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def safe(text: str, longest: int, others: str = " ,+=") -> str:
-    """A name of ASCII letters, digits, ``_``, ``-``, ``.`` and few others, which every file system takes.
+    """A name of ASCII letters, digits, ``_``, ``-``, ``.`` and a few others, which every file system takes.
 
-    Where that changes it, a digest of the text follows, so that different texts have different names.
+    If the text must be changed, a digest of it follows, so that different texts have different names.
 
     Args:
-        text: what is to be a name.
+        text: any text.
         longest: how many characters it may have.
-        others: characters that are allowed, too.
+        others: further characters that are allowed.
     """
     clean = re.sub(rf"[^A-Za-z0-9_.{re.escape(others)}-]", "_", text).strip(". ")
     if clean == text and len(text) <= longest and text:

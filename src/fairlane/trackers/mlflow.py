@@ -1,8 +1,8 @@
-"""MLflow: a run for the study, and in it a run for each trial, with MLflow's own client.
+"""MLflow: a run for the study, and in it a run for each trial, written with MLflow's own client.
 
-In: events. Out: runs on a tracking server or in a database. All goes through ``MlflowClient``: the session's
-experiment and active run are neither used nor changed, nor is its tracking URI, which is read where none is
-given.
+In: events. Out: runs on a tracking server or in a database. Only ``MlflowClient`` is used: the session's
+experiment and active run are neither used nor changed. Its tracking URI is read where none is given, and not
+changed.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 from fairlane.errors import StudyError
 from fairlane.kit.extras import needed
 from fairlane.store import Record
-from fairlane.trackers.contract import Facts, Tracker, digest, numbers, plain, run_name, safe
+from fairlane.trackers.contract import Facts, Tracker, digest, last_epoch, numbers, plain, run_name, safe
 from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialDone, TrialFailed, TrialStarted, TrialState
 
 _WHAT = "writing MLflow's runs"
-_PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "fairlane.running.compare", "fairlane.trials"
+_PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "fairlane.study", "fairlane.trial"
 _ERROR = "fairlane.error"
 _STATUS = {TrialState.DONE: "FINISHED", TrialState.INTERRUPTED: "KILLED"}
 _EVERY = 5.0
-"""Seconds for which metrics of running trials are collected, before they are sent."""
-_AT_ONCE = {"metrics": 1000, "params": 100}
-"""How many MLflow takes in one call."""
+"""Seconds for which metrics of running trials are collected before they are sent."""
+_PER_CALL = {"metrics": 1000, "params": 100}
+"""How many of each MLflow takes in one call."""
 _LONGEST_NAME = 250
 _LONGEST_ERROR = 4000
 
@@ -34,12 +34,12 @@ class MLflow(Tracker):
 
     Args:
         uri: of the tracking server or database, such as ``"http://localhost:5000"`` or
-            ``"sqlite:///mlflow.db"``; by default the one that the session has set.
-        experiment: the name of the experiment that the runs belong to; it is made where there is none.
+            ``"sqlite:///mlflow.db"``; by default the one that is set in the session.
+        experiment: the name of the experiment that the runs belong to; it is made if it does not exist.
 
     Raises:
         StoreError: neither ``mlflow`` nor ``mlflow-skinny`` is installed.
-        StudyError: ``uri`` or ``experiment`` is no text.
+        StudyError: ``uri`` or ``experiment`` is not text.
 
     Example:
         >>> import fairlane as fl
@@ -70,7 +70,7 @@ class MLflow(Tracker):
         self._runs, self._waiting = {}, {}
         self._open.clear()
         self._sent = time.monotonic()
-        # The digest, since names may have characters that a search has no words for.
+        # A digest: names may have characters that a search can't express.
         self._study = digest(facts.name)[:32] if facts.name else ""
         parents = self._found({_STUDY: self._study, _TRIAL: "study"}) if facts.name else []
         if parents:
@@ -93,15 +93,15 @@ class MLflow(Tracker):
                     self._send()
             case TrialFailed() | TrialDone():
                 if event.trial.number not in self._open:
-                    self._start(event.trial, 0, record)  # it failed before it was begun
+                    self._start(event.trial, 0, record)  # it failed in its builder, before TrialStarted
                 self._end(record)
             case Tested():
-                self._collect(event.trial, _last_epoch(record), event.logs)
+                self._collect(event.trial, last_epoch(record), event.logs)
                 self._send()
-                self._tell_state(record)
+                self._write_state(record)
 
     def end(self, records: Iterable[Record]) -> None:
-        """Send what is left, say what was cut off, and end the study's run."""
+        """Send what is left, mark interrupted trials, and end the study's run."""
         listed = list(records)
         self._send()
         for record in listed:
@@ -114,7 +114,7 @@ class MLflow(Tracker):
             )
 
     def _start(self, trial: Trial, epoch: int, record: Record) -> None:
-        """Go on with the trial's run; write it anew where it holds other epochs than those before."""
+        """Continue the trial's run, or replace it if its last epoch is not the one before ``epoch``."""
         self._waiting.pop(trial.number, None)
         old = self._runs.pop(trial.number, None)
         before = [(number, logs) for number, logs in record.epochs if number < epoch]
@@ -123,7 +123,7 @@ class MLflow(Tracker):
             self._runs[trial.number] = old
             self._client.update_run(old, status="RUNNING")
             if _ERROR in self._client.get_run(old).data.tags:
-                self._client.delete_tag(old, _ERROR)  # of the attempt before
+                self._client.delete_tag(old, _ERROR)  # of the previous attempt
             return
         if old:
             self._client.delete_run(old)
@@ -145,20 +145,20 @@ class MLflow(Tracker):
 
     def _end(self, record: Record) -> None:
         self._send()
-        self._tell_state(record)
+        self._write_state(record)
         run = self._runs[record.trial.number]
         self._client.set_terminated(run, _STATUS.get(record.state, "FAILED"))
         self._open.discard(record.trial.number)
 
-    def _tell_state(self, record: Record) -> None:
-        told = {
-            "fairlane.models.variables": str(record.state),
-            "fairlane.engines.contract": record.engine,
+    def _write_state(self, record: Record) -> None:
+        found = {
+            "fairlane.state": str(record.state),
+            "fairlane.engine": record.engine,
             "fairlane.reason": record.reason,
             _ERROR: record.error[:_LONGEST_ERROR],
         }
         tag = needed("mlflow.entities", _WHAT).RunTag
-        tags = [tag(name, text) for name, text in told.items() if text]
+        tags = [tag(name, text) for name, text in found.items() if text]
         self._client.log_batch(self._runs[record.trial.number], tags=tags)
 
     def _collect(self, trial: Trial, epoch: int, logs: Mapping[str, Any]) -> None:
@@ -173,7 +173,7 @@ class MLflow(Tracker):
         self._sent = time.monotonic()
 
     def _log(self, run: str, kind: str, what: list[Any]) -> None:
-        size = _AT_ONCE[kind]
+        size = _PER_CALL[kind]
         for first in range(0, len(what), size):
             self._client.log_batch(run, **{kind: what[first : first + size]})
 
@@ -184,11 +184,11 @@ class MLflow(Tracker):
 
     def _found(self, tags: Mapping[str, str]) -> list[Any]:
         """The runs that have these tags, the newest first."""
-        asked = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         runs: list[Any] = []
         token = None
         while True:
-            page = self._client.search_runs([self._experiment], asked, page_token=token)
+            page = self._client.search_runs([self._experiment], query, page_token=token)
             runs += page
             token = page.token
             if not token:
@@ -198,7 +198,3 @@ class MLflow(Tracker):
 def _key(name: str) -> str:
     """A name as MLflow takes it for metrics and parameters."""
     return safe(name, _LONGEST_NAME, " :")
-
-
-def _last_epoch(record: Record) -> int:
-    return record.epochs[-1][0] if record.epochs else 0

@@ -1,12 +1,12 @@
 """TensorBoard: event files, written with the package ``tensorboard``, without TensorFlow.
 
 In: events. Out: in ``<folder>/<study>/<run of the trial>/``, the hyperparameters for TensorBoard's HPARAMS
-page and the trial's state; in its folders ``train``, ``validation`` and ``test``, scalars by the names that
-``keras.callbacks.TensorBoard`` gives them: ``epoch_loss`` and the like, so that TensorBoard draws the curves
-of a metric in one panel.
+page and the trial's state; in its folders ``train``, ``validation`` and ``test``, scalars with the names that
+``keras.callbacks.TensorBoard`` gives them, such as ``epoch_loss``, so that TensorBoard draws the curves of a
+metric in one panel.
 
-Each event is appended to its file and the file closed: with hundreds of trials in training at once, files or
-writers' threads that stay open would be too many.
+Each event is appended to its file, and the file is closed: hundreds of trials may train together, and as many
+open files or writers' threads would be too many.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from typing import Any
 from fairlane.errors import StudyError
 from fairlane.kit.extras import needed
 from fairlane.store import Record
-from fairlane.trackers.contract import Facts, Tracker, numbers, plain, run_name, safe
+from fairlane.trackers.contract import Facts, Tracker, last_epoch, numbers, plain, run_name, safe
 from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialDone, TrialFailed, TrialStarted, TrialState
 
 _WHAT = "writing TensorBoard's event files"
 _OWN = "events.out.tfevents.*.fairlane"
 _LONGEST_STUDY, _LONGEST_RUN = 60, 80
-"""Characters of a folder's name: both, and what TensorBoard adds, fit into the 260 that some systems take."""
+"""Characters of a folder's name: both, and what TensorBoard adds, fit into the 260 that some systems
+allow."""
 _LONGEST_BEFORE = 120
-"""Of folders that versions before this one wrote, which go on in them."""
+"""The same in older versions; a study that has such folders continues in them."""
 _PARTS = (".", "train", "validation", "test")
 
 
@@ -36,12 +37,12 @@ class TensorBoard(Tracker):
     """Writes TensorBoard's event files: a run per trial.
 
     Args:
-        dir: the folder; it is made where there is none. A study with a name has a folder of that name in it.
+        dir: the folder; it is made if it does not exist. A study with a name has a folder of that name in it.
             Studies without names need a folder each, since their trials have the same names.
 
     Raises:
         StoreError: the package ``tensorboard`` is not installed.
-        StudyError: ``dir`` is no path.
+        StudyError: ``dir`` is not a path.
 
     Example:
         >>> import fairlane as fl
@@ -82,25 +83,25 @@ class TensorBoard(Tracker):
                 self._epoch(event.trial, event.epoch, event.logs)
             case TrialFailed() | TrialDone():
                 if event.trial.number not in self._generation:
-                    self._start(event.trial)  # it failed before it was begun
+                    self._start(event.trial)  # it failed in its builder, before TrialStarted
                 self._end(record)
             case Tested():
                 logs = {name.removeprefix("test_"): value for name, value in event.logs.items()}
-                self._scalars(event.trial, "test", _last_epoch(record), logs)
+                self._scalars(event.trial, "test", last_epoch(record), logs)
                 if event.error:
                     self._state(record)
 
     def end(self, records: Iterable[Record]) -> None:
-        """Say of trials that were cut off that they were."""
+        """Write of interrupted trials that they were interrupted."""
         for record in records:
             if record.trial.number in self._open and record.state.ended:
                 self._end(record)
 
     def _start(self, trial: Trial) -> None:
-        """Write the trial's run anew: what an earlier attempt wrote goes, and nobody else's files.
+        """Begin the trial's run again: what an earlier attempt wrote is deleted, and no other files.
 
-        The new file has a later name, and says that what was seen of the run from step 0 on is void, so that
-        a TensorBoard that is open takes it instead of the old ones.
+        The new file has a later name. It says that everything from step 0 on is void, so that an open
+        TensorBoard shows it instead of the old files.
         """
         old = [
             path for folder in self._folders(trial) for part in _PARTS for path in (folder / part).glob(_OWN)
@@ -109,14 +110,14 @@ class TensorBoard(Tracker):
         self._open.add(trial.number)
         summaries = needed("tensorboard.plugins.hparams.summary_v2", _WHAT)
         hyperparameters = {name: plain(value) for name, value in trial.hyperparameters.items()}
-        # Seeds of a variant are one group, which the HPARAMS page averages; not with those of other studies.
+        # The HPARAMS page averages over a group: the seeds of one variant, in this study only.
         group = f"{self._study or 'study'}: variant {trial.variant.number}"
         self._write(trial, ".", summary=summaries.hparams_pb(hyperparameters, trial_id=group))
         for path in old:
+            # An open TensorBoard continues from an empty file with the next one, but not from a missing file.
+            # So a file is emptied first, and deleted when the run begins once more.
             if path.stat().st_size:
-                os.truncate(
-                    path, 0
-                )  # a TensorBoard that has it open goes on to the next; not if it were gone
+                os.truncate(path, 0)
             else:
                 path.unlink()
 
@@ -155,13 +156,13 @@ class TensorBoard(Tracker):
         """The state and the error, for the TEXT page."""
         text = f"{record.state}: {record.error}" if record.error else str(record.state)
         summary = needed("tensorboard.plugins.text.summary_v2", _WHAT).text_pb("state", text)
-        self._write(record.trial, ".", step=_last_epoch(record), summary=summary)
+        self._write(record.trial, ".", step=last_epoch(record), summary=summary)
 
     def _folder(self, trial: Trial) -> Path:
         return _within(self._root, run_name(trial), _LONGEST_RUN)
 
     def _folders(self, trial: Trial) -> list[Path]:
-        """Where an earlier attempt may have written: in another folder, if its values had other words."""
+        """Where an earlier attempt may have written: in another folder if its values had another text."""
         if not self._study:
             return [self._folder(trial)]
         return list(self._root.glob(f"trial-{trial.number:03d} *"))
@@ -186,15 +187,12 @@ class TensorBoard(Tracker):
 
 
 def _generation(path: Path) -> int:
+    """How many times the run was begun before the file was written, from the file's name."""
     number = path.name.removeprefix("events.out.tfevents.").removesuffix(".fairlane")
     return int(number) if number.isdecimal() else 0
 
 
-def _last_epoch(record: Record) -> int:
-    return record.epochs[-1][0] if record.epochs else 0
-
-
 def _within(folder: Path, name: str, longest: int) -> Path:
-    """The folder for a study or run of any name; the one that is there, where it was written before."""
+    """The folder for a study or run of any name; one of an older version, if it exists."""
     before = folder / safe(name, _LONGEST_BEFORE)
     return before if before.is_dir() else folder / safe(name, longest)

@@ -1,7 +1,7 @@
-"""Weights & Biases: a run per trial, written with the package ``wandb``; offline unless asked otherwise.
+"""Weights & Biases: a run per trial, written with the package ``wandb``; offline by default.
 
 In: events of one trial after another. Out: folders that ``wandb sync`` uploads. A run that is active in the
-session stays so, and wandb's settings are given to each run alone.
+session stays active, and each run gets its own settings.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _LONGEST_NAME = 120
 
 
 class WandB(Tracker):
-    """Writes Weights & Biases' runs, for exports: a run is whole before the next begins.
+    """Writes Weights & Biases' runs, for exports: a run is complete before the next begins.
 
     Args:
         project: the project that the runs belong to.
         dir: the folder in which wandb makes its folder ``wandb``; by default the current one.
-        mode: ``"offline"`` writes files alone; ``"online"`` sends them, as the user who is logged in.
-        entity: the user or team that the project belongs to; by default as wandb has it.
+        mode: ``"offline"`` only writes files; ``"online"`` sends them, as the user who is logged in.
+        entity: the user or team that the project belongs to; by default the one that is set in wandb.
 
     Raises:
         StoreError: the package ``wandb`` is not installed.
@@ -49,7 +49,7 @@ class WandB(Tracker):
         self._project, self._mode, self._entity = project, mode, entity
         self._dir = None if dir is None else os.fspath(dir)
         self._group: str | None = None
-        self._now: tuple[Record, Any] | None = None
+        self._open: tuple[Record, Any] | None = None
 
     def __repr__(self) -> str:
         return f"WandB({self._project!r})"
@@ -57,16 +57,16 @@ class WandB(Tracker):
     def begin(self, facts: Facts) -> None:
         """Make the folder."""
         self._group = facts.name and facts.name[:_LONGEST_NAME]
-        self._finish()  # an export that was stopped left it open
+        self._finish()  # an export that failed may have left it open
         if self._dir is not None:
-            os.makedirs(self._dir, exist_ok=True)  # wandb would write elsewhere
+            os.makedirs(self._dir, exist_ok=True)  # if it does not exist, wandb writes elsewhere
 
     def take(self, event: Event, record: Record) -> None:
         """Write to the trial's run."""
-        if self._now is None or self._now[0] is not record:
+        if self._open is None or self._open[0] is not record:
             self._finish()
-            self._now = record, self._started(event.trial)
-        run = self._now[1]
+            self._open = record, self._started(event.trial)
+        run = self._open[1]
         match event:
             case EpochEnded():
                 run.log(numbers(event.logs), step=event.epoch)
@@ -78,12 +78,12 @@ class WandB(Tracker):
         self._finish()
 
     def _finish(self) -> None:
-        """Say how the trial ended, and finish its run, where one is open."""
-        if self._now is None:
+        """Write how the trial ended, and finish its run, if one is open."""
+        if self._open is None:
             return
-        (record, run), self._now = self._now, None
-        told = {"state": str(record.state), "engine": record.engine, "error": record.error}
-        run.summary.update({f"fairlane/{name}": text for name, text in told.items() if text})
+        (record, run), self._open = self._open, None
+        found = {"state": str(record.state), "engine": record.engine, "error": record.error}
+        run.summary.update({f"fairlane/{name}": text for name, text in found.items() if text})
         run.finish(exit_code=0 if record.state in (TrialState.DONE, TrialState.RUNNING) else 1)
 
     def _started(self, trial: Trial) -> Any:

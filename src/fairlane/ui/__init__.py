@@ -1,7 +1,7 @@
 """The studies of a store as live pages, on this machine.
 
-In: a store. Out: a small web server that reads it, and never writes it. It answers with plain facts; models
-are not built, and nothing that stands in a store is executed.
+In: a store. Out: a small web server that reads it, and never writes it. It answers with plain facts: no model
+is built, and nothing in a store is executed.
 """
 
 from fairlane.ui.serving import serve

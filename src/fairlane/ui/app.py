@@ -1,7 +1,7 @@
-"""A board → an ASGI application: pages, and the JSON that they ask for.
+"""A board → an ASGI application: pages, and the JSON that they request.
 
-In: requests to read, from this machine unless told otherwise. Out: answers that no other site can frame, read
-or be told of. Reading a store happens in threads, and no study is read twice at once.
+In: requests to read, by default from this machine only. Out: answers that no other site can frame or read.
+Stores are read in threads, and a study is never read twice at the same time.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _OUTER_POLICY = "frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
-"""What a page can't say of itself; the rest it does."""
+"""What a page can't declare itself; the page declares the rest of its policy."""
 
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 
 
 def application(board: Board, hosts: Collection[str] | None) -> Starlette:
@@ -45,8 +45,8 @@ def application(board: Board, hosts: Collection[str] | None) -> Starlette:
 
     Args:
         board: of the store.
-        hosts: the names that a browser may know this server by; None for any. A page of another site that
-            has its own name point at this machine can read nothing.
+        hosts: the names of this server that it answers to; None for any. So another site can't read it by
+            giving this machine a name of its own.
     """
     routes = _Routes(board)
     middleware = [Middleware(_Headers)]
@@ -73,34 +73,34 @@ class _Routes:
 
     async def one_study(self, request: Request) -> Response:
         name = _name(request)
-        told = await _asked(self._board.version, name)
-        if isinstance(told, StudyError):
+        version = await _in_thread(self._board.version, name)
+        if isinstance(version, StudyError):
             return _html(pages.studies(self._board.place, f"There is no study {name!r:.200} here."), 404)
         return _html(pages.study(name))
 
     async def all_facts(self, request: Request) -> Response:
-        return _json(request, await _asked(self._board.studies))
+        return _json(request, await _in_thread(self._board.studies))
 
     async def one_facts(self, request: Request) -> Response:
         name = _name(request)
-        version = await _asked(self._board.version, name)
+        version = await _in_thread(self._board.version, name)
         if not isinstance(version, str) or _has(request, version):
             return _json(request, version)
         reading = self._reading.setdefault(name, asyncio.Lock())
-        async with reading:  # who waits finds what has been read
-            return _json(request, await _asked(self._board.study, name))
+        async with reading:  # who has waited gets the answer that was read meanwhile
+            return _json(request, await _in_thread(self._board.study, name))
 
 
-async def _asked(question: Callable[..., Told], *about: str) -> Told | StoreError | StudyError:
-    """What the board answers, or the error that it raises, from a thread."""
+async def _in_thread(read: Callable[..., Result], *names: str) -> Result | StoreError | StudyError:
+    """What the board returns, or the error that it raises."""
     try:
-        return await run_in_threadpool(question, *about)
+        return await run_in_threadpool(read, *names)
     except (StoreError, StudyError) as error:
         return error
 
 
 def _name(request: Request) -> str:
-    """The study's; what is no text at all is the name of none."""
+    """The study's name; empty where the query is not text, as no study's is."""
     query: str = request.scope["query_string"].decode("latin-1")
     try:
         return parse_qs(query, keep_blank_values=True, errors="surrogatepass").get("name", [""])[0]
@@ -114,18 +114,18 @@ def _html(text: str, status: int = 200) -> Response:
     return response
 
 
-def _json(request: Request, told: Answer | str | StoreError | StudyError) -> Response:
-    """An answer; or that the asker has this version already, or that there is none."""
-    if isinstance(told, Exception):
-        return JSONResponse({"error": str(told)}, 404 if isinstance(told, StudyError) else 503)
-    version = told if isinstance(told, str) else told.version
+def _json(request: Request, found: Answer | str | StoreError | StudyError) -> Response:
+    """An answer, an error, or that the browser has this version already."""
+    if isinstance(found, Exception):
+        return JSONResponse({"error": str(found)}, 404 if isinstance(found, StudyError) else 503)
+    version = found if isinstance(found, str) else found.version
     headers = {"ETag": f'W/"{version}"', "Vary": "Accept-Encoding"}
-    if isinstance(told, str) or _has(request, version):
+    if isinstance(found, str) or _has(request, version):
         return Response(status_code=304, headers=headers)
     if "gzip" not in request.headers.get("Accept-Encoding", ""):
-        return Response(gzip.decompress(told.zipped), media_type="application/json", headers=headers)
+        return Response(gzip.decompress(found.zipped), media_type="application/json", headers=headers)
     headers["Content-Encoding"] = "gzip"
-    return Response(told.zipped, media_type="application/json", headers=headers)
+    return Response(found.zipped, media_type="application/json", headers=headers)
 
 
 def _has(request: Request, version: str) -> bool:
@@ -133,7 +133,7 @@ def _has(request: Request, version: str) -> bool:
 
 
 class _Headers:
-    """Adds what every answer says to browsers, errors included."""
+    """Adds the headers that every answer has, errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

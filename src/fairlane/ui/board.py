@@ -1,7 +1,8 @@
-"""A store → what its pages tell, as JSON.
+"""A store → the facts that its pages show, as JSON.
 
 In: a store, and a study's name. Out: answers, each with a version that changes when the answer does. Every
-question looks at the store anew, so that one that was locked, moved or made again is read once it is there.
+request opens the store again, so that one that was locked, moved or made again is read as soon as it is
+available.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from fairlane.results.report import facts_of
 from fairlane.store import in_words, overview, read
 
 _PATIENCE = 2.0
-"""Seconds to wait for a lock or a lost server; a page asks again anyway."""
+"""Seconds to wait for a lock or a lost server; a page repeats its request anyway."""
 _KEPT = 8
-"""Studies whose newest facts are kept for whoever asks next."""
+"""Studies whose newest facts stay in memory for the next request."""
 _LEVEL = 6
-"""Of compression: a larger study is some megabytes of JSON."""
+"""The level of compression: a large study has some megabytes of JSON."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Answer:
     """JSON, and its version.
 
     Attributes:
-        version: another text whenever the answer is another.
+        version: a text that changes whenever the answer changes.
         zipped: the JSON, compressed by gzip.
     """
 
@@ -43,13 +44,13 @@ class Answer:
 
 
 class Board:
-    """Answers questions about a store.
+    """Answers requests about a store.
 
     Args:
         store: as for `fairlane.open`.
 
     Raises:
-        StudyError: it is neither a path nor a URL.
+        StudyError: ``store`` is neither a path nor a URL.
         StoreError: the packages for it are not installed.
     """
 
@@ -66,8 +67,8 @@ class Board:
             StoreError: the store can't be read.
         """
         rows = overview(self._store, patience=_PATIENCE)
-        told = {"store": self.place, "studies": [_study(row) for row in rows]}
-        return Answer(_version(told), _zipped(told))
+        facts = {"store": self.place, "studies": [_study(row) for row in rows]}
+        return Answer(_version(facts), _zipped(facts))
 
     def version(self, name: str) -> str:
         """The version of a study's facts, without reading them.
@@ -79,25 +80,25 @@ class Board:
         return _version(self._row(name))
 
     def study(self, name: str) -> Answer:
-        """The facts of a study, as in its report, and how far it is; read only where they have changed.
+        """The facts of a study, as in its report, and how far it is; read only if they have changed.
 
         Raises:
             StudyError: there is no such study.
             StoreError: the store can't be read.
         """
         row = self._row(name)
-        version, kept = _version(row), self._answers.get(name)
-        if kept is None or kept.version != version:
+        version, answer = _version(row), self._answers.get(name)
+        if answer is None or answer.version != version:
             records = read(self._store, name, _PATIENCE)
-            # Written to meanwhile, they are newer than their version, and asked for once more.
+            # Facts that were written meanwhile are newer than their version, and are read once more.
             facts = facts_of(records, records.origin(), name)
-            kept = Answer(version, _zipped({**facts, "live": {"store": self.place, **_study(row)}}))
+            answer = Answer(version, _zipped({**facts, "live": {"store": self.place, **_study(row)}}))
         with self._changing:
-            self._answers[name] = kept
+            self._answers[name] = answer
             self._answers.move_to_end(name)
             if len(self._answers) > _KEPT:
                 self._answers.popitem(last=False)
-        return kept
+        return answer
 
     def _row(self, name: str) -> Mapping[str, Any]:
         rows: Sequence[Mapping[str, Any]] = overview(self._store, name, _PATIENCE)
@@ -107,10 +108,10 @@ class Board:
 
 
 def address(name: str) -> str:
-    """Where the page of a study is, relative to that of all.
+    """The address of a study's page, relative to the page of all studies.
 
     Args:
-        name: any text; half a surrogate pair, which no browser can write, is kept as well.
+        name: any text, also with half a surrogate pair.
 
     Example:
         >>> address("lr / 1e-3?"), address("..")
@@ -121,14 +122,14 @@ def address(name: str) -> str:
 
 def _study(row: Mapping[str, Any]) -> dict[str, Any]:
     begun = datetime.fromtimestamp(row["created"], UTC).strftime("%Y-%m-%d %H:%M UTC")
-    told = {key: row[key] for key in ("name", "trials", "states", "epochs", "planned", "writer")}
-    return {**told, "begun": begun, "address": address(row["name"])}
+    shown = {key: row[key] for key in ("name", "trials", "states", "epochs", "planned", "writer")}
+    return {**shown, "begun": begun, "address": address(row["name"])}
 
 
-def _version(told: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+def _version(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _zipped(told: Mapping[str, Any]) -> bytes:
-    text = json.dumps(told, allow_nan=False, separators=(",", ":"))
+def _zipped(facts: Mapping[str, Any]) -> bytes:
+    text = json.dumps(facts, allow_nan=False, separators=(",", ":"))
     return gzip.compress(text.encode(), _LEVEL)

@@ -1,6 +1,7 @@
 """A store → a web server of its pages, until Ctrl-C.
 
-In: a store, and where to listen. Out: the address, in words, and a browser that shows it where there is one.
+In: a store, and where to listen. Out: the address, in words, and a browser that shows it if there is a
+display.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from fairlane.store import overview
 
 PORT = 8420
 _PATIENCE = 5.0
-"""Seconds that requests have to end after Ctrl-C."""
+"""Seconds after Ctrl-C in which requests can still end."""
 
 
 def serve(
@@ -36,12 +37,12 @@ def serve(
     Args:
         store: as for `fairlane.open`.
         host: the address to listen on.
-        port: to listen on, 0 for any free one; by default `PORT`, or a free one where that is taken.
-        browser: whether to open a browser; by default where there is a display.
+        port: to listen on, 0 for any free one; by default `PORT`, or a free one if that is in use.
+        browser: whether to open a browser; by default if there is a display.
         say: takes a line for the user.
 
     Raises:
-        StudyError: it can't listen there.
+        StudyError: the address or port can't be used.
         StoreError: there is no such store, or it can't be read; or the packages for this are not installed.
 
     Example:
@@ -56,7 +57,7 @@ def serve(
     from fairlane.ui.board import Board
 
     board = Board(store)
-    overview(store)  # what is wrong is told before anything is served
+    overview(store)  # so that its errors come before anything is served
     listening = listen(host, port)
     local = is_local(host)
     app = application(board, hosts_of(host) if local else None)
@@ -72,11 +73,11 @@ def serve(
     url = address(host, listening.getsockname()[1])
     if not local:
         say(
-            f"Everyone who can reach {host} can read this store, the sources of its builders, paths and "
-            "tracebacks included: there is no password. Without --host, this machine alone can."
+            f"Everyone who can reach {host} can read this store, with the sources of its builders, paths and "
+            "tracebacks: there is no password. Without --host, only this machine can."
         )
     say(f"{board.place} is on {url} until Ctrl-C")
-    # Uvicorn ends on Ctrl-C, and then passes it on.
+    # Uvicorn stops on Ctrl-C, and then raises it again.
     with listening, suppress(KeyboardInterrupt):
         if has_display() if browser is None else browser:
             webbrowser.open(url)
@@ -88,10 +89,10 @@ def listen(host: str, port: int | None) -> socket.socket:
 
     Args:
         host: an address of this machine.
-        port: 0 for any free one; None for `PORT`, or a free one where that is taken.
+        port: 0 for any free one; None for `PORT`, or a free one if that is in use.
 
     Raises:
-        StudyError: it can't.
+        StudyError: the address or port can't be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -100,15 +101,15 @@ def listen(host: str, port: int | None) -> socket.socket:
         taken = error.errno == errno.EADDRINUSE
         if port is None and taken:
             return listen(host, 0)
-        what = "it is taken by another program" if taken else (error.strerror or str(error))
+        what = "another program uses it" if taken else (error.strerror or str(error))
         raise StudyError(
             f"can't listen on port {PORT if port is None else port} of {host}: {what}. Give another with "
-            "--port, or leave --port away for one that is free; --host is an address of this machine"
+            "--port, or leave --port out for a free one; --host must be an address of this machine"
         ) from error
 
 
 def is_local(host: str) -> bool:
-    """Whether this machine alone can reach an address.
+    """Whether only this machine can reach an address.
 
     Example:
         >>> is_local("127.0.0.1"), is_local("::1"), is_local("localhost"), is_local("0.0.0.0")
@@ -121,12 +122,12 @@ def is_local(host: str) -> bool:
 
 
 def hosts_of(host: str) -> list[str]:
-    """By which names a browser on this machine may know a local address."""
+    """The names of a local address that a browser on this machine may use."""
     return ["localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host]
 
 
 def address(host: str, port: int) -> str:
-    """The address for a browser; where it listens on all, that of this machine.
+    """The address for a browser; of a server that listens on all addresses, the one of this machine.
 
     Example:
         >>> address("127.0.0.1", 80), address("::1", 80), address("0.0.0.0", 80)
@@ -137,7 +138,7 @@ def address(host: str, port: int) -> str:
 
 
 def has_display() -> bool:
-    """Whether a browser's window would be seen: there is a display, and nobody is here over SSH."""
+    """Whether a browser's window would be seen: there is a display, and this is not a session over SSH."""
     if "SSH_CONNECTION" in os.environ:
         return False
     return sys.platform in ("darwin", "win32") or any(

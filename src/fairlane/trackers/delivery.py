@@ -1,7 +1,7 @@
-"""Who tells trackers: the driver while a study is trained, or a study afterwards.
+"""Events → trackers: while a study is trained, or afterwards in an export.
 
 In: events as the driver writes them, or the records of a study. Out: calls of `Tracker`'s methods. An export
-is the same events again, told to the same tracker.
+makes the same events again from the records.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from fairlane.trackers.contract import Facts, Tracker
 from fairlane.trials import EpochEnded, Event, Tested, TrialDone, TrialFailed, TrialStarted, TrialState
 
 
-class Telling:
-    """Tells trackers of a study while it is trained. One that raises is told no more; training goes on.
+class LiveTrackers:
+    """Passes events to trackers while a study is trained. One that raises gets no more; training continues.
 
     Args:
         trackers: as `fairlane.compare` takes them.
 
     Raises:
-        StudyError: something else than a tracker is among them, or one is there twice.
+        StudyError: something else than a tracker is among them, or the same one twice.
     """
 
     def __init__(self, trackers: Any) -> None:
@@ -41,84 +41,83 @@ class Telling:
         for one in listed:
             if not one.live:
                 raise StudyError(
-                    f"{one!r} can't be told of trials while they are trained, since its runs are written one "
-                    "after another; export the study afterwards, with study.to_wandb(...)"
+                    f"{one!r} can't be used while a study is trained, because it writes one run after "
+                    "another; export the study afterwards, with study.to_wandb(...)"
                 )
         if len({id(one) for one in listed}) < len(listed):
             raise StudyError("trackers has the same tracker twice; make one for each place")
-        self._asked: list[Tracker] = listed
-        self._on: list[Tracker] = []
+        self._given: list[Tracker] = listed
+        self._active: list[Tracker] = []
 
     @contextmanager
     def following(self, name: str | None, records: Records) -> Iterator[None]:
-        """Between the beginning and the end of a study.
+        """Open the trackers for a study, and close them at its end.
 
         Raises:
             StudyError: a tracker can't begin; nothing was trained.
         """
         facts = Facts(name, [record.trial for record in records])
         try:
-            for tracker in self._asked:
-                _begin(tracker, facts, "Nothing was trained; mend it, or leave the tracker away")
-                self._on.append(tracker)
+            for tracker in self._given:
+                _begin(tracker, facts, "Nothing was trained. Correct this, or leave the tracker out")
+                self._active.append(tracker)
             yield
         finally:
             with left_as_found():
                 self._each(lambda tracker: tracker.end(records), "at the end of the study")
-            self._on.clear()
+            self._active.clear()
 
     def take(self, event: Event, record: Record) -> None:
-        """Tell every tracker of an event that the store has."""
-        if self._on:
-            told = type(event).__name__
-            self._each(lambda tracker: tracker.take(event, record), f"when told {told} of {event.trial}")
+        """Pass an event that the store has to every tracker."""
+        if self._active:
+            kind = type(event).__name__
+            self._each(lambda tracker: tracker.take(event, record), f"at {kind} of {event.trial}")
 
     def _each(self, call: Callable[[Tracker], None], when: str) -> None:
-        for tracker in list(self._on):
+        for tracker in list(self._active):
             try:
                 call(tracker)
-            except Exception as error:  # whatever a tool or a server does, training is worth more
-                self._on.remove(tracker)
+            except Exception as error:  # whatever a tool or a server does must not end the training
+                self._active.remove(tracker)
                 warnings.warn(
                     f"the tracker {tracker!r} is switched off for the rest of this study, because {when} it "
-                    f"raised {_line(error)}. Training goes on, and the study has everything: export it "
-                    "afterwards, as with study.to_tensorboard(...)",
+                    f"raised {_line(error)}. Training continues, and the study has everything: export it "
+                    "afterwards, for example with study.to_tensorboard(...)",
                     FairlaneWarning,
                     stacklevel=2,
                 )
 
 
 def replay(records: Records, name: str | None, tracker: Tracker) -> int:
-    """Tell a tracker everything that is known of a study.
+    """Pass everything that is known of a study to a tracker.
 
     Args:
         records: of the study.
         name: the study's.
-        tracker: whom to tell.
+        tracker: the tracker.
 
     Returns:
-        Of how many trials something was told.
+        How many trials had events.
 
     Raises:
         StudyError: the tracker raised; at which trial, and what.
     """
     known = list(records)
-    told = 0
+    exported = 0
+    facts = Facts(name, [record.trial for record in known])
     with left_as_found():
-        _begin(
-            tracker, Facts(name, [r.trial for r in known]), "Nothing was exported; mend it, and call again"
-        )
+        _begin(tracker, facts, "Nothing was exported. Correct this, and call it again")
         for record in known:
             events = list(events_of(record))
-            told += bool(events)
+            exported += bool(events)
             for event in events:
-                _told(tracker, partial(tracker.take, event, record), f"at {record.trial}")
-        _told(tracker, partial(tracker.end, known), "at the end")
-    return told
+                _export(tracker, partial(tracker.take, event, record), f"at {record.trial}")
+        _export(tracker, partial(tracker.end, known), "at the end")
+    return exported
 
 
 def events_of(record: Record) -> Iterator[Event]:
-    """The events that make a record what it is, without weights and checkpoints; none if it never began."""
+    """The events that a record comes from, without weights and checkpoints; none if it was not begun."""
     trial, state = record.trial, record.state
     if record.engine and (record.epochs or state is not TrialState.WAITING):
         yield TrialStarted(trial, record.engine, record.reason, record.fleet, record.loop)
@@ -143,16 +142,17 @@ def _begin(tracker: Tracker, facts: Facts, then: str) -> None:
         raise StudyError(f"the tracker {tracker!r} can't begin: {_line(error)}. {then}") from error
 
 
-def _told(tracker: Tracker, call: Callable[[], None], where: str) -> None:
+def _export(tracker: Tracker, call: Callable[[], None], where: str) -> None:
     try:
         call()
     except Exception as error:
         raise StudyError(
-            f"the export to {tracker!r} stopped {where}: {_line(error)}. What was told before is there; the "
-            "same call again tells everything anew"
+            f"the export to {tracker!r} stopped {where}: {_line(error)}. What was written before stays; the "
+            "same call again writes everything again"
         ) from error
 
 
 def _line(error: Exception) -> str:
+    """The error in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

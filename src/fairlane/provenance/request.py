@@ -1,0 +1,66 @@
+"""One call of ``compare``: what it requests, and where it runs.
+
+In: ``compare``'s arguments. Out: the spec, the site and the `Origin` of its study, each computed when it is
+first needed: the spec reads all data, for their fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from fairlane.provenance import fingerprint, settings
+from fairlane.provenance.commit import CommitReader, folder_of
+from fairlane.provenance.machine import machine, versions
+from fairlane.provenance.origin import Origin
+from fairlane.trials import Site
+
+
+class Request:
+    """A call of ``compare``, and the session that makes it.
+
+    Git reads the commit in a thread, from the moment that this is made. So `site` names the commit that
+    training began with (to the moment that git needs), whatever is committed later, and ``compare`` trains
+    without waiting for git. As a context, this waits for that thread at the end, and leaves none behind.
+
+    Args:
+        model: a builder or a template.
+        common: ``Model.fit``'s arguments that are the same for all trials, data among them.
+        callbacks: ``compare``'s argument.
+        test_data: ``compare``'s argument.
+    """
+
+    def __init__(self, model: Any, common: Mapping[str, Any], callbacks: Any, test_data: Any) -> None:
+        self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
+        self._epochs = int(common.get("epochs", 1))
+        # The spec is computed later, and a callback may change the settings until then.
+        self._settings = settings.settings()
+        self._machine, self._commit = machine(), CommitReader(folder_of(model))
+
+    @cached_property
+    def spec(self) -> fingerprint.Spec:
+        """What is requested of the training; reads all of its data, the first time."""
+        spec = fingerprint.spec(self._model, self._common, self._callbacks)
+        return {**spec, "settings": self._settings}
+
+    def __enter__(self) -> Request:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commit.join()
+
+    def site(self) -> Site:
+        """This machine, and the commit as it was when this was made; waits for git."""
+        return Site(self._machine, self._commit.result())
+
+    def origin(self, sites: Sequence[Site]) -> Origin:
+        """All that is known.
+
+        Args:
+            sites: where the study was trained, as its store says: here, and maybe elsewhere before.
+        """
+        # Test data are not part of the spec: they may change when a study continues.
+        test = fingerprint.spec(self._model, {"test_data": self._test_data}, None)
+        spec = {**self.spec, "data": {**self.spec["data"], **test["data"]}}
+        return Origin(spec, versions(), self._epochs, sites)

@@ -1,0 +1,173 @@
+"""The row of a study, claimed by the one process that may write the study.
+
+In: a database, a study's name and a request. Out: the study's rows, and a claim on them that is renewed with
+each commit and released at the end. Every step is one transaction, so two processes never hold one study.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from typing import Any
+
+import sqlalchemy as sa
+
+from fairlane.errors import StoreError
+from fairlane.store import tables
+from fairlane.store.artifacts import new_folder
+from fairlane.store.database import Database
+from fairlane.store.lease import NOBODY, SILENCE, Writer
+from fairlane.store.loading import StudyRows, load, study_row
+from fairlane.store.request import StudyRequest, changed_versions, check_same
+from fairlane.trials import TrialState
+
+
+class Claim:
+    """This process's claim on a study, from `take` to `release`.
+
+    Args:
+        database: open for writing.
+        name: the study's.
+
+    Attributes:
+        is_new: whether `take` has made the study.
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database, self._name = database, name
+        self._writer = Writer.this()
+        self.is_new = False
+
+    def take(self, request: StudyRequest, notes: list[str]) -> StudyRows:
+        """Make the study, or take it over.
+
+        Args:
+            request: what is requested of it.
+            notes: gets a sentence for each unusual thing.
+
+        Raises:
+            StudyError: the study is another one, or exists and must not.
+            StoreError: a living process holds it.
+        """
+        try:
+            study, _ = self._database.patiently(lambda connection: self._take(connection, request, notes))
+        except BaseException:
+            self._writer.let_go()
+            raise
+        return study
+
+    def _take(self, connection: sa.Connection, request: StudyRequest, notes: list[str]) -> StudyRows:
+        notes.clear()  # of an attempt that met a locked database
+        row = study_row(connection, self._name)
+        if row is None:
+            connection.execute(self._database.insert(tables.studies).values(self._new_row(request)))
+            self.is_new = True
+        else:
+            self._check_free(row, notes)
+            which = f"the study {self._name!r} in {self._database.place}"
+            check_same(which, row.spec, request, _is_begun(connection, row.id))
+            notes += changed_versions(self._name, row.versions, request.versions)
+            self._take_over(connection, row, request)
+        return load(connection, study_row(connection, self._name))
+
+    def _new_row(self, request: StudyRequest) -> dict[str, Any]:
+        return {
+            "name": self._name,
+            "folder": new_folder(),
+            "created": time.time(),
+            "spec": json.dumps(request.spec),
+            "versions": json.dumps(dict(request.versions)),
+            "revision": 0,
+            **self._writer.columns,
+        }
+
+    def _check_free(self, row: Any, notes: list[str]) -> None:
+        """Refuse a study that a living process writes; note that a dead one has left it open."""
+        other = Writer.of(row)
+        if other is None:
+            return
+        if other.alive:
+            # On this machine a dead process is noticed immediately, so there is nothing to wait for.
+            wait = (
+                ""
+                if self._writer.is_beside(other)
+                else (
+                    f" Its last sign of life was {other.silent:.0f} s ago; if it is dead, the study is free "
+                    f"after {SILENCE:.0f} s without one."
+                )
+            )
+            raise StoreError(
+                f"the study {self._name!r} in {self._database.place} is being trained by {other}: wait for "
+                f"it, end it, or give another name. To read meanwhile: fairlane.open(store, name).{wait}"
+            )
+        who = "an earlier call in this process" if other.is_here else str(other)
+        notes.append(
+            f"{who}, which trained the study {self._name!r}, ended without closing it; training continues "
+            "from what was stored"
+        )
+
+    def _take_over(self, connection: sa.Connection, row: Any, request: StudyRequest) -> None:
+        columns, trials = tables.studies.c, tables.trials.c
+        # Of two processes that come at the same moment, only one still finds the row as it was read.
+        as_read = columns.writer.is_(None) if row.writer is None else columns.writer == row.writer
+        take = sa.update(tables.studies).where(columns.id == row.id, as_read)
+        values = {**self._writer.columns, "revision": row.revision + 1, "spec": json.dumps(request.spec)}
+        if connection.execute(take.values(**values)).rowcount != 1:
+            raise StoreError(
+                f"another process has just begun to train the study {self._name!r}: wait for it, or give "
+                "another name"
+            )
+        running = trials.state == str(TrialState.RUNNING)
+        left = sa.update(tables.trials).where(trials.study_id == row.id, running)
+        connection.execute(left.values(state=str(TrialState.INTERRUPTED)))
+
+    def renew(self, connection: sa.Connection, study_id: int, changed: bool) -> None:
+        """Give a sign of life, in the transaction of a commit.
+
+        Args:
+            connection: in that transaction.
+            study_id: of the study's row.
+            changed: whether the commit changes what readers see.
+
+        Raises:
+            StoreError: another process has taken the study over.
+        """
+        columns = tables.studies.c
+        mine = sa.update(tables.studies).where(columns.id == study_id, columns.writer == self._writer.token)
+        renewed = connection.execute(
+            mine.values(heartbeat=time.time(), revision=columns.revision + int(changed))
+        )
+        if renewed.rowcount != 1:
+            raise StoreError(
+                f"another process has taken over the study {self._name!r}, because this one gave no sign of "
+                f"life for more than {SILENCE:.0f} s; nothing more is written from here"
+            )
+
+    def withdraw(self, study_id: int) -> None:
+        """Delete the row of a new study whose files can't be stored, so that the store is as it was."""
+        if not self.is_new:
+            return
+        row = tables.studies.c.id == study_id
+        with suppress(StoreError):  # the error that is being raised says more
+            self._database.patiently(
+                lambda connection: connection.execute(sa.delete(tables.studies).where(row))
+            )
+
+    def release(self, study_id: int) -> None:
+        """Let another process write the study."""
+        columns = tables.studies.c
+        mine = sa.update(tables.studies).where(columns.id == study_id, columns.writer == self._writer.token)
+        free = mine.values(**NOBODY, revision=columns.revision + 1)
+        with suppress(StoreError):  # others notice when this process has ended
+            self._database.patiently(lambda connection: connection.execute(free))
+        self._writer.let_go()
+
+
+def _is_begun(connection: sa.Connection, study_id: int) -> bool:
+    """Whether any of a study's trials was begun."""
+    columns = tables.trials.c
+    begun = columns.state != str(TrialState.WAITING)
+    return bool(
+        connection.execute(sa.select(sa.func.count()).where(columns.study_id == study_id, begun)).scalar()
+    )
