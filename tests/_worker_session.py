@@ -23,7 +23,7 @@ import pytest
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone, variables
-from fairlane.engines.workers import messages, process
+from fairlane.engines.workers import messages, parcel, process
 from fairlane.engines.workers.engine import WorkersEngine
 from fairlane.running import choosing
 from fairlane.trials import EpochEnded

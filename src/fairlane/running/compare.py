@@ -6,10 +6,9 @@ jobs.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,8 +16,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.engines.contract import Pace
 from fairlane.engines.resources import Builder
 from fairlane.errors import BuilderError, FairlaneWarning, StoreError, StudyError
+from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models.copies import copy
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import left_as_found
@@ -133,47 +134,21 @@ def compare(
     _check_choices(engine, on_error)
     _check_resume(resume)
     pace = pace_of(checkpoint_every)
-    telling = LiveTrackers(trackers)
+    live = LiveTrackers(trackers)
     if store is None or not on_jax():
-        pace = None  # other backends have random generators that can't be told
-    trials = plan(model, variants, seeds, fit_arguments)
-    common = {"x": x, "y": y, **fit_arguments}
-    data = Data(common, [trial.variant for trial in trials], engine)
-    check_test_data(test_data, len(trials))
-    models = Models(model)
-    check_on_models(
-        _rehearsed(models, trials[0], data, common, test_data), {**common, "test_data": test_data}, trials[0]
-    )
-    with Request(model, common, callbacks, test_data) as asking:
+        pace = None  # the state of other backends' random generators is not known
+    planned = _planned(model, variants, seeds, {"x": x, "y": y}, fit_arguments, engine, test_data)
+    with Request(model, planned.common, callbacks, test_data) as request:
         kept: Store = (
-            MemoryStore(site=asking.site)
+            MemoryStore(site=request.site)
             if store is None
-            else written(store, name, asking.spec, versions(), resume, asking.site)
+            else written(store, name, request.spec, versions(), resume, request.site)
         )
         study: Study | None = None
         try:
-            trials = kept.adopt(trials, [epochs_of(arguments_of(common, trial)) for trial in trials])
-            _warn_of(kept)
-            left = _left(kept, trials)
-            makers = Callbacks(callbacks, left)
-            builder = Builder(
-                models.build,
-                shared=models.known.shared_by,
-                portable=models.builder,
-                describes=store is not None,
-            )
-            jobs = jobs_of(left, common, data, makers, pace, engine)
-            resources = resources_of(builder, data, makers, watched=pace is not None)
-            rebuilt = Rebuilt(kept, models, common, data, trials)
-            study = Study(kept, name, rebuilt, lambda: asking.origin(kept.sites()))
-            records = [kept[trial] for trial in trials]
-            epochs = sum(epochs_of(arguments_of(common, trial)) for trial in trials)
-            with telling.following(name, kept), Progress(records, epochs, verbose) as progress:
-                driver = Driver(kept, engine, on_error, study, progress.update, telling.take)
-                driver.run(jobs, resources, interruptible=True)
-                if test_data is not None:
-                    driver.test(study, trials, test_data, common.get("batch_size"))
-                kept.close()
+            run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
+            study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
+            _train(run, study, on_error, verbose, test_data, live)
         except StoreError as error:
             error.study = study
             with suppress(StoreError):  # closing it fails for the same reason, and knows of no study
@@ -182,8 +157,73 @@ def compare(
         finally:
             kept.close()
         _warn_of(kept)
-        _warn_of_nothing(records)
+        _warn_of_nothing(run.records)
         return study
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """What a study consists of, checked before anything is stored or trained."""
+
+    trials: list[Trial]
+    common: Mapping[str, Any]
+    data: Data
+    models: Models
+
+
+def _planned(
+    model: Any,
+    variants: Any,
+    seeds: Any,
+    x_and_y: Mapping[str, Any],
+    fit_arguments: Mapping[str, Any],
+    engine: str,
+    test_data: Any,
+) -> _Planned:
+    trials = plan(model, variants, seeds, fit_arguments)
+    common = {**x_and_y, **fit_arguments}
+    data = Data(common, [trial.variant for trial in trials], engine)
+    check_test_data(test_data, len(trials))
+    models = Models(model)
+    rehearsed = _rehearsed(models, trials[0], data, common, test_data)
+    check_on_models(rehearsed, {**common, "test_data": test_data}, trials[0])
+    return _Planned(trials, common, data, models)
+
+
+class _KeptRun:
+    """The trials of a study as its store numbers them, and the jobs of those that are not done."""
+
+    def __init__(
+        self, kept: Store, planned: _Planned, callbacks: Any, pace: Pace | None, engine: str, described: bool
+    ) -> None:
+        common, data, models = planned.common, planned.data, planned.models
+        epochs = [epochs_of(arguments_of(common, trial)) for trial in planned.trials]
+        self.store, self.engine = kept, engine
+        self.trials = kept.adopt(planned.trials, epochs)
+        _warn_of(kept)
+        left = _left(kept, self.trials)
+        makers = Callbacks(callbacks, left)
+        builder = Builder(
+            models.build, shared=models.known.shared_by, portable=models.builder, describes=described
+        )
+        self.jobs = jobs_of(left, common, data, makers, pace, engine)
+        self.resources = resources_of(builder, data, makers, watched=pace is not None)
+        self.rebuilt = Rebuilt(kept, models, common, data, self.trials)
+        self.records = [kept[trial] for trial in self.trials]
+        self.epochs = sum(epochs)
+        self.batch_size = common.get("batch_size")
+
+
+def _train(
+    run: _KeptRun, study: Study, on_error: str, verbose: Any, test_data: Any, live: LiveTrackers
+) -> None:
+    """Train what is left of a study, and evaluate it."""
+    with live.following(study.name, run.store), Progress(run.records, run.epochs, verbose) as progress:
+        driver = Driver(run.store, run.engine, on_error, study, progress.update, live.take)
+        driver.run(run.jobs, run.resources, interruptible=True)
+        if test_data is not None:
+            driver.test(study, run.trials, test_data, run.batch_size)
+        run.store.close()
 
 
 def fit(
@@ -292,11 +332,11 @@ def _warn_of_nothing(records: Sequence[Record]) -> None:
     if all(record.state is TrialState.FAILED and not record.epochs for record in records):
         first = records[0]
         how_many = "the only trial" if len(records) == 1 else f"each of the {len(records)} trials"
-        warnings.warn(
+        warn_at(
+            caller(),
             f"nothing was trained: {how_many} failed before its first epoch. The first, {first.trial}: "
             f"{first.error}",
             FairlaneWarning,
-            stacklevel=3,
         )
 
 
@@ -304,7 +344,7 @@ def _warn_of(kept: Records) -> None:
     """Pass on what the store has to say."""
     notes, kept.notes[:] = list(kept.notes), []
     for note in notes:
-        warnings.warn(note, FairlaneWarning, stacklevel=3)
+        warn_at(caller(), note, FairlaneWarning)
 
 
 # --- checks and small parts -----------------------------------------------------------------------------

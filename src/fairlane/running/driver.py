@@ -6,7 +6,6 @@ where these were requested.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from fairlane.engines.contract import Declined, EngineEvent, ForkRefused, Idle, Job
 from fairlane.engines.resources import Resources
 from fairlane.errors import FairlaneWarning, LanesError, StudyError, TrialError
+from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models.session import left_as_found
 from fairlane.results.study import Study
 from fairlane.running.choosing import engine_for
@@ -81,11 +81,11 @@ class Driver:
             self._store.interrupt()
             if not interruptible:
                 raise
-            warnings.warn(
+            warn_at(
+                caller(),
                 "interrupted: the study holds the epochs that were finished; trials cut off are "
                 "marked 'interrupted'",
                 FairlaneWarning,
-                stacklevel=3,
             )
         finally:
             source.close()
@@ -111,10 +111,10 @@ class Driver:
                     size = trial.variant.fit_arguments.get("batch_size", batch_size)
                     self._write(evaluate(trial, partial(study.model, trial), test_data, size))
         except KeyboardInterrupt:
-            warnings.warn(
+            warn_at(
+                caller(),
                 "interrupted while evaluating on test_data: trials without a test value were not evaluated",
                 FairlaneWarning,
-                stacklevel=3,
             )
 
     def raise_first_failure(self) -> None:
