@@ -329,7 +329,7 @@ def at_an_epoch(act):
 
     def receive(self, timeout=None):
         message = plain(self, timeout)
-        if isinstance(message, messages.Told) and isinstance(message.event, EpochEnded) and not heard:
+        if isinstance(message, messages.Happened) and isinstance(message.event, EpochEnded) and not heard:
             heard.append(message)
             act()
         return message

@@ -33,7 +33,7 @@ class Unsuitable(Exception):
 
 
 class TooLate(Unsuitable):
-    """It was found out while the trial trained: it has to begin anew on another engine."""
+    """It was found out while the trial trained: it has to begin again on another engine."""
 
 
 def session_reason() -> str:
@@ -80,7 +80,7 @@ def refuse_step_limit(before: int | None) -> None:
 def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callbacks: bool) -> None:
     """See that metrics with code of one's own give the same whenever they are reset and read.
 
-    Keras calls both outside of the step, anew in each epoch. On lanes, they are as at the beginning.
+    Keras calls both outside of the step, again in each epoch. On lanes, they are as at the beginning.
 
     Args:
         model: built; its metrics are at rest, and are left so.
@@ -95,7 +95,7 @@ def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callb
     if name is None:
         return
     if own_callbacks:
-        raise Unsuitable(f"{name} computes results anew in each epoch, of what a callback may change")
+        raise Unsuitable(f"{name} computes its results in each epoch from what a callback may change")
     before = plain_attributes(owners)
     for variable, value in zip(model.metrics_variables, rest, strict=True):
         variable.assign(np.logical_not(value) if value.dtype == bool else value + np.ones((), value.dtype))

@@ -22,7 +22,7 @@ from fairlane.trials import OF_NO_EPOCH, State
 
 
 class KeptWeights:
-    """Remembers the weights of a trial's epochs, as far as that is needed to tell later which were kept.
+    """Remembers the weights of a trial's epochs, as far as that is needed to say later which were kept.
 
     Nothing is remembered of trials whose weights only Keras's own training and callbacks can change: of
     these, ``EarlyStopping`` knows the epoch that it goes back to. Of others it is a hash per epoch.
@@ -87,13 +87,17 @@ class KeptWeights:
         return OF_NO_EPOCH
 
     @property
-    def told(self) -> dict[str, str]:
+    def memory(self) -> dict[str, str]:
         """What it remembers, as plain data."""
         return {str(epoch): one for epoch, one in self._hashes.items()}
 
-    def recall(self, told: Mapping[str, str]) -> None:
-        """Remember what another one told."""
-        self._hashes = {int(epoch): str(one) for epoch, one in told.items()}
+    def recall(self, memory: Mapping[str, str]) -> None:
+        """Remember what another one remembered.
+
+        Args:
+            memory: as `memory` gave it.
+        """
+        self._hashes = {int(epoch): str(one) for epoch, one in memory.items()}
 
     def _own(self, state: State) -> list[Any]:
         """The weights of a state: its variables without those of random generators."""
@@ -107,7 +111,7 @@ def _places(model: keras.Model) -> list[int]:
 
 
 def _may_change_weights(callback: Any) -> bool:
-    """Whether a callback may change weights in a way that it does not tell of."""
+    """Whether a callback may change weights in a way that Fairlane can't see."""
     kind = type(callback)
     keras_own = kind.__module__.startswith("keras.")
     return not keras_own or isinstance(

@@ -50,7 +50,7 @@ class Callbacks:
         trials: all trials that will ask.
 
     Raises:
-        StudyError: it is none of them, or a callback can't be copied, or two trials would write one file.
+        StudyError: it is of another type, or a callback can't be copied, or two trials would write one file.
         SharedStateError: a function gives one callback to two trials.
     """
 

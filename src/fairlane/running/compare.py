@@ -79,22 +79,22 @@ def compare(
         x: training inputs, as for ``Model.fit``.
         y: targets, as for ``Model.fit``.
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
-        engine: ``"lanes"`` trains all at once, ``"reference"`` calls ``Model.fit`` for one after another,
-            ``"auto"`` uses lanes and leaves to the reference what can't run there (`Study.trials` says why).
+        engine: ``"lanes"`` trains all trials together, ``"reference"`` calls ``Model.fit`` for one after another,
+            ``"auto"`` uses lanes, and the reference engine for what lanes can't run (`Study.trials` says why).
             Where Keras does not run on JAX, lanes run in a worker process that does.
-        store: where the study is kept: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
+        store: where to keep the study: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
             PostgreSQL database, ``"postgresql+psycopg://user@host/database?artifacts=/a/folder"``. By
-            default in memory. A study that is kept goes on where it ended when it is asked for again:
+            default in memory. A study in a store continues where it ended when the same call is made again:
             trials that were trained to their end are read, and not trained again; others go on from their
             last checkpoint, exactly; new variants, seeds and more ``epochs`` are added. `fairlane.open` reads
             it.
-        name: a name for the study, shown with it, and to find it by in a store.
-        resume: for a study that the store has already: ``"auto"`` goes on with it, if the model, data,
+        name: the study's name, in figures and reports, and to find it in a store.
+        resume: for a study that is in the store already: ``"auto"`` continues it if the model, data,
             arguments, callbacks and the session's settings are the same, as far as their state can be read;
-            ``"force"`` though they differ, or can't be read; ``"never"`` refuses.
-        checkpoint_every: of a study that is kept, how often the states of trials that are trained are kept
-            too, to go on from after a crash: a number of epochs, or a time, such as ``"60s"`` or ``"5min"``,
-            after which the end of the epoch is waited for. None keeps them only at their end.
+            ``"force"`` continues it also if they differ or can't be read; ``"never"`` refuses.
+        checkpoint_every: for a study in a store, how often the state of each running trial is saved, to
+            continue from after a crash: a number of epochs, or a time such as ``"60s"`` or ``"5min"``
+            (saved at the end of the epoch). None saves it only when the trial ends.
         callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
             `Trial`, if it takes an argument) before the first is trained; or a list, deep-copied for each
             trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.

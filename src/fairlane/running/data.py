@@ -1,7 +1,7 @@
 """The data of each variant, taken apart once for all trials that share them, and registered by a key.
 
 In: ``Model.fit``'s arguments, and the variants, which may change some of them. Out: `TrainingData` by their
-keys; why a variant can't run on lanes, as far as its data tell; or an error, before anything is trained.
+keys; why a variant can't run on lanes, as far as its data show; or an error, before anything is trained.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Data:
             self.by_key[key] = TrainingData(chosen, parts, counts[chosen_key])
 
     def reason(self, variant: Variant) -> str:
-        """Why a variant can't run on lanes, as far as session and data tell; empty where it can."""
+        """Why a variant can't run on lanes, as far as session and data show; empty where it can."""
         return self._session or self._reasons[self.key(variant)]
 
     def key(self, variant: Variant) -> str:

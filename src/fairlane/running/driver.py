@@ -32,7 +32,7 @@ class Driver:
         engine: ``"auto"``, ``"lanes"`` or ``"reference"``.
         on_error: ``"record"`` or ``"raise"``.
         study: goes with the errors; None where there is none.
-        tell: gets each trial's record when it has changed.
+        show: gets each trial's record when it has changed.
         track: gets each event with its record, for trackers.
         policy: decides who trains on; by default everybody does.
     """
@@ -43,12 +43,12 @@ class Driver:
         engine: str,
         on_error: str,
         study: Study | None,
-        tell: Callable[[Record], None],
+        show: Callable[[Record], None],
         track: Callable[[Event, Record], None] | None = None,
         policy: Policy | None = None,
     ) -> None:
         self._store, self._engine, self._on_error = store, engine, on_error
-        self._study, self._tell, self._track = study, tell, track
+        self._study, self._show, self._track = study, show, track
         self._policy: Policy = policy or EverybodyGoesOn()
         self._orders = OrderBook(self._policy.standing)
         self._failure: TrialFailed | None = None
@@ -127,7 +127,7 @@ class Driver:
         for event in events:
             if not self._store[event.trial].state.ended:
                 record = self._store.write(event)
-                self._tell(record)
+                self._show(record)
                 if self._track is not None and isinstance(event, EpochEnded):
                     self._track(event, record)
 
@@ -173,7 +173,7 @@ class Driver:
 
     def _write(self, event: Event) -> None:
         record = self._store.write(event)
-        self._tell(record)
+        self._show(record)
         if self._track is not None:
             self._track(event, record)
         if isinstance(event, TrialFailed) and self._failure is None:

@@ -1,6 +1,6 @@
 """Test data → each trained model's result on them, once.
 
-In: what ``compare`` is given as ``test_data``, and a finished trial's model. Out: the event that tells the
+In: what ``compare`` is given as ``test_data``, and a finished trial's model. Out: the event with the
 result. No trial sees the test data before; what is chosen by validation is measured on them here.
 """
 
@@ -27,7 +27,7 @@ def check_test_data(test_data: Any, trials: int) -> None:
     """Refuse test data that can't be evaluated on; before any training.
 
     Args:
-        test_data: as ``compare`` takes it; None is none.
+        test_data: as ``compare`` takes it; None where there are none.
         trials: how many are to be evaluated.
 
     Raises:
@@ -49,7 +49,7 @@ def check_test_data(test_data: Any, trials: int) -> None:
 
 
 def check_on_models(models: Sequence[keras.Model], data: Mapping[str, Any], trial: Trial) -> None:
-    """Refuse data that a model can't be evaluated on, as far as their shapes and types tell; before any
+    """Refuse data that a model can't be evaluated on, as far as their shapes and types show; before any
     training.
 
     It traces the model's evaluation of one batch and computes nothing. Where the model can't be trained on
@@ -104,10 +104,10 @@ def unfit_data(data: Mapping[str, Any], error: Exception, name: str = "") -> Stu
         name: which of the arguments it is about; empty for the training data.
     """
     arrays = {name: value for name, value in data.items() if name in _DATA and value is not None}
-    told = "; ".join(_described(name, value) for name, value in arrays.items())
+    listed = "; ".join(_described(name, value) for name, value in arrays.items())
     what = name or ("x" if list(arrays) == ["x"] else "the training data")
     said = " ".join(str(error).partition(", found: (")[0].split())[:300].rstrip(".")
-    return StudyError(f"Keras can't use {what}: {said}. Given: {told}")
+    return StudyError(f"Keras can't use {what}: {said}. Given: {listed}")
 
 
 _DATA = ("x", "y", "sample_weight", "validation_data", "validation_split", "test_data")

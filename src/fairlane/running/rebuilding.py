@@ -86,6 +86,6 @@ def _one_batch(x: Any) -> Any:
         if not isinstance(x, GeneratorType):
             raise
         raise StudyError(
-            "the model can't be built anew, because x is a generator and used up; give a "
+            "the model can't be built again, because x is a generator that was read to its end; give a "
             "keras.utils.PyDataset, or keep the model with a keras.callbacks.ModelCheckpoint"
         ) from error

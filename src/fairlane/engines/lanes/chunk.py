@@ -82,7 +82,7 @@ class Chunk:
     Attributes:
         fleet: theirs.
         lanes: the lanes, at most ``width``.
-        width: of the program; places without a lane repeat the first and are thrown away.
+        width: of the program; places without a lane repeat the first, and their results are ignored.
         state: the stacked state.
         program: the program.
         epochs: the epoch that each lane goes through.

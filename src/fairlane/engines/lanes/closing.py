@@ -45,7 +45,7 @@ def _give_up_place(chunk: Chunk, outcome: Outcome | None, i: int, lane: Lane) ->
             look = partial(chunk.look_before, i)
         elif outcome is not None:
             logs, val_logs = lane.logs_of(outcome.logs, i), lane.logs_of(outcome.val_logs, i)
-            epoch, ended = lane.epoch, lane.end_epoch_unheard(logs or {}, val_logs)
+            epoch, ended = lane.epoch, lane.end_epoch_silently(logs or {}, val_logs)
             events.append(EpochEnded(lane.trial, epoch, ended, lane.take_directions()))
     return [*events, *give_up(lane, look)]
 

@@ -150,7 +150,7 @@ class Examination:
             TooLate: they have.
         """
         if plain_attributes(metrics_of(self._model)) != self._metrics:
-            raise TooLate("a callback has changed a metric, whose results Keras computes anew in each epoch")
+            raise TooLate("a callback has changed a metric, whose results Keras computes again in each epoch")
 
     def check_test_step(self, who: str) -> None:
         """See that nothing has changed that Keras reads when it traces the test step, which is now.

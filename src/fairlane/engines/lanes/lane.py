@@ -149,7 +149,7 @@ class Lane:
         return model
 
     def _begin_training(self, resources: Resources, data: FitData, checkpoint: Checkpoint | None) -> None:
-        """Make the callbacks, and tell them that training begins."""
+        """Make the callbacks, and call their ``on_train_begin``."""
         model, made = self.model, resources.callbacks_of(self.job)
         self.callbacks = LaneCallbacks(self.trial, model, made, self.job.epochs, self._steps, self.in_place)
         model.stop_training = False
@@ -311,10 +311,10 @@ class Lane:
             self.epochs = self.epoch
         return epoch_logs, changed
 
-    def end_epoch_unheard(
+    def end_epoch_silently(
         self, logs: dict[str, float], val_logs: dict[str, float] | None
     ) -> dict[str, float]:
-        """Count an epoch that ended while training was stopped, of which no callback hears any more.
+        """Count an epoch that ended while training was stopped, of which no callback is called any more.
 
         Args:
             logs: as for `end_epoch`.

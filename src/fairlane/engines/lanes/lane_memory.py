@@ -29,7 +29,7 @@ class LaneMemory:
         pace: how often checkpoints are taken; None where none will be wanted.
         session: the trial's.
         callbacks: the lane's.
-        kept: tells which epoch the trained weights are of.
+        kept: knows which epoch the trained weights are of.
         examination: of the lane's model.
         repeats: whether the batches of an epoch can be read again.
         reading: what the lane reads its batches from, or None.
@@ -83,7 +83,7 @@ class LaneMemory:
             "generators": recall.plain(generators),
             "callbacks": self._of_callbacks(self._remembers, examined),
             "logs": recall.plain(logs),
-            "weights": self._kept.told,
+            "weights": self._kept.memory,
             "seconds": seconds,
         }
 
@@ -109,7 +109,7 @@ def go_on_from(
         session: the trial's.
         order: its batch order, or None where it reads its batches.
         callbacks: which have begun to train.
-        kept: tells which epoch the trained weights are of.
+        kept: knows which epoch the trained weights are of.
 
     Returns:
         The logs of the last epoch.

@@ -175,7 +175,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
             "callbacks": self._of_callbacks(self._remembers),
             "logs": {},
             "seconds": 0.0,
-            "weights": self._first.kept.told,
+            "weights": self._first.kept.memory,
         }
 
     def _of_callbacks(self, remembers: recall.Remembering) -> dict[str, Any]:

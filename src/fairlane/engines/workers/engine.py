@@ -164,7 +164,7 @@ class _Run:
                 case messages.Wanted():
                     yield from self._prepare(feed)
                     self._hand_over(worker, feed)
-                case messages.Told():
+                case messages.Happened():
                     yield self._event(message)
                 case messages.Refused():
                     yield self._refused(message)
@@ -255,11 +255,11 @@ class _Run:
 
     # --- receiving ----------------------------------------------------------------------------------
 
-    def _event(self, told: messages.Told) -> Event:
+    def _event(self, happened: messages.Happened) -> Event:
         """The event as this session's driver is to see it."""
-        sent = self._going[told.number]
+        sent = self._going[happened.number]
         trial = sent.job.trial
-        match told.event:
+        match happened.event:
             case TrialStarted() as event:
                 sent.begin_history()
                 return replace(event, trial=trial)
@@ -267,20 +267,20 @@ class _Run:
                 sent.note_epoch(event)
                 return replace(event, trial=trial)
             case TrialDone() as event:
-                assert told.slots is not None
-                trained = self._weights(sent, told.slots)
+                assert happened.slots is not None
+                trained = self._weights(sent, happened.slots)
                 if sent.model is not None:
                     write_state(sent.model, trained)
-                sent.remind_callbacks(told.callbacks)
+                sent.remind_callbacks(happened.callbacks)
                 self._forget(sent)
                 return replace(event, trial=trial, weights=trained if sent.model is None else None)
             case TrialFailed() as event:
-                if sent.model is not None and told.slots is not None:
-                    write_state(sent.model, self._weights(sent, told.slots))
+                if sent.model is not None and happened.slots is not None:
+                    write_state(sent.model, self._weights(sent, happened.slots))
                 self._forget(sent)
-                return replace(event, trial=trial, exception=unpickled(told.exception))
+                return replace(event, trial=trial, exception=unpickled(happened.exception))
             case event:
-                raise TypeError(f"an engine does not tell of {type(event).__name__}")
+                raise TypeError(f"a worker does not report a {type(event).__name__}")
 
     def _weights(self, sent: Sent, slots: Slots) -> Weights:
         """The state in a trial's slots."""
@@ -348,7 +348,7 @@ class _Run:
         deadline = time.monotonic() + (_SECONDS_TO_KEEP if in_place else _SECONDS_TO_STOP)
         worker.send(messages.Stop())
         while not isinstance(message := worker.receive(max(0.0, deadline - time.monotonic())), messages.Over):
-            if isinstance(message, messages.Told):
+            if isinstance(message, messages.Happened):
                 self._event(message)
             elif isinstance(message, messages.Kept):
                 sent = self._going[message.number]
@@ -372,5 +372,5 @@ def _obituary(death: WorkerDied, jobs: Sequence[Job]) -> str:
     more = f" and {len(jobs) - 5} more" if len(jobs) > 5 else ""
     return (
         f"the worker process that trains for this session died: {death}. {listed}{more} had begun, and will "
-        "each be begun anew by itself, once"
+        "each begin again by itself, once"
     )

@@ -19,7 +19,7 @@ from fairlane.engines.workers.messages import NoMore
 
 
 class Line:
-    """The line to the session; what it says is heard at once, whatever the main thread does."""
+    """The line to the session; its messages are read as they come, whatever the main thread does."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing

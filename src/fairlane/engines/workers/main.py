@@ -127,7 +127,7 @@ class _Run:
         source = LanesEngine(self._resources).run(_RemoteFeed(self._fetch), orders)
         try:
             for event in source:
-                self._tell(event)
+                self._report(event)
                 if self._line.stopped.is_set():
                     break
         finally:
@@ -231,7 +231,7 @@ class _Run:
 
     # --- events -------------------------------------------------------------------------------------
 
-    def _tell(self, event: EngineEvent) -> None:
+    def _report(self, event: EngineEvent) -> None:
         if isinstance(event, Idle):
             self._line.send(messages.Waiting(tuple(trial.number for trial in event.waiting)))
             self._line.next()
@@ -244,24 +244,24 @@ class _Run:
             self._line.send(messages.Refused(number, event.reason, foreign_in(cause), cause is not None))
             return
         number = event.trial.number
-        told: dict[str, Any] = {"trial": None}
+        without: dict[str, Any] = {"trial": None}
         parts: dict[str, Any] = {}
         if isinstance(event, TrialFailed):
             going = self._end(number)
             if event.epoch is None and event.exception is not None:
                 self._refuse(number, event.exception)
                 return
-            told["exception"] = None
+            without["exception"] = None
             parts["exception"] = _pickled(event.exception)
             if going.model is not None:
                 parts["slots"] = going.write(weights_of(going.model))
         elif isinstance(event, TrialDone):
             going = self._end(number)
             weights = weights_of(going.model) if event.weights is None else event.weights
-            told["weights"] = None
+            without["weights"] = None
             parts = {"slots": going.write(weights), "callbacks": going.remembered()}
         fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
-        self._line.send(messages.Told(number, type(event)(**{**fields, **told}), **parts))
+        self._line.send(messages.Happened(number, type(event)(**{**fields, **without}), **parts))
 
 
 class _Going:

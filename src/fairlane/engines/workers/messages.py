@@ -169,7 +169,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Told:
+class Happened:
     """An event of a trial.
 
     Attributes:
@@ -243,7 +243,7 @@ class Over:
 
 
 OWN = (Ready, Printed, Warned)
-"""What the process says at any time, whether or not it has heard what it was sent last."""
+"""What the process says at any time, whether or not it has read what it was sent last."""
 
 
 def send(pipe: BinaryIO, message: Any) -> None:

@@ -240,5 +240,5 @@ def unpickled(pickled: bytes | None) -> Any:
         return None
     try:
         return pickle.loads(pickled)
-    except Exception:  # its class can't be loaded here; the traceback tells of it
+    except Exception:  # its class can't be loaded here; the traceback has its name
         return None
