@@ -79,8 +79,9 @@ def compare(
         x: training inputs, as for ``Model.fit``.
         y: targets, as for ``Model.fit``.
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
-        engine: ``"lanes"`` trains all trials together, ``"reference"`` calls ``Model.fit`` for one after another,
-            ``"auto"`` uses lanes, and the reference engine for what lanes can't run (`Study.trials` says why).
+        engine: ``"lanes"`` trains all trials together, ``"reference"`` calls ``Model.fit`` for one after
+            another, ``"auto"`` uses lanes, and the reference engine for what lanes can't run (`Study.trials`
+            says why).
             Where Keras does not run on JAX, lanes run in a worker process that does.
         store: where to keep the study: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
             PostgreSQL database, ``"postgresql+psycopg://user@host/database?artifacts=/a/folder"``. By
