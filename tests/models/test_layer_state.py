@@ -30,6 +30,7 @@ from fairlane.models import layer_state
 from fairlane.models.description import description, model_of, write_weights
 from fairlane.models.variables import weights_of
 from fairlane.store import coding
+from fairlane.trials import State
 
 X = np.random.default_rng(0).normal(5.0, 3.0, (32, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -330,7 +331,7 @@ def states_of(kind):
 
 
 def arrays_of(model):
-    return {"trainable": model.trainable_variables, "non_trainable": model.non_trainable_variables}
+    return State(model.trainable_variables, model.non_trainable_variables, [], [])
 
 
 @pytest.mark.parametrize(

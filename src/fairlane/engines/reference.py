@@ -16,10 +16,11 @@ from typing import Any
 import keras
 
 from fairlane.engines.contract import Feed, Job, one_line
-from fairlane.engines.program.structure import Structure, same_value, structure
+from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.program.tracing import forget_foreign_traces
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.errors import FairlaneWarning
+from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
 from fairlane.models.callback_memory import recall
 from fairlane.models.streams import generators_now, set_generators
@@ -177,7 +178,7 @@ class _Last(keras.callbacks.Callback):  # type: ignore[misc]
         before = self._structure
         if before is not None:
             now = structure(self.model).numbers  # its key changes with what `fit` itself keeps
-            if any(place in now and not same_value(v, now[place]) for place, v in before.numbers.items()):
+            if any(place in now and not same_bits(v, now[place]) for place, v in before.numbers.items()):
                 return recall.untold("they have changed what the model's steps read, which Keras traces once")
         return remembers.told()
 

@@ -1,14 +1,12 @@
 """Checks of what a user gives: an argument's name and value → the value, or an error that says what is
 expected.
 
-In: an argument's name, its value, and what it may be. Out: the value as it is used; else a `StudyError` with
-    the
-argument, what was given, and what is expected.
+In: an argument's name, its value, and what it may be. Out: the value as it is used; else a `StudyError` that
+names the argument, what was given, and what is expected.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import math
@@ -21,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import did_you_mean
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -67,8 +66,7 @@ def _unfitting(
     takes = f"It takes: {', '.join(names) or 'nothing'}"
     unknown = [one for one in kwargs if one not in names]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(unknown[0], names)
         return CallError(f"{name} has no argument {unknown[0]!r}.{hint} {takes}")
     missing = _MISSING.search(str(error))
     if missing:

@@ -19,6 +19,7 @@ import keras
 
 from fairlane.errors import SharedStateError
 from fairlane.kit import arguments
+from fairlane.kit.text import listing
 from fairlane.models import keras_private
 
 _WHY = {
@@ -363,10 +364,10 @@ def _message(shared: list[Shared], labels: Sequence[str]) -> str:
     lines = [f"  - {one}. {one.why}" for one in shared[:_LISTED]]
     if len(shared) > _LISTED:
         lines.append(f"  - and {len(shared) - _LISTED} more")
-    who = _capital(_listing([labels[i] for i in models]))
-    listing = "\n".join(lines)
+    who = _capital(listing([labels[i] for i in models]))
+    listed = "\n".join(lines)
     remedy = f"{_REMEDY} {REMEDY}" if any(one.kind in _STATEFUL for one in shared) else _REMEDY
-    return f"{who} are not independent. They share:\n{listing}\n{remedy}"
+    return f"{who} are not independent. They share:\n{listed}\n{remedy}"
 
 
 REMEDY = (
@@ -380,10 +381,6 @@ _REMEDY = (
     "everything anew (layers, optimizer, metrics) and returns a fresh, compiled model, and call that "
     "function once per model: one optimizer per model, no layer in two."
 )
-
-
-def _listing(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _capital(text: str) -> str:

@@ -28,6 +28,8 @@ import keras
 import numpy as np
 
 from fairlane.errors import StudyError
+from fairlane.kit.libraries import home_of, is_keras_class
+from fairlane.kit.values import same_bits, same_trees
 from fairlane.models import keras_private
 from fairlane.trials import State
 
@@ -50,8 +52,8 @@ def holds_more(layer: Any) -> bool:
     """
     if hasattr(type(layer), "adapt"):
         return True
-    homes = (_home(type(layer), hook) for hook in _HOOKS)
-    return any(home is not None and not _is_keras(home) for home in homes)
+    homes = (home_of(type(layer), hook) for hook in _HOOKS)
+    return any(home is not None and not is_keras_class(home) for home in homes)
 
 
 def told(model: Any) -> list[LayerState]:
@@ -254,7 +256,7 @@ def _load_assets(layer: Any, assets: Mapping[str, Any]) -> None:
 
 def _attributes(layer: Any) -> dict[str, Any]:
     """Those attributes of a layer that are its state and no config of Keras's holds for each trial."""
-    if _is_keras(type(layer)):
+    if is_keras_class(type(layer)):
         names = _IN_CONFIG.get(type(layer).__name__, ())
         found = {name: getattr(layer, name, None) for name in names}
     else:
@@ -269,8 +271,8 @@ def _set_attribute(layer: Any, name: str, value: Any) -> None:
     defined = inspect.getattr_static(type(layer), name, None)
     if not name.isidentifier() or callable(defined) or hasattr(type(defined), "__get__"):
         return
-    known = _IN_CONFIG.get(type(layer).__name__, ()) if _is_keras(type(layer)) else ()
-    if name not in known and (_is_keras(type(layer)) or not _is_own(layer, name)):
+    known = _IN_CONFIG.get(type(layer).__name__, ()) if is_keras_class(type(layer)) else ()
+    if name not in known and (is_keras_class(type(layer)) or not _is_own(layer, name)):
         return
     if not _same(getattr(layer, name, _NOT_PLAIN), value):
         setattr(layer, name, value)
@@ -340,28 +342,16 @@ def _live(value: Any) -> Any:
 
 def _same(a: Any, b: Any) -> bool:
     """Whether two values are equal, and of one kind."""
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return same_trees(a, b, _same_leaf)
+
+
+def _same_leaf(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
-    if hasattr(a, "shape"):
-        a, b = np.asarray(a), np.asarray(b)
-        return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
-    return bool(a is b or a == b)
+    return same_bits(a, b) if hasattr(a, "shape") else bool(a is b or a == b)
 
 
 # --- small parts ----------------------------------------------------------------------------------------
-
-
-def _home(cls: type, name: str) -> type | None:
-    """The class that defines a method."""
-    return next((base for base in cls.__mro__ if name in vars(base)), None)
-
-
-def _is_keras(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == "keras"
 
 
 def _is_of(layer: Any, state: LayerState) -> bool:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from fairlane.errors import SharedStateError
+from fairlane.kit.values import same_numbers
 from fairlane.models import keras_private
 from fairlane.models.isolation import REMEDY
 from fairlane.models.variables import read_state, variable_groups
@@ -148,7 +149,7 @@ class Held:
             variable.path
             for group, arrays in zip(variable_groups(model), state, strict=True)
             for variable, array in zip(group, arrays, strict=True)
-            if id(variable) in held and not _equal(held[id(variable)], np.asarray(array))
+            if id(variable) in held and not same_numbers(held[id(variable)], np.asarray(array))
         ]
 
     def restore(self) -> list[str]:
@@ -175,10 +176,6 @@ class Held:
 
 def _has(variable: Any, value: Any) -> bool:
     try:
-        return _equal(value, keras.ops.convert_to_numpy(variable))
+        return same_numbers(value, keras.ops.convert_to_numpy(variable))
     except Exception:  # a `fit` that raised has taken its value and not brought it back
         return False
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return np.array_equal(a, b, equal_nan=np.issubdtype(a.dtype, np.inexact))

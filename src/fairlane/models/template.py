@@ -6,7 +6,6 @@ paths into it: ``"optimizer.learning_rate"``, ``"dropout_1.rate"``, ``"encoder.d
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,14 @@ import keras
 import numpy as np
 
 from fairlane.errors import BuilderError, StudyError
+from fairlane.kit.text import nearest
 from fairlane.models import keras_private
 from fairlane.models.configs import class_name, inner_settings, raw_settings
 from fairlane.models.rebuild import is_graph, rebuild
 
 _COMPILED = ("optimizer", "loss", "loss_weights")
 """The compile arguments that paths may begin with."""
+_LIKENESS = 0.5  # names of layers often differ in half of their letters: `dense_1`, `dense_12`
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class Template:
     def _nowhere(self, path: str, before: str, what: str, key: str, options: Iterable[str]) -> StudyError:
         options = list(options)
         dot = "" if not before or before.endswith(".") else "."
-        near = _nearest(key, options)
+        near = nearest(key, options, _LIKENESS)
         hint = f' Did you mean "{before}{dot}{near}"?' if near else ""
         there = f" Its settings: {', '.join(options)}." if options else " It has none to vary."
         return StudyError(
@@ -196,7 +197,7 @@ class Template:
     def _no_layer(self, path: str, model: Any, parts: tuple[str, ...], before: str) -> StudyError:
         names = [layer.name for layer in model.layers if not _is_input(layer)]
         beginnings = names if before else [*names, *_COMPILED]
-        near = _nearest(parts[0], beginnings)
+        near = nearest(parts[0], beginnings, _LIKENESS)
         hint = f' Did you mean "{".".join((before + near, *parts[1:]))}"?' if near else ""
         also = "" if before else f" A path may also begin with {', '.join(_COMPILED)}."
         return StudyError(
@@ -218,10 +219,6 @@ class Template:
 
 def _is_input(layer: Any) -> bool:
     return isinstance(layer, keras.layers.InputLayer)
-
-
-def _nearest(word: str, options: list[str]) -> str:
-    return next(iter(difflib.get_close_matches(word, options, n=1, cutoff=0.5)), "")
 
 
 @contextmanager

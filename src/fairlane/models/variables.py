@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.kit.values import same_numbers
 from fairlane.models import layer_state
 from fairlane.trials import Arrays, State, Weights
 
@@ -62,9 +63,7 @@ def to_weights(state: State, model: keras.Model) -> Weights:
 def same_weights(weights: State, state: State) -> bool:
     """Whether a state's values are these, its metrics' left out."""
     return all(
-        np.array_equal(
-            np.asarray(a), np.asarray(b), equal_nan=np.issubdtype(np.asarray(a).dtype, np.floating)
-        )
+        same_numbers(a, b)
         for name in State._fields
         if name != "metrics"
         for a, b in zip(getattr(weights, name), getattr(state, name), strict=True)

@@ -23,7 +23,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlane.engines.program.structure import Path, Structure, same_value
+from fairlane.engines.program.structure import Path, Structure
+from fairlane.kit.values import same_bits
 
 Numbers = Mapping[Path, Any]
 """One lane's numbers: `Structure.numbers`."""
@@ -80,7 +81,7 @@ class Lift:
         differing = {
             path
             for path, value in lanes[0].items()
-            if any(not same_value(value, numbers[path]) for numbers in lanes[1:])
+            if any(not same_bits(value, numbers[path]) for numbers in lanes[1:])
         }
         guessed = frozenset(more) - differing
         return cls(tuple(path for path in lanes[0] if path in differing or path in guessed), guessed)
@@ -101,7 +102,7 @@ class Lift:
         for path in self.paths:
             if path in met:
                 continue
-            twin = next((m for m in met if all(same_value(lane[path], lane[m]) for lane in lanes)), None)
+            twin = next((m for m in met if all(same_bits(lane[path], lane[m]) for lane in lanes)), None)
             if twin is not None:
                 self.twins[path] = twin
             elif path not in self.guessed:

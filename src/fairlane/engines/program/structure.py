@@ -117,13 +117,6 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     return Structure(walk.digest(), walk.numbers, walk.setters, walk.foreign)
 
 
-def same_value(a: Any, b: Any) -> bool:
-    """Whether two numbers of `Structure.numbers` are the same: NaN is itself, and -0.0 is not 0.0."""
-    one, other = np.asarray(a), np.asarray(b)
-    same_kind = one.shape == other.shape and one.dtype == other.dtype
-    return same_kind and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
-
-
 class _Walk:
     def __init__(self, model: keras.Model, logs_named: bool) -> None:
         self._logs_named = logs_named

@@ -23,8 +23,8 @@ from jax.extend.core import ClosedJaxpr
 
 from fairlane.engines.program.lift import CannotLift
 from fairlane.engines.program.outline import outline
-from fairlane.engines.program.structure import same_value
 from fairlane.kit.libraries import is_foreign_code, is_foreign_file, watched
+from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
 from fairlane.models.streams import generators_now
 from fairlane.trials import State
@@ -276,7 +276,7 @@ def _array(number: Any) -> Any:
 
 def same_numbers(some: Mapping[Any, Any], others: Mapping[Any, Any]) -> bool:
     """Whether all of some numbers are equal to those at the same places among others."""
-    return all(same_value(value, others[place]) for place, value in some.items())
+    return all(same_bits(value, others[place]) for place, value in some.items())
 
 
 def _same_generators(before: Any, after: Any) -> bool:

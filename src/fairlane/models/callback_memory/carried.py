@@ -23,6 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.kit.libraries import is_installed, is_user_function
 from fairlane.models import keras_private
 from fairlane.models.identity import functions, holds, objects
 
@@ -124,7 +125,7 @@ class Teller:
         if isinstance(value, types.FunctionType):
             return self._function if _holds_more(value) else None
         if isinstance(value, type):
-            return None if functions.is_library(value.__module__) else self._class
+            return None if is_installed(value.__module__) else self._class
         if isinstance(value, types.CellType):
             return self._cell
         if isinstance(value, functools.partial):
@@ -133,7 +134,7 @@ class Teller:
             return lambda one, where: {"kind": "random", "of": self.value(_random_state(one), where)}
         if isinstance(value, _OF_KERAS):
             return self._of_keras
-        if isinstance(value, keras.callbacks.Callback) or not functions.is_library(type(value).__module__):
+        if isinstance(value, keras.callbacks.Callback) or not is_installed(type(value).__module__):
             return self._object
         return self._object if type(value) is types.SimpleNamespace else None
 
@@ -217,7 +218,7 @@ class Teller:
     def _of_keras(self, value: Any, where: str) -> dict[str, Any]:
         values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables_of(value)]
         held = {}
-        if not functions.is_library(type(value).__module__):
+        if not is_installed(type(value).__module__):
             set_by_keras = holds.set_by_keras(type(value).__mro__)
             held = {name: item for name, item in vars(value).items() if name not in set_by_keras}
         return {"kind": "variables", "of": values, "attributes": self._attributes(held, where)}
@@ -288,7 +289,7 @@ def function_name(function: types.FunctionType) -> str:
 def _holds_more(function: types.FunctionType) -> bool:
     """Whether a function is more than its code."""
     held = function.__closure__ or function.__defaults__ or function.__kwdefaults__ or vars(function)
-    return bool(held) and (functions.is_users(function) or not function.__module__.startswith("keras."))
+    return bool(held) and (is_user_function(function) or not function.__module__.startswith("keras."))
 
 
 def functions_of(item: Any) -> list[tuple[int, types.FunctionType]]:

@@ -19,6 +19,7 @@ import keras
 from fairlane.errors import AlreadyTrainedWarning
 from fairlane.kit import arguments
 from fairlane.kit.call_sites import Place, caller, warn_at
+from fairlane.kit.text import plural
 from fairlane.models import keras_private
 from fairlane.models.copies import remember_learning_rate
 from fairlane.models.guard import ledger
@@ -345,7 +346,7 @@ def _listed(callbacks: Any) -> list[Any]:
 
 
 def _before(known: ledger.Past) -> str:
-    epochs = "1 epoch" if known.epochs == 1 else f"{known.epochs} epochs"
+    epochs = plural(known.epochs, "epoch")
     where = f", last at {known.trained}" if known.trained else ""
     return f"has been trained for {epochs}{where}"
 

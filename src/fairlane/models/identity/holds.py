@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 
+from fairlane.kit.libraries import is_installed, is_keras_class, is_user_function
 from fairlane.models.identity import functions
 
 
@@ -69,7 +70,7 @@ def set_by_keras(bases: tuple[type, ...]) -> frozenset[str]:
     """The names of the attributes that Keras's own of these classes set."""
     names: set[str] = set()
     for base in bases:
-        if base.__module__.partition(".")[0] == "keras":
+        if is_keras_class(base):
             for item in vars(base).values():
                 for part in functions_in(item):
                     steps = dis.get_instructions(part.__code__)
@@ -99,7 +100,7 @@ def is_of_user(value: Any) -> bool:
     """Whether it is, or holds at once, a function or an object that the user wrote."""
     if isinstance(value, types.FunctionType):
         held = (*functions.closure(value).values(), *functions.defaults(value).values())
-        return functions.is_users(value) or any(map(_is_single_of_user, held))
+        return is_user_function(value) or any(map(_is_single_of_user, held))
     if isinstance(value, list | tuple):
         return any(map(_is_single_of_user, value))
     if isinstance(value, Mapping):
@@ -109,20 +110,23 @@ def is_of_user(value: Any) -> bool:
 
 def _is_single_of_user(value: Any) -> bool:
     if isinstance(value, types.FunctionType):
-        return functions.is_users(value)
+        return is_user_function(value)
     if isinstance(value, functools.partial):
         return True
     if isinstance(value, types.MethodType):
         return _is_single_of_user(value.__func__) or _is_single_of_user(value.__self__)
     if isinstance(value, keras.Layer):
         return False  # it is a part by itself
-    return not functions.is_library((value if isinstance(value, type) else type(value)).__module__)
+    return not is_installed((value if isinstance(value, type) else type(value)).__module__)
 
 
 def is_keras_value(value: Any) -> bool:
     """Whether a class of Keras's, which its config says all of: a schedule, an initializer, a regularizer."""
-    keras_own = type(value).__module__.partition(".")[0] == "keras"
-    return keras_own and hasattr(value, "get_config") and not isinstance(value, keras.callbacks.Callback)
+    return (
+        is_keras_class(type(value))
+        and hasattr(value, "get_config")
+        and not isinstance(value, keras.callbacks.Callback)
+    )
 
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
@@ -151,7 +155,7 @@ def pickles_itself(kind: type) -> bool:
     """Whether a library's class says what of its objects is state, and what a cache."""
     names = ("__reduce__", "__reduce_ex__", "__getstate__")
     own = any(getattr(kind, n, None) is not getattr(object, n, None) for n in names)
-    return own and functions.is_library(kind.__module__) and not issubclass(kind, keras.callbacks.Callback)
+    return own and is_installed(kind.__module__) and not issubclass(kind, keras.callbacks.Callback)
 
 
 def is_foreign_array(value: Any) -> bool:

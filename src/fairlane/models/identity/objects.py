@@ -24,6 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.kit.libraries import is_installed, is_user_function
 from fairlane.models import keras_private
 from fairlane.models.identity import functions, holds
 
@@ -269,13 +270,13 @@ class Reader:
             parts = {n: self.read(getattr(value, n), where) for n in ("fget", "fset") if getattr(value, n)}
             return {"type": "property", **parts}
         wrapped = getattr(value, "__wrapped__", None)
-        if callable(wrapped) and functions.is_library(type(value).__module__):  # of lru_cache, jit
+        if callable(wrapped) and is_installed(type(value).__module__):  # of lru_cache, jit
             return {"type": _name(type(value)), "of": self.read(wrapped, f"{where}.__wrapped__")}
         return None
 
     def _function(self, function: types.FunctionType) -> str:
         """A function's name; its text, and what it reads, are found under it."""
-        if not functions.is_users(function):
+        if not is_user_function(function):
             return self._of_library(function)
         label, new = self._label(function)
         if new:
@@ -317,7 +318,7 @@ class Reader:
 
     def _class(self, cls: type) -> str:
         """A class's name; its text and attributes, and what its methods read, are found under it."""
-        if functions.is_library(cls.__module__):
+        if is_installed(cls.__module__):
             return _name(cls)
         label, new = self._label(cls)
         if new:
@@ -354,7 +355,7 @@ class Reader:
     def _object(self, value: Any, where: str) -> Tree:
         if isinstance(value, _KERAS_BASES) or holds.is_keras_value(value):
             return self._of_keras(value, where)
-        users = not functions.is_library(type(value).__module__)
+        users = not is_installed(type(value).__module__)
         before = list(self.unknown)
         try:
             parts = self._state(value, where)
@@ -399,7 +400,7 @@ class Reader:
 
     def _type(self, value: Any) -> str:
         kind = type(value)
-        return _name(kind) if functions.is_library(kind.__module__) else self._class(kind)
+        return _name(kind) if is_installed(kind.__module__) else self._class(kind)
 
     def _of_keras(self, value: Any, where: str) -> Tree:
         """By its config, its variables, and what no config holds: the user's functions and objects."""
@@ -423,7 +424,7 @@ class Reader:
         layers = keras_private.all_layers(value) if isinstance(value, keras.Layer) else [value]
         for i, part in enumerate(layers):
             self._seen.setdefault(id(part), where)
-            users = not functions.is_library(type(part).__module__)
+            users = not is_installed(type(part).__module__)
             if users:
                 tree[f"part {i}"] = self.read(type(part))
             makers = holds.set_by_keras(type(part).__mro__) if users else frozenset()
@@ -485,7 +486,7 @@ def _name(kind: type) -> str:
 def _told_by_itself(value: Any) -> str:
     """What an object's own ``__repr__`` says of it; empty where it has none that is good for this."""
     written = getattr(type(value), "__repr__", None)
-    if not isinstance(written, types.FunctionType) or not functions.is_users(written):
+    if not isinstance(written, types.FunctionType) or not is_user_function(written):
         generated = dataclasses.is_dataclass(value) and isinstance(written, types.FunctionType)
         if not generated:
             return ""
