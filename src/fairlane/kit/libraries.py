@@ -6,8 +6,8 @@ questions, which are not the same:
 - Is it *foreign*, that is, of no library that Fairlane knows? What the known libraries (Keras, JAX, NumPy and
   those below them) read while a training step is traced is in Keras's own objects and configuration, and
   `program.structure` walks all of that. Foreign code can read anything: globals, files, the clock.
-- Is it *installed*, rather than written by the person who runs the program? The text of installed code follows
-  from its version, so that only the user's own code has to be read.
+- Is it *installed*, rather than written by the person who runs the program? The version of installed code
+  says what its text is, so that only the user's own code has to be read.
 - Is it *Keras's own*?
 """
 
