@@ -651,4 +651,12 @@ def test_configuration():
 def test_every_function_is_tried_here():
     with open(__file__, encoding="utf-8") as source:
         text = source.read()
-    assert [name for name in keras_private.__all__ if f"keras_private.{name}(" not in text] == []
+    names = [name for name in keras_private.__all__ if callable(getattr(keras_private, name))]
+    assert [name for name in names if f"keras_private.{name}(" not in text] == []
+
+
+def test_given_to_callbacks():
+    callback = keras.callbacks.Callback()
+    built(fitted=False).fit(X, Y, verbose=0, callbacks=[callback])
+    assert set(vars(callback)) | {"model"} == keras_private.GIVEN_TO_CALLBACKS
+    assert callback.model is not None

@@ -5,6 +5,7 @@ In: an object of any kind. Out: its parts, and answers to what kind it is of.
 
 from __future__ import annotations
 
+import dataclasses
 import dis
 import functools
 import json
@@ -18,6 +19,8 @@ import keras
 
 from fairlane.kit.libraries import is_installed, is_keras_class, is_user_function
 from fairlane.models.identity import functions
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 
 
 def config_of(value: Any, describe: Callable[[Any], str]) -> Any:
@@ -156,6 +159,20 @@ def pickles_itself(kind: type) -> bool:
     names = ("__reduce__", "__reduce_ex__", "__getstate__")
     own = any(getattr(kind, n, None) is not getattr(object, n, None) for n in names)
     return own and is_installed(kind.__module__) and not issubclass(kind, keras.callbacks.Callback)
+
+
+def own_repr(value: Any) -> str:
+    """What the ``__repr__`` of a user's class, or of a dataclass, says of an object; empty where it has none.
+
+    One that shows an address will not do: the next process has another.
+    """
+    written = getattr(type(value), "__repr__", None)
+    if not isinstance(written, types.FunctionType) or not is_user_function(written):
+        generated = dataclasses.is_dataclass(value) and isinstance(written, types.FunctionType)
+        if not generated:
+            return ""
+    text = repr(value)
+    return "" if _ADDRESS.search(text) else text
 
 
 def is_foreign_array(value: Any) -> bool:

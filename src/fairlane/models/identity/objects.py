@@ -9,16 +9,13 @@ file, a generator, an object of C that can't be pickled) is listed, so that nobo
 from __future__ import annotations
 
 import copyreg
-import dataclasses
 import enum
 import functools
-import hashlib
 import json
-import re
 import threading
 import types
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -27,19 +24,34 @@ import numpy as np
 from fairlane.kit.libraries import is_installed, is_user_function
 from fairlane.models import keras_private
 from fairlane.models.identity import functions, holds
+from fairlane.models.identity.texts import (
+    UNKNOWN,
+    Tree,
+    array_text,
+    class_name,
+    flat,
+    hashed,
+    in_words,
+    is_constant,
+    is_unknown,
+    shortened,
+    text_of,
+)
 
-Tree = str | dict[str, Any]
+__all__ = [
+    "UNKNOWN",
+    "Reader",
+    "array_text",
+    "hashed",
+    "in_words",
+    "is_unknown",
+    "template_config",
+    "text_of",
+]
 
-UNKNOWN = "can't be read: "
-"""What the text of a value begins with that could not be read."""
-
-_PLAIN = (str, int, float, bool, type(None), bytes, complex)
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
-_LONGEST = 2000
 _MOST = 200_000
 _LARGE = 2**20
-_NO_STATE = frozenset({"_model", "model", "params"})
-"""What Keras gives a callback when training begins."""
+
 _LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition)
 _NAMED_ONLY = (
     types.BuiltinFunctionType,
@@ -66,50 +78,6 @@ _KERAS_BASES = (
     keras.random.SeedGenerator,
     keras.DTypePolicy,
 )
-
-
-def is_constant(value: Any) -> bool:
-    """Whether it is a plain constant, whose ``repr`` says all."""
-    exact = type(value) in _PLAIN or isinstance(value, np.float64 | np.complex128 | np.str_ | np.bytes_)
-    return exact or (type(value) is tuple and all(map(is_constant, value)))
-
-
-def is_unknown(text: str) -> bool:
-    """Whether the text of a value, or of a part of it, says that it could not be read."""
-    return text.startswith(UNKNOWN)
-
-
-def in_words(unknown: str) -> str:
-    """What could not be read, and where."""
-    return unknown.removeprefix(UNKNOWN)
-
-
-def text_of(tree: Tree) -> str:
-    """A tree as one line."""
-    return tree if isinstance(tree, str) else json.dumps(tree)
-
-
-def hashed(data: Any) -> str:
-    """A hash, short enough for a line."""
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def array_text(value: Any) -> str:
-    """An array's dtype and shape, and a hash of its content."""
-    array = value if isinstance(value, np.ndarray) else _as_array(value)
-    if array.dtype.hasobject:
-        digest = hashed(repr(array.tolist()).encode())
-    else:
-        digest = hashed(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-    return f"{array.dtype} {array.shape}, SHA-256 {digest}"
-
-
-def _as_array(value: Any) -> np.ndarray[Any, Any]:
-    if str(getattr(value, "dtype", "")).startswith("key<"):  # a key of jax.random
-        import jax
-
-        value = jax.random.key_data(value)
-    return np.asarray(keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value)
 
 
 class Reader:
@@ -155,7 +123,7 @@ class Reader:
 
     def _read(self, value: Any, where: str) -> Tree:
         if is_constant(value):
-            return _shortened(repr(value))
+            return shortened(repr(value))
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, type):
@@ -218,9 +186,9 @@ class Reader:
             read = {f"{i}": item for i, item in enumerate(texts)}
         more = self._own_attributes(value, where)
         if not more and type(value) in (list, tuple, dict, set, frozenset):
-            flat = _flat(type(value), read)
-            if flat is not None:
-                return flat
+            line = flat(type(value), read)
+            if line is not None:
+                return line
         kind = self._type(value)
         made = getattr(value, "default_factory", None)
         extra = {} if made is None else {"default_factory": self.read(made, f"{where}.default_factory")}
@@ -271,7 +239,7 @@ class Reader:
             return {"type": "property", **parts}
         wrapped = getattr(value, "__wrapped__", None)
         if callable(wrapped) and is_installed(type(value).__module__):  # of lru_cache, jit
-            return {"type": _name(type(value)), "of": self.read(wrapped, f"{where}.__wrapped__")}
+            return {"type": class_name(type(value)), "of": self.read(wrapped, f"{where}.__wrapped__")}
         return None
 
     def _function(self, function: types.FunctionType) -> str:
@@ -299,7 +267,8 @@ class Reader:
         return label
 
     def _reads(self, function: types.FunctionType, label: str) -> None:
-        for name, value in _reading(function, id(function) in self._outside):
+        read = functions.outside if id(function) in self._outside else functions.reads
+        for name, value in read(function):
             tree = self.read(value, f"{label}, {name}")
             self.found.setdefault(f"{label}, {name}", tree)  # a getter and a setter may read one global
 
@@ -319,7 +288,7 @@ class Reader:
     def _class(self, cls: type) -> str:
         """A class's name; its text and attributes, and what its methods read, are found under it."""
         if is_installed(cls.__module__):
-            return _name(cls)
+            return class_name(cls)
         label, new = self._label(cls)
         if new:
             text = functions.text(cls)
@@ -364,7 +333,7 @@ class Reader:
                 return self._give_up(value, where, str(error))
             parts = {"state": self._give_up(value, where, str(error))}
         if len(self.unknown) > len(before) and users:
-            told = _told_by_itself(value)
+            told = holds.own_repr(value)
             if told:
                 self.unknown[:] = before
                 return {"type": self._type(value), "repr": told}
@@ -379,7 +348,9 @@ class Reader:
         attributes = None if holds.pickles_itself(type(value)) else holds.attributes_of(value)
         if attributes is not None:
             callback = isinstance(value, keras.callbacks.Callback)
-            names = [n for n in sorted(attributes) if not (callback and n in _NO_STATE)]
+            names = [
+                n for n in sorted(attributes) if not (callback and n in keras_private.GIVEN_TO_CALLBACKS)
+            ]
             return {f".{name}": self.read(attributes[name], f"{where}.{name}") for name in names}
         reducer = copyreg.dispatch_table.get(type(value))
         reduced = reducer(value) if reducer else value.__reduce_ex__(4)
@@ -400,13 +371,13 @@ class Reader:
 
     def _type(self, value: Any) -> str:
         kind = type(value)
-        return _name(kind) if is_installed(kind.__module__) else self._class(kind)
+        return class_name(kind) if is_installed(kind.__module__) else self._class(kind)
 
     def _of_keras(self, value: Any, where: str) -> Tree:
         """By its config, its variables, and what no config holds: the user's functions and objects."""
         tree: dict[str, Any] = {"type": self._type(value)}
         try:
-            tree["config"] = _shortened(json.dumps(holds.config_of(value, _for_config), sort_keys=True))
+            tree["config"] = shortened(json.dumps(holds.config_of(value, _for_config), sort_keys=True))
         except Exception:  # none, or one of the user's own that fails: attributes have to do
             tree["config"] = "none"
         held = [value] if isinstance(value, keras.Variable) else getattr(value, "variables", ())
@@ -438,7 +409,7 @@ class Reader:
         return tree
 
     def _give_up(self, value: Any, where: str, why: str) -> str:
-        text = f"{UNKNOWN}a {_name(type(value))} at {where} ({why})"
+        text = f"{UNKNOWN}a {class_name(type(value))} at {where} ({why})"
         self.unknown.append(text)
         return text
 
@@ -449,10 +420,6 @@ _OF_PARTIAL = ("func", "args", "keywords")
 # --- small parts ---
 
 
-def _reading(function: types.FunctionType, outside: bool) -> Iterator[tuple[str, Any]]:
-    return functions.outside(function) if outside else functions.reads(function)
-
-
 def _for_config(value: Any) -> str:
     return text_of(Reader().read(value))
 
@@ -460,38 +427,6 @@ def _for_config(value: Any) -> str:
 def template_config(model: keras.Model) -> Any:
     """A model's config without the numbers that Keras counts names with."""
     return holds.config_of(model, _for_config)
-
-
-def _flat(kind: type, read: Mapping[str, Tree]) -> str | None:
-    """A container whose items are all single texts, as one text; None for others."""
-    items = [item for item in read.values() if isinstance(item, str)]
-    if len(items) < len(read):
-        return None
-    if kind is dict:
-        return _shortened("{" + ", ".join(f"{k}: {v}" for k, v in read.items()) + "}")
-    if kind in (set, frozenset):
-        return _shortened("{" + ", ".join(items) + ",}")
-    inside = ", ".join(items)
-    return _shortened(f"[{inside}]" if kind is list else f"({inside},)")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:200]}... SHA-256 {hashed(text.encode())}"
-
-
-def _name(kind: type) -> str:
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _told_by_itself(value: Any) -> str:
-    """What an object's own ``__repr__`` says of it; empty where it has none that is good for this."""
-    written = getattr(type(value), "__repr__", None)
-    if not isinstance(written, types.FunctionType) or not is_user_function(written):
-        generated = dataclasses.is_dataclass(value) and isinstance(written, types.FunctionType)
-        if not generated:
-            return ""
-    text = repr(value)
-    return "" if _ADDRESS.search(text) else text
 
 
 def _is_immutable(value: Any) -> bool:

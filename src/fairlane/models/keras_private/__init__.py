@@ -44,6 +44,7 @@ from fairlane.models.keras_private.session import (
     without_tensorflow,
 )
 from fairlane.models.keras_private.training import (
+    GIVEN_TO_CALLBACKS,
     assign_pending_state,
     initial_epoch,
     own_training_loop,
@@ -57,6 +58,7 @@ from fairlane.models.keras_private.training import (
 )
 
 __all__ = [
+    "GIVEN_TO_CALLBACKS",
     "adapter_arrays",
     "all_layers",
     "assign_pending_state",

@@ -151,3 +151,7 @@ def should_validate(model: Any, epoch: int, validation_freq: Any) -> bool:
 def profiles(tensorboard: Any) -> bool:
     """Whether a ``TensorBoard`` callback was made with ``profile_batch``."""
     return bool(tensorboard._should_trace)
+
+
+GIVEN_TO_CALLBACKS = frozenset({"_model", "model", "params"})
+"""The attributes that Keras gives a callback when training begins: no state of the callback's own."""
