@@ -24,10 +24,10 @@ import pytest
 from keras import layers
 
 import fairlane as fl
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.errors import StudyError
 from fairlane.models import layer_state
-from fairlane.models.description import description, model_of, write_weights
+from fairlane.models.recipes.description import description, model_of, write_weights
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.variables import weights_of
 from fairlane.store import coding
 from fairlane.trials import State
@@ -263,7 +263,7 @@ def copied_twice(kind, stored, tmp_path):
 
 def through_a_recipe(kind, stored, tmp_path):
     model = alone(kind)[0]
-    made = pickle.loads(cloudpickle.dumps(Recipe.of(model))).make()
+    made = pickle.loads(cloudpickle.dumps(PortableRecipe.of(model))).make()
     made(X[:1])
     for new, old in zip(made.variables, model.variables, strict=True):
         new.assign(np.array(old))
@@ -306,12 +306,12 @@ def test_a_fresh_model_keeps_what_was_adapted_and_draws_the_rest(kind):
         new(X[:1])
     told = [
         {name: value for name, value in state.items() if name != "layer"}
-        for state in layer_state.told(model)
+        for state in layer_state.read_layers(model)
         if state["class"] not in ("Subclassed",)  # which is told anew where it is made
     ]
     again = [
         {name: value for name, value in state.items() if name != "layer"}
-        for state in layer_state.told(new)
+        for state in layer_state.read_layers(new)
         if state["class"] not in ("Subclassed",)
     ]
     assert repr(again) == repr(told)
@@ -327,7 +327,7 @@ def test_a_fresh_model_keeps_what_was_adapted_and_draws_the_rest(kind):
 
 def states_of(kind):
     model = build(kind)
-    return model, layer_state.told(model)
+    return model, layer_state.read_layers(model)
 
 
 def arrays_of(model):
@@ -353,7 +353,7 @@ def test_what_was_not_told_here_is_refused(change, words):
     model, states = states_of("assets")
     (state,) = states
     with pytest.raises(StudyError, match=words):
-        layer_state.give(model, [{**state, **change}], arrays_of(model))
+        layer_state.write_layers(model, [{**state, **change}], arrays_of(model))
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_what_a_class_or_keras_defines_is_not_hidden_by_an_attribute(name):
     model, _ = states_of("attributes")
     layer = model.layers[0]
     before = {key: value for key, value in vars(layer).items() if key != "other"}
-    layer_state.give_to_layer(layer, {"attributes": {name: 1, "other": 2}})
+    layer_state.write_layer(layer, {"attributes": {name: 1, "other": 2}})
     assert layer.other == 2
     assert {key: value for key, value in vars(layer).items() if key != "other"} == before
     assert type(layer) is Plain
@@ -406,7 +406,7 @@ def test_layers_of_kerass_own_that_adapt_to_nothing_tell_nothing():
     inputs = keras.Input((8, 8, 1))
     x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Conv2D(2, 3)(inputs)))
     x = layers.Dense(2)(layers.Flatten()(x)) + 1.0
-    assert layer_state.told(keras.Model(inputs, layers.Rescaling(0.5)(x))) == []
+    assert layer_state.read_layers(keras.Model(inputs, layers.Rescaling(0.5)(x))) == []
 
 
 # --- names ---

@@ -16,7 +16,7 @@ from safetensors.numpy import save as save_tensors
 
 import fairlane as fl
 from fairlane.errors import StoreError, StudyError
-from fairlane.models.description import check, description, model_of
+from fairlane.models.recipes.description import check, description, model_of
 from fairlane.store import overview, read, tree, written
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged, new_folder
 from fairlane.trials import EpochEnded, Site, Trial, Variant

@@ -22,7 +22,7 @@ from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import trial_memory as recall
 from fairlane.models.streams import generators_now, set_generators
 from fairlane.models.variables import read_state, same_weights, weights_of, write_state
 from fairlane.trials import (

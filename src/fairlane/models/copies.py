@@ -19,7 +19,7 @@ from fairlane.errors import BuilderError, FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models import keras_private
 from fairlane.models.guard import ledger
-from fairlane.models.rebuild import rebuild, rebuild_with_counterparts
+from fairlane.models.recipes.rebuild import rebuild, rebuild_with_counterparts
 from fairlane.models.session import Session, left_as_found
 
 

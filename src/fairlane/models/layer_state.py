@@ -56,14 +56,14 @@ def holds_more(layer: Any) -> bool:
     return any(home is not None and not is_keras_class(home) for home in homes)
 
 
-def told(model: Any) -> list[LayerState]:
+def read_layers(model: Any) -> list[LayerState]:
     """What the layers of a model hold besides the variables of the model.
 
     Args:
         model: a model; it is only read. Its variables need not be up to date.
 
     Returns:
-        Plain data, for `give`. Values that are the model's own variables stand as their places.
+        Plain data, for `write_layers`. Values that are the model's own variables stand as their places.
     """
     places = {
         id(variable): [group, i]
@@ -72,13 +72,13 @@ def told(model: Any) -> list[LayerState]:
     }
     states: list[LayerState] = []
     for at, layer in enumerate(keras_private.all_layers(model)):
-        state = told_of_layer(layer, places)
+        state = read_layer(layer, places)
         if state is not None:
             states.append({**state, "at": at})
     return states
 
 
-def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerState | None:
+def read_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerState | None:
     """The same of one layer, without the layers inside it.
 
     Args:
@@ -86,7 +86,7 @@ def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerS
         places: the ``id`` of a variable → what to write instead of its value.
 
     Returns:
-        Plain data, for `give_to_layer`; None where there is nothing to tell.
+        Plain data, for `write_layer`; None where there is nothing to tell.
     """
     state: dict[str, Any] = {}
     if holds_more(layer):
@@ -102,7 +102,7 @@ def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerS
     return {"class": type(layer).__name__, "layer": str(layer.name), **state} if state else None
 
 
-def give(
+def write_layers(
     model: Any,
     states: Iterable[LayerState] | None,
     values: State,
@@ -112,7 +112,7 @@ def give(
 
     Args:
         model: one of the same architecture.
-        states: as `told` gave them; None where nobody told, as versions before this one did not.
+        states: as `read_layers` gave them; None where nobody told, as versions before this one did not.
         values: those of the model's variables.
         strict: whether all layers must be there; else those are left out that building the model makes.
 
@@ -130,17 +130,17 @@ def give(
             raise StudyError(
                 f"the state of {_described(state)} is of a model with other layers than {model.name!r}"
             )
-        give_to_layer(layers[at], _with_values(state, values))
+        write_layer(layers[at], _with_values(state, values))
 
 
-def settle(model: Any, states: Iterable[LayerState] | None) -> None:
+def compute_again(model: Any, states: Iterable[LayerState] | None) -> None:
     """After the variables were assigned, let layers compute what they hold instead of them.
 
     Needed where nobody told: a `Normalization` computes with constants that it makes from its variables.
 
     Args:
         model: a model whose variables have their values.
-        states: as for `give`.
+        states: as for `write_layers`.
     """
     if states is not None:
         return
@@ -151,7 +151,7 @@ def settle(model: Any, states: Iterable[LayerState] | None) -> None:
             layer.load_own_variables({name: _array(value) for name, value in store.items()})
 
 
-def give_to_layer(layer: Any, state: LayerState) -> None:
+def write_layer(layer: Any, state: LayerState) -> None:
     """Let one layer hold what was told of another; the values of its variables may change, too.
 
     Raises:

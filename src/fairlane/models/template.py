@@ -18,8 +18,9 @@ import numpy as np
 from fairlane.errors import BuilderError, StudyError
 from fairlane.kit.text import nearest
 from fairlane.models import keras_private
-from fairlane.models.configs import class_name, inner_settings, raw_settings
-from fairlane.models.rebuild import is_graph, rebuild
+from fairlane.models.recipes.configs import raw_settings
+from fairlane.models.recipes.objects import inner_settings
+from fairlane.models.recipes.rebuild import is_graph, rebuild
 
 _COMPILED = ("optimizer", "loss", "loss_weights")
 """The compile arguments that paths may begin with."""
@@ -138,7 +139,7 @@ class Template:
         if first not in arguments:
             raise StudyError(
                 f"{path!r} can't be varied in the template {self._model.name!r}, because class "
-                f"{class_name(self._model)} has its own `compile()`. Give a builder instead of a model."
+                f"{type(self._model).__name__} has its own `compile()`. Give a builder instead of a model."
             )
         value, before = arguments[first], first
         while isinstance(value, dict) and keys:
@@ -176,7 +177,7 @@ class Template:
 
     def _walk(self, path: str, before: str, owner: Any, settings: Any, keys: tuple[str, ...]) -> None:
         """Follow keys through settings, raising at the first that is not there."""
-        who = class_name(owner)
+        who = type(owner).__name__
         for key in keys:
             options = [name for name in settings if name != "name"] if isinstance(settings, dict) else []
             if key not in options:
@@ -211,7 +212,7 @@ class Template:
         kind = "layers" if inner else "settings"
         listed = ", ".join(name for name in options if name != "name")
         return StudyError(
-            f"{path!r} is a whole {class_name(layer)}: say which of its {kind} to vary, as in "
+            f"{path!r} is a whole {type(layer).__name__}: say which of its {kind} to vary, as in "
             f'"{path}.{next(iter(name for name in options if name != "name"), "...")}". '
             f"Its {kind}: {listed}."
         )

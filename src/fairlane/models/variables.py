@@ -42,7 +42,7 @@ def write_state(
         groups: the variables that the values are of, where the model's are others now.
     """
     if isinstance(state, Weights):
-        layer_state.give(model, state.layers, state.state)
+        layer_state.write_layers(model, state.layers, state.state)
         state = state.state
     for group, arrays in zip(groups or variable_groups(model), state, strict=True):
         for variable, array in zip(group, arrays, strict=True):
@@ -52,12 +52,12 @@ def write_state(
 def weights_of(model: keras.Model) -> Weights:
     """All that a built model remembers, as NumPy arrays, whatever Keras's backend."""
     groups = ([keras.ops.convert_to_numpy(v) for v in group] for group in variable_groups(model))
-    return Weights(State(*groups), layer_state.told(model))
+    return Weights(State(*groups), layer_state.read_layers(model))
 
 
 def to_weights(state: State, model: keras.Model) -> Weights:
     """One lane's state as NumPy arrays of its own, with what the layers of its model hold besides."""
-    return Weights(State(*([np.array(a) for a in group] for group in state)), layer_state.told(model))
+    return Weights(State(*([np.array(a) for a in group] for group in state)), layer_state.read_layers(model))
 
 
 def same_weights(weights: State, state: State) -> bool:

@@ -24,7 +24,7 @@ from fairlane.engines.lanes.memory import room_for_data
 from fairlane.errors import BuilderError, StudyError
 from fairlane.models import keras_private
 from fairlane.models.copies import copy
-from fairlane.models.description import description, model_of
+from fairlane.models.recipes.description import description, model_of
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.running.callbacks import Callbacks

@@ -40,7 +40,7 @@ from fairlane.engines.program.tracing import (
     needs_plain_recurrence,
 )
 from fairlane.errors import FairlaneWarning
-from fairlane.models.callback_memory.recall import CannotGoOn
+from fairlane.models.callback_memory.trial_memory import CannotGoOn
 from fairlane.models.variables import same_weights
 from fairlane.trials import EpochEnded, Event, State, TrialDone, TrialFailed, TrialStarted
 

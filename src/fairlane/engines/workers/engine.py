@@ -28,10 +28,11 @@ from fairlane.engines.workers import messages, process
 from fairlane.engines.workers.messages import Reference, Task, Work
 from fairlane.engines.workers.parcel import PLAIN, Parcel, Segments, Slots
 from fairlane.engines.workers.process import Process, WorkerDied
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models import keras_private
+from fairlane.models.callback_memory.attributes import set_own_attributes
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.variables import weights_of, write_state
 from fairlane.trials import EpochEnded, Event, State, TrialDone, TrialFailed, TrialStarted, Weights
 
@@ -114,8 +115,7 @@ class _Sent:
 
     def remind_callbacks(self, pickled: bytes | None) -> None:
         """Let the callbacks made here know what their twins in the worker have seen."""
-        for callback, state in zip(self.callbacks, _loaded(pickled) or (), strict=False):
-            vars(callback).update(state)
+        set_own_attributes(self.callbacks, _loaded(pickled) or ())
 
 
 class _Engine:
@@ -272,7 +272,7 @@ class _Engine:
         _check_callbacks(callbacks or ())
         common: list[_Common] = []
         with _travelling("the model"):
-            made = self._shared(job.builder, common) if job.builder is not None else Recipe.of(model)
+            made = self._shared(job.builder, common) if job.builder is not None else PortableRecipe.of(model)
         arguments = {}
         for name, value in job.arguments.items():
             with _travelling(f"{name}={type(value).__name__}"):

@@ -31,8 +31,9 @@ from fairlane.engines.lanes.memory import room_for_data
 from fairlane.engines.workers import messages
 from fairlane.engines.workers.messages import Begin, Common, NoMore, Reference, Stop, Task, Work
 from fairlane.engines.workers.parcel import FOREIGN, PLAIN, Slots
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.models import keras_private
+from fairlane.models.callback_memory.attributes import own_attributes
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.session import Session
 from fairlane.models.variables import variable_groups, weights_of, write_state
 from fairlane.trials import Event, State, Trial, TrialDone, TrialFailed, Variant, Weights
@@ -229,7 +230,7 @@ class _Run:
 
     def _maker(self, task: Task, trial: Trial) -> Callable[[], Any]:
         made = self._resolved(task.model)
-        if isinstance(made, Recipe):
+        if isinstance(made, PortableRecipe):
             return made.make
         return partial(made, **trial.variant.builder_arguments)
 
@@ -307,11 +308,7 @@ class _Going:
 
     def remembered(self) -> bytes | None:
         """What the callbacks remember, but for what holds the model."""
-        states = [
-            {k: v for k, v in vars(callback).items() if k not in ("_model", "model", "params")}
-            for callback in self.callbacks
-        ]
-        return _pickled(states) if states else None
+        return _pickled(own_attributes(self.callbacks)) if self.callbacks else None
 
 
 def _alike(here: Sequence[tuple[Any, str]], there: Sequence[tuple[Any, str]]) -> bool:

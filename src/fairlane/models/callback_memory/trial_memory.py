@@ -3,8 +3,8 @@
 In: a trial's random generators and callbacks, between two epochs. Out: a tree of plain data, which a
 `fairlane.trials.Checkpoint` carries; and generators and callbacks that stand where the tree was taken.
 
-Of callbacks it is what `carried.py` can carry. A trial whose callbacks hold something else, or change
-something outside of them, has checkpoints that say so, and begins anew.
+Of callbacks it is what `capture.py` has plain data for. Where a trial's callbacks hold something else, or
+change something outside of them, its checkpoints say so, and the trial begins again from its first epoch.
 """
 
 from __future__ import annotations
@@ -19,78 +19,19 @@ import numpy as np
 
 from fairlane.errors import StudyError
 from fairlane.models import layer_state
-from fairlane.models.callback_memory import carried, refilled
-from fairlane.models.callback_memory.carried import TAG, CannotTell, simple
-from fairlane.models.callback_memory.carried import CannotGoOn as CannotGoOn
-from fairlane.models.callback_memory.outside import Outside
-from fairlane.models.callback_memory.refilled import from_simple
+from fairlane.models.callback_memory.capture import captured, name_of
+from fairlane.models.callback_memory.outside_state import Outside
+from fairlane.models.callback_memory.plain_data import CannotGoOn as CannotGoOn
+from fairlane.models.callback_memory.plain_data import CannotTell as CannotTell
+from fairlane.models.callback_memory.plain_data import plain as plain
+from fairlane.models.callback_memory.plain_data import restored as restored
+from fairlane.models.callback_memory.plain_data import same as same
+from fairlane.models.callback_memory.refill import refill
 from fairlane.trials import Checkpoint, State, Weights
 
 _UNTOLD = "can't be told"
 NO_WEIGHTS = Weights(State([], [], [], []))
 """Those of a checkpoint that says why a trial can't go on from it."""
-
-
-# --- values ---------------------------------------------------------------------------------------------
-
-
-def plain(value: Any) -> Any:
-    """A value as a tree of dicts with strings as keys, lists, tuples, None, bools, numbers, strings, arrays.
-
-    Raises:
-        CannotTell: it, or something in it, is another object.
-
-    Example:
-        >>> restored(plain({1: (2.5, {"a"})}))
-        {1: (2.5, {'a'})}
-    """
-    kind = type(value)
-    if value is None or kind in (bool, int, float, str):
-        return value
-    if kind is np.ndarray:
-        if value.dtype.hasobject:
-            raise CannotTell("an array of objects")
-        return value.copy()  # who owns it may change it before it is written
-    if kind in (list, tuple):
-        return kind(plain(item) for item in value)
-    if kind is dict:
-        if all(type(key) is str for key in value) and TAG not in value:
-            return {key: plain(item) for key, item in value.items()}
-        return {TAG: "dict", "of": [[plain(k), plain(v)] for k, v in value.items()]}
-    if kind in (set, frozenset):
-        return {TAG: kind.__name__, "of": [plain(item) for item in value]}
-    told_of = simple(value)
-    if told_of is not None:
-        return told_of
-    raise CannotTell(f"a {kind.__name__}")
-
-
-def restored(tree: Any) -> Any:
-    """The value that `plain` made the tree of."""
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(restored(item) for item in tree)
-    if not isinstance(tree, Mapping):
-        return tree
-    if TAG not in tree:
-        return {key: restored(item) for key, item in tree.items()}
-    kind, of = tree[TAG], tree["of"]
-    match kind:
-        case "dict":
-            return {restored(key): restored(item) for key, item in of}
-        case "set" | "frozenset":
-            return {"set": set, "frozenset": frozenset}[kind](restored(item) for item in of)
-    return from_simple(tree)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two trees of plain data are equal."""
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return bool(np.array_equal(a, b))
-    return bool(a == b)
 
 
 # --- weights --------------------------------------------------------------------------------------------
@@ -117,7 +58,7 @@ def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
     """
     weights = checkpoint.weights
     try:
-        layer_state.give(model, weights.layers, weights.state)
+        layer_state.write_layers(model, weights.layers, weights.state)
     except StudyError as error:
         raise CannotGoOn(str(error)) from error
 
@@ -141,7 +82,7 @@ class Remembering:
         """What they remember, or why that can't be told."""
         try:
             self._outside.check(self._callbacks)
-            return carried.told(self._callbacks)
+            return captured(self._callbacks)
         except CannotTell as why:
             return untold(str(why))
 
@@ -173,10 +114,10 @@ def recall_callbacks(callbacks: Sequence[Any], told: Any) -> None:
         CannotGoOn: they are others.
     """
     if isinstance(told, Mapping):
-        refilled.give_back(callbacks, told)
+        refill(callbacks, told)
         return
     # As versions before this one told it: each callback by itself.
-    names = [carried.name_of(type(callback)) for callback in callbacks]
+    names = [name_of(type(callback)) for callback in callbacks]
     before = [str(one["class"]) for one in told]
     if names != before:
         raise CannotGoOn(f"the callbacks were {before} and are {names}")
