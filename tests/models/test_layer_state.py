@@ -340,12 +340,12 @@ def arrays_of(model):
         ({"at": 99}, "is of a model with other layers"),
         ({"at": None}, "is of a model with other layers"),
         ({"class": "Dense"}, "is of a model with other layers"),
-        ({"assets": {"../../x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
-        ({"assets": {"/etc/x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
-        ({"assets": {"a\\..\\x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
-        ({"assets": {"more/bounds.txt": np.zeros(1, np.uint8)}}, r"layer 'with_files.*does not take"),
-        ({"own": {"0": {"variable": ["trainable", 99]}}}, "names a variable that there is not"),
-        ({"why": "ValueError: no"}, "could not tell what it holds besides its variables .ValueError: no"),
+        ({"assets": {"../../x": np.zeros(1, np.uint8)}}, "lies outside its folder"),
+        ({"assets": {"/etc/x": np.zeros(1, np.uint8)}}, "lies outside its folder"),
+        ({"assets": {"a\\..\\x": np.zeros(1, np.uint8)}}, "lies outside its folder"),
+        ({"assets": {"more/bounds.txt": np.zeros(1, np.uint8)}}, r"layer 'with_files.*does not accept"),
+        ({"own": {"0": {"variable": ["trainable", 99]}}}, "names a variable that does not exist"),
+        ({"why": "ValueError: no"}, "could not report what it holds besides its variables .ValueError: no"),
         ({"attributes": {"x": {"pickle": b""}}}, "holds a 'pickle'"),
     ],
 )
@@ -385,7 +385,7 @@ def test_a_layer_that_can_not_tell_trains_and_says_so_when_it_is_asked_for():
     study = fl.compare(mute, [{}], X, Y, verbose=0, **FIT)
     assert study.trials["state"].tolist() == ["done"]
     with pytest.raises(
-        StudyError, match=r"trial 0 .*layer 'mute' .Mute. could not tell .*no words.*mend its save_own"
+        StudyError, match=r"trial 0 .*layer 'mute' .Mute. could not report .*no words.*correct its save_own"
     ):
         study.model(0)
 

@@ -71,7 +71,7 @@ def _unfitting(
     missing = _MISSING.search(str(error))
     if missing:
         return CallError(f"{name} needs the argument {missing[1]}. {takes}")
-    return CallError(f"{name} can't be called so: {error}. {takes}")
+    return CallError(f"{name} can't be called like this: {error}. {takes}")
 
 
 _MISSING = re.compile(r"missing a required (?:keyword-only )?argument: ('\w+')")
@@ -107,15 +107,15 @@ def wrong(name: str, value: Any, expected: str) -> StudyError:
     return StudyError(f"{name} is {expected}, not {given(value)}")
 
 
-def text(name: str, value: Any, expected: str = "a text") -> str:
-    """A text that is not empty."""
+def text(name: str, value: Any, expected: str = "a string") -> str:
+    """A string that is not empty."""
     if not isinstance(value, str) or not value:
         raise wrong(name, value, expected)
     return value
 
 
-def optional_text(name: str, value: Any, expected: str = "a text, or None") -> str | None:
-    """A text, or None."""
+def optional_text(name: str, value: Any, expected: str = "a string, or None") -> str | None:
+    """A string, or None."""
     if value is not None and not isinstance(value, str):
         raise wrong(name, value, expected)
     return value
@@ -127,7 +127,7 @@ def metric(name: str, value: Any) -> str:
 
 
 def one_of(name: str, value: Any, options: Iterable[str]) -> str:
-    """One of some texts."""
+    """One of some strings."""
     options = list(options)
     if not isinstance(value, str) or value not in options:
         *first, last = map(repr, options)
@@ -170,7 +170,7 @@ def function(name: str, value: Any, expected: str) -> Callable[..., Any]:
 
 
 def path(name: str, value: Any, example: str) -> Path:
-    """The path of a file, which is none of a folder."""
+    """The path of a file, and not of a folder."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise wrong(name, value, f"the path of a file, such as {example!r}")
     found = Path(value)

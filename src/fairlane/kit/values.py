@@ -31,7 +31,7 @@ def same_numbers(a: Any, b: Any) -> bool:
         (True, False)
     """
     one, other = np.asarray(a), np.asarray(b)
-    # NumPy refuses `equal_nan` where values are no numbers.
+    # NumPy refuses `equal_nan` for values that are not numbers.
     return np.array_equal(one, other, equal_nan=np.issubdtype(one.dtype, np.inexact))
 
 

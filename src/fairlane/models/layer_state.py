@@ -46,9 +46,9 @@ _IN_SETS = (bool, int, float, str)
 
 
 def holds_more(layer: Any) -> bool:
-    """Whether a layer's state is more than its variables, as far as its class tells.
+    """Whether a layer's state is more than its variables, as far as its class shows.
 
-    A layer of Keras's own that adapts to nothing has variables alone; its hooks are there for quantization.
+    A layer of Keras's own that adapts to nothing has only variables; its hooks are for quantization.
     """
     if hasattr(type(layer), "adapt"):
         return True
@@ -86,7 +86,7 @@ def read_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerStat
         places: the ``id`` of a variable → what to write instead of its value.
 
     Returns:
-        Plain data, for `write_layer`; None where there is nothing to tell.
+        Plain data, for `write_layer`; None where it has no such state.
     """
     state: dict[str, Any] = {}
     if holds_more(layer):
@@ -108,16 +108,16 @@ def write_layers(
     values: State,
     strict: bool = True,
 ) -> None:
-    """Let the layers of a model hold what was told. The values of variables are to be assigned afterwards.
+    """Give the layers of a model their stored state. The values of variables are to be assigned afterwards.
 
     Args:
         model: one of the same architecture.
-        states: as `read_layers` gave them; None where nobody told, as versions before this one did not.
+        states: as `read_layers` gave them; None in studies of earlier versions, which did not store them.
         values: those of the model's variables.
         strict: whether all layers must be there; else those are left out that building the model makes.
 
     Raises:
-        StudyError: they are of another model, or a layer does not take them.
+        StudyError: they are of another model, or a layer does not accept them.
     """
     layers = keras_private.all_layers(model)
     if states is None:
@@ -136,7 +136,8 @@ def write_layers(
 def compute_again(model: Any, states: Iterable[LayerState] | None) -> None:
     """After the variables were assigned, let layers compute what they hold instead of them.
 
-    Needed where nobody told: a `Normalization` computes with constants that it makes from its variables.
+    Needed in studies of earlier versions: a `Normalization` computes with constants that it makes from its
+    variables.
 
     Args:
         model: a model whose variables have their values.
@@ -152,16 +153,16 @@ def compute_again(model: Any, states: Iterable[LayerState] | None) -> None:
 
 
 def write_layer(layer: Any, state: LayerState) -> None:
-    """Let one layer hold what was told of another; the values of its variables may change, too.
+    """Give one layer the stored state of another; the values of its variables may change, too.
 
     Raises:
-        StudyError: it does not take that.
+        StudyError: it does not accept that.
     """
     who = f"layer {layer.name!r} ({type(layer).__name__})"
     if "why" in state:
         raise StudyError(
-            f"{who} could not tell what it holds besides its variables ({state['why']!s:.300}), so that "
-            f"it would compute something else; mend its save_own_variables or save_assets"
+            f"{who} could not report what it holds besides its variables ({state['why']!s:.300}), so it "
+            f"would compute something else here; correct its save_own_variables or save_assets"
         )
     try:
         if state.get("build") and not layer.built:
@@ -176,7 +177,7 @@ def write_layer(layer: Any, state: LayerState) -> None:
         raise
     except Exception as error:  # of Keras's or the user's code, for values that may come from anywhere
         raise StudyError(
-            f"{who} does not take what was told of it ({type(error).__name__}: {error!s:.300})"
+            f"{who} does not accept its stored state ({type(error).__name__}: {error!s:.300})"
         ) from error
 
 
@@ -208,7 +209,7 @@ def _config(layer: Any) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return json.dumps(keras.saving.serialize_keras_object(layer)["config"])
-    except Exception:  # of the user's code; it is told of the whole model where that is described
+    except Exception:  # of the user's code; the description of the whole model has the reason
         return ""
 
 
@@ -222,7 +223,7 @@ def _with_values(state: LayerState, values: State) -> LayerState:
                 value = values._asdict()[group][i]
             except (LookupError, TypeError) as error:
                 raise StudyError(
-                    f"the state of {_described(state)} names a variable that there is not"
+                    f"the state of {_described(state)} names a variable that does not exist"
                 ) from error
         own[name] = value
     return {**state, "own": own}
@@ -244,7 +245,7 @@ def _load_assets(layer: Any, assets: Mapping[str, Any]) -> None:
         for name, content in assets.items():
             parts = PurePosixPath(name).parts
             if not parts or "\\" in name or ":" in name or any(part in ("/", "..") for part in parts):
-                raise StudyError(f"the file {name!r:.60} of layer {layer.name!r} leads out of its folder")
+                raise StudyError(f"the file {name!r:.60} of layer {layer.name!r} lies outside its folder")
             path = Path(folder, *parts)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(np.asarray(content, np.uint8).tobytes())
@@ -261,66 +262,66 @@ def _attributes(layer: Any) -> dict[str, Any]:
         found = {name: getattr(layer, name, None) for name in names}
     else:
         found = {name: value for name, value in vars(layer).items() if _is_own(layer, name)}
-    plain = {name: _plain(value) for name, value in found.items()}
-    return {name: value for name, value in plain.items() if value is not _NOT_PLAIN}
+    encoded = {name: _encoded(value) for name, value in found.items()}
+    return {name: value for name, value in encoded.items() if value is not _NO_DATA}
 
 
 def _set_attribute(layer: Any, name: str, value: Any) -> None:
     """Set an attribute where it is another; nothing that a class defines is hidden by one from a store."""
-    value = _live(value)
+    value = _decoded(value)
     defined = inspect.getattr_static(type(layer), name, None)
     if not name.isidentifier() or callable(defined) or hasattr(type(defined), "__get__"):
         return
     known = _IN_CONFIG.get(type(layer).__name__, ()) if is_keras_class(type(layer)) else ()
     if name not in known and (is_keras_class(type(layer)) or not _is_own(layer, name)):
         return
-    if not _same(getattr(layer, name, _NOT_PLAIN), value):
+    if not _same(getattr(layer, name, _NO_DATA), value):
         setattr(layer, name, value)
 
 
 def _is_own(layer: Any, name: str) -> bool:
-    """Whether a custom class, or who made the layer, has given it this attribute."""
+    """Whether a custom class, or the code that made the layer, has given it this attribute."""
     return name not in _names_of_keras() and not (isinstance(layer, keras.Model) and name.startswith("_"))
 
 
 _names_of_keras = cache(keras_private.names_of_attributes)
 
 
-_NOT_PLAIN = object()
+_NO_DATA = object()
 
 
-def _plain(value: Any) -> Any:
-    """As plain data, tensors and arrays marked; `_NOT_PLAIN` where it is another object."""
+def _encoded(value: Any) -> Any:
+    """As plain data, tensors and arrays marked; `_NO_DATA` where it is another object."""
     if type(value) in _SCALARS:
         return value
     if isinstance(value, np.ndarray | np.generic):
-        return _NOT_PLAIN if value.dtype.hasobject else {"array": np.array(value)}
+        return _NO_DATA if value.dtype.hasobject else {"array": np.array(value)}
     if isinstance(value, keras.Variable | keras.KerasTensor):
-        return _NOT_PLAIN
+        return _NO_DATA
     if isinstance(value, list | tuple) and type(value).__name__ in ("list", "tuple", "TrackedList"):
-        items = [_plain(item) for item in value]
-        if any(item is _NOT_PLAIN for item in items):
-            return _NOT_PLAIN
+        items = [_encoded(item) for item in value]
+        if any(item is _NO_DATA for item in items):
+            return _NO_DATA
         return {"tuple": items} if isinstance(value, tuple) else items
     if isinstance(value, set | frozenset) and all(type(item) in _IN_SETS for item in value):
         return {type(value).__name__.removeprefix("Tracked").lower(): sorted(value, key=repr)}
     if isinstance(value, dict):
         if not all(type(key) is str for key in value):
-            return _NOT_PLAIN
-        items_of = {key: _plain(item) for key, item in value.items()}
-        return _NOT_PLAIN if any(item is _NOT_PLAIN for item in items_of.values()) else {"dict": items_of}
+            return _NO_DATA
+        items_of = {key: _encoded(item) for key, item in value.items()}
+        return _NO_DATA if any(item is _NO_DATA for item in items_of.values()) else {"dict": items_of}
     if keras.ops.is_tensor(value):
         try:
             return {"tensor": np.array(keras.ops.convert_to_numpy(value))}
         except Exception:  # a tensor of a trace that has ended, or of random keys
-            return _NOT_PLAIN
-    return _NOT_PLAIN
+            return _NO_DATA
+    return _NO_DATA
 
 
-def _live(value: Any) -> Any:
-    """The value that `_plain` made plain."""
+def _decoded(value: Any) -> Any:
+    """The value that `_encoded` was given."""
     if isinstance(value, list):
-        return [_live(item) for item in value]
+        return [_decoded(item) for item in value]
     if not isinstance(value, Mapping):
         return value
     ((kind, inner),) = value.items()
@@ -330,9 +331,9 @@ def _live(value: Any) -> Any:
         case "tensor":
             return keras.ops.convert_to_tensor(np.asarray(inner))
         case "tuple":
-            return tuple(_live(item) for item in inner)
+            return tuple(_decoded(item) for item in inner)
         case "dict":
-            return {key: _live(item) for key, item in inner.items()}
+            return {key: _decoded(item) for key, item in inner.items()}
         case "set":
             return set(inner)
         case "frozenset":

@@ -39,8 +39,8 @@ class Template:
     """A compiled model, from which others are built.
 
     It is read at each `build`: a learning rate that was changed after the model was compiled is the
-    one that the built models start with. Weights are drawn anew, pre-trained ones too; what adapted
-    preprocessing layers (`Normalization`, `TextVectorization`, ...) learnt from data is kept. Integer
+    one that the built models start with. New weights are drawn, also for pre-trained ones; what adapted
+    preprocessing layers (`Normalization`, `TextVectorization`, ...) learned from data stays. Integer
     seeds in the template are replaced, so that replicates differ.
 
     Args:
@@ -155,7 +155,7 @@ class Template:
         return _Target(first, parts[1:])
 
     def _layer_target(self, path: str, model: Any, parts: tuple[str, ...], before: str) -> _Target:
-        """A setting of a layer; of a model that is no graph, an argument of its constructor."""
+        """A setting of a layer; of a model that is not a graph, an argument of its constructor."""
         if not is_graph(model):
             self._walk(path, before, model, raw_settings(model), parts)
             return _Target(id(model), parts)

@@ -20,8 +20,8 @@ class TrialStarted:
         reason: why it is not on lanes, where ``engine="auto"`` decided so; else empty.
         fleet: the number of the fleet within the engine's run, or None.
         loop: the lanes engine's loop, such as ``"vmap×8"``; else empty.
-        epoch: the epoch it is trained from, counted from 0: epochs that were finished before stay, and what
-            was told of this one and later ones is forgotten.
+        epoch: the epoch it is trained from, counted from 0: the records of earlier epochs stay, and
+            those of this one and later ones are dropped.
     """
 
     trial: Trial
@@ -41,7 +41,7 @@ class EpochEnded:
         epoch: counted from 0, as in Keras.
         logs: Keras's epoch logs, in Keras's order.
         directions: metric (without ``val_``) → ``"min"`` or ``"max"``, where Keras knows it of the compiled
-            metrics; told with a trial's first epoch.
+            metrics; given with a trial's first epoch.
     """
 
     trial: Trial
@@ -61,8 +61,8 @@ class TrialDone:
         loop: the loop that it ended on, where lanes chose another than at the start.
         memory: as of a `Checkpoint`, so that more epochs can follow; None where they can't.
         weights_epoch: the epoch whose logs are those of the trained weights, counted from 0: the last, unless
-            a callback went back to an earlier one. `OF_NO_EPOCH` where there is none, as of an average; None
-            where nobody knows, or no epoch was trained.
+            a callback went back to an earlier one. `OF_NO_EPOCH` where no epoch fits, as for an average; None
+            where it is not known, or no epoch was trained.
     """
 
     trial: Trial

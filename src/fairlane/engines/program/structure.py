@@ -60,7 +60,7 @@ _SKIPPED = frozenset(
         "_supports_masking",
         "_tracker",
         "_trainable_variables_indices",
-        # What is excluded from weight decay is asked of the optimizer, variable by variable.
+        # The optimizer says what is excluded from weight decay, variable by variable.
         "_exclude_from_weight_decay",
         "_exclude_from_weight_decay_cache",
         "_exclude_from_weight_decay_pattern",
@@ -261,7 +261,7 @@ class _Walk:
                 self._emit(constant)
 
     def _class(self, value: type, path: Path) -> None:
-        """A class: itself, or what is in it where a builder makes it anew each time."""
+        """A class: itself, or what is in it where a builder makes it again each time."""
         if is_foreign_class(value):
             self.foreign = self.foreign or value.__qualname__
         self._emit("class", value.__module__, value.__qualname__)
@@ -328,7 +328,7 @@ def _is_automatic(name: str, cls: type) -> bool:
 
 
 def _skipped(owner: Any) -> frozenset[str]:
-    """The attributes that are no part of the key."""
+    """The attributes that are not part of the key."""
     if isinstance(owner, keras.Model):
         return _SKIPPED_IN_MODELS
     return _SKIPPED_IN_LAYERS if isinstance(owner, keras.Layer) else _SKIPPED

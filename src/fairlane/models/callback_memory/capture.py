@@ -214,17 +214,17 @@ class Capture:
         if attributes is None:
             raise CannotTell(f"{where} is a {type(value).__name__}, which is not plain data")
         of_callback = isinstance(value, keras.callbacks.Callback)
-        kept: dict[str, Any] = {}
+        captured: dict[str, Any] = {}
         for name, item in attributes.items():
             if of_callback and is_set_by_keras(value, name):
                 continue
             try:
-                kept[name] = self.value(item, f"{where}, attribute {name}")
+                captured[name] = self.value(item, f"{where}, attribute {name}")
             except CannotTell:
                 # Files and writers of Keras's own callbacks, which are opened when training begins.
                 if not (of_callback and _is_keras_own(value, name) and not holds.is_of_user(item)):
                     raise
-        return {"kind": "object", "attributes": kept, "type": self.value(type(value), where)}
+        return {"kind": "object", "attributes": captured, "type": self.value(type(value), where)}
 
     def _attributes(self, held: Mapping[str, Any], where: str) -> dict[str, Any]:
         return {name: self.value(item, f"{where}, attribute {name}") for name, item in held.items()}
@@ -239,7 +239,7 @@ def name_of(cls: type) -> str:
 
 
 def describe(value: Any) -> str:
-    """What a constant is: another text for each; `objects.is_unknown` tells where it can't be read."""
+    """What a constant is: another text for each; see `objects.is_unknown` for those that can't be read."""
     if isinstance(value, type):
         return name_of(value)
     if isinstance(value, types.FunctionType):

@@ -20,7 +20,7 @@ class Outside:
     """Notices state outside of a trial's callbacks that changes while they train, and so is in no checkpoint.
 
     It is what their functions read of globals, attributes of classes, and objects that other trials'
-    callbacks hold too. As long as that stays as it was, it is no state.
+    callbacks hold too. As long as that does not change, it is not state.
 
     Args:
         callbacks: that have just begun to train.

@@ -97,7 +97,7 @@ class _Refill:
         """What gives a value when all objects are there.
 
         Raises:
-            CannotGoOn: there is no such object, and it can't be made.
+            CannotGoOn: the object does not exist yet, and can't be made.
         """
         if isinstance(tree, tuple):
             items = [self.value(item, item_of(live, i), where) for i, item in enumerate(tree)]
@@ -247,7 +247,7 @@ def _filled(entry: Mapping[str, Any], thing: Any, parts: list[Any]) -> None:
 
 
 def _forget_others(thing: Any, attributes: Mapping[str, Any]) -> None:
-    """Drop the attributes that the object did not have; those of a callback that Keras sets anew stay."""
+    """Drop the attributes that the object did not have; those that Keras sets in a callback stay."""
     if not isinstance(thing, keras.callbacks.Callback):
         for name in set(holds.attributes_of(thing) or vars(thing)) - set(attributes):
             object.__delattr__(thing, name)

@@ -29,9 +29,9 @@ from fairlane.models.callback_memory.plain_data import same as same
 from fairlane.models.callback_memory.refill import refill
 from fairlane.trials import Checkpoint, State, Weights
 
-_UNTOLD = "can't be told"
+_UNTOLD = "can't be told"  # a key of stored data: it stays
 NO_WEIGHTS = Weights(State([], [], [], []))
-"""Those of a checkpoint that says why a trial can't go on from it."""
+"""The weights of a checkpoint that only says why a trial can't continue from it."""
 
 
 # --- weights --------------------------------------------------------------------------------------------
@@ -43,11 +43,11 @@ def fitting(checkpoint: Checkpoint, state: State) -> State:
     Raises:
         CannotGoOn: it is of another model.
     """
-    kept = checkpoint.weights.state
-    now, then = ([[np.shape(a) for a in group] for group in tree] for tree in (state, kept))
+    stored = checkpoint.weights.state
+    now, then = ([[np.shape(a) for a in group] for group in tree] for tree in (state, stored))
     if now != then:
         raise CannotGoOn("its checkpoint is of a model with other variables")
-    return kept
+    return stored
 
 
 def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
@@ -67,7 +67,7 @@ def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
 
 
 class Remembering:
-    """Tells what a trial's callbacks remember, from when they have begun to train.
+    """Captures what a trial's callbacks remember, from when they have begun to train.
 
     Args:
         callbacks: all that may remember.
@@ -79,7 +79,7 @@ class Remembering:
         self._outside = Outside(self._callbacks, shared)
 
     def told(self) -> dict[str, Any]:
-        """What they remember, or why that can't be told."""
+        """What they remember, or why there is no plain data for it."""
         try:
             self._outside.check(self._callbacks)
             return captured(self._callbacks)
@@ -88,40 +88,40 @@ class Remembering:
 
 
 def untold(why: str) -> dict[str, Any]:
-    """What stands for callbacks of which it can't be told what they remember."""
+    """What stands for the memory of callbacks where there is no plain data for it."""
     return {_UNTOLD: why}
 
 
 def is_told(memory: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint's memory says what callbacks remember, and not why it can't."""
+    """Whether a checkpoint's memory says what callbacks remember, and not why that is not possible."""
     return not (isinstance(memory["callbacks"], Mapping) and _UNTOLD in memory["callbacks"])
 
 
 def refuse_untold(memory: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint that only says why there is none.
+    """Refuse a checkpoint from which training can't continue.
 
     Raises:
-        CannotGoOn: what of the callbacks could not be told.
+        CannotGoOn: what of the callbacks could not be stored.
     """
     if not is_told(memory):
-        raise CannotGoOn(f"what its callbacks remember could not be kept: {memory['callbacks'][_UNTOLD]}")
+        raise CannotGoOn(f"what its callbacks remember could not be stored: {memory['callbacks'][_UNTOLD]}")
 
 
-def recall_callbacks(callbacks: Sequence[Any], told: Any) -> None:
-    """Let callbacks that have just begun to train remember what was told.
+def recall_callbacks(callbacks: Sequence[Any], memory: Any) -> None:
+    """Let callbacks that have just begun to train remember what a checkpoint holds.
 
     Raises:
         CannotGoOn: they are others.
     """
-    if isinstance(told, Mapping):
-        refill(callbacks, told)
+    if isinstance(memory, Mapping):
+        refill(callbacks, memory)
         return
-    # As versions before this one told it: each callback by itself.
+    # Earlier versions stored each callback by itself.
     names = [name_of(type(callback)) for callback in callbacks]
-    before = [str(one["class"]) for one in told]
+    before = [str(one["class"]) for one in memory]
     if names != before:
         raise CannotGoOn(f"the callbacks were {before} and are {names}")
-    for callback, one in zip(callbacks, told, strict=True):
+    for callback, one in zip(callbacks, memory, strict=True):
         vars(callback).update({name: restored(value) for name, value in one["state"].items()})
 
 
@@ -144,7 +144,8 @@ def _cut_csv(path: str, separator: str, epoch: int) -> None:
     if not rows or "epoch" not in rows[0]:
         return
     place = rows[0].index("epoch")
-    kept = [row for row in rows[1:] if len(row) > place and row[place].isdigit() and int(row[place]) < epoch]
+    numbered = [row for row in rows[1:] if len(row) > place and row[place].isdigit()]
+    earlier = [row for row in numbered if int(row[place]) < epoch]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=separator, lineterminator="\n")
-        writer.writerows([rows[0], *kept])
+        writer.writerows([rows[0], *earlier])

@@ -31,7 +31,7 @@ _COLLECTED = (list, set, dict, deque, Counter, defaultdict, int, float)
 
 
 def text(thing: types.FunctionType | type) -> str:
-    """The source without comments and layout, which change nothing; empty where there is none."""
+    """The source without comments and layout, which change nothing; empty where it is not available."""
     return _text(thing.__code__ if isinstance(thing, types.FunctionType) else thing)
 
 
@@ -43,7 +43,7 @@ def _text(code: types.CodeType | type) -> str:
         return ""
     if name != "<lambda>":
         return ast.unparse(tree)
-    # The source of a lambda is the whole statement around it, with much that is none of its business.
+    # The source of a lambda is the whole statement around it, with more than the lambda.
     lambdas = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
     return ast.unparse(lambdas[0]) if len(lambdas) == 1 else ""
 
@@ -193,7 +193,7 @@ def _import(name: str, level: int, package: str) -> types.ModuleType | None:
     try:
         absolute = importlib.util.resolve_name("." * level + name, package or None)
         return None if is_installed(absolute) else importlib.import_module(absolute)
-    except Exception:  # it is not there, or its code raises: who calls the function will meet it
+    except Exception:  # it is missing, or its code raises: a call of the function raises the same
         return None
 
 

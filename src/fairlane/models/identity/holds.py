@@ -30,7 +30,7 @@ def config_of(value: Any, describe: Callable[[Any], str]) -> Any:
         value: an object of Keras's.
         describe: what is to stand for an object that Keras puts into a config as it is.
 
-    Names that Keras made up (``dense_7``) are counted anew, each where it first stands; all others stay.
+    Names that Keras made up (``dense_7``) get new numbers, in the order in which they stand; all others stay.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a lambda can't be loaded safely: nothing is loaded from this
@@ -63,7 +63,7 @@ def _renamed(value: Any, counted: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         if value.get("class_name") == "__lambda__":
             return "a lambda"  # Keras gives its compiled code, with the place where it stands
-        # A class's or a module's name is no name of an object, though they may be the same word.
+        # A class's or a module's name is not an object's, though they may be the same word.
         return {k: v if k in ("class_name", "module") else _renamed(v, counted) for k, v in value.items()}
     return counted.get(value, value) if isinstance(value, str) else value
 
@@ -100,7 +100,7 @@ def is_part(item: Any) -> bool:
 
 
 def is_of_user(value: Any) -> bool:
-    """Whether it is, or holds at once, a function or an object that the user wrote."""
+    """Whether it is, or directly holds, a function or an object that the user wrote."""
     if isinstance(value, types.FunctionType):
         held = (*functions.closure(value).values(), *functions.defaults(value).values())
         return is_user_function(value) or any(map(_is_single_of_user, held))

@@ -3,7 +3,7 @@
 In: constants, containers, arrays, functions, classes, objects of all kinds. Out: a text, or a dict of texts
 by the names of its parts; and on the way the texts of the functions and classes that it consists of, with
 what they read. No address, order of a set or count of Keras's names gets into it. What can't be read (an open
-file, a generator, an object of C that can't be pickled) is listed, so that nobody takes it for the same.
+file, a generator, an object of C that can't be pickled) is listed, so that it is never taken for the same.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Reader:
     Args:
         weights: whether the values of Keras's variables are part of it.
         outside: functions of which only the globals that they read are part of it, and not their outer
-            variables, to see what changes while this process goes on. Large arrays are then known by where
+            variables, to see what changes while this process runs. Large arrays are then known by where
             they are. By default none, and arrays are known by their content.
 
     Attributes:
@@ -293,23 +293,23 @@ class Reader:
         if new:
             text = functions.text(cls)
             self.found[label] = text or "class"
-            told = functions.methods_in(text) if text else frozenset()
+            in_text = functions.methods_in(text) if text else frozenset()
             bases = [self.read(base) for base in (*cls.__bases__, type(cls)) if base not in (object, type)]
             if bases:
                 self.found[f"{label}, bases"] = ", ".join(map(text_of, bases))
             for name, item in list(vars(cls).items()):
-                self._of_class(label, name, item, told)
+                self._of_class(label, name, item, in_text)
         return label
 
-    def _of_class(self, label: str, name: str, item: Any, told: frozenset[str]) -> None:
+    def _of_class(self, label: str, name: str, item: Any, in_text: frozenset[str]) -> None:
         parts = holds.functions_in(item)
         for part in parts:
             if id(part) in self._labels:
                 continue
             self._labels[id(part)] = f"{label}.{name}"
             text = functions.text(part)
-            made_up = part.__code__.co_filename.startswith("<") and told  # by dataclass, from what is told
-            if text not in told and not made_up:  # put there afterwards, or there is no text of the class
+            made_up = part.__code__.co_filename.startswith("<") and in_text  # by dataclass, from the text
+            if text not in in_text and not made_up:  # added afterwards, or the text of the class is missing
                 self.found[f"{label}.{name}"] = text or f"code {functions.digest(part.__code__)}"
             self._reads(part, f"{label}.{name}")
         dunder = name.startswith("__") and name.endswith("__")
@@ -333,10 +333,10 @@ class Reader:
                 return self._give_up(value, where, str(error))
             parts = {"state": self._give_up(value, where, str(error))}
         if len(self.unknown) > len(before) and users:
-            told = holds.own_repr(value)
-            if told:
+            shown = holds.own_repr(value)
+            if shown:
                 self.unknown[:] = before
-                return {"type": self._type(value), "repr": told}
+                return {"type": self._type(value), "repr": shown}
         return {"type": self._type(value), **parts}
 
     def _state(self, value: Any, where: str) -> dict[str, Tree]:
@@ -366,8 +366,8 @@ class Reader:
 
     def _own_attributes(self, value: Any, where: str) -> dict[str, Tree]:
         held = getattr(value, "__dict__", None) or {}
-        kept = {n: v for n, v in sorted(held.items()) if not (n == "tracker" and holds.is_tracked(value))}
-        return {f".{name}": self.read(item, f"{where}.{name}") for name, item in kept.items()}
+        own = {n: v for n, v in sorted(held.items()) if not (n == "tracker" and holds.is_tracked(value))}
+        return {f".{name}": self.read(item, f"{where}.{name}") for name, item in own.items()}
 
     def _type(self, value: Any) -> str:
         kind = type(value)

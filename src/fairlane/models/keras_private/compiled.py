@@ -63,7 +63,7 @@ def build_metrics_like(old: Any, new: Any, counterpart: Callable[[Any], Any]) ->
     """
     metrics = old._compile_metrics
     if metrics is not None and new._compile_metrics is None:
-        # Compiled again, without metrics: then Keras keeps those of before, and logs them on.
+        # Compiled again without metrics: Keras then goes on logging the earlier ones.
         with DotNotTrackScope():
             new._compile_metrics = type(metrics)(
                 counterpart(metrics._user_metrics),
@@ -95,7 +95,7 @@ def _metrics_list_like(old: Any, counterpart: Callable[[Any], Any]) -> Any:
 
 
 def excluded_from_weight_decay(optimizer: Any, variables: list[Any]) -> tuple[list[int], list[str]]:
-    """What ``optimizer.exclude_from_weight_decay`` was told.
+    """What ``optimizer.exclude_from_weight_decay`` was called with.
 
     Args:
         optimizer: any optimizer.

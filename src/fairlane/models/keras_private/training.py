@@ -110,7 +110,7 @@ def _is_replaced(method: Any) -> bool:
 
 
 def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> None:
-    """Hand a model its new state, to be assigned when a callback first asks for ``self.model``."""
+    """Hand a model its new state, to be assigned when a callback first reads ``self.model``."""
     if state is None:
         model._jax_state, model._jax_state_synced = None, True
         return
@@ -124,7 +124,7 @@ def set_pending_state(model: Any, state: tuple[Any, Any, Any, Any] | None) -> No
 
 
 def state_is_pending(model: Any) -> bool:
-    """Whether nobody has asked for the state that `set_pending_state` gave."""
+    """Whether the state that `set_pending_state` gave is not assigned yet."""
     return not model._jax_state_synced
 
 
@@ -134,7 +134,7 @@ def assign_pending_state(model: Any) -> None:
 
 
 def initial_epoch(model: Any) -> int | None:
-    """The epoch that a callback (``BackupAndRestore``) asked ``fit`` to begin with."""
+    """The epoch that a callback (``BackupAndRestore``) lets ``fit`` begin with."""
     return getattr(model, "_initial_epoch", None)
 
 

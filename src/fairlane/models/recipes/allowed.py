@@ -18,11 +18,11 @@ _MODULES = (
     *("keras.initializers", "keras.regularizers", "keras.constraints", "keras.activations"),
     *("keras.dtype_policies", "keras.quantizers", "keras.random", "keras.ops"),
 )
-"""Where Keras keeps what models are made of."""
+"""The public modules of what models are made of."""
 _TOP = frozenset({"Sequential", "Model", "DTypePolicy", "FloatDTypePolicy", "DTypePolicyMap"})
 """What of the module ``keras`` itself is one of them."""
 _PRIVATE = ("keras.src.models.functional", "keras.src.ops")
-"""Where Keras finds what functional models are made of."""
+"""The modules that configs of functional models name."""
 _FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints", "ops")
 _VALUES = frozenset(
     {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"},
@@ -37,7 +37,7 @@ BUILD = "give its builder: fairlane.open(store, name, build=builder)"
 def check(config: Any, custom_objects: Mapping[str, Any]) -> None:
     """Refuse a config that names anything but Keras's building blocks and the caller's own classes.
 
-    Keras's safe mode refuses code too; this asks for less than that, before Keras reads a word of it.
+    Keras's safe mode refuses code too. This allows less, and runs before Keras reads any of it.
 
     Raises:
         StudyError: it names something else; what, and what to do.
@@ -68,8 +68,8 @@ def _check_class(value: Mapping[str, Any], custom_objects: Mapping[str, Any]) ->
     if own or any(_is_known(key, custom_objects) for key in (name, registered)):
         return
     raise StudyError(
-        f"the model has {name!r:.60} of {module!r:.60}, which is none of Keras's building blocks: give it, "
-        f"fairlane.open(store, name, custom_objects={{{name!r:.60}: ...}}), or {BUILD}"
+        f"the model has {name!r:.60} of {module!r:.60}, which is not one of Keras's building blocks: give "
+        f"it, fairlane.open(store, name, custom_objects={{{name!r:.60}: ...}}), or {BUILD}"
     )
 
 

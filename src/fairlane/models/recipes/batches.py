@@ -15,7 +15,7 @@ from fairlane.errors import StudyError
 from fairlane.models import keras_private
 
 _LARGEST = 2**30
-"""Values of a batch that is made only to be looked at."""
+"""The most values of a batch: JSON from a store may ask for any shape."""
 Batch = Any
 """Arrays as ``train_step`` gets them, of any values: their shapes and dtypes count."""
 
@@ -33,7 +33,7 @@ def build_for(model: keras.Model, shapes: Any) -> None:
         shapes: as `shapes_of` gave them; None for those of the model's own inputs and outputs.
 
     Raises:
-        StudyError: a batch is too large to be one.
+        StudyError: the stored batch is too large.
     """
     batch = _symbols(shapes) if shapes is not None else _guessed(model)
     if batch is not None:
@@ -68,7 +68,7 @@ def _symbols(shapes: Any) -> Any:
         return None
     if _is_shape(shapes):
         if math.prod(shapes["shape"]) > _LARGEST:
-            raise StudyError(f"the kept batch has the shape {shapes['shape']}, which is too large to be one")
+            raise StudyError(f"the stored batch has the shape {shapes['shape']}, which is too large for one")
         return keras.KerasTensor(shapes["shape"], shapes["dtype"])
     if "tuple" in shapes:
         return tuple(_symbols(item) for item in shapes["tuple"])

@@ -30,7 +30,7 @@ def plain_arguments(model: Any) -> dict[str, Any]:
     return {
         "run_eagerly": model.run_eagerly,
         "steps_per_execution": model.steps_per_execution,
-        # Keras wraps the optimizer where it was told to scale the loss, and forgets the argument.
+        # Keras wraps the optimizer to scale the loss, and does not store the argument.
         "auto_scale_loss": isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer),
     }
 

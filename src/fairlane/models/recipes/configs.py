@@ -57,7 +57,7 @@ def has(parameters: Mapping[str, inspect.Parameter], kind: Any) -> bool:
 
 
 def attribute(thing: Any, name: str, default: Any = _MISSING) -> Any:
-    """What an object keeps a constructor argument as: ``thing.name``, or ``thing._name``."""
+    """The attribute that holds a constructor argument: ``thing.name``, or ``thing._name``."""
     return getattr(thing, name, getattr(thing, f"_{name}", default))
 
 

@@ -25,7 +25,7 @@ _MODELS = frozenset({"Sequential", "Functional"})
 
 
 def description(model: keras.Model, batch: Batch = None) -> str:
-    """How to build the model, as JSON; where it can't be told, why.
+    """How to build the model, as JSON; where its config can't be read, the reason.
 
     Args:
         model: a compiled model; it is only read.
@@ -54,51 +54,53 @@ def model_of(
     Raises:
         StudyError: the description holds code, names what it must not, or builds no model.
     """
-    told = _loaded(text)
-    if not isinstance(told, dict) or "config" not in told:
-        why = told.get("why", "there is no config") if isinstance(told, dict) else "it is no description"
-        raise StudyError(f"the model's config could not be kept ({why!s:.300}); {BUILD}")
+    stored = _loaded(text)
+    if not isinstance(stored, dict) or "config" not in stored:
+        is_description = isinstance(stored, dict)
+        why = stored.get("why", "it is missing") if is_description else "what is stored is not a description"
+        raise StudyError(f"the store does not hold the model's config ({why!s:.300}); {BUILD}")
     known = dict(custom_objects or {})
     if weights is not None:
-        _configure(told["config"], weights.layers)
-    check(told["config"], known)
+        _configure(stored["config"], weights.layers)
+    check(stored["config"], known)
     try:
         with left_as_found():
             model = keras.saving.deserialize_keras_object(
-                told["config"], custom_objects=known, safe_mode=True
+                stored["config"], custom_objects=known, safe_mode=True
             )
             if isinstance(model, keras.Model) and model.compiled:
                 if weights is not None:
                     layer_state.write_layers(model, weights.layers, weights.state, strict=False)
-                build_for(model, told.get("batch"))
-    except Exception as error:  # whatever Keras or a class of the user's raises for what was kept
+                build_for(model, stored.get("batch"))
+    except Exception as error:  # whatever Keras or a class of the user's raises for a stored config
         raise StudyError(
-            f"the kept config builds no model ({type(error).__name__}: {error!s:.300}); {BUILD}"
+            f"no model can be built from the stored config ({type(error).__name__}: {error!s:.300}); {BUILD}"
         ) from error
     if not isinstance(model, keras.Model) or not model.compiled:
-        raise StudyError(f"the kept config is not that of a compiled model; {BUILD}")
+        raise StudyError(f"the stored config is not of a compiled model; {BUILD}")
     return model
 
 
 def with_variables(model: keras.Model, text: str | None) -> keras.Model:
-    """A compiled model with all variables made, of the shapes that a description's batch asks for.
+    """A compiled model with all variables made, for the shapes of a description's batch.
 
     Raises:
         StudyError: they can't be made.
     """
-    told = _loaded(text or "null")
+    stored = _loaded(text or "null")
     try:
         with left_as_found():
-            build_for(model, told.get("batch") if isinstance(told, dict) else None)
+            build_for(model, stored.get("batch") if isinstance(stored, dict) else None)
     except Exception as error:  # whatever a model of the user's raises for such a batch
         raise StudyError(
-            f"{model.name!r} can't be built for the kept batch ({type(error).__name__}: {error!s:.300})"
+            f"model {model.name!r} can't be built for the stored batch "
+            f"({type(error).__name__}: {error!s:.300})"
         ) from error
     return model
 
 
 def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
-    """Give a model all that it is to remember, if its variables are those that the weights are of.
+    """Give a model its stored state, if its variables fit.
 
     Args:
         model: a built model.
@@ -106,12 +108,12 @@ def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
         what: whose weights they are.
 
     Raises:
-        StudyError: the model has other variables, or a layer does not take what it held besides them.
+        StudyError: the model has other variables, or a layer does not accept its stored state.
     """
     try:
         layer_state.write_layers(model, weights.layers, weights.state)
     except StudyError as error:
-        raise StudyError(f"the model of {what} can't be given back: {error}") from error
+        raise StudyError(f"the model of {what} can't be restored: {error}") from error
     pairs = []
     for kind, variables, arrays in zip(
         ("trainable", "non-trainable", "optimizer", "metric"),
@@ -123,7 +125,7 @@ def write_weights(model: keras.Model, weights: Weights, what: str) -> None:
         if shapes != [tuple(array.shape) for array in arrays]:
             raise StudyError(
                 f"the weights of {what} are of another model: the {kind} variables of this one have the "
-                f"shapes {shapes}, and those kept {[tuple(array.shape) for array in arrays]}"
+                f"shapes {shapes}, the stored ones {[tuple(array.shape) for array in arrays]}"
             )
         pairs += list(zip(variables, arrays, strict=True))
     for variable, array in pairs:
@@ -156,7 +158,7 @@ def _configure(config: Any, states: Iterable[layer_state.LayerState] | None) -> 
     another = False
     for key, configs in wanted.items():
         there = [node for node in nodes if (node["class_name"], node["config"]["name"]) == key]
-        if len(there) == len(configs) or len(configs) == 1:  # else nobody can tell which is whose
+        if len(there) == len(configs) or len(configs) == 1:  # else it is not known which belongs to which
             for i, node in enumerate(there):
                 other = configs[min(i, len(configs) - 1)]
                 another |= node["config"] != other
@@ -183,4 +185,4 @@ def _loaded(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"the model's config in the store is no JSON ({error}); {BUILD}") from error
+        raise StudyError(f"the model's config in the store is not JSON ({error}); {BUILD}") from error

@@ -41,7 +41,7 @@ class ObjectRecipe:
     def set(self, keys: tuple[str, ...], value: Any) -> None:
         """Put ``value`` at a path such as ``("kernel_regularizer", "l2")``.
 
-        A whole number takes the place of a fraction as a fraction, as Keras asks of a learning rate.
+        A whole number that replaces a fraction becomes one, which Keras requires of a learning rate.
         """
         node = self.settings
         for key in keys[:-1]:

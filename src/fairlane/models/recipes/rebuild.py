@@ -38,7 +38,7 @@ def rebuild(model: Any, changes: Changes | None = None, *, keep_seeds: bool = Fa
     Args:
         model: a model; it is read and not changed.
         changes: what to change, with paths that `template.Template.check` would accept.
-        keep_seeds: whether integer seeds stay, as an exact copy needs; else they are drawn anew.
+        keep_seeds: whether integer seeds stay, as an exact copy needs; else new ones are drawn.
 
     Returns:
         A model with new weights and a new optimizer, compiled if the given one is.
@@ -111,7 +111,7 @@ class _Rebuild:
     # --- layers ---
 
     def _layer(self, old: Any) -> Any:
-        """The new layer (or model, or operation) for an old one, made when first asked for."""
+        """The new layer (or model, or operation) for an old one, made on first use."""
         if id(old) not in self._layers:
             if isinstance(old, keras.Model) and _is_sequential(old):
                 new = self._sequential(old)
@@ -158,17 +158,17 @@ class _Rebuild:
         if missing:
             raise BuilderError(
                 f"{type(old).__name__} {old.name!r} can't be rebuilt, because its constructor takes "
-                f"`{missing[0]}` and keeps it under another name. Add `self.{missing[0]} = {missing[0]}` to "
+                f"`{missing[0]}` and stores it under another name. Add `self.{missing[0]} = {missing[0]}` to "
                 f"{type(old).__name__}.__init__. {BUILDER_INSTEAD}"
             )
         return {name: self.counterpart(value) for name, value in values.items()}
 
     def _operation(self, old: Any) -> Any:
-        """An operation of the graph that is no layer, such as ``x + 1``; it has no state."""
+        """An operation of the graph that is not a layer, such as ``x + 1``; it has no state."""
         return keras_private.copy_operation(old)
 
     def _from_config(self, old: Any) -> Any:
-        """A layer, or a model that is no graph, by its class's ``from_config``."""
+        """A layer, or a model that is not a graph, by its class's ``from_config``."""
         new = self._renew(old, self._changes.get(id(old), {}))
         self._carry_over(old, new)
         if isinstance(old, keras.Model) and old.built and not new.built:
@@ -195,9 +195,11 @@ class _Rebuild:
         if state is None:
             return
         if not exact and id(before) in self._changes:
+            # Attributes may follow from the settings that are changed; the new layer has set its own.
             state = {name: value for name, value in state.items() if name != "attributes"}
         if not after.built and state.get("build"):
             after.build_from_config(state["build"])
+        # `write_layer` may assign variables. Weights keep their new draws; what `adapt` learned comes over.
         variables = keras_private.own_variables(after) if not exact else []
         drawn = [
             (variable, np.array(keras.ops.convert_to_numpy(variable)))
@@ -279,7 +281,7 @@ def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _draw_seeds(layer: Any) -> None:
-    """Draw anew each integer seed that a constructor gave to what it made itself."""
+    """Draw a new value for each integer seed that a constructor gave to its own parts."""
     for generator in keras_private.own_seed_generators(layer):
         if generator.get_config()["seed"] is not None:
             generator.state.assign([draw_seed(), 0])

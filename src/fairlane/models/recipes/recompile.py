@@ -93,7 +93,7 @@ class Recompile:
         """The new model's variables at the places of the old one's.
 
         Raises:
-            BuilderError: there is none for one that is excluded from weight decay by itself.
+            BuilderError: there is none for one that is excluded by itself.
         """
         before, after = self._model.variables, list(new_model.variables)
         if len(after) != len(before):  # a change added or removed a bias, say

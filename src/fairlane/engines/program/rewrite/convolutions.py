@@ -21,7 +21,7 @@ LARGEST_PATCHES = 256 * 2**20
 """Bytes of one sample's patches beyond which a convolution is left to XLA."""
 
 CACHED_PATCHES = 2 * 2**20
-"""Bytes of patches to make at once: a batch of more is taken in parts, so that they stay in the cache."""
+"""Bytes of patches to make in one piece: a larger batch is taken in parts that stay in the cache."""
 
 
 class _Conv(NamedTuple):

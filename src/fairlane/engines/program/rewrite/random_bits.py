@@ -47,7 +47,7 @@ def random_split(eqn: JaxprEqn) -> Rule | None:
 
 
 def _counts_fit(shape: Sequence[int]) -> bool:
-    # without partitionable bits JAX pairs the counts otherwise; nobody needs that fast
+    # without partitionable bits JAX pairs the counts in another way, which is rarely used
     return bool(jax.config.jax_threefry_partitionable) and math.prod(shape) < 2**32
 
 
