@@ -100,7 +100,8 @@ class Session:
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """Inside this session, for a while, the state around it: for work that is not part of the trial."""
+        """Inside of this session, for a while, the state around it: for what is none of the trial's "
+        "business."""
         assert self._caller is not None, "a session must be entered"
         own = _capture()
         _install(self._caller)

@@ -61,8 +61,8 @@ class TrialDone:
         loop: the loop that it ended on, where lanes chose another than at the start.
         memory: as of a `Checkpoint`, so that more epochs can follow; None where they can't.
         weights_epoch: the epoch whose logs are those of the trained weights, counted from 0: the last, unless
-            a callback went back to an earlier one. `OF_NO_EPOCH` where no epoch fits, as for an average; None
-            where it is not known, or no epoch was trained.
+            a callback went back to an earlier one. `OF_NO_EPOCH` where there is none, as of an average; None
+            where nobody knows, or no epoch was trained.
     """
 
     trial: Trial

@@ -97,6 +97,11 @@ def is_told(memory: Mapping[str, Any]) -> bool:
     return not (isinstance(memory["callbacks"], Mapping) and _UNTOLD in memory["callbacks"])
 
 
+def why_untold(memory: Mapping[str, Any]) -> str:
+    """Why a checkpoint's memory does not say what callbacks remember."""
+    return str(memory["callbacks"][_UNTOLD])
+
+
 def refuse_untold(memory: Mapping[str, Any]) -> None:
     """Refuse a checkpoint from which training can't continue.
 
@@ -104,7 +109,7 @@ def refuse_untold(memory: Mapping[str, Any]) -> None:
         CannotGoOn: what of the callbacks could not be stored.
     """
     if not is_told(memory):
-        raise CannotGoOn(f"what its callbacks remember could not be stored: {memory['callbacks'][_UNTOLD]}")
+        raise CannotGoOn(f"what its callbacks remember could not be stored: {why_untold(memory)}")
 
 
 def recall_callbacks(callbacks: Sequence[Any], memory: Any) -> None:
