@@ -532,7 +532,7 @@ def test_a_setting_that_is_one_for_all_threads_is_an_error_where_several_train()
             with pytest.raises(fl.StudyError):
                 other()
 
-        with pytest.raises(fl.StudyError, match=r"keras.config.epsilon\(\) is another now"):
+        with pytest.raises(fl.StudyError, match=r"keras.config.epsilon\(\) has changed"):
             in_threads(function, quiet)
     assert keras.config.epsilon() == 1e-7
     with Session(0):  # alone, it is the trial's own, as always
