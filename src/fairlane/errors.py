@@ -9,7 +9,7 @@ from typing import Any
 
 
 class FairlaneError(Exception):
-    """The base of all errors that Fairlane raises on its own account.
+    """The base of all errors that Fairlane itself raises.
 
     Example:
         >>> import fairlane as fl
@@ -22,7 +22,7 @@ class FairlaneError(Exception):
 
 
 class StudyError(FairlaneError, ValueError):
-    """What was asked of a study can't be done: wrong variants, seeds, data or arguments.
+    """A request can't be carried out: wrong variants, seeds, data or arguments.
 
     Example:
         >>> import fairlane as fl
@@ -48,7 +48,7 @@ class BuilderError(FairlaneError, TypeError):
 
 
 class LanesError(FairlaneError):
-    """``engine="lanes"`` was asked for, and a trial can't run there; the message gives the reason.
+    """``engine="lanes"`` was requested, and a trial can't run there; the message gives the reason.
 
     Example:
         >>> import fairlane as fl, keras, numpy as np
@@ -88,11 +88,11 @@ class SharedStateError(FairlaneError, ValueError):
 
 
 class TrialError(FairlaneError):
-    """A trial failed, and ``on_error="raise"`` asked to stop at the first that does.
+    """A trial failed, and ``on_error="raise"`` stops the study at the first failure.
 
     Attributes:
         trial: the `fairlane.Trial` that failed.
-        study: the `fairlane.Study` with everything that was finished before.
+        study: the `fairlane.Study` with all trials that had finished.
 
     Example:
         >>> import fairlane as fl, keras, numpy as np
@@ -115,7 +115,7 @@ class TrialError(FairlaneError):
 
 
 class StoreError(FairlaneError, RuntimeError):
-    """A store can't be opened, read or written; the message says what is kept and what to do.
+    """A store can't be opened, read or written; the message says what is stored and what to do.
 
     Attributes:
         study: the `fairlane.Study` as it was in memory, where one was being trained.
@@ -144,7 +144,7 @@ class FairlaneWarning(UserWarning):
 
 
 class AlreadyTrainedWarning(FairlaneWarning):
-    """The guard saw a trained model, or an optimizer, metric or callback of another one, used again.
+    """The guard saw a trained model used again, or an optimizer, metric or callback of another model.
 
     Example:
         >>> import fairlane as fl, keras, numpy as np, warnings

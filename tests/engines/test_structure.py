@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fairlane.engines.program.structure import same_value, structure
+from fairlane.engines.program.structure import structure
+from fairlane.kit.values import same_bits
 from fairlane.models.session import Session, left_as_found
 
 X = np.zeros((4, 6), "float32")
@@ -470,7 +471,7 @@ def test_numbers_are_found_and_keys_do_not_depend_on_them():
     one, other = (structure(made(everything, *v)) for v in ((0.1, 0.2, 0.3, 0.4), (0.5, 0.6, 0.7, 0.8)))
     assert one.key == other.key
     assert one.numbers.keys() == other.numbers.keys()
-    differing = {p for p, v in one.numbers.items() if not same_value(v, other.numbers[p])}
+    differing = {p for p, v in one.numbers.items() if not same_bits(v, other.numbers[p])}
     last = sorted(str(path[-1]) for path in differing)
     found = {"rate", "beta_1", "l2", "array", "factor", "x2", "d"}
     assert found <= set(last)
@@ -495,7 +496,7 @@ def test_numbers_can_be_set_and_set_back():
         restore()
     again = structure(model)
     assert again.key == found.key
-    assert all(same_value(v, again.numbers[p]) for p, v in found.numbers.items())
+    assert all(same_bits(v, again.numbers[p]) for p, v in found.numbers.items())
 
 
 def test_two_numbers_of_one_tuple_are_set_together():
@@ -524,7 +525,7 @@ def test_a_learning_rate_is_state_and_no_number():
         structure(made(lambda r: sequential(optimizer=keras.optimizers.SGD(r)), r)) for r in (0.1, 0.2)
     )
     assert one.key == other.key
-    assert all(same_value(v, other.numbers[p]) for p, v in one.numbers.items())
+    assert all(same_bits(v, other.numbers[p]) for p, v in one.numbers.items())
 
 
 def test_infinite_and_missing_numbers_are_part_of_the_key():

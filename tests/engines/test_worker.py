@@ -23,7 +23,7 @@ from fairlane.engines.workers import parcel, process
 from fairlane.engines.workers.engine import WorkersEngine
 from fairlane.engines.workers.main import foreign_in, unwrapped
 from fairlane.engines.workers.parcel import Segments
-from fairlane.engines.workers.recipe import Recipe
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.running import choosing
 
 HERE = Path(__file__).parents[1]
@@ -238,7 +238,7 @@ def intricate():
 
 def test_a_recipe_makes_the_same_model():
     model = intricate()
-    recipe = pickle.loads(cloudpickle.dumps(Recipe.of(model)))
+    recipe = pickle.loads(cloudpickle.dumps(PortableRecipe.of(model)))
     other = recipe.make()
     other.set_weights(model.get_weights())
     fit = {"epochs": 3, "batch_size": 8, "shuffle": False, "verbose": 0}
@@ -258,11 +258,11 @@ def test_a_recipe_refuses_what_it_would_make_otherwise():
     model = Own(inputs, keras.layers.Dense(1)(inputs))
     model.compile("sgd", "mse", flavour="sweet")
     with pytest.raises(fl.BuilderError, match=r"class Own has a `compile\(\)` of its own"):
-        Recipe.of(model)
+        PortableRecipe.of(model)
     plain = build()
     plain.compile("sgd", plain.layers[0].compute_output_shape)
     with pytest.raises(fl.BuilderError, match="method `compute_output_shape` of Dense"):
-        Recipe.of(plain)
+        PortableRecipe.of(plain)
 
 
 # --- reasons --------------------------------------------------------------------------------------------

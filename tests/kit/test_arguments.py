@@ -146,7 +146,7 @@ def test_models_that_can_be_trained_on_nothing_fail_by_themselves():
         (lambda s: s.summary(zz=1), r"summary has no argument 'zz'\. It takes: metric, select"),
         (lambda s: s.summary(confidenc=0.9), r"no argument 'confidenc'\. Did you mean 'confidence'"),
         (lambda s: s.plot(confidence=3), "confidence must lie between 0 and 1.*got 3"),
-        (lambda s: s.plot(title=3), "title is a text, or None, not 3"),
+        (lambda s: s.plot(title=3), "title is a string, or None, not 3"),
         (lambda s: s.plot(metrics=3), "metrics is a list of names of metrics"),
         (lambda s: s.plot(metrics=[3]), "metrics is a list of names of metrics"),
         (lambda s: s.plot("final", metric=["loss"]), "metric is the name of a metric"),
@@ -175,7 +175,7 @@ def test_models_that_can_be_trained_on_nothing_fail_by_themselves():
         (lambda s: fl.continuing(3).__enter__(), "argument 0 is a keras.Model, not 3"),
         (
             lambda s: fl.guard(3),
-            r"guard can't be called so: too many positional arguments\. It takes: nothing",
+            r"guard can't be called like this: too many positional arguments\. It takes: nothing",
         ),
         (lambda s: fl.open("runs.db"), "open needs the argument 'name'"),
         (lambda s: fl.open("runs.db", "a", build=3), "build is a builder, .*, not 3"),

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlane.kit.libraries import is_installed
 from fairlane.models.identity import functions, objects
 from fairlane.provenance import fingerprint
 
@@ -282,7 +283,7 @@ def program(tmp_path, monkeypatch):
     path.write_text(PROGRAM)
     space = {"__name__": "program"}
     exec(compile(PROGRAM, str(path), "exec"), space)
-    functions.is_library.cache_clear()
+    is_installed.cache_clear()
     yield space
     sys.modules.pop("other", None)
 
@@ -322,13 +323,13 @@ def test_what_a_builder_only_adds_to_is_no_part_of_it(program):
 
 @pytest.mark.parametrize("name", ["json", "keras.layers", "numpy", "fairlane.running.compare", "builtins"])
 def test_installed_modules_are_not_looked_into(name):
-    assert functions.is_library(name)
+    assert is_installed(name)
 
 
 SCRIPT = """
 import functools, sys, types
 import keras
-from fairlane import fingerprint
+from fairlane.provenance import fingerprint
 
 class Ob:
     def __init__(self, k):

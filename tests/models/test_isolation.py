@@ -19,7 +19,7 @@ from keras import layers
 
 from fairlane.errors import BuilderError, SharedStateError, StudyError
 from fairlane.models.isolation import Shared, check_independent, shared_state
-from fairlane.models.rebuild import rebuild
+from fairlane.models.recipes.rebuild import rebuild
 from fairlane.models.template import Template
 
 # NumPy 2 says it to Keras, of `Variable.numpy()`.

@@ -1,6 +1,6 @@
 """Every private name of Keras that Fairlane uses still means what `fairlane.models.keras_private` takes it to mean.
 
-When a new Keras makes one of these fail, `keras_private.py` is the place to mend. Tried with Keras 3.13.2 (JAX 0.7.2)
+When a new Keras makes one of these fail, the package `keras_private` is the place to mend. Tried with Keras 3.13.2 (JAX 0.7.2)
 and 3.15.1 (JAX 0.10.2).
 """
 
@@ -125,11 +125,11 @@ def test_metric_directions():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
     metrics = ["mae", keras.metrics.R2Score(name="fit"), keras.metrics.Mean(name="average")]
     model.compile("sgd", "mse", metrics=metrics[:2], weighted_metrics=["mse"])
-    assert keras_private._metrics_lists(model._compile_metrics) == []
+    assert keras_private.compiled._metrics_lists(model._compile_metrics) == []
     model.fit(X, Y, verbose=0)
-    assert len(keras_private._metrics_lists(model._compile_metrics)) == 2
+    assert len(keras_private.compiled._metrics_lists(model._compile_metrics)) == 2
     assert keras_private.metric_directions(model) == {"mae": "min", "fit": "max", "mse": "min"}
-    assert [keras_private._direction(keras.metrics.get(m)) for m in metrics] == ["min", "max", ""]
+    assert [keras_private.compiled._direction(keras.metrics.get(m)) for m in metrics] == ["min", "max", ""]
 
 
 def test_metric_directions_of_several_outputs_have_the_names_of_logs():
@@ -321,9 +321,9 @@ def test_custom_objects_are_those_registered_and_in_scope():
 
 
 def test_without_tensorflow(monkeypatch):
-    monkeypatch.setattr(keras_private.module_utils.tensorflow, "_available", True)
+    monkeypatch.setattr(keras_private.session.module_utils.tensorflow, "_available", True)
     keras_private.without_tensorflow()
-    assert not keras_private.module_utils.tensorflow.available
+    assert not keras_private.session.module_utils.tensorflow.available
 
 
 def test_is_array_data():
@@ -499,7 +499,7 @@ def test_trained_variables_and_settable_rates():
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
     scaled.build(model.trainable_variables)
     assert len(keras_private.trained_variables(scaled)) == len(model.trainable_variables)
-    assert keras_private._unwrapped(scaled) is scaled.inner_optimizer
+    assert keras_private.compiled._unwrapped(scaled) is scaled.inner_optimizer
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
     assert keras_private.has_settable_learning_rate(scaled)
     assert not keras_private.has_settable_learning_rate(keras.optimizers.SGD(schedule))
@@ -529,21 +529,21 @@ def test_metrics_built_like_others():
     assert not {id(v) for v in new.metrics_variables} & {id(v) for v in old.metrics_variables}
     assert set(new.get_metrics_result()) == set(old.get_metrics_result())
     new.train_on_batch(x, y)
-    assert keras_private._metrics_list_like(None, counterpart) is None
+    assert keras_private.compiled._metrics_list_like(None, counterpart) is None
     metric = keras.metrics.Mean()
-    assert type(keras_private._metrics_list_like(metric, counterpart)) is keras.metrics.Mean
+    assert type(keras_private.compiled._metrics_list_like(metric, counterpart)) is keras.metrics.Mean
 
 
 def test_what_keras_changes_in_place_is_copied():
     found = {"a": [1], "b": 2}
-    assert keras_private._own(found["a"]) == [1]
-    assert keras_private._own(found["a"]) is not found["a"]
-    assert keras_private._own(found["b"]) == 2
+    assert keras_private.session._own(found["a"]) == [1]
+    assert keras_private.session._own(found["a"]) is not found["a"]
+    assert keras_private.session._own(found["b"]) == 2
 
 
 def test_text_is_a_symbol_where_a_model_is_built():
     words, numbers = np.array([["a", "b"]], object), np.ones((1, 2))
-    symbols = keras_private._words_as_symbols((words, {"x": numbers, "y": words.astype(str)}, None))
+    symbols = keras_private.training._words_as_symbols((words, {"x": numbers, "y": words.astype(str)}, None))
     for symbol in (symbols[0], symbols[1]["y"]):
         assert isinstance(symbol, keras.KerasTensor)
         assert (symbol.shape, symbol.dtype) == ((1, 2), "string")
@@ -597,7 +597,7 @@ def test_a_method_of_keras_that_was_replaced_is_an_own_training_loop(monkeypatch
     home = next(cls for cls in keras.Model.__mro__ if "evaluate" in vars(cls))
     with fl.guard():  # wraps `fit`, and calls it
         assert keras_private.own_training_loop(model) is None
-    assert not keras_private._is_replaced(home.evaluate)
+    assert not keras_private.training._is_replaced(home.evaluate)
     monkeypatch.setattr(home, "evaluate", lambda *a, **k: None)
     assert keras_private.own_training_loop(model) == "evaluate"
     assert keras_private.own_training_loop(model, validates=False) is None
@@ -607,7 +607,7 @@ def test_what_trainers_have_is_known():
     """A method that is new here has to be sorted: is it called on lanes, or is an own version of it lost there?"""
     trainers = [cls for cls in keras.Model.__mro__ if cls.__name__.endswith("Trainer")]
     names = {name for cls in trainers for name in vars(cls) if not name.startswith("__")}
-    loop = names - keras_private._CALLED_ON_LANES - keras_private._NOT_CALLED_BY_FIT
+    loop = names - keras_private.training._CALLED_ON_LANES - keras_private.training._NOT_CALLED_BY_FIT
     assert loop <= LOOP
 
 
@@ -649,11 +649,14 @@ def test_configuration():
 
 
 def test_every_function_is_tried_here():
-    functions = {
-        name
-        for name, value in vars(keras_private).items()
-        if isinstance(value, types.FunctionType) and value.__module__ == keras_private.__name__
-    }
     with open(__file__, encoding="utf-8") as source:
         text = source.read()
-    assert [name for name in sorted(functions) if f"_keras.{name}(" not in text] == []
+    names = [name for name in keras_private.__all__ if callable(getattr(keras_private, name))]
+    assert [name for name in names if f"keras_private.{name}(" not in text] == []
+
+
+def test_given_to_callbacks():
+    callback = keras.callbacks.Callback()
+    built(fitted=False).fit(X, Y, verbose=0, callbacks=[callback])
+    assert set(vars(callback)) | {"model"} == keras_private.GIVEN_TO_CALLBACKS
+    assert callback.model is not None

@@ -24,12 +24,13 @@ import pytest
 from keras import layers
 
 import fairlane as fl
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.errors import StudyError
 from fairlane.models import layer_state
-from fairlane.models.description import description, model_of, write_weights
+from fairlane.models.recipes.description import description, model_of, write_weights
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.variables import weights_of
 from fairlane.store import coding
+from fairlane.trials import State
 
 X = np.random.default_rng(0).normal(5.0, 3.0, (32, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -262,7 +263,7 @@ def copied_twice(kind, stored, tmp_path):
 
 def through_a_recipe(kind, stored, tmp_path):
     model = alone(kind)[0]
-    made = pickle.loads(cloudpickle.dumps(Recipe.of(model))).make()
+    made = pickle.loads(cloudpickle.dumps(PortableRecipe.of(model))).make()
     made(X[:1])
     for new, old in zip(made.variables, model.variables, strict=True):
         new.assign(np.array(old))
@@ -305,12 +306,12 @@ def test_a_fresh_model_keeps_what_was_adapted_and_draws_the_rest(kind):
         new(X[:1])
     told = [
         {name: value for name, value in state.items() if name != "layer"}
-        for state in layer_state.told(model)
+        for state in layer_state.read_layers(model)
         if state["class"] not in ("Subclassed",)  # which is told anew where it is made
     ]
     again = [
         {name: value for name, value in state.items() if name != "layer"}
-        for state in layer_state.told(new)
+        for state in layer_state.read_layers(new)
         if state["class"] not in ("Subclassed",)
     ]
     assert repr(again) == repr(told)
@@ -326,11 +327,11 @@ def test_a_fresh_model_keeps_what_was_adapted_and_draws_the_rest(kind):
 
 def states_of(kind):
     model = build(kind)
-    return model, layer_state.told(model)
+    return model, layer_state.read_layers(model)
 
 
 def arrays_of(model):
-    return {"trainable": model.trainable_variables, "non_trainable": model.non_trainable_variables}
+    return State(model.trainable_variables, model.non_trainable_variables, [], [])
 
 
 @pytest.mark.parametrize(
@@ -339,12 +340,12 @@ def arrays_of(model):
         ({"at": 99}, "is of a model with other layers"),
         ({"at": None}, "is of a model with other layers"),
         ({"class": "Dense"}, "is of a model with other layers"),
-        ({"assets": {"../../x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
-        ({"assets": {"/etc/x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
-        ({"assets": {"a\\..\\x": np.zeros(1, np.uint8)}}, "leads out of its folder"),
-        ({"assets": {"more/bounds.txt": np.zeros(1, np.uint8)}}, r"layer 'with_files.*does not take"),
-        ({"own": {"0": {"variable": ["trainable", 99]}}}, "names a variable that there is not"),
-        ({"why": "ValueError: no"}, "could not tell what it holds besides its variables .ValueError: no"),
+        ({"assets": {"../../x": np.zeros(1, np.uint8)}}, "lies outside its folder"),
+        ({"assets": {"/etc/x": np.zeros(1, np.uint8)}}, "lies outside its folder"),
+        ({"assets": {"a\\..\\x": np.zeros(1, np.uint8)}}, "lies outside its folder"),
+        ({"assets": {"more/bounds.txt": np.zeros(1, np.uint8)}}, r"layer 'with_files.*does not accept"),
+        ({"own": {"0": {"variable": ["trainable", 99]}}}, "names a variable that does not exist"),
+        ({"why": "ValueError: no"}, "could not report what it holds besides its variables .ValueError: no"),
         ({"attributes": {"x": {"pickle": b""}}}, "holds a 'pickle'"),
     ],
 )
@@ -352,7 +353,7 @@ def test_what_was_not_told_here_is_refused(change, words):
     model, states = states_of("assets")
     (state,) = states
     with pytest.raises(StudyError, match=words):
-        layer_state.give(model, [{**state, **change}], arrays_of(model))
+        layer_state.write_layers(model, [{**state, **change}], arrays_of(model))
 
 
 @pytest.mark.parametrize(
@@ -362,7 +363,7 @@ def test_what_a_class_or_keras_defines_is_not_hidden_by_an_attribute(name):
     model, _ = states_of("attributes")
     layer = model.layers[0]
     before = {key: value for key, value in vars(layer).items() if key != "other"}
-    layer_state.give_to_layer(layer, {"attributes": {name: 1, "other": 2}})
+    layer_state.write_layer(layer, {"attributes": {name: 1, "other": 2}})
     assert layer.other == 2
     assert {key: value for key, value in vars(layer).items() if key != "other"} == before
     assert type(layer) is Plain
@@ -384,7 +385,7 @@ def test_a_layer_that_can_not_tell_trains_and_says_so_when_it_is_asked_for():
     study = fl.compare(mute, [{}], X, Y, verbose=0, **FIT)
     assert study.trials["state"].tolist() == ["done"]
     with pytest.raises(
-        StudyError, match=r"trial 0 .*layer 'mute' .Mute. could not tell .*no words.*mend its save_own"
+        StudyError, match=r"trial 0 .*layer 'mute' .Mute. could not report .*no words.*correct its save_own"
     ):
         study.model(0)
 
@@ -405,7 +406,7 @@ def test_layers_of_kerass_own_that_adapt_to_nothing_tell_nothing():
     inputs = keras.Input((8, 8, 1))
     x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Conv2D(2, 3)(inputs)))
     x = layers.Dense(2)(layers.Flatten()(x)) + 1.0
-    assert layer_state.told(keras.Model(inputs, layers.Rescaling(0.5)(x))) == []
+    assert layer_state.read_layers(keras.Model(inputs, layers.Rescaling(0.5)(x))) == []
 
 
 # --- names ---

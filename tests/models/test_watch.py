@@ -63,7 +63,7 @@ def test_the_alias(told):
     assert "Model 'mnist' has been trained for 3 epochs, last at " in again
     assert "is compiled again here" in again
     assert "does not reset its weights" in again
-    assert "fit() goes on from those weights" in goes_on
+    assert "fit() continues from those weights" in goes_on
     for message in (again, goes_on):
         assert "last at " in message
         assert "test_watch.py:" in message

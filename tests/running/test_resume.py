@@ -13,7 +13,7 @@ import pytest
 
 import fairlane as fl
 from fairlane.engines.contract import Pace
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import plain_data, trial_memory
 from fairlane.running.jobs import pace_of
 from fairlane.trials import Checkpoint, EpochEnded
 
@@ -90,8 +90,8 @@ def interrupted(cut, store, epochs=5, **changes):
 def started(monkeypatch):
     """The epochs in which trials are begun from here on."""
     begun = {}
-    for name in ("lanes", "reference"):
-        module = __import__(f"fairlane.engines.contract.{name}", fromlist=["TrialStarted"])
+    for name in ("lanes.engine", "reference"):
+        module = __import__(f"fairlane.engines.{name}", fromlist=["TrialStarted"])
         real = module.TrialStarted
 
         def tell(trial, *args, real=real, **kwargs):
@@ -415,7 +415,7 @@ def test_checkpoints_are_taken_as_often_as_asked(monkeypatch, tmp_path, engine, 
 
 
 def test_without_a_store_nothing_is_told(monkeypatch):
-    monkeypatch.setattr(recall, "Remembering", None)
+    monkeypatch.setattr(trial_memory, "Remembering", None)
     compare(engine="lanes", epochs=1)
 
 
@@ -456,25 +456,25 @@ def test_by_default_no_more_than_a_minute_is_lost():
     ],
 )
 def test_plain_data_come_back(value):
-    back = recall.restored(recall.plain(value))
+    back = plain_data.restored(plain_data.plain(value))
     assert back == value
     assert type(back) is type(value)
 
 
 def test_arrays_come_back():
     arrays = {"numpy": np.arange(3, dtype="int8"), "tensor": keras.ops.convert_to_tensor([1.0, 2.0])}
-    back = recall.restored(recall.plain(arrays))
+    back = plain_data.restored(plain_data.plain(arrays))
     assert back["numpy"].dtype == "int8"
     assert keras.ops.is_tensor(back["tensor"])
-    assert recall.same(recall.plain(back), recall.plain(arrays))
-    with pytest.raises(recall.CannotTell, match="an array of objects"):
-        recall.plain(np.array([object()]))
-    with pytest.raises(recall.CannotGoOn, match="'code', which this version does not know"):
-        recall.restored({"__fairlane__": "code", "of": "import os"})
+    assert plain_data.same(plain_data.plain(back), plain_data.plain(arrays))
+    with pytest.raises(plain_data.CannotTell, match="an array of objects"):
+        plain_data.plain(np.array([object()]))
+    with pytest.raises(plain_data.CannotGoOn, match="'code', which this version does not know"):
+        plain_data.restored({"__fairlane__": "code", "of": "import os"})
 
 
 def test_doctests():
-    assert doctest.testmod(recall).failed == 0
+    assert doctest.testmod(plain_data).failed == 0
 
 
 def test_a_call_that_was_refused_leaves_nothing_to_be_compared_with(tmp_path):

@@ -16,7 +16,7 @@ from safetensors.numpy import save as save_tensors
 
 import fairlane as fl
 from fairlane.errors import StoreError, StudyError
-from fairlane.models.description import check, description, model_of
+from fairlane.models.recipes.description import check, description, model_of
 from fairlane.store import overview, read, tree, written
 from fairlane.store.artifacts import Artifact, Artifacts, Damaged, new_folder
 from fairlane.trials import EpochEnded, Site, Trial, Variant
@@ -301,7 +301,7 @@ HARMFUL = {
 @pytest.mark.parametrize(("where", "value"), HARMFUL.values(), ids=HARMFUL)
 def test_a_config_names_keras_building_blocks_and_nothing_else(where, value):
     before = set(sys.modules)
-    with pytest.raises(StudyError, match=r"which is none of Keras's building blocks: give it"):
+    with pytest.raises(StudyError, match=r"which is not one of Keras's building blocks: give it"):
         model_of(changed(where, value))
     assert "this" not in set(sys.modules) - before
 
@@ -350,7 +350,7 @@ def test_what_is_no_description_builds_no_model(text):
 def test_a_batch_of_any_size_is_not_made():
     told = json.loads(description(a_model()))
     told["batch"] = {"tuple": [{"shape": [10**15, 2], "dtype": "float32"}] * 2}
-    with pytest.raises(StudyError, match="which is too large to be one"):
+    with pytest.raises(StudyError, match="which is too large for one"):
         model_of(json.dumps(told))
 
 

@@ -179,7 +179,7 @@ class Evaluator:
             self.assign_to(item.value, inner, scope)
 
     def set_attribute(self, of: Value, name: str, value: Value) -> None:
-        """``of.name = value``; to set whether something is trainable says that going on is meant."""
+        """``of.name = value``; setting ``trainable`` says that the training is meant to continue."""
         machine = self.machine
         if name == "trainable":
             if isinstance(of, Thing) and of.kind is Kind.LAYER:

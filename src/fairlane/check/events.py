@@ -113,7 +113,7 @@ class Events:
         )
         message = (
             f"`{alias.name}` is a second name for the model `{alias.old}`{self._built(model)}, not a copy: "
-            f"{both} that one network on and on, and compile() does not reset weights"
+            f"{both} that one network again and again, and compile() does not reset weights"
         )
         copy = self.fresh.replace("(model)", f"({alias.old})")
         fix = f"build the model where it is trained, or make another one: `{alias.name} = {copy}`"
@@ -132,8 +132,8 @@ class Events:
     def _loop(self, model: Thing, now: Training, loop: Step) -> Found:
         message = (
             f"{self._the(model, now)} is compiled and trained in every round of the loop in "
-            f"{self.where(loop.at)}: each round goes on from the weights of the one before, for compile() "
-            "does not reset them"
+            f"{self.where(loop.at)}: each round continues from the weights of the one before, because "
+            "compile() does not reset them"
         )
         fix = f"build the model inside the loop, or start each round from `{self.fresh}`"
         related = [(model.origin, "the model is built here"), (loop.at, "the loop")]
@@ -145,11 +145,11 @@ class Events:
         first, second = _apart(before, now)
         message = (
             f"{self._the(model, now)} has been trained before: {self._both(first, second, now)} one network, "
-            "the second from the weights that the first left, for compile() does not reset them"
+            "the second from the weights that the first left, because compile() does not reset them"
         )
         fix = (
-            f"build a model for each training, or train `{self.fresh}`; if going on is meant, say so "
-            "with `fairlane.continuing(model)`"
+            f"build a model for each training, or train `{self.fresh}`; if the second is meant to "
+            "continue the first, say so with `fairlane.continuing(model)`"
         )
         if self.is_r:  # Fairlane itself is for Python
             fix = f"build a model for each training, or train `{self.fresh}`"
@@ -218,15 +218,16 @@ class Events:
         first = state.get(initializer, "#layer")
         if not isinstance(first, Use):
             state.set(initializer, "#layer", Use(layer, at))
-        elif first.thing is not layer and not state.get(initializer, "#told"):
-            state.set(initializer, "#told", True)
+        elif first.thing is not layer and not state.get(initializer, "#reported"):
+            state.set(initializer, "#reported", True)
             label = f"`{initializer.label}` " if initializer.label else ""
             message = (
                 f"the initializer {label}made in {self.where(initializer.origin)} is used for several "
-                "layers: one instance draws the same numbers each time, so like layers start out alike"
+                "layers: one instance draws the same numbers each time, so layers of one shape start "
+                "with the same weights"
             )
             related = ((initializer.origin, "the initializer is made here"), (first.at, "used first here"))
-            fix = "make an initializer for each layer, or name it by its text, such as 'he_normal'"
+            fix = "make an initializer for each layer, or give its name, such as 'he_normal'"
             self.report(Found("FL007", at, message, fix, related))
 
     # FL008
@@ -250,9 +251,8 @@ class Events:
                 label = f"`{layer.label}` " if layer.label else ""
                 message = (
                     f"the layer {label}made in {self.where(layer.origin)} is in two models, so they "
-                    f"share its weights: training the one built in {self.where(model.origin)} goes on "
-                    "from, and "
-                    f"changes, the one built in {self.where(other.origin)}"
+                    f"share its weights: training the one built in {self.where(model.origin)} continues "
+                    f"from, and changes, the one built in {self.where(other.origin)}"
                 )
                 related = [
                     (layer.origin, "the layer is made here"),
@@ -288,7 +288,7 @@ class Events:
     def _seed(self, seed: Seed, loop: Step, now: Training) -> Found:
         message = (
             f"the seed is set once, before the loop over variants in {self.where(loop.at)}: each variant "
-            "starts from what the ones before it left of the random numbers, so their order matters"
+            "starts where the ones before it left the random numbers, so the results depend on their order"
         )
         fix = f"set the seed inside the loop, before the model is built: `{self.seed_words}(seed)`"
         related = ((loop.at, "the loop over variants"), (now.at, "trained here"))
@@ -311,7 +311,7 @@ _SHARED = {
     Kind.METRIC: (
         "FL006",
         "metric",
-        "they count into one and the same state, so one model's reading is mixed with the other's",
+        "all models add to one state, so the value of one contains what the others added",
         "make a metric for each model, where it is compiled",
     ),
 }
@@ -331,14 +331,14 @@ def _parting(a: Path, b: Path) -> tuple[Step | None, Step | None]:
 
 
 def _apart(a: Training, b: Training) -> tuple[At, At]:
-    """The two lines that tell two trainings apart: of two calls of one function, the calls."""
+    """The two lines by which two trainings differ: of two calls of one function, the calls."""
     x, y = _parting(a.path, b.path)
     first, second = (x.at if x else a.at), (y.at if y else b.at)
     return first, second
 
 
 def _second_name(before: Training, now: Training) -> Alias | None:
-    """The alias that is to blame: made anew for each training, or beside a name that trains too."""
+    """The alias that is the cause: made for each training, or beside a name that trains too."""
     for alias in (now.alias, before.alias):
         if alias is None:
             continue

@@ -147,7 +147,7 @@ class Block(Form):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Branch(Form):
-    """One of the options is run, and nobody knows which."""
+    """One of the options runs; which one is not known."""
 
     tests: tuple[Form, ...]
     options: tuple[Form, ...]

@@ -42,7 +42,7 @@ class Frame:
 
 
 class Turns:
-    """A loop that is being run: the states in which it is left, or goes on early."""
+    """A loop that is being run: the states in which it ends, or continues early."""
 
     def __init__(self) -> None:
         self.breaks: list[State] = []
@@ -288,7 +288,7 @@ class Functions(Evaluator):
     # What is run more than once
 
     def rounds(self, over: Value, serial: int, at: At) -> list[Value]:
-        """What a loop's variable is in each round that is run: two stand for all, if nothing tells."""
+        """A loop's variable in each round that runs: two stand for all, where the values are not known."""
         machine = self.machine
         mine = frozenset({serial})
         items = machine.items(over)

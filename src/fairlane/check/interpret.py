@@ -260,7 +260,7 @@ class _Interpreter(Functions):
         return machine.container(form.at, collected if form.collects else None)
 
     def next_turn(self, turns: Turns) -> bool:
-        """The end of a round, where those that went on early come too: whether there is another."""
+        """The end of a round, where those that continued early come too: whether there is another."""
         machine = self.machine
         states = [*turns.continues, *([machine.state] if machine.alive else [])]
         turns.continues.clear()

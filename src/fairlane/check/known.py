@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The kinds of things that the rules tell apart."""
+    """The kinds of things that the rules distinguish."""
 
     MODEL = "model"
     LAYER = "layer"
@@ -73,7 +73,7 @@ SPLITTERS = frozenset(
         "GroupShuffleSplit",
     }
 )
-"""scikit-learn's, but for TimeSeriesSplit: training on and on is what walking forward may mean."""
+"""scikit-learn's, but for TimeSeriesSplit: walking forward may mean to continue the training."""
 
 TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 
@@ -252,7 +252,7 @@ def python(path: str) -> Meaning | None:
         path: the full name, such as ``tensorflow.keras.layers.Dense``.
 
     Returns:
-        what it means, or None where it is none of Keras's.
+        what it means, or None where it is not Keras's.
 
     Example:
         >>> python("tensorflow.keras.layers.Dense")
@@ -297,7 +297,7 @@ def r(name: str) -> Meaning | None:
         name: such as ``layer_dense`` or ``keras3::fit``.
 
     Returns:
-        what it means, or None where it is none of Keras's.
+        what it means, or None where it is not Keras's.
     """
     package, colons, bare = name.rpartition("::")
     if colons and package.rstrip(":") not in R_PACKAGES:

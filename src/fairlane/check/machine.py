@@ -134,7 +134,7 @@ class Machine:
         )
 
     def excuse_all(self, touched: bool = False) -> None:
-        """Some model's weights may have been set, or frozen: of which one, nobody knows."""
+        """Some model's weights may have been set, or frozen; which one is not known."""
         for model in self.models:
             if self.state.get(model, "#model") is not None:
                 self.excuse(model)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fairlane.check import RULES, Failure, Finding, Place, Report
+from fairlane.kit.text import plural
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -34,16 +35,12 @@ def failures(report: Report) -> Iterator[str]:
 
 def closing(report: Report) -> str:
     """The last line: ``2 findings in 1 file (7 files checked)``."""
-    checked = f"{_count(report.checked, 'file')} checked"
-    unread = f", {_count(len(report.failures), 'file')} could not be read" if report.failures else ""
+    checked = f"{plural(report.checked, 'file')} checked"
+    unread = f", {plural(len(report.failures), 'file')} could not be read" if report.failures else ""
     if not report.findings:
         return f"no findings ({checked}{unread})"
-    where = _count(len({finding.path for finding in report.findings}), "file")
-    return f"{_count(len(report.findings), 'finding')} in {where} ({checked}{unread})"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    where = plural(len({finding.path for finding in report.findings}), "file")
+    return f"{plural(len(report.findings), 'finding')} in {where} ({checked}{unread})"
 
 
 def framed(report: Report) -> Iterator[Any]:

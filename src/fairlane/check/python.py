@@ -52,11 +52,11 @@ def parse(text: str) -> Program:
         the program.
 
     Raises:
-        SyntaxError: it is no Python of this interpreter's version.
+        SyntaxError: it is not Python of this interpreter's version.
     """
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a text is not this checker's business
+        warnings.simplefilter("ignore")  # "\d" in a string is not what this checks
         try:
             tree = compile(text, "<checked>", "exec", flags, dont_inherit=True)
         except (RecursionError, MemoryError):

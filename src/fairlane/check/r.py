@@ -72,7 +72,7 @@ def parse(text: str) -> Program:
         the program.
 
     Raises:
-        SyntaxError: it is no R.
+        SyntaxError: it is not R.
         MissingGrammar: the grammar is not installed.
     """
     try:
@@ -106,7 +106,7 @@ class _Lowering:
         return len(text[:offset].decode("utf-8", "replace")) + 1
 
     def complaint(self, root: Any) -> SyntaxError:
-        """The first place that is no R."""
+        """The first place that is not R."""
         node, pending = root, [root]
         while pending:
             current = pending.pop()

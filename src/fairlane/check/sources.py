@@ -118,7 +118,7 @@ def units(path: Path, name: str | None = None, data: bytes | None = None) -> lis
         its texts; none, for a notebook of a language that is not checked.
 
     Raises:
-        Unreadable: there is no such file, or it is not what its name says.
+        Unreadable: the file does not exist, or it is not what its name says.
     """
     name = str(path) if name is None else name
     suffix = path.suffix.lower()
@@ -149,7 +149,7 @@ def _decoded(data: bytes, python: bool) -> str:
         line = data[: error.start].count(b"\n") + 1
         raise Unreadable(f"not {error.encoding} text: {error.reason}", line) from None
     if "\0" in text:
-        raise Unreadable("not a text: it contains a null byte")
+        raise Unreadable("not text: it contains a null byte")
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ")
 
 
@@ -164,7 +164,7 @@ _NOT_RUN = re.compile(r"eval\s*=\s*(FALSE|F)\b|^\s*#\|\s*eval:\s*(false|no)\b", 
 def _document(name: str, text: str) -> list[Unit]:
     """The chunks of a document: for each language a text as long as the whole."""
     lines = text.split("\n")
-    kept: dict[str, list[str]] = {}
+    chunks: dict[str, list[str]] = {}
     position = 0
     while position < len(lines):
         fence = _FENCE.match(lines[position])
@@ -180,9 +180,9 @@ def _document(name: str, text: str) -> list[Unit]:
         language = fence["language"].lower()
         hidden = _NOT_RUN.search(fence["options"]) or any(_NOT_RUN.match(line) for line in chunk)
         if language in ("r", "python") and not hidden:
-            blank = kept.setdefault(language, [""] * len(lines))
+            blank = chunks.setdefault(language, [""] * len(lines))
             blank[first : first + len(chunk)] = _dedented(chunk, fence["indent"], language)
-    return [Unit(name, language, "\n".join(found)) for language, found in kept.items()]
+    return [Unit(name, language, "\n".join(found)) for language, found in chunks.items()]
 
 
 def _dedented(chunk: list[str], indent: str, language: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What variables hold, as far as a file tells, and the state of the program at one point of it.
+"""What variables hold, as far as a file shows, and the state of the program at one point of it.
 
 In: nothing; `interpret` makes these. Out: values, which are compared by identity (two models built by one
 line in two iterations are two values), and `State`, which can be copied where paths part and joined where
@@ -92,7 +92,7 @@ class Container(Value):
 
 @dataclass(eq=False, slots=True)
 class Object(Value):
-    """An instance of a class of the file that is none of Keras's."""
+    """An instance of a class of the file that is not Keras's."""
 
     cls: ClassValue | None = None
 
@@ -140,7 +140,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """``name = old`` gave a model a second name; ``time`` tells the order of what is run."""
+    """``name = old`` gave a model a second name; ``time`` gives the order of what runs."""
 
     at: At
     name: str
@@ -159,7 +159,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A model was trained; ``texts`` are its data's expressions, those that are no mere names."""
+    """A model was trained; ``texts`` are its data's expressions, those that are more than a name."""
 
     at: At
     path: Path
@@ -257,7 +257,7 @@ def _joined(a: State, b: State) -> State:
 
 
 def _either(x: object, y: object, together: dict[tuple[Value, Value], Value]) -> object:
-    """One fact for two; a fact of None is none."""
+    """One fact for two; None stands for no fact."""
     if x == y:
         return x
     if isinstance(x, ModelState) or isinstance(y, ModelState):
@@ -276,7 +276,7 @@ def _either(x: object, y: object, together: dict[tuple[Value, Value], Value]) ->
 
 
 def _value_of_two(x: Value, y: Value) -> Value:
-    """A value that is one of two: of two models it is one model, though nobody knows which."""
+    """A value that is one of two: of two models it is one model, though it is not known which."""
     loops = x.loops | y.loops
     if isinstance(x, Thing) and isinstance(y, Thing) and x.kind is y.kind:
         return Thing(x.origin, loops, x.kind, x.name, x.path, x.label or y.label, x.seed)

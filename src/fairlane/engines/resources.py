@@ -14,7 +14,7 @@ import keras
 
 from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import FitData
-from fairlane.models.description import description
+from fairlane.models.recipes.description import description
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.trials import ModelDescribed, Trial

@@ -1,14 +1,12 @@
 """Checks of what a user gives: an argument's name and value → the value, or an error that says what is
 expected.
 
-In: an argument's name, its value, and what it may be. Out: the value as it is used; else a `StudyError` with
-    the
-argument, what was given, and what is expected.
+In: an argument's name, its value, and what it may be. Out: the value as it is used; else a `StudyError` that
+names the argument, what was given, and what is expected.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import math
@@ -21,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import did_you_mean
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -67,13 +66,12 @@ def _unfitting(
     takes = f"It takes: {', '.join(names) or 'nothing'}"
     unknown = [one for one in kwargs if one not in names]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(unknown[0], names)
         return CallError(f"{name} has no argument {unknown[0]!r}.{hint} {takes}")
     missing = _MISSING.search(str(error))
     if missing:
         return CallError(f"{name} needs the argument {missing[1]}. {takes}")
-    return CallError(f"{name} can't be called so: {error}. {takes}")
+    return CallError(f"{name} can't be called like this: {error}. {takes}")
 
 
 _MISSING = re.compile(r"missing a required (?:keyword-only )?argument: ('\w+')")
@@ -109,15 +107,15 @@ def wrong(name: str, value: Any, expected: str) -> StudyError:
     return StudyError(f"{name} is {expected}, not {given(value)}")
 
 
-def text(name: str, value: Any, expected: str = "a text") -> str:
-    """A text that is not empty."""
+def text(name: str, value: Any, expected: str = "a string") -> str:
+    """A string that is not empty."""
     if not isinstance(value, str) or not value:
         raise wrong(name, value, expected)
     return value
 
 
-def optional_text(name: str, value: Any, expected: str = "a text, or None") -> str | None:
-    """A text, or None."""
+def optional_text(name: str, value: Any, expected: str = "a string, or None") -> str | None:
+    """A string, or None."""
     if value is not None and not isinstance(value, str):
         raise wrong(name, value, expected)
     return value
@@ -129,7 +127,7 @@ def metric(name: str, value: Any) -> str:
 
 
 def one_of(name: str, value: Any, options: Iterable[str]) -> str:
-    """One of some texts."""
+    """One of some strings."""
     options = list(options)
     if not isinstance(value, str) or value not in options:
         *first, last = map(repr, options)
@@ -172,7 +170,7 @@ def function(name: str, value: Any, expected: str) -> Callable[..., Any]:
 
 
 def path(name: str, value: Any, example: str) -> Path:
-    """The path of a file, which is none of a folder."""
+    """The path of a file, and not of a folder."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise wrong(name, value, f"the path of a file, such as {example!r}")
     found = Path(value)

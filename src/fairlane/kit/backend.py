@@ -3,7 +3,7 @@
 In: the environment and Keras's own settings file. Out: ``KERAS_BACKEND`` set to ``jax``, or left alone.
 
 Keras defaults to TensorFlow, and on its own first import writes a ``keras.json`` that says so; that file
-is therefore no wish of the user's when it says ``tensorflow``, and is one when it says anything else.
+is therefore the user's choice only when it says something other than ``tensorflow``.
 """
 
 import json

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _INSIDE = ("fairlane", "keras", "contextlib", "runpy", "importlib")
-"""The top-level modules whose frames are nobody's program."""
+"""The top-level modules that are never the user's program."""
 
 
 class Place(NamedTuple):

@@ -13,7 +13,7 @@ from fairlane.errors import StudyError
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> Path:
-    """Write a file; one that is there is replaced at the end, and kept where writing fails.
+    """Write a file; one that exists is replaced at the end, and stays where writing fails.
 
     Args:
         path: the file.
@@ -23,7 +23,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
         The file's path.
 
     Raises:
-        StudyError: there is no folder for the file.
+        StudyError: the file's folder does not exist.
     """
     path = Path(path)
     if not path.parent.is_dir():

@@ -1,10 +1,14 @@
-"""Whose code is it: a library's that Fairlane knows, or somebody else's?
+"""Whose code is it: Keras's, a known library's, an installed package's, or the user's?
 
-In: a code object, a class, or a block in which code runs. Out: whether it is Keras's, JAX's, NumPy's, or of a
-library below them; anything else is *foreign*: the user's, or of a package that Fairlane does not know.
+In: a code object, a class, a module's name, or a block in which code runs. Out: an answer to one of three
+questions, which are not the same:
 
-What the known libraries read while a training step is traced is in Keras's own objects and configuration, and
-`program.structure` walks all of that. Foreign code can read anything: globals, files, the clock.
+- Is it *foreign*, that is, of no library that Fairlane knows? What the known libraries (Keras, JAX, NumPy and
+  those below them) read while a training step is traced is in Keras's own objects and configuration, and
+  `program.structure` walks all of that. Foreign code can read anything: globals, files, the clock.
+- Is it *installed*, rather than written by the person who runs the program? The version of installed code
+  says what its text is, so that only the user's own code has to be read.
+- Is it *Keras's own*?
 """
 
 from __future__ import annotations
@@ -19,10 +23,75 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _KNOWN = ("keras", "jax", "jaxlib", "numpy", "ml_dtypes", "optree", "opt_einsum", "absl", "fairlane")
-_OF_THIRD_PARTIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_OF_THIRD_PARTIES = tuple(f"{os.sep}{folder}{os.sep}" for folder in sorted(_INSTALLED))
+_PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
+
+
+# --- Keras's own
+
+
+def home_of(cls: type, name: str) -> type | None:
+    """The class, among a class and its bases, that defines a method or attribute; None where none does."""
+    return next((base for base in cls.__mro__ if name in vars(base)), None)
+
+
+def is_keras_module(module: str) -> bool:
+    """Whether a module is part of Keras."""
+    return module.partition(".")[0] == "keras"
+
+
+def is_keras_class(cls: type, method: str = "") -> bool:
+    """Whether a class is Keras's own; where a method is given, whether its version of that method is."""
+    home = home_of(cls, method) if method else None
+    return is_keras_module((home or cls).__module__)
+
+
+# --- installed
+
+
+@functools.cache
+def is_installed(module: str) -> bool:
+    """Whether a module was installed, rather than written by the person who runs the program.
+
+    Example:
+        >>> is_installed("keras.layers"), is_installed("json"), is_installed("__main__")
+        (True, True, False)
+    """
+    root = module.partition(".")[0]
+    if root in ("builtins", "fairlane") or root.startswith("_cython_"):  # Cython's own classes
+        return True
+    if root == "__main__":
+        return False
+    loaded = sys.modules.get(root)
+    file = getattr(loaded, "__file__", None)
+    if loaded is None or file is None:
+        try:
+            spec = importlib.util.find_spec(root)
+        except (ImportError, ValueError, AttributeError):
+            spec = None
+        file = None if spec is None else spec.origin
+        if file is None or file in ("built-in", "frozen"):
+            return root in sys.stdlib_module_names
+    path = Path(file).resolve()
+    if _INSTALLED & set(path.parts):
+        return True
+    return any(path.is_relative_to(Path(sysconfig.get_paths()[name]).resolve()) for name in _PLACES)
+
+
+def is_user_function(function: types.FunctionType) -> bool:
+    """Whether the person who runs the program wrote a function.
+
+    The answer is where its code stands. Its ``__module__`` would not do, which decorators overwrite.
+    """
+    return not is_installed(str(function.__globals__.get("__name__", "__main__")))
+
+
+# --- foreign
 
 
 @dataclass

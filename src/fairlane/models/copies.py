@@ -19,12 +19,12 @@ from fairlane.errors import BuilderError, FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models import keras_private
 from fairlane.models.guard import ledger
-from fairlane.models.rebuild import rebuild, rebuild_with_counterparts
+from fairlane.models.recipes.rebuild import rebuild, rebuild_with_counterparts
 from fairlane.models.session import Session, left_as_found
 
 
 def copy(model: Any) -> Any:
-    """An independent model that goes on exactly as ``model`` would.
+    """An independent model that continues exactly as ``model`` would.
 
     Everything that training changes is copied: weights, the optimizer's state with its learning rate, the
     metrics' state, the random state of dropout and of other layers, and what preprocessing layers adapted.
@@ -80,10 +80,10 @@ def copy(model: Any) -> Any:
 
 
 def fresh(model: Any, seed: int | None = None) -> Any:
-    """A model like ``model`` before any training: its weights and random states are drawn anew.
+    """A model like ``model`` before any training: its weights and random states are new draws.
 
-    Drawn anew are also those whose initializer or layer was given an integer seed, so that two fresh
-    models differ. What preprocessing layers adapted is kept. The optimizer starts at its first step, and
+    This holds also where an initializer or layer was given an integer seed, so that two fresh models differ.
+    What preprocessing layers adapted stays. The optimizer starts at its first step, and
     at the learning rate that ``model`` was compiled with, even after a callback reduced it; where that
     can't be known, a warning says so. Its name is the model's with ``_fresh`` after it, and a number from the
     second on.
@@ -174,8 +174,8 @@ def _build_compiled(old: Any, new: Any, counterpart: Callable[[Any], Any]) -> No
             missing = [v.path for v in trained if id(v) not in twins]
             if missing:
                 raise BuilderError(
-                    f"Model {old.name!r} can't be copied: its optimizer trains {missing[0]!r}, which is no "
-                    f"variable of the model, so the copy would train that of the original."
+                    f"Model {old.name!r} can't be copied: its optimizer trains {missing[0]!r}, which is not "
+                    f"a variable of the model, so the copy would train that of the original."
                 )
             after.build([twins[id(v)] for v in trained])
     keras_private.build_metrics_like(old, new, counterpart)
@@ -233,8 +233,8 @@ def _first_learning_rate(model: Any) -> float | None:
         warn_at(
             caller(),
             f"fairlane.fresh takes {first:g} as the learning rate of model {model.name!r}. Its optimizer has "
-            f"done steps that the model's `history` does not tell of, so whether a callback changed the rate "
-            f"before that can't be known. If it did, set it: `model.optimizer.learning_rate = ...`.",
+            f"done steps that the model's `history` does not record, so a callback may have changed the rate "
+            f"before. If one did, set it: `model.optimizer.learning_rate = ...`.",
             FairlaneWarning,
         )
     return first

@@ -19,6 +19,7 @@ import keras
 
 from fairlane.errors import SharedStateError
 from fairlane.kit import arguments
+from fairlane.kit.text import listing
 from fairlane.models import keras_private
 
 _WHY = {
@@ -99,7 +100,7 @@ def shared_state(*models: Any) -> list[Shared]:
     random numbers or changes in another way.
 
     Where models share a layer, its variables and seed generators are not listed again; where the same
-    model is given twice, only that is said. What a model shares with itself is no business of this function.
+    model is given twice, only that is said. What a model shares with itself is not listed.
 
     Args:
         *models: Keras models, compiled or not, built or not.
@@ -108,7 +109,7 @@ def shared_state(*models: Any) -> list[Shared]:
         What they share, in the order of the models' layers; an empty list where they are independent.
 
     Raises:
-        StudyError: one of them is no Keras model.
+        StudyError: one of them is not a Keras model.
 
     Example:
         >>> import fairlane as fl, keras
@@ -147,12 +148,12 @@ def check_independent(
         *models: Keras models that are meant to be trained independently.
         names: what the message calls the models; by default, their positions and ``model.name``.
         ignore: kinds of `Shared` that do not matter here.
-        changed: for a model, the ids of the variables that a training step changes, asked where a layer that
+        changed: for a model, the ids of the variables that a training step changes; called where a layer that
         is
             not trainable is shared. None, or without it, means that this is judged by the layers' classes.
 
     Raises:
-        StudyError: one of them is no Keras model.
+        StudyError: one of them is not a Keras model.
         SharedStateError: two of them share state. The message says what, why it matters and what to do;
             its attribute ``shared`` is what `shared_state` returned.
 
@@ -356,17 +357,17 @@ def _message(shared: list[Shared], labels: Sequence[str]) -> str:
         second = second.split(" (")[0]
         return (
             f"{_capital(second)} is a second name for {first}, not a copy: `model_copy = model` copies "
-            f"nothing. Training either trains both, and a second `fit` goes on where the first one "
-            f"ended. {_REMEDY}"
+            f"nothing. Training either trains both, and a second `fit` continues from the end of the "
+            f"first. {_REMEDY}"
         )
     models = sorted({position for one in shared for position in one.models})
     lines = [f"  - {one}. {one.why}" for one in shared[:_LISTED]]
     if len(shared) > _LISTED:
         lines.append(f"  - and {len(shared) - _LISTED} more")
-    who = _capital(_listing([labels[i] for i in models]))
-    listing = "\n".join(lines)
+    who = _capital(listing([labels[i] for i in models]))
+    listed = "\n".join(lines)
     remedy = f"{_REMEDY} {REMEDY}" if any(one.kind in _STATEFUL for one in shared) else _REMEDY
-    return f"{who} are not independent. They share:\n{listing}\n{remedy}"
+    return f"{who} are not independent. They share:\n{listed}\n{remedy}"
 
 
 REMEDY = (
@@ -377,13 +378,9 @@ REMEDY = (
 
 _REMEDY = (
     "Results of such models depend on which was trained first. Build each model in a function that makes "
-    "everything anew (layers, optimizer, metrics) and returns a fresh, compiled model, and call that "
+    "everything new (layers, optimizer, metrics) and returns a fresh, compiled model, and call that "
     "function once per model: one optimizer per model, no layer in two."
 )
-
-
-def _listing(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _capital(text: str) -> str:

@@ -28,6 +28,8 @@ import keras
 import numpy as np
 
 from fairlane.errors import StudyError
+from fairlane.kit.libraries import home_of, is_keras_class
+from fairlane.kit.values import same_bits, same_trees
 from fairlane.models import keras_private
 from fairlane.trials import State
 
@@ -44,24 +46,24 @@ _IN_SETS = (bool, int, float, str)
 
 
 def holds_more(layer: Any) -> bool:
-    """Whether a layer's state is more than its variables, as far as its class tells.
+    """Whether a layer's state is more than its variables, as far as its class shows.
 
-    A layer of Keras's own that adapts to nothing has variables alone; its hooks are there for quantization.
+    A layer of Keras's own that adapts to nothing has only variables; its hooks are for quantization.
     """
     if hasattr(type(layer), "adapt"):
         return True
-    homes = (_home(type(layer), hook) for hook in _HOOKS)
-    return any(home is not None and not _is_keras(home) for home in homes)
+    homes = (home_of(type(layer), hook) for hook in _HOOKS)
+    return any(home is not None and not is_keras_class(home) for home in homes)
 
 
-def told(model: Any) -> list[LayerState]:
+def read_layers(model: Any) -> list[LayerState]:
     """What the layers of a model hold besides the variables of the model.
 
     Args:
         model: a model; it is only read. Its variables need not be up to date.
 
     Returns:
-        Plain data, for `give`. Values that are the model's own variables stand as their places.
+        Plain data, for `write_layers`. Values that are the model's own variables stand as their places.
     """
     places = {
         id(variable): [group, i]
@@ -70,13 +72,13 @@ def told(model: Any) -> list[LayerState]:
     }
     states: list[LayerState] = []
     for at, layer in enumerate(keras_private.all_layers(model)):
-        state = told_of_layer(layer, places)
+        state = read_layer(layer, places)
         if state is not None:
             states.append({**state, "at": at})
     return states
 
 
-def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerState | None:
+def read_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerState | None:
     """The same of one layer, without the layers inside it.
 
     Args:
@@ -84,7 +86,7 @@ def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerS
         places: the ``id`` of a variable → what to write instead of its value.
 
     Returns:
-        Plain data, for `give_to_layer`; None where there is nothing to tell.
+        Plain data, for `write_layer`; None where it has no such state.
     """
     state: dict[str, Any] = {}
     if holds_more(layer):
@@ -100,22 +102,22 @@ def told_of_layer(layer: Any, places: Mapping[int, Any] | None = None) -> LayerS
     return {"class": type(layer).__name__, "layer": str(layer.name), **state} if state else None
 
 
-def give(
+def write_layers(
     model: Any,
     states: Iterable[LayerState] | None,
     values: State,
     strict: bool = True,
 ) -> None:
-    """Let the layers of a model hold what was told. The values of variables are to be assigned afterwards.
+    """Give the layers of a model their stored state. The values of variables are to be assigned afterwards.
 
     Args:
         model: one of the same architecture.
-        states: as `told` gave them; None where nobody told, as versions before this one did not.
+        states: as `read_layers` gave them; None in studies of earlier versions, which did not store them.
         values: those of the model's variables.
         strict: whether all layers must be there; else those are left out that building the model makes.
 
     Raises:
-        StudyError: they are of another model, or a layer does not take them.
+        StudyError: they are of another model, or a layer does not accept them.
     """
     layers = keras_private.all_layers(model)
     if states is None:
@@ -128,17 +130,18 @@ def give(
             raise StudyError(
                 f"the state of {_described(state)} is of a model with other layers than {model.name!r}"
             )
-        give_to_layer(layers[at], _with_values(state, values))
+        write_layer(layers[at], _with_values(state, values))
 
 
-def settle(model: Any, states: Iterable[LayerState] | None) -> None:
+def compute_again(model: Any, states: Iterable[LayerState] | None) -> None:
     """After the variables were assigned, let layers compute what they hold instead of them.
 
-    Needed where nobody told: a `Normalization` computes with constants that it makes from its variables.
+    Needed in studies of earlier versions: a `Normalization` computes with constants that it makes from its
+    variables.
 
     Args:
         model: a model whose variables have their values.
-        states: as for `give`.
+        states: as for `write_layers`.
     """
     if states is not None:
         return
@@ -149,17 +152,17 @@ def settle(model: Any, states: Iterable[LayerState] | None) -> None:
             layer.load_own_variables({name: _array(value) for name, value in store.items()})
 
 
-def give_to_layer(layer: Any, state: LayerState) -> None:
-    """Let one layer hold what was told of another; the values of its variables may change, too.
+def write_layer(layer: Any, state: LayerState) -> None:
+    """Give one layer the stored state of another; the values of its variables may change, too.
 
     Raises:
-        StudyError: it does not take that.
+        StudyError: it does not accept that.
     """
     who = f"layer {layer.name!r} ({type(layer).__name__})"
     if "why" in state:
         raise StudyError(
-            f"{who} could not tell what it holds besides its variables ({state['why']!s:.300}), so that "
-            f"it would compute something else; mend its save_own_variables or save_assets"
+            f"{who} could not report what it holds besides its variables ({state['why']!s:.300}), so it "
+            f"would compute something else here; correct its save_own_variables or save_assets"
         )
     try:
         if state.get("build") and not layer.built:
@@ -174,7 +177,7 @@ def give_to_layer(layer: Any, state: LayerState) -> None:
         raise
     except Exception as error:  # of Keras's or the user's code, for values that may come from anywhere
         raise StudyError(
-            f"{who} does not take what was told of it ({type(error).__name__}: {error!s:.300})"
+            f"{who} does not accept its stored state ({type(error).__name__}: {error!s:.300})"
         ) from error
 
 
@@ -206,7 +209,7 @@ def _config(layer: Any) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return json.dumps(keras.saving.serialize_keras_object(layer)["config"])
-    except Exception:  # of the user's code; it is told of the whole model where that is described
+    except Exception:  # of the user's code; the description of the whole model has the reason
         return ""
 
 
@@ -220,7 +223,7 @@ def _with_values(state: LayerState, values: State) -> LayerState:
                 value = values._asdict()[group][i]
             except (LookupError, TypeError) as error:
                 raise StudyError(
-                    f"the state of {_described(state)} names a variable that there is not"
+                    f"the state of {_described(state)} names a variable that does not exist"
                 ) from error
         own[name] = value
     return {**state, "own": own}
@@ -242,7 +245,7 @@ def _load_assets(layer: Any, assets: Mapping[str, Any]) -> None:
         for name, content in assets.items():
             parts = PurePosixPath(name).parts
             if not parts or "\\" in name or ":" in name or any(part in ("/", "..") for part in parts):
-                raise StudyError(f"the file {name!r:.60} of layer {layer.name!r} leads out of its folder")
+                raise StudyError(f"the file {name!r:.60} of layer {layer.name!r} lies outside its folder")
             path = Path(folder, *parts)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(np.asarray(content, np.uint8).tobytes())
@@ -254,71 +257,71 @@ def _load_assets(layer: Any, assets: Mapping[str, Any]) -> None:
 
 def _attributes(layer: Any) -> dict[str, Any]:
     """Those attributes of a layer that are its state and no config of Keras's holds for each trial."""
-    if _is_keras(type(layer)):
+    if is_keras_class(type(layer)):
         names = _IN_CONFIG.get(type(layer).__name__, ())
         found = {name: getattr(layer, name, None) for name in names}
     else:
         found = {name: value for name, value in vars(layer).items() if _is_own(layer, name)}
-    plain = {name: _plain(value) for name, value in found.items()}
-    return {name: value for name, value in plain.items() if value is not _NOT_PLAIN}
+    encoded = {name: _encoded(value) for name, value in found.items()}
+    return {name: value for name, value in encoded.items() if value is not _NO_DATA}
 
 
 def _set_attribute(layer: Any, name: str, value: Any) -> None:
     """Set an attribute where it is another; nothing that a class defines is hidden by one from a store."""
-    value = _live(value)
+    value = _decoded(value)
     defined = inspect.getattr_static(type(layer), name, None)
     if not name.isidentifier() or callable(defined) or hasattr(type(defined), "__get__"):
         return
-    known = _IN_CONFIG.get(type(layer).__name__, ()) if _is_keras(type(layer)) else ()
-    if name not in known and (_is_keras(type(layer)) or not _is_own(layer, name)):
+    known = _IN_CONFIG.get(type(layer).__name__, ()) if is_keras_class(type(layer)) else ()
+    if name not in known and (is_keras_class(type(layer)) or not _is_own(layer, name)):
         return
-    if not _same(getattr(layer, name, _NOT_PLAIN), value):
+    if not _same(getattr(layer, name, _NO_DATA), value):
         setattr(layer, name, value)
 
 
 def _is_own(layer: Any, name: str) -> bool:
-    """Whether a custom class, or who made the layer, has given it this attribute."""
+    """Whether a custom class, or the code that made the layer, has given it this attribute."""
     return name not in _names_of_keras() and not (isinstance(layer, keras.Model) and name.startswith("_"))
 
 
 _names_of_keras = cache(keras_private.names_of_attributes)
 
 
-_NOT_PLAIN = object()
+_NO_DATA = object()
 
 
-def _plain(value: Any) -> Any:
-    """As plain data, tensors and arrays marked; `_NOT_PLAIN` where it is another object."""
+def _encoded(value: Any) -> Any:
+    """As plain data, tensors and arrays marked; `_NO_DATA` where it is another object."""
     if type(value) in _SCALARS:
         return value
     if isinstance(value, np.ndarray | np.generic):
-        return _NOT_PLAIN if value.dtype.hasobject else {"array": np.array(value)}
+        return _NO_DATA if value.dtype.hasobject else {"array": np.array(value)}
     if isinstance(value, keras.Variable | keras.KerasTensor):
-        return _NOT_PLAIN
+        return _NO_DATA
     if isinstance(value, list | tuple) and type(value).__name__ in ("list", "tuple", "TrackedList"):
-        items = [_plain(item) for item in value]
-        if any(item is _NOT_PLAIN for item in items):
-            return _NOT_PLAIN
+        items = [_encoded(item) for item in value]
+        if any(item is _NO_DATA for item in items):
+            return _NO_DATA
         return {"tuple": items} if isinstance(value, tuple) else items
     if isinstance(value, set | frozenset) and all(type(item) in _IN_SETS for item in value):
         return {type(value).__name__.removeprefix("Tracked").lower(): sorted(value, key=repr)}
     if isinstance(value, dict):
         if not all(type(key) is str for key in value):
-            return _NOT_PLAIN
-        items_of = {key: _plain(item) for key, item in value.items()}
-        return _NOT_PLAIN if any(item is _NOT_PLAIN for item in items_of.values()) else {"dict": items_of}
+            return _NO_DATA
+        items_of = {key: _encoded(item) for key, item in value.items()}
+        return _NO_DATA if any(item is _NO_DATA for item in items_of.values()) else {"dict": items_of}
     if keras.ops.is_tensor(value):
         try:
             return {"tensor": np.array(keras.ops.convert_to_numpy(value))}
         except Exception:  # a tensor of a trace that has ended, or of random keys
-            return _NOT_PLAIN
-    return _NOT_PLAIN
+            return _NO_DATA
+    return _NO_DATA
 
 
-def _live(value: Any) -> Any:
-    """The value that `_plain` made plain."""
+def _decoded(value: Any) -> Any:
+    """The value that `_encoded` was given."""
     if isinstance(value, list):
-        return [_live(item) for item in value]
+        return [_decoded(item) for item in value]
     if not isinstance(value, Mapping):
         return value
     ((kind, inner),) = value.items()
@@ -328,9 +331,9 @@ def _live(value: Any) -> Any:
         case "tensor":
             return keras.ops.convert_to_tensor(np.asarray(inner))
         case "tuple":
-            return tuple(_live(item) for item in inner)
+            return tuple(_decoded(item) for item in inner)
         case "dict":
-            return {key: _live(item) for key, item in inner.items()}
+            return {key: _decoded(item) for key, item in inner.items()}
         case "set":
             return set(inner)
         case "frozenset":
@@ -340,28 +343,16 @@ def _live(value: Any) -> Any:
 
 def _same(a: Any, b: Any) -> bool:
     """Whether two values are equal, and of one kind."""
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return same_trees(a, b, _same_leaf)
+
+
+def _same_leaf(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
-    if hasattr(a, "shape"):
-        a, b = np.asarray(a), np.asarray(b)
-        return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
-    return bool(a is b or a == b)
+    return same_bits(a, b) if hasattr(a, "shape") else bool(a is b or a == b)
 
 
 # --- small parts ----------------------------------------------------------------------------------------
-
-
-def _home(cls: type, name: str) -> type | None:
-    """The class that defines a method."""
-    return next((base for base in cls.__mro__ if name in vars(base)), None)
-
-
-def _is_keras(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == "keras"
 
 
 def _is_of(layer: Any, state: LayerState) -> bool:

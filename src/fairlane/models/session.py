@@ -39,7 +39,7 @@ class Session:
     """A private copy of the hidden state, entered as often as a trial needs it.
 
     Python's and NumPy's generators are a `Stream` of the session's: other threads draw on from their own.
-    Keras keeps its attributes by thread itself.
+    Keras itself stores its attributes by thread.
 
     Args:
         seed: what ``keras.utils.set_random_seed`` is called with on the first entry; None leaves the
@@ -118,7 +118,7 @@ class Session:
             return generators_now()
 
     def set_generators(self, states: States) -> None:
-        """Let the random generators stand where they were when `generators` told."""
+        """Let the random generators stand where `generators` found them."""
         with self._drawing():
             set_generators(states)
 
@@ -139,7 +139,7 @@ class Generators:
     """Python's and NumPy's global random generators where they stand now, to go on from later.
 
     Args:
-        states: where they stand instead, as `told` tells it.
+        states: where they stand instead, as `told` gave them.
 
     Example:
         >>> import random
@@ -195,7 +195,7 @@ _SETTINGS = ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_
 
 
 def _check_settings(before: _State, now: _State) -> None:
-    """See that no setting was changed for another thread, nor by one.
+    """Check that no setting was changed for another thread, nor by one.
 
     Raises:
         StudyError: it was.
@@ -210,10 +210,9 @@ def _check_settings(before: _State, now: _State) -> None:
     names += [f"jax.config.{name}" for name, a in before.jax.items() if now.jax.get(name) not in (a,)]
     if names and others:
         wrong = (
-            f"{names[0]} is another now than it was when a trial's builder or callbacks "
-            "were called, and several threads train with Fairlane at once. Keras has one such setting for "
-            "all threads, so the "
-            "numbers of each may be wrong. Set it before both begin, or train one after the other"
+            f"{names[0]} has changed since a trial's builder or callbacks were called, while several threads "
+            "train with Fairlane. Keras has one such setting for all threads, so the results of each may be "
+            "wrong. Set it before the threads begin, or train one after the other"
         )
         for one in others:
             one.root().disturbed = wrong
@@ -222,7 +221,7 @@ def _check_settings(before: _State, now: _State) -> None:
 
 
 class _Turns:
-    """On backends whose random state can't be kept by thread, calls of several threads wait for each other.
+    """On backends whose random state is not by thread, calls of several threads wait for each other.
 
     A thread that works for a call, started by one of its callbacks, goes in with it.
     """
@@ -292,7 +291,7 @@ def _jax_settings() -> dict[str, Any]:
 
 
 def _other_generators_loaded() -> bool:
-    """Whether there are generators that all threads share, and that can't be kept apart."""
+    """Whether there are generators that all threads share, and that can't be separated."""
     return "tensorflow" in sys.modules or keras.backend.backend() == "torch"
 
 

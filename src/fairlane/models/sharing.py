@@ -2,7 +2,7 @@
 
 In: built models, and what a batch looks like. Out: which variables a training step changes
 (`changed_by_step`); which variables a model has in common with those that were built before (`Known`); and a
-watch over their values (`Held`), which puts them back where a training changed them all the same.
+watch over their values (`Held`), which restores them where a training changed them nevertheless.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from fairlane.errors import SharedStateError
+from fairlane.kit.values import same_numbers
 from fairlane.models import keras_private
 from fairlane.models.isolation import REMEDY
 from fairlane.models.variables import read_state, variable_groups
@@ -85,7 +86,7 @@ class Known:
                 if to_train and (was_trained or id(variable) in trained):
                     raise SharedStateError(
                         f"{who} has the variable {variable.path!r} of an earlier trial's model, and one "
-                        "of the two trains it, so that each trial would go on where the one before ended. "
+                        "of the two trains it, so each trial would go on from the weights of the one before. "
                         f"{REMEDY}"
                     )
             self._seen[id(variable)] = weakref.ref(variable), id(variable) in trained
@@ -124,7 +125,7 @@ class Held:
         return bool(self._values)
 
     def check(self) -> None:
-        """See that the variables have the values that they had; give them back where they have not.
+        """Check that the variables have the values that they had, and restore these where they do not.
 
         Raises:
             SharedStateError: one had another value.
@@ -133,7 +134,7 @@ class Held:
             raise SharedStateError(self._message(changed))
 
     def check_state(self, model: keras.Model, state: Any) -> None:
-        """See that a trained state of a model has those values.
+        """Check that a trained state of a model has those values.
 
         Raises:
             SharedStateError: it has another one.
@@ -148,14 +149,14 @@ class Held:
             variable.path
             for group, arrays in zip(variable_groups(model), state, strict=True)
             for variable, array in zip(group, arrays, strict=True)
-            if id(variable) in held and not _equal(held[id(variable)], np.asarray(array))
+            if id(variable) in held and not same_numbers(held[id(variable)], np.asarray(array))
         ]
 
     def restore(self) -> list[str]:
-        """Give the variables the values that they had.
+        """Restore the values that the variables had.
 
         Returns:
-            Those that had others.
+            The variables that had others.
         """
         changed = []
         for variable, value in self._values:
@@ -168,17 +169,13 @@ class Held:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         return (
             f"{self._who} has trained {changed[0]!r}{more}, which it shares with other trials: a callback "
-            "made it trainable, or the step changes it. The values of before are in place again, and the "
-            f"other trials are not touched. {REMEDY}"
+            "made it trainable, or the step changes it. Its earlier values are restored, and the other "
+            f"trials are not affected. {REMEDY}"
         )
 
 
 def _has(variable: Any, value: Any) -> bool:
     try:
-        return _equal(value, keras.ops.convert_to_numpy(variable))
-    except Exception:  # a `fit` that raised has taken its value and not brought it back
+        return same_numbers(value, keras.ops.convert_to_numpy(variable))
+    except Exception:  # a `fit` that raised may have deleted its value
         return False
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return np.array_equal(a, b, equal_nan=np.issubdtype(a.dtype, np.inexact))

@@ -1,13 +1,13 @@
 """Random numbers by thread: whose state Python's and NumPy's global generators draw from.
 
 In: a `Stream`, a state of both generators, and a thread that enters it with `drawing_from`. Out: until the
-thread leaves it, all that it draws from ``random`` and ``np.random`` comes from that stream, and so does
-what the threads draw that it starts. All other threads draw on from the program's own state, `PROGRAM`, as
-if nothing happened.
+thread leaves it, all that it draws from ``random`` and ``np.random`` comes from that stream. So do the draws
+of threads that it starts. All other threads draw from the program's own state, `PROGRAM`, as if nothing
+happened.
 
 There is one global generator of each kind. Before each draw, the state of the thread that draws is put into
-it, if another one's is there. NumPy takes a lock around every draw, so this is done in that lock; for
-Python's generator, it is done in its methods, as long as a stream is entered. Nobody waits for anybody
+it, if another state is there. NumPy takes a lock around every draw, so this is done in that lock; for
+Python's generator, it is done in its methods, as long as a stream is entered. No thread waits for another
 longer than a draw takes.
 """
 
@@ -49,7 +49,7 @@ def drawing_from(stream: Stream, eager: bool = True) -> Iterator[None]:
 
     Args:
         stream: the stream; `PROGRAM` for the program's own state, inside of another stream.
-        eager: put Python's state in place at once, so that functions are right too that were imported by name
+        eager: put Python's state in place now, so that functions that were imported by name draw from it too
             (``from random import random``).
     """
     here = place()
@@ -81,24 +81,24 @@ def enter(stream: Stream, eager: bool = True) -> int:
 
 
 def leave(depth: int) -> None:
-    """Leave the streams that were entered since `enter` returned ``depth``; again does no harm."""
+    """Leave the streams that were entered since `enter` returned ``depth``; leaving twice does no harm."""
     here = place()
     with changing:
         del here.entered[depth:]
         if not here.entered and here in active:
             active.remove(here)
         if not active:
-            _by_nobody()
+            _by_no_thread()
     if active:
         _PYTHON.load(here.stream())
     if _PYTHON.contended:
         _PYTHON.contended = False
-        _tell_of_names()
+        _warn_of_names()
 
 
 # --- whose state is in the generators -------------------------------------------------------------------
 
-_NOBODY = Stream()
+_NO_STREAM = Stream()
 
 
 class _Generator:
@@ -121,13 +121,10 @@ class _Generator:
         stream = place().stream()
         try:
             self._mutex.acquire()
-            if (
-                self.loaded is not stream and not self._loading
-            ):  # reading and writing a state come by here too
+            if self.loaded is not stream and not self._loading:  # reading and writing a state come here too
                 self._load(stream)
-                self.contended = (
-                    True  # whoever entered a stream has put it in place: another thread came between
-                )
+                # Entering a stream has put its state in place, so another thread has drawn in between.
+                self.contended = True
         except BaseException:  # Ctrl-C too must not leave it locked
             if self._mutex._is_owned():  # type: ignore[attr-defined]
                 self._mutex.release()
@@ -149,7 +146,7 @@ class _Generator:
         self._loading = True
         try:
             before.states[self._position] = self._read()
-            self.loaded = _NOBODY  # if Ctrl-C comes now, what was read is safe, and this is done again
+            self.loaded = _NO_STREAM  # if Ctrl-C comes now, what was read is safe, and this is done again
             state = stream.states[self._position]
             if state is not None:
                 self._write(state)
@@ -218,8 +215,8 @@ def _by_thread() -> None:
     keras_private.clear_session_by_thread(True)
 
 
-def _by_nobody() -> None:
-    """Take it away again, with the program's own state in place. Only NumPy's lock stays."""
+def _by_no_thread() -> None:
+    """Remove that, with the program's own state in place. Only NumPy's lock stays."""
     _PYTHON.load(PROGRAM)
     _NUMPY.load(PROGRAM)
     keras_private.clear_session_by_thread(False)
@@ -237,12 +234,12 @@ def _numpy_by_thread() -> None:
     ours = _bit_generator(type(there))()
     while True:
         state = np.random.get_state(legacy=False)  # noqa: NPY002  # which takes the lock, so not below
-        with there.lock:  # nobody draws
+        with there.lock:  # no other thread draws
             if _same_state(state["state"], there.state["state"]):
                 _np_random.set_bit_generator(ours)
                 np.random.set_state(state)  # noqa: NPY002
                 break
-    for _ in range(5):  # who has waited for the old lock draws now, before another state is put in place
+    for _ in range(5):  # threads that waited for the old lock draw now, before another state is put in place
         time.sleep(0.001)
         with there.lock:
             pass
@@ -277,17 +274,17 @@ def _bit_generator(kind: Any) -> Any:
     return Locked
 
 
-# --- what can't be kept apart ---------------------------------------------------------------------------
+# --- what can't be separated ---------------------------------------------------------------------------
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
-def _tell_of_names() -> None:
-    """Warn of modules whose draws can't be told apart by thread, once per module."""
+def _warn_of_names() -> None:
+    """Warn of modules whose draws can't be separated by thread, once per module."""
     installed = tuple(path for name, path in sysconfig.get_paths().items() if "lib" in name)
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None) or ""
-        if name in _told or module is random or path.startswith(installed):
+        if name in _warned or module is random or path.startswith(installed):
             continue
         imported = [
             f"{key} (of random)"
@@ -295,12 +292,11 @@ def _tell_of_names() -> None:
             if any(value is function for function in _ORIGINAL.values())
         ]
         if imported:
-            _told.add(name)
+            _warned.add(name)
             warnings.warn(
                 f"several threads draw random numbers while Fairlane trains, and module {name!r} has "
-                f"imported {', '.join(imported)} by name. What it draws so may come from another thread's "
-                "state, and "
-                "differ from run to run. Write `import random` and `random.random()` there",
+                f"imported {', '.join(imported)} by name. These may draw from another thread's state, so "
+                "that results differ from run to run. Write `import random` and `random.random()` there",
                 FairlaneWarning,
                 stacklevel=3,
             )

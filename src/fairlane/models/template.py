@@ -6,7 +6,6 @@ paths into it: ``"optimizer.learning_rate"``, ``"dropout_1.rate"``, ``"encoder.d
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,15 @@ import keras
 import numpy as np
 
 from fairlane.errors import BuilderError, StudyError
+from fairlane.kit.text import nearest
 from fairlane.models import keras_private
-from fairlane.models.configs import class_name, inner_settings, raw_settings
-from fairlane.models.rebuild import is_graph, rebuild
+from fairlane.models.recipes.configs import raw_settings
+from fairlane.models.recipes.objects import inner_settings
+from fairlane.models.recipes.rebuild import is_graph, rebuild
 
 _COMPILED = ("optimizer", "loss", "loss_weights")
 """The compile arguments that paths may begin with."""
+_LIKENESS = 0.5  # names of layers often differ in half of their letters: `dense_1`, `dense_12`
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Template:
     """A compiled model, from which others are built.
 
     It is read at each `build`: a learning rate that was changed after the model was compiled is the
-    one that the built models start with. Weights are drawn anew, pre-trained ones too; what adapted
-    preprocessing layers (`Normalization`, `TextVectorization`, ...) learnt from data is kept. Integer
+    one that the built models start with. New weights are drawn, also for pre-trained ones; what adapted
+    preprocessing layers (`Normalization`, `TextVectorization`, ...) learned from data stays. Integer
     seeds in the template are replaced, so that replicates differ.
 
     Args:
@@ -137,7 +139,7 @@ class Template:
         if first not in arguments:
             raise StudyError(
                 f"{path!r} can't be varied in the template {self._model.name!r}, because class "
-                f"{class_name(self._model)} has its own `compile()`. Give a builder instead of a model."
+                f"{type(self._model).__name__} has its own `compile()`. Give a builder instead of a model."
             )
         value, before = arguments[first], first
         while isinstance(value, dict) and keys:
@@ -153,7 +155,7 @@ class Template:
         return _Target(first, parts[1:])
 
     def _layer_target(self, path: str, model: Any, parts: tuple[str, ...], before: str) -> _Target:
-        """A setting of a layer; of a model that is no graph, an argument of its constructor."""
+        """A setting of a layer; of a model that is not a graph, an argument of its constructor."""
         if not is_graph(model):
             self._walk(path, before, model, raw_settings(model), parts)
             return _Target(id(model), parts)
@@ -175,7 +177,7 @@ class Template:
 
     def _walk(self, path: str, before: str, owner: Any, settings: Any, keys: tuple[str, ...]) -> None:
         """Follow keys through settings, raising at the first that is not there."""
-        who = class_name(owner)
+        who = type(owner).__name__
         for key in keys:
             options = [name for name in settings if name != "name"] if isinstance(settings, dict) else []
             if key not in options:
@@ -186,7 +188,7 @@ class Template:
     def _nowhere(self, path: str, before: str, what: str, key: str, options: Iterable[str]) -> StudyError:
         options = list(options)
         dot = "" if not before or before.endswith(".") else "."
-        near = _nearest(key, options)
+        near = nearest(key, options, _LIKENESS)
         hint = f' Did you mean "{before}{dot}{near}"?' if near else ""
         there = f" Its settings: {', '.join(options)}." if options else " It has none to vary."
         return StudyError(
@@ -196,7 +198,7 @@ class Template:
     def _no_layer(self, path: str, model: Any, parts: tuple[str, ...], before: str) -> StudyError:
         names = [layer.name for layer in model.layers if not _is_input(layer)]
         beginnings = names if before else [*names, *_COMPILED]
-        near = _nearest(parts[0], beginnings)
+        near = nearest(parts[0], beginnings, _LIKENESS)
         hint = f' Did you mean "{".".join((before + near, *parts[1:]))}"?' if near else ""
         also = "" if before else f" A path may also begin with {', '.join(_COMPILED)}."
         return StudyError(
@@ -210,7 +212,7 @@ class Template:
         kind = "layers" if inner else "settings"
         listed = ", ".join(name for name in options if name != "name")
         return StudyError(
-            f"{path!r} is a whole {class_name(layer)}: say which of its {kind} to vary, as in "
+            f"{path!r} is a whole {type(layer).__name__}: say which of its {kind} to vary, as in "
             f'"{path}.{next(iter(name for name in options if name != "name"), "...")}". '
             f"Its {kind}: {listed}."
         )
@@ -218,10 +220,6 @@ class Template:
 
 def _is_input(layer: Any) -> bool:
     return isinstance(layer, keras.layers.InputLayer)
-
-
-def _nearest(word: str, options: list[str]) -> str:
-    return next(iter(difflib.get_close_matches(word, options, n=1, cutoff=0.5)), "")
 
 
 @contextmanager

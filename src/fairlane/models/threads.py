@@ -1,7 +1,7 @@
 """Which stream of random numbers each thread draws from.
 
 In: threads, and the streams that they enter. Out: a `Stream` per thread: the innermost that it has entered;
-or else, where it was started inside of one, its parent's; or else the program's own, `PROGRAM`.
+else, where it was started inside a stream, its parent's; else the program's own, `PROGRAM`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Stream:
 
 
 PROGRAM = Stream()
-"""What threads draw from that have entered no stream, and were not started by one that has."""
+"""The stream of threads that have entered none, and were not started by one that has."""
 
 
 class Place:
@@ -56,7 +56,7 @@ class Place:
     def __init__(self, parent: Place | None = None, foreign: bool = False) -> None:
         self.entered: list[Stream] = []
         self.foreign = foreign
-        self.disturbed = ""  # why its numbers may be wrong, which another thread found out
+        self.disturbed = ""  # why its results may be wrong; another thread found that
         self.parent: Place | None = None
         self.born: Stream | None = None
         self.call: Stream | None = None
@@ -80,7 +80,7 @@ class Place:
         return self.parent.stream() if self.call is not None and is_entered(self.call) else PROGRAM
 
     def root(self) -> Place:
-        """The place of the thread that made the call which this one works for; itself where it made it."""
+        """The place of the thread whose call this one works for; itself where the call is its own."""
         works = self.parent is not None and self.call is not None and is_entered(self.call)
         return self.parent.root() if works and self.parent is not None else self
 
@@ -112,14 +112,14 @@ def is_entered(stream: Stream) -> bool:
 
 
 def _of_the_only_call() -> Stream:
-    """A thread of XLA's or TensorFlow's works for the one call that there is; with several, nobody knows."""
+    """The stream of the only call, for a thread of XLA's or TensorFlow's; with several, it is not known."""
     roots = {id(one.root()): one.root() for one in list(active)}
     if len(roots) > 1:
         warnings.warn(
             "random numbers are drawn in a thread that is not Python's own (by a callback of JAX's, or a "
-            "generator in tf.data) while several threads train with Fairlane. For which of them can't be "
-            "known, so they come from the program's own generators, and differ from run to run. Train one "
-            "after another",
+            "generator in tf.data) while several threads train with Fairlane. It is not known for which "
+            "of them, so they come from the program's own generators, and results differ from run to "
+            "run. Train one after another",
             FairlaneWarning,
             stacklevel=2,
         )
@@ -133,20 +133,20 @@ _submit: Any = ThreadPoolExecutor.submit
 
 
 def hand_down(on: bool) -> None:
-    """Whether new threads, and work that is given to a pool, draw from what the one does who begins them."""
+    """Whether new threads, and work for a pool, draw from the stream of the thread that begins them."""
     for owner, name, own, theirs in (
         (threading.Thread, "start", _start_here, _start),
         (ThreadPoolExecutor, "submit", _submit_here, _submit),
     ):
         if on:
             setattr(owner, name, own)
-        elif getattr(owner, name) is own:  # somebody else may have wrapped it meanwhile
+        elif getattr(owner, name) is own:  # another package may have wrapped it meanwhile
             setattr(owner, name, theirs)
 
 
 @wraps(_start)
 def _start_here(thread: threading.Thread) -> None:
-    """``Thread.start``: the new thread draws from what its parent does."""
+    """``Thread.start``: the new thread draws from its parent's stream."""
     parent = place()
     if parent.stream() is not PROGRAM:
         child, run, own = Place(parent), thread.run, vars(thread).get("run")
@@ -164,7 +164,7 @@ def _start_here(thread: threading.Thread) -> None:
 
 @wraps(_submit)
 def _submit_here(pool: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """``ThreadPoolExecutor.submit``: the work draws from what draws who submits it."""
+    """``ThreadPoolExecutor.submit``: the work draws from the stream of the thread that submits it."""
     parent = place()
     if parent.stream() is PROGRAM:
         return _submit(pool, function, *args, **kwargs)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.kit.values import same_numbers
 from fairlane.models import layer_state
 from fairlane.trials import Arrays, State, Weights
 
@@ -41,7 +42,7 @@ def write_state(
         groups: the variables that the values are of, where the model's are others now.
     """
     if isinstance(state, Weights):
-        layer_state.give(model, state.layers, state.state)
+        layer_state.write_layers(model, state.layers, state.state)
         state = state.state
     for group, arrays in zip(groups or variable_groups(model), state, strict=True):
         for variable, array in zip(group, arrays, strict=True):
@@ -51,20 +52,18 @@ def write_state(
 def weights_of(model: keras.Model) -> Weights:
     """All that a built model remembers, as NumPy arrays, whatever Keras's backend."""
     groups = ([keras.ops.convert_to_numpy(v) for v in group] for group in variable_groups(model))
-    return Weights(State(*groups), layer_state.told(model))
+    return Weights(State(*groups), layer_state.read_layers(model))
 
 
 def to_weights(state: State, model: keras.Model) -> Weights:
     """One lane's state as NumPy arrays of its own, with what the layers of its model hold besides."""
-    return Weights(State(*([np.array(a) for a in group] for group in state)), layer_state.told(model))
+    return Weights(State(*([np.array(a) for a in group] for group in state)), layer_state.read_layers(model))
 
 
 def same_weights(weights: State, state: State) -> bool:
     """Whether a state's values are these, its metrics' left out."""
     return all(
-        np.array_equal(
-            np.asarray(a), np.asarray(b), equal_nan=np.issubdtype(np.asarray(a).dtype, np.floating)
-        )
+        same_numbers(a, b)
         for name in State._fields
         if name != "metrics"
         for a, b in zip(getattr(weights, name), getattr(state, name), strict=True)

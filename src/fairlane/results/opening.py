@@ -15,7 +15,7 @@ import pandas as pd
 
 from fairlane.errors import BuilderError, StudyError
 from fairlane.kit import arguments
-from fairlane.models.description import model_of, with_variables
+from fairlane.models.recipes.description import model_of, with_variables
 from fairlane.models.session import Session
 from fairlane.results.frames import frame_of
 from fairlane.results.study import Study

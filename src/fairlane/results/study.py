@@ -21,7 +21,7 @@ from fairlane import trackers
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
 from fairlane.models.copies import remember_learning_rate, rename
-from fairlane.models.description import write_weights
+from fairlane.models.recipes.description import write_weights
 from fairlane.provenance.origin import Origin
 from fairlane.results import comparison, frames, plots, ranking, report, statistics
 from fairlane.results.directions import Modes

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 
 from fairlane.errors import SharedStateError, StudyError
-from fairlane.models.callback_memory.outside import shared_by
+from fairlane.models.callback_memory.outside_state import shared_by
 from fairlane.models.session import Session, left_as_found
 from fairlane.trials import Trial
 

@@ -14,7 +14,7 @@ import keras
 from fairlane.errors import BuilderError, StudyError
 from fairlane.models import keras_private
 from fairlane.models.copies import copy
-from fairlane.models.description import model_of
+from fairlane.models.recipes.description import model_of
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.running.data import Data

@@ -20,8 +20,8 @@ class TrialStarted:
         reason: why it is not on lanes, where ``engine="auto"`` decided so; else empty.
         fleet: the number of the fleet within the engine's run, or None.
         loop: the lanes engine's loop, such as ``"vmap×8"``; else empty.
-        epoch: the epoch it is trained from, counted from 0: epochs that were finished before stay, and what
-            was told of this one and later ones is forgotten.
+        epoch: the epoch it is trained from, counted from 0: the records of earlier epochs stay, and
+            those of this one and later ones are dropped.
     """
 
     trial: Trial
@@ -54,7 +54,7 @@ class EpochEnded:
         epoch: counted from 0, as in Keras.
         logs: Keras's epoch logs, in Keras's order.
         directions: metric (without ``val_``) → ``"min"`` or ``"max"``, where Keras knows it of the compiled
-            metrics; told with a trial's first epoch.
+            metrics; given with a trial's first epoch.
     """
 
     trial: Trial

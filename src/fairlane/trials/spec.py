@@ -46,11 +46,11 @@ class TrialState(StrEnum):
     FAILED = "failed"
     """Its builder, training or callback raised an exception."""
     INTERRUPTED = "interrupted"
-    """Stopped by Ctrl-C, or with its process; the epochs before that are kept."""
+    """Stopped by Ctrl-C, or with its process; the epochs before that are stored."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come from the trial."""
+        """Whether the trial reports nothing more."""
         return self not in (TrialState.WAITING, TrialState.RUNNING)
 
 
@@ -148,8 +148,8 @@ class Site:
     """Where trials are trained.
 
     Attributes:
-        machine: system, processors and accelerators, in words; empty if nobody knows.
-        commit: of git, in words; empty if there is none, or nobody knows.
+        machine: system, processors and accelerators, in words; empty if not known.
+        commit: of git, in words; empty if not known.
     """
 
     machine: str = ""
@@ -174,8 +174,8 @@ def short(value: Any) -> str:
         return str(value.__name__)
     if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
         return f"an integer of {value.bit_length()} bits"
-    if told := _configured(value):
-        return told if len(told) <= _LONGEST_CALL else told[: _LONGEST_CALL - 3] + "..."
+    if call := _configured(value):
+        return call if len(call) <= _LONGEST_CALL else call[: _LONGEST_CALL - 3] + "..."
     text = value if isinstance(value, str) else _ADDRESS.sub("", repr(value))
     return text if len(text) <= 40 else text[:37] + "..."
 

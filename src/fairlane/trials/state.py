@@ -54,8 +54,8 @@ class Weights:
 
     Attributes:
         state: the values of its variables.
-        layers: what its layers hold besides, as `fairlane.models.layer_state.told` gives it; None where it is
-            not known.
+        layers: what its layers hold besides, as `fairlane.models.layer_state.read_layers` gives it; None
+            where it is not known.
     """
 
     state: State

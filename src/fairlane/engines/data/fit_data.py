@@ -3,7 +3,7 @@
 In: ``x``, ``y`` and the other data arguments, as ``Model.fit`` takes them. Out: a `FitData` that every
 trial of a fleet shares, and a `BatchOrder` per trial. Splitting, checking, converting and shuffling are
 Keras's own: the order of a trial's batches is what Keras's iterator yields over the sample numbers. What
-is no array, or too large to be kept on the device, becomes a `fairlane.engines.data.sources.Source`.
+is not an array, or too large for the device, becomes a `fairlane.engines.data.sources.Source`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class FitData:
     """What the trials of one fleet are trained and validated on.
 
     Attributes:
-        training: the training batches, kept on the device; or where to read them from.
+        training: the training batches, on the device; or where to read them from.
         validation: the validation batches, or None.
     """
 
@@ -104,7 +104,7 @@ class FitData:
 
     @property
     def repeats(self) -> bool:
-        """Whether the batches of an epoch can be read again, by a trial that goes on from a checkpoint."""
+        """Whether the batches of an epoch can be read again, by a trial that continues from a checkpoint."""
         parts = (self.training, self.validation)
         return all(part.repeats for part in parts if isinstance(part, Source))
 
@@ -131,7 +131,7 @@ class FitData:
             return None
 
     def again(self) -> dict[str, Any]:
-        """The arguments of ``Model.fit`` to give anew, since taking them apart has read from them."""
+        """The arguments of ``Model.fit`` to give again, since taking them apart has read from them."""
         parts = {"x": self.training, "validation_data": self.validation}
         return {k: v.again() for k, v in parts.items() if isinstance(v, Source) and v.once}
 
@@ -141,7 +141,7 @@ class FitData:
 
         Args:
             arguments: those of `DATA_ARGUMENTS` that are given.
-            room: bytes of arrays that may be kept on the device.
+            room: bytes of arrays that fit on the device.
 
         Raises:
             ValueError: whatever Keras raises for them.
@@ -149,13 +149,13 @@ class FitData:
         given = {"shuffle": True, **{k: v for k, v in arguments.items() if v is not None}}
         x, y, weight = given.get("x"), given.get("y"), given.get("sample_weight")
         held_out = given.get("validation_data")
-        kept = array_bytes(x, y, weight, held_out) <= room
+        fits = array_bytes(x, y, weight, held_out) <= room
         if given.get("validation_split") and held_out is None:
             (x, y, weight), held_out = keras_private.split(x, y, weight, given["validation_split"])
         training = _part(
             "x",
             x,
-            kept,
+            fits,
             y=y,
             sample_weight=weight,
             class_weight=given.get("class_weight"),
@@ -169,7 +169,7 @@ class FitData:
         validation = _part(
             "validation_data",
             val_x,
-            kept,
+            fits,
             y=val_y,
             sample_weight=val_weight,
             class_weight=None,
@@ -193,10 +193,10 @@ def array_bytes(*data: Any) -> int:
 
 
 def _part(
-    name: str, x: Any, kept: bool, *, y: Any, sample_weight: Any, class_weight: Any, **cut: Any
+    name: str, x: Any, fits: bool, *, y: Any, sample_weight: Any, class_weight: Any, **cut: Any
 ) -> Batches | Source:
     content = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight}
-    if not (kept and keras_private.is_array_data(x, y, sample_weight)):
+    if not (fits and keras_private.is_array_data(x, y, sample_weight)):
         return Source.of(name, x, **content, **cut)
     iterator = keras_private.epoch_iterator(x, **content, **cut)
     arrays, samples = keras_private.adapter_arrays(iterator)
@@ -231,7 +231,7 @@ class BatchOrder:
 
     def __init__(self, batches: Batches, session: Session | None, steps_per_execution: int = 1) -> None:
         cut = batches.arguments
-        # Without steps_per_epoch, Keras shuffles the whole epoch at once: draw it in one piece.
+        # Without steps_per_epoch, Keras shuffles the whole epoch together: draw it in one piece.
         self._whole = cut["steps_per_epoch"] is None and cut["shuffle"] != "batch"
         self._size = batches.adapter.batch_size
         self._at_once = 1 if self._whole else steps_per_execution
@@ -240,7 +240,7 @@ class BatchOrder:
 
     @property
     def goes_on(self) -> bool:
-        """Whether an epoch goes on where the one before left off, as with ``steps_per_epoch``."""
+        """Whether an epoch continues where the one before ended, as with ``steps_per_epoch``."""
         return self._iterator.steps_per_epoch is not None
 
     def next_epoch(self) -> list[Indices]:

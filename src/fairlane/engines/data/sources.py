@@ -1,6 +1,6 @@
 """Data that are read batch by batch while lanes train, each batch once for all lanes that share it.
 
-In: what ``Model.fit`` takes as ``x`` and has no end that is known beforehand, or is too large to be kept on
+In: what ``Model.fit`` takes as ``x`` and has no end that is known beforehand, or is too large to stay on
 the device: a ``PyDataset``, a ``tf.data.Dataset``, a ``DataLoader``, a generator, large arrays. Out: a
 `Reading` per group of lanes that see the same batches, which yields an epoch in pieces.
 
@@ -29,14 +29,14 @@ from fairlane.models.session import Generators
 from fairlane.models.streams import generators_now
 
 PIECE_BYTES = 64 * 2**20
-"""Bytes of batches to read before they are handed to the program: two pieces are there at a time."""
+"""Bytes of batches to read before they are handed to the program: two pieces are in memory at a time."""
 
 PIECE_STEPS = 32
-"""Batches to hand to the program at once; more do not make a small model's step cheaper."""
+"""Batches to hand to the program together; more do not make a small model's step cheaper."""
 
 
 class CannotRead(Exception):
-    """The batches are nothing that a compiled program takes; the message says what they are."""
+    """A compiled program does not take these batches; the message says what they are."""
 
 
 class Piece(NamedTuple):
@@ -85,7 +85,7 @@ class Source:
         """
         once = isinstance(x, GeneratorType)
         iterator = keras_private.batch_iterator(x, **arguments)
-        shuffle = arguments.get("shuffle") if _keras_shuffles(x) else False  # Keras has warned of it now
+        shuffle = arguments.get("shuffle") if _keras_shuffles(x) else False  # Keras has warned of it by now
         # A generator's adapter has taken its first batches, and is the only one that still knows them.
         return cls(name, iterator.data_adapter if once else x, {**arguments, "shuffle": shuffle}, once)
 
@@ -99,7 +99,7 @@ class Source:
         return keras_private.batch_iterator(self.x, steps_per_execution=steps_per_execution, **self.arguments)
 
     def again(self) -> Any:
-        """What to give to ``Model.fit`` in its place: a generator lost its first batches to the adapter."""
+        """What to give to ``Model.fit`` instead: of a generator, the adapter has taken the first batches."""
         return (batch for batch in self.x.get_numpy_iterator()) if self.once else self.x
 
     @property
@@ -109,7 +109,7 @@ class Source:
         So do those of arrays, and of a ``PyDataset`` that does nothing at the ends of epochs.
         """
         if self.arguments.get("steps_per_epoch") is not None:
-            return False  # the next epoch goes on where this one left off
+            return False  # the next epoch continues where this one ended
         hooks = ("on_epoch_begin", "on_epoch_end")
         if isinstance(self.x, keras.utils.PyDataset):
             plain = keras.utils.PyDataset
@@ -124,7 +124,7 @@ class Source:
         Args:
             model: compiled.
             steps_per_execution: the model's.
-            at: where the random generators are to stand when reading begins, as `Generators.told` tells;
+            at: where the random generators are to stand when reading begins, as `Generators.told` gave them;
                 by default where the model's building leaves them.
 
         Raises:
@@ -157,7 +157,7 @@ class Source:
         return Reading(self.name, iterator, first, at)
 
     def check(self) -> None:
-        """Read a first batch, once, and see that lanes can take what is read.
+        """Read a first batch, once, and check that lanes can take it.
 
         Raises:
             CannotRead: they can't.
@@ -212,7 +212,7 @@ class Reading:
         """The pieces of the next epoch; the random generators are the reading's own meanwhile.
 
         Args:
-            again: begin at the start, as validation does, also where ``steps_per_epoch`` left off.
+            again: begin at the start, as validation does, also where ``steps_per_epoch`` ended in between.
         """
         self.begun = True
         with self.generators:
@@ -265,7 +265,7 @@ class Reading:
 
 
 def check_batch(name: str, batch: Any) -> None:
-    """See that a batch is made of dense numeric arrays.
+    """Check that a batch is made of dense numeric arrays.
 
     Raises:
         CannotRead: it is not; the message says what it has instead.

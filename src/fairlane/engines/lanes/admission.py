@@ -24,7 +24,7 @@ from fairlane.engines.lanes.yard import Yard
 from fairlane.engines.program.tracing import LOGS, Kind, Registry, kind_of, needs_plain_recurrence
 from fairlane.engines.resources import Resources
 from fairlane.errors import FairlaneWarning
-from fairlane.models.callback_memory.recall import CannotGoOn
+from fairlane.models.callback_memory.trial_memory import CannotGoOn
 from fairlane.trials import TrialStarted
 
 

@@ -20,7 +20,7 @@ from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.roster import Reports
 from fairlane.engines.lanes.turns import Turns
 from fairlane.engines.lanes.yard import Yard
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import trial_memory as recall
 from fairlane.trials import Checkpoint, State
 
 

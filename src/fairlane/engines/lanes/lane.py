@@ -27,7 +27,7 @@ from fairlane.engines.resources import Resources, session_of
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.errors import LanesError
 from fairlane.models import keras_private
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import trial_memory as recall
 from fairlane.models.session import Session
 from fairlane.models.variables import (
     metrics_at_rest,

@@ -15,7 +15,7 @@ from fairlane.engines.data.sources import Reading
 from fairlane.engines.lanes.callbacks import LaneCallbacks
 from fairlane.engines.lanes.examination import Examination
 from fairlane.engines.weights_epoch import KeptWeights
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import trial_memory as recall
 from fairlane.models.session import Session
 from fairlane.trials import Checkpoint
 

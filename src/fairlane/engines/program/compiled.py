@@ -1,4 +1,4 @@
-"""The steps of a fleet → compiled programs: training and test runs over batches, for several lanes at once.
+"""The steps of a fleet → compiled programs: training and test runs over batches, for several lanes together.
 
 In: `Steps`, which are Keras's own ``train_step`` and ``test_step``, traced; and the data. Out: a `Program`,
 whose compiled pieces take the stacked states of several lanes through a run of batches, vectorised with
@@ -233,7 +233,7 @@ class Program:
         return carry._replace(state=state), logs if logs is not None else self._metric_logs(lifted, state)
 
     def _own_logs(self, logs: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The step's logs where they are not just the metrics' results, as Keras tells them apart."""
+        """The step's logs where they are not just the metrics' results, by Keras's own rule."""
         step = self.steps.step(LOGS)
         names = jax.tree.unflatten(step.out, range(step.out.num_leaves))
         return None if set(logs) == set(names) else logs

@@ -3,7 +3,7 @@
 In: the numbers of several models with one key (`program.structure`). Out: while Keras's own code is traced,
 a `LaneNumber` in the place of each number that differs; and the arrays, one value per lane, to run it with.
 
-A `LaneNumber` does Python's arithmetic on Python's floats, for all lanes at once and in double precision,
+A `LaneNumber` does Python's arithmetic on Python's floats, for all lanes together and in double precision,
 until it meets a tensor; only then it becomes a float32 input of the program. So ``1 - rate`` is what it
 would be in Keras alone. A comparison is answered where all lanes agree (``rate > 0``); where they do not,
 or where Keras wants a plain float, `CannotLift` is raised and the lanes are trained in separate fleets.
@@ -23,7 +23,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlane.engines.program.structure import Path, Structure, same_value
+from fairlane.engines.program.structure import Path, Structure
+from fairlane.kit.values import same_bits
 
 Numbers = Mapping[Path, Any]
 """One lane's numbers: `Structure.numbers`."""
@@ -61,7 +62,7 @@ class Lift:
         inputs: the expressions that became inputs of the program, in order.
         decisions: the comparisons that tracing answered, with the answer.
         explored: whether `inputs` is complete.
-        wanted: the places among `inputs` that exploring each piece of the program asked for.
+        wanted: the places among `inputs` that exploring each piece of the program read.
         guessed: those of `paths` that did not differ between the lanes that there were.
         twins: those of `paths` that were not met, each with another that was and has the same value.
     """
@@ -80,7 +81,7 @@ class Lift:
         differing = {
             path
             for path, value in lanes[0].items()
-            if any(not same_value(value, numbers[path]) for numbers in lanes[1:])
+            if any(not same_bits(value, numbers[path]) for numbers in lanes[1:])
         }
         guessed = frozenset(more) - differing
         return cls(tuple(path for path in lanes[0] if path in differing or path in guessed), guessed)
@@ -94,14 +95,14 @@ class Lift:
             lanes: the numbers of some lanes.
 
         Raises:
-            CannotLift: another one differs between lanes. Something may have asked for it in a way that a
+            CannotLift: another one differs between lanes. Something may have read it in a way that a
                 stand-in can't notice (``isinstance``, ``str``).
         """
         met = [path for e in (*self.inputs, *self.decisions) for path in _numbers_in(e)]
         for path in self.paths:
             if path in met:
                 continue
-            twin = next((m for m in met if all(same_value(lane[path], lane[m]) for lane in lanes)), None)
+            twin = next((m for m in met if all(same_bits(lane[path], lane[m]) for lane in lanes)), None)
             if twin is not None:
                 self.twins[path] = twin
             elif path not in self.guessed:
@@ -144,7 +145,7 @@ class Lift:
             piece: which piece of the program is traced.
 
         Raises:
-            CannotLift: a number that exploring the piece met was not asked for now, so something has kept
+            CannotLift: a number that exploring the piece met was not read now, so something has stored
                 what it made of it then (a function under ``jax.jit`` does).
         """
         tracing = _Tracing(self, self._stacked(lanes), inputs)
@@ -157,11 +158,11 @@ class Lift:
         finally:
             for restore in reversed(undo):
                 restore()
-        if tracing.refused:  # also where the code that met the refusal went on without the number
+        if tracing.refused:  # also where the code that met the refusal continued without the number
             raise CannotLift(tracing.refused)
         if inputs is None:
-            self.wanted[piece] = tracing.asked
-        elif missing := self.wanted.get(piece, set()) - tracing.asked:
+            self.wanted[piece] = tracing.read
+        elif missing := self.wanted.get(piece, set()) - tracing.read:
             raise CannotLift(f"{_text(self.inputs[min(missing)])} was remembered from another trace")
 
     def _stacked(self, lanes: Sequence[Numbers]) -> dict[Path, NDArray[Any]]:
@@ -173,7 +174,7 @@ class _Tracing:
     lift: Lift
     numbers: Mapping[Path, NDArray[Any]]
     inputs: Sequence[Any] | None
-    asked: set[int] = field(default_factory=set)
+    read: set[int] = field(default_factory=set)
     refused: str = ""
 
     def refuse(self, why: str) -> NoReturn:
@@ -201,7 +202,7 @@ class _Tracing:
                 self.refuse(f"{_text(expression)} was not met when the program was explored")
             self.lift.inputs.append(expression)
         place = self.lift.inputs.index(expression)
-        self.asked.add(place)
+        self.read.add(place)
         if self.inputs is None:
             return _as_input(self.evaluate(expression))[0]
         return self.inputs[place]
@@ -329,12 +330,12 @@ def _evaluate(expression: Expression, numbers: Mapping[Path, NDArray[Any]]) -> A
         result = _OPERATIONS[kind](*operands)
     if not np.all(np.isfinite(result)) and all(np.all(np.isfinite(x)) for x in operands):
         # Python would raise, or go on with a complex number: let it.
-        raise CannotLift(f"{_text(expression)} is no finite number in some lane")
+        raise CannotLift(f"{_text(expression)} is not a finite number in some lane")
     return result
 
 
 def _as_input(values: NDArray[Any]) -> jax.Array:
-    # Stacked from scalars one by one, JAX keeps them as weakly typed as the Python floats they were.
+    # Stacked from scalars one by one, JAX leaves them as weakly typed as the Python floats they were.
     if values.dtype == np.float64:
         return jnp.stack([jnp.asarray(float(v)) for v in values])
     return jnp.asarray(values, dtype="float32")

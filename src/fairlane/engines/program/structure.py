@@ -27,6 +27,7 @@ import jax
 import keras
 import numpy as np
 
+from fairlane.engines.program.slots import CellSlot, Slot, TupleSlot
 from fairlane.kit.libraries import is_foreign_class, is_foreign_code
 from fairlane.models import keras_private
 from fairlane.models.variables import variable_groups
@@ -59,7 +60,7 @@ _SKIPPED = frozenset(
         "_supports_masking",
         "_tracker",
         "_trainable_variables_indices",
-        # What is excluded from weight decay is asked of the optimizer, variable by variable.
+        # The optimizer says what is excluded from weight decay, variable by variable.
         "_exclude_from_weight_decay",
         "_exclude_from_weight_decay_cache",
         "_exclude_from_weight_decay_pattern",
@@ -117,13 +118,6 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     return Structure(walk.digest(), walk.numbers, walk.setters, walk.foreign)
 
 
-def same_value(a: Any, b: Any) -> bool:
-    """Whether two numbers of `Structure.numbers` are the same: NaN is itself, and -0.0 is not 0.0."""
-    one, other = np.asarray(a), np.asarray(b)
-    same_kind = one.shape == other.shape and one.dtype == other.dtype
-    return same_kind and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
-
-
 class _Walk:
     def __init__(self, model: keras.Model, logs_named: bool) -> None:
         self._logs_named = logs_named
@@ -154,7 +148,7 @@ class _Walk:
     def _emit(self, *token: Any) -> None:
         self._digest.update(repr(token).encode())
 
-    def visit(self, value: Any, path: Path, slot: _Slot | None) -> None:
+    def visit(self, value: Any, path: Path, slot: Slot | None) -> None:
         """Take one object into the key; ``slot`` is its place, where another can be put there."""
         if value is None or isinstance(value, (bool, int, bytes, complex)):
             self._emit(type(value).__name__, value)
@@ -180,7 +174,7 @@ class _Walk:
             self._kept_alive.append(value)
         return met
 
-    def _number(self, value: float, path: Path, slot: _Slot | None) -> None:
+    def _number(self, value: float, path: Path, slot: Slot | None) -> None:
         if slot is None or not math.isfinite(value):
             self._emit("float", value)
             return
@@ -188,7 +182,7 @@ class _Walk:
         self.numbers[path] = value
         self.setters[path] = slot.put
 
-    def _object(self, value: Any, path: Path, slot: _Slot | None) -> None:
+    def _object(self, value: Any, path: Path, slot: Slot | None) -> None:
         if isinstance(value, keras.Variable):
             self._emit("variable", tuple(value.shape), str(value.dtype), value.trainable)
             self._emit(getattr(value, "overwrite_with_gradient", False))
@@ -229,7 +223,7 @@ class _Walk:
         else:
             self._emit("opaque", type(value).__qualname__, id(value))
 
-    def _array(self, value: Any, path: Path, slot: _Slot | None) -> None:
+    def _array(self, value: Any, path: Path, slot: Slot | None) -> None:
         self._emit(type(value).__name__, value.shape, str(value.dtype))
         if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             value = jax.random.key_data(value)
@@ -256,7 +250,7 @@ class _Walk:
             except ValueError:  # an empty cell: a name that was not assigned yet
                 self._emit("empty", name)
                 continue
-            self.visit(inside, (*path, "closure", name), _CellSlot(cell))
+            self.visit(inside, (*path, "closure", name), CellSlot(cell))
 
     def _code(self, code: types.CodeType) -> None:
         self._emit("code", code.co_code, code.co_names)
@@ -267,7 +261,7 @@ class _Walk:
                 self._emit(constant)
 
     def _class(self, value: type, path: Path) -> None:
-        """A class: itself, or what is in it where a builder makes it anew each time."""
+        """A class: itself, or what is in it where a builder makes it again each time."""
         if is_foreign_class(value):
             self.foreign = self.foreign or value.__qualname__
         self._emit("class", value.__module__, value.__qualname__)
@@ -285,16 +279,16 @@ class _Walk:
         for i, (key, item) in enumerate(value.items()):
             self.visit(key, (*path, "key", i), None)
             name = key if isinstance(key, (str, int)) else i
-            slot = _Slot(value, key) if isinstance(value, dict) else None
+            slot = Slot(value, key) if isinstance(value, dict) else None
             self.visit(item, (*path, self._names.get(str(name), name)), slot)
 
-    def _sequence(self, value: Any, path: Path, slot: _Slot | None) -> None:
+    def _sequence(self, value: Any, path: Path, slot: Slot | None) -> None:
         self._emit(type(value).__qualname__, len(value))
         for i, item in enumerate(value):
             inner: Any
-            inner = _Slot(value, i) if isinstance(value, list) else None
+            inner = Slot(value, i) if isinstance(value, list) else None
             if slot and (type(value) is tuple or hasattr(value, "_make")):
-                inner = _TupleSlot(slot, i)
+                inner = TupleSlot(slot, i)
             self.visit(item, (*path, i), inner)
 
     def _set(self, value: Any) -> None:
@@ -316,7 +310,7 @@ class _Walk:
             if named and not (self._logs_named and isinstance(value, keras.Metric)):
                 continue
             self._emit("attribute", name)
-            slot = _Slot(attributes, name)
+            slot = Slot(attributes, name)
             if type(item) is int and isinstance(value, _SCHEDULE):
                 self._number(item, (*path, name), slot)
             else:
@@ -334,7 +328,7 @@ def _is_automatic(name: str, cls: type) -> bool:
 
 
 def _skipped(owner: Any) -> frozenset[str]:
-    """The attributes that are no part of the key."""
+    """The attributes that are not part of the key."""
     if isinstance(owner, keras.Model):
         return _SKIPPED_IN_MODELS
     return _SKIPPED_IN_LAYERS if isinstance(owner, keras.Layer) else _SKIPPED
@@ -355,52 +349,3 @@ def _is_idle_seed(owner: Any, name: str) -> bool:
     return name in ("seed", "_initial_seed", "_init_seed") and (
         isinstance(owner, keras.random.SeedGenerator) or hasattr(owner, "seed_generator")
     )
-
-
-class _Slot:
-    """A place in a list or dict that another value can be put into."""
-
-    def __init__(self, container: Any, key: Any) -> None:
-        self._container, self._key = container, key
-
-    def get(self) -> Any:
-        return self._container[self._key]
-
-    def put(self, value: Any) -> Callable[[], None]:
-        """Put a value there; returns how to undo it."""
-        before = self.get()
-        self._set(value)
-        return lambda: self._set(before)
-
-    def _set(self, value: Any) -> None:
-        # Keras's tracked containers refuse to be changed after the build; what is put here is put back.
-        kind = dict if isinstance(self._container, dict) else list
-        kind.__setitem__(self._container, self._key, value)
-
-
-class _TupleSlot(_Slot):
-    """A place in a tuple: putting something there replaces the tuple, as it is by then, in its own slot."""
-
-    def __init__(self, whole: _Slot, place: int) -> None:
-        self._whole, self._place = whole, place
-
-    def get(self) -> Any:
-        return self._whole.get()[self._place]
-
-    def put(self, value: Any) -> Callable[[], None]:
-        whole = self._whole.get()
-        make = getattr(type(whole), "_make", tuple)  # a named tuple stays one
-        return self._whole.put(make((*whole[: self._place], value, *whole[self._place + 1 :])))
-
-
-class _CellSlot(_Slot):
-    """A variable of an enclosing function."""
-
-    def __init__(self, cell: types.CellType) -> None:
-        self._cell = cell
-
-    def get(self) -> Any:
-        return self._cell.cell_contents
-
-    def _set(self, value: Any) -> None:
-        self._cell.cell_contents = value

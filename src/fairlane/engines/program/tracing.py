@@ -23,8 +23,8 @@ from jax.extend.core import ClosedJaxpr
 
 from fairlane.engines.program.lift import CannotLift
 from fairlane.engines.program.outline import outline
-from fairlane.engines.program.structure import same_value
 from fairlane.kit.libraries import is_foreign_code, is_foreign_file, watched
+from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
 from fairlane.models.streams import generators_now
 from fairlane.trials import State
@@ -217,7 +217,7 @@ class Tracing:
                 raise NotPure(
                     "its training step calls Python while it runs (jax.pure_callback, jax.debug.print)"
                 )
-            # A constant may be a tracer that a layer's build has kept; Keras can't train such a model either.
+            # A constant may be a tracer that a layer's build stored; Keras can't train such a model either.
             numbers = {(kind, i): _array(number) for i, number in enumerate(drawn.numbers)}
         self.steps[kind] = step
         self.numbers = {**self.numbers, **numbers}
@@ -276,7 +276,7 @@ def _array(number: Any) -> Any:
 
 def same_numbers(some: Mapping[Any, Any], others: Mapping[Any, Any]) -> bool:
     """Whether all of some numbers are equal to those at the same places among others."""
-    return all(same_value(value, others[place]) for place, value in some.items())
+    return all(same_bits(value, others[place]) for place, value in some.items())
 
 
 def _same_generators(before: Any, after: Any) -> bool:
@@ -305,8 +305,8 @@ def plain_recurrence(model: keras.Model) -> Iterator[None]:
     """While a model is traced, let its recurrent layers loop over time in XLA, and not in cuDNN.
 
     cuDNN's kernels can't be vectorised (JAX: "Batching rule for 'rnn_fwd' not implemented"). Keras takes
-    them on GPUs where it may choose, and has the loop for everywhere else; who asks for ``use_cudnn=True``
-    gets cuDNN.
+    them on GPUs where it may choose, and has the loop for everywhere else; ``use_cudnn=True`` still gives
+    cuDNN.
     """
     layers = [one for one in keras_private.all_layers(model) if getattr(one, "use_cudnn", None) == "auto"]
     for layer in layers:
@@ -323,7 +323,7 @@ def plain_recurrence(model: keras.Model) -> Iterator[None]:
 
 @contextmanager
 def forgetting() -> Iterator[None]:
-    """Trace anew what JAX has remembered of other traces: functions under ``jax.jit``, bodies of loops.
+    """Trace again what JAX has remembered of other traces: functions under ``jax.jit``, bodies of loops.
 
     A fresh process has traced none of them; what they read then may have changed.
     """

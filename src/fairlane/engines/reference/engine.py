@@ -28,7 +28,7 @@ from fairlane.engines.contract import (
 from fairlane.engines.reference.fit import Fit
 from fairlane.engines.resources import Resources
 from fairlane.errors import FairlaneWarning
-from fairlane.models.callback_memory.carried import CannotGoOn
+from fairlane.models.callback_memory.trial_memory import CannotGoOn
 from fairlane.trials import Event, Trial, TrialStarted
 
 

@@ -22,7 +22,7 @@ from fairlane.engines.program.tracing import forget_foreign_traces
 from fairlane.engines.reference.watching import First, Last, repeats
 from fairlane.engines.resources import Resources, session_of
 from fairlane.kit.error_text import one_line
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import trial_memory as recall
 from fairlane.models.variables import read_state, same_weights, weights_of
 from fairlane.trials import Checkpoint, Event, TrialDone, TrialFailed, Weights
 

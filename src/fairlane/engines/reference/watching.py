@@ -12,11 +12,12 @@ from typing import Any
 import keras
 
 from fairlane.engines.contract import EngineEvent, Job
-from fairlane.engines.program.structure import Structure, same_value, structure
+from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.resources import Resources
 from fairlane.engines.weights_epoch import KeptWeights
+from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
-from fairlane.models.callback_memory import recall
+from fairlane.models.callback_memory import trial_memory as recall
 from fairlane.models.streams import generators_now, set_generators
 from fairlane.models.variables import read_state, weights_of, write_state
 from fairlane.trials import Checkpoint, CutOff, EpochEnded
@@ -182,7 +183,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         before = self._structure
         if before is not None:
             now = structure(self.model).numbers  # its key changes with what `fit` itself keeps
-            if any(place in now and not same_value(v, now[place]) for place, v in before.numbers.items()):
+            if any(place in now and not same_bits(v, now[place]) for place, v in before.numbers.items()):
                 return recall.untold("they have changed what the model's steps read, which Keras traces once")
         return remembers.told()
 

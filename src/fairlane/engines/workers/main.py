@@ -41,9 +41,10 @@ from fairlane.engines.workers import messages
 from fairlane.engines.workers.line import Line, Printer, pass_warning_on
 from fairlane.engines.workers.messages import Begin, Common, NoMore, NotYet, Reference, Task, Work
 from fairlane.engines.workers.parcel import FOREIGN, PLAIN, Slots
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.kit.error_text import one_line
 from fairlane.models import keras_private
+from fairlane.models.callback_memory.attributes import own_attributes
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.variables import variable_groups, weights_of, write_state
 from fairlane.trials import ModelDescribed, State, Trial, TrialDone, TrialFailed, Variant, Weights
 
@@ -207,7 +208,7 @@ class _Run:
 
     def _maker(self, task: Task, trial: Trial) -> Callable[[], Any]:
         made = self._resolved(task.model)
-        if isinstance(made, Recipe):
+        if isinstance(made, PortableRecipe):
             return made.make
         return partial(made, **trial.variant.builder_arguments)
 
@@ -296,11 +297,7 @@ class _Going:
 
     def remembered(self) -> bytes | None:
         """What the callbacks remember, but for what holds the model."""
-        states = [
-            {k: v for k, v in vars(callback).items() if k not in ("_model", "model", "params")}
-            for callback in self.callbacks
-        ]
-        return _pickled(states) if states else None
+        return _pickled(own_attributes(self.callbacks)) if self.callbacks else None
 
 
 def _alike(here: Sequence[tuple[Any, str]], there: Sequence[tuple[Any, str]]) -> bool:

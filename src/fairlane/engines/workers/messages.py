@@ -76,7 +76,7 @@ class Task:
         hyperparameters: of its variant.
         fit_arguments: those that are ``Model.fit``'s.
         seed: of its trial.
-        model: a `fairlane.engines.workers.recipe.Recipe`; or the `Reference` of a builder.
+        model: a `fairlane.models.recipes.portable.PortableRecipe`; or the `Reference` of a builder.
         arguments: of ``Model.fit``; a `Reference` for what is no plain value.
         callbacks: fresh ones, or None.
         in_place: whether the model is the caller's own.

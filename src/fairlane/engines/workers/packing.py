@@ -19,9 +19,10 @@ from fairlane.engines.data.fit_data import Batches, FitData
 from fairlane.engines.resources import Resources, session_of
 from fairlane.engines.workers.messages import Reference, Task, Work
 from fairlane.engines.workers.parcel import PLAIN, Parcel, Segments
-from fairlane.engines.workers.recipe import Recipe
 from fairlane.kit.error_text import one_line
 from fairlane.models import keras_private
+from fairlane.models.callback_memory.attributes import set_own_attributes
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.variables import weights_of
 from fairlane.trials import EpochEnded, ModelDescribed
 
@@ -92,8 +93,7 @@ class Sent:
 
     def remind_callbacks(self, pickled: bytes | None) -> None:
         """Let the callbacks made here know what their twins in the worker have seen."""
-        for callback, state in zip(self.callbacks, unpickled(pickled) or (), strict=False):
-            vars(callback).update(state)
+        set_own_attributes(self.callbacks, unpickled(pickled) or ())
 
 
 class _Built(NamedTuple):
@@ -132,7 +132,7 @@ class Packing:
         common: list[Common] = []
         with _travelling("the model"):
             portable = builder.portable
-            made = Recipe.of(built.model) if portable is None else self._shared(portable, common)
+            made = PortableRecipe.of(built.model) if portable is None else self._shared(portable, common)
         arguments = {}
         for name, value in given.items():
             with _travelling(f"{name}={type(value).__name__}"):

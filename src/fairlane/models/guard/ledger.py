@@ -1,7 +1,7 @@
-"""What is known of the past of the models, optimizers and other objects of this session.
+"""What is known of the past of models, optimizers and other objects of this session.
 
 In: what `fairlane.guard` sees. Out: answers, for `fairlane.guard` itself and for `fairlane.fresh`. Nothing is
-kept alive by it: what is known of an object goes with the object.
+kept alive by it: the notes on an object go with the object.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Past:
         epochs: how many it was trained for.
         trained: where it was trained last.
         order: when that was, as a count of all trainings; 0 for never.
-        recompiled: whether it was compiled again since, and going on was not said to be meant.
+        recompiled: whether it was compiled again since, outside of `fairlane.continuing`.
         continuing: in how many `fairlane.continuing` blocks it is.
     """
 
@@ -36,7 +36,7 @@ class Past:
 
 @dataclass(eq=False)
 class Service:
-    """Whom an optimizer, metric or callback served first, and where."""
+    """Which model an optimizer, metric or callback served first, and where."""
 
     model: ReferenceType[Any]
     name: str

@@ -1,8 +1,8 @@
-"""A watch over this session: warns where a trained model is compiled, or a used optimizer used, by mistake.
+"""The guard: warns where a trained model is compiled, or an optimizer used for a second model, by mistake.
 
 In: `guard`, switched on. Out: an `AlreadyTrainedWarning` at the line that makes the mistake, once per line.
-While it is on, ``keras.Model.compile`` and ``keras.Model.fit`` are looked at when they are called; nothing
-that they do is changed, and when it is switched off they are again the very functions that they were.
+While it is on, ``keras.Model.compile`` and ``keras.Model.fit`` are watched when they are called; nothing
+that they do is changed, and when it is switched off they are the same functions as before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import keras
 from fairlane.errors import AlreadyTrainedWarning
 from fairlane.kit import arguments
 from fairlane.kit.call_sites import Place, caller, warn_at
+from fairlane.kit.text import plural
 from fairlane.models import keras_private
 from fairlane.models.copies import remember_learning_rate
 from fairlane.models.guard import ledger
@@ -43,7 +44,7 @@ class Guard:
 
     While it is on, it warns with an `AlreadyTrainedWarning`, once per line of the program,
 
-    - of a ``compile()`` on a model that has been trained, and of a ``fit()`` after it that goes on from
+    - of a ``compile()`` on a model that has been trained, and of a ``fit()`` after it that continues from
       the earlier training: compiling does not reset weights;
     - of an optimizer, metric or callback object that served another model before;
     - of an initializer object that several layers draw their weights from.
@@ -97,7 +98,7 @@ class Guard:
         return self._watch is not None
 
     def enable(self) -> None:
-        """Switch it on until `disable`; the lines that it has warned of before it warns of again.
+        """Switch it on until `disable`; it then warns again also of lines that it has warned of before.
 
         Example:
             >>> import fairlane as fl
@@ -147,7 +148,7 @@ def continuing(*models: Any) -> Iterator[None]:
         *models: the models that are compiled, or trained, inside the block though they have been trained.
 
     Raises:
-        StudyError: one of them is no Keras model.
+        StudyError: one of them is not a Keras model.
 
     Example:
         >>> import keras
@@ -180,7 +181,7 @@ class _Fitting(threading.local):
 class _Watch:
     """One period for which the guard is on."""
 
-    told: set[tuple[str, Place]] = field(default_factory=set)
+    warned: set[tuple[str, Place]] = field(default_factory=set)
     undo: list[Callable[[], None]] = field(default_factory=list)
     fitting: _Fitting = field(default_factory=_Fitting)
 
@@ -212,7 +213,7 @@ class _Watch:
     def _compile(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
         known = _past_of(model)
         if known.epochs and not known.continuing and not _takes_turns(model, known):
-            self._tell("compile", caller(), _compiled_again(model, known))
+            self._warn("compile", caller(), _compiled_again(model, known))
             known.recompiled = True
         elif known.continuing:
             known.recompiled = False
@@ -237,7 +238,7 @@ class _Watch:
     def _serve(self, kind: str, thing: Any, model: Any, place: Place) -> None:
         earlier = ledger.serve(thing, model, place)
         if earlier is not None and not ledger.of(model).continuing:
-            self._tell(kind, place, _served_before(kind, thing, model, earlier))
+            self._warn(kind, place, _served_before(kind, thing, model, earlier))
 
     def _check_initializers(self, model: Any, place: Place) -> None:
         """Layers of the model that draw from one initializer object."""
@@ -248,18 +249,18 @@ class _Watch:
                     users.setdefault(id(value), (value, {}))[1][id(layer)] = layer.name
         for initializer, names in users.values():
             if len(names) > 1:
-                self._tell("initializer", place, _drawn_twice(model, initializer, [*names.values()]))
+                self._warn("initializer", place, _drawn_twice(model, initializer, [*names.values()]))
 
     # --- fit ------------------------------------------------------------------------------------
 
     def _fit(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.fitting.depth:  # a fit inside a fit is its own business
+        if self.fitting.depth:  # a fit inside a fit is part of that one
             return original(model, *args, **kwargs)
         place = caller()
         known = _past_of(model)
         remember_learning_rate(model)
         if known.recompiled and not known.continuing:
-            self._tell("fit", place, _goes_on(model, known))
+            self._warn("fit", place, _trained_on(model, known))
         for callback in _listed(kwargs.get("callbacks", args[5] if len(args) > 5 else None)):
             if isinstance(callback, _STATEFUL_CALLBACKS):
                 self._serve("callback", callback, model, place)
@@ -271,9 +272,9 @@ class _Watch:
             self.fitting.depth -= 1
             _note_training(model, known, place, before)
 
-    def _tell(self, kind: str, place: Place, message: str) -> None:
-        if (kind, place) not in self.told:
-            self.told.add((kind, place))
+    def _warn(self, kind: str, place: Place, message: str) -> None:
+        if (kind, place) not in self.warned:
+            self.warned.add((kind, place))
             warn_at(place, message, AlreadyTrainedWarning)
 
 
@@ -286,7 +287,7 @@ _CONSTANT = (
 
 
 def _past_of(model: Any) -> ledger.Past:
-    """What is known of a model, with what its own `history` tells of the time before the guard was on."""
+    """What is known of a model, with what its own `history` records from before the guard was on."""
     known = ledger.of(model)
     epochs = _epochs_of(model)
     if not known.epochs and epochs:
@@ -345,14 +346,15 @@ def _listed(callbacks: Any) -> list[Any]:
 
 
 def _before(known: ledger.Past) -> str:
-    epochs = "1 epoch" if known.epochs == 1 else f"{known.epochs} epochs"
+    epochs = plural(known.epochs, "epoch")
     where = f", last at {known.trained}" if known.trained else ""
     return f"has been trained for {epochs}{where}"
 
 
 _WAYS_ON = (
-    "To start afresh, train `fairlane.fresh(model)`; to go on in a second model, `fairlane.copy(model)`; if "
-    "going on with this one is meant, say so: `with fairlane.continuing(model): ...`."
+    "To start again, train `fairlane.fresh(model)`; to continue in a second model, train "
+    "`fairlane.copy(model)`; if training this one further is meant, say so: "
+    "`with fairlane.continuing(model): ...`."
 )
 
 
@@ -363,10 +365,10 @@ def _compiled_again(model: Any, known: ledger.Past) -> str:
     )
 
 
-def _goes_on(model: Any, known: ledger.Past) -> str:
+def _trained_on(model: Any, known: ledger.Past) -> str:
     return (
-        f"Model {model.name!r} {_before(known)}, and was compiled again since. This fit() goes on from those "
-        f"weights: it is no new experiment. {_WAYS_ON}"
+        f"Model {model.name!r} {_before(known)}, and was compiled again since. This fit() continues from "
+        f"those weights: it is not a new experiment. {_WAYS_ON}"
     )
 
 
@@ -383,6 +385,6 @@ def _drawn_twice(model: Any, initializer: Any, names: list[str]) -> str:
     layers = ", ".join(map(repr, names))
     return (
         f"One {type(initializer).__name__} object initializes layers {layers} of model {model.name!r}. An "
-        f"initializer gives the same values each time it is asked for the same shape, so such layers start "
+        f"initializer gives the same values each time it is called for the same shape, so such layers start "
         f"equal. Make a new one for each layer, or give its name as a string."
     )

@@ -13,65 +13,25 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-import sys
-import sysconfig
 import textwrap
 import types
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-_PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
-_INSTALLED = frozenset({"site-packages", "dist-packages"})
+from fairlane.kit.libraries import is_installed
+
 _ONLY_ADD = frozenset({"append", "appendleft", "extend", "add", "insert", "update"})
 _KNOWN = 1024
 """Functions and classes whose text is remembered: each is read once, and not once per trial."""
 _COLLECTED = (list, set, dict, deque, Counter, defaultdict, int, float)
 
 
-# Whose code it is
-
-
-@functools.cache
-def is_library(module: str) -> bool:
-    """Whether a module was installed, rather than written by who runs the program.
-
-    Example:
-        >>> is_library("keras.layers"), is_library("json"), is_library("__main__")
-        (True, True, False)
-    """
-    root = module.partition(".")[0]
-    if root in ("builtins", "fairlane") or root.startswith("_cython_"):  # Cython's own classes
-        return True
-    if root == "__main__":
-        return False
-    loaded = sys.modules.get(root)
-    file = getattr(loaded, "__file__", None)
-    if loaded is None or file is None:
-        try:
-            spec = importlib.util.find_spec(root)
-        except (ImportError, ValueError, AttributeError):
-            spec = None
-        file = None if spec is None else spec.origin
-        if file is None or file in ("built-in", "frozen"):
-            return root in sys.stdlib_module_names
-    path = Path(file).resolve()
-    if _INSTALLED & set(path.parts):
-        return True
-    return any(path.is_relative_to(Path(sysconfig.get_paths()[name]).resolve()) for name in _PLACES)
-
-
-def is_users(function: types.FunctionType) -> bool:
-    """Whether who runs the program wrote the function; by where its code is, not what a decorator says."""
-    return not is_library(str(function.__globals__.get("__name__", "__main__")))
-
-
 # Texts
 
 
 def text(thing: types.FunctionType | type) -> str:
-    """The source without comments and layout, which change nothing; empty where there is none."""
+    """The source without comments and layout, which change nothing; empty where it is not available."""
     return _text(thing.__code__ if isinstance(thing, types.FunctionType) else thing)
 
 
@@ -83,7 +43,7 @@ def _text(code: types.CodeType | type) -> str:
         return ""
     if name != "<lambda>":
         return ast.unparse(tree)
-    # The source of a lambda is the whole statement around it, with much that is none of its business.
+    # The source of a lambda is the whole statement around it, with more than the lambda.
     lambdas = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
     return ast.unparse(lambdas[0]) if len(lambdas) == 1 else ""
 
@@ -199,7 +159,7 @@ def _unfolded(name: str, value: Any, words: list[str]) -> Iterator[tuple[str, An
     pending, seen = [(name, value)], set()
     while pending:
         name, value = pending.pop(0)
-        if not isinstance(value, types.ModuleType) or is_library(value.__name__):
+        if not isinstance(value, types.ModuleType) or is_installed(value.__name__):
             yield name, value
         elif id(value) not in seen:
             seen.add(id(value))
@@ -232,8 +192,8 @@ def _imports_in(code: types.CodeType) -> list[tuple[str, int]]:
 def _import(name: str, level: int, package: str) -> types.ModuleType | None:
     try:
         absolute = importlib.util.resolve_name("." * level + name, package or None)
-        return None if is_library(absolute) else importlib.import_module(absolute)
-    except Exception:  # it is not there, or its code raises: who calls the function will meet it
+        return None if is_installed(absolute) else importlib.import_module(absolute)
+    except Exception:  # it is missing, or its code raises: a call of the function raises the same
         return None
 
 

@@ -5,6 +5,7 @@ In: an object of any kind. Out: its parts, and answers to what kind it is of.
 
 from __future__ import annotations
 
+import dataclasses
 import dis
 import functools
 import json
@@ -16,7 +17,10 @@ from typing import Any
 
 import keras
 
+from fairlane.kit.libraries import is_installed, is_keras_class, is_user_function
 from fairlane.models.identity import functions
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 
 
 def config_of(value: Any, describe: Callable[[Any], str]) -> Any:
@@ -26,7 +30,7 @@ def config_of(value: Any, describe: Callable[[Any], str]) -> Any:
         value: an object of Keras's.
         describe: what is to stand for an object that Keras puts into a config as it is.
 
-    Names that Keras made up (``dense_7``) are counted anew, each where it first stands; all others stay.
+    Names that Keras made up (``dense_7``) get new numbers, in the order in which they stand; all others stay.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a lambda can't be loaded safely: nothing is loaded from this
@@ -59,7 +63,7 @@ def _renamed(value: Any, counted: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         if value.get("class_name") == "__lambda__":
             return "a lambda"  # Keras gives its compiled code, with the place where it stands
-        # A class's or a module's name is no name of an object, though they may be the same word.
+        # A class's or a module's name is not an object's, though they may be the same word.
         return {k: v if k in ("class_name", "module") else _renamed(v, counted) for k, v in value.items()}
     return counted.get(value, value) if isinstance(value, str) else value
 
@@ -69,7 +73,7 @@ def set_by_keras(bases: tuple[type, ...]) -> frozenset[str]:
     """The names of the attributes that Keras's own of these classes set."""
     names: set[str] = set()
     for base in bases:
-        if base.__module__.partition(".")[0] == "keras":
+        if is_keras_class(base):
             for item in vars(base).values():
                 for part in functions_in(item):
                     steps = dis.get_instructions(part.__code__)
@@ -96,10 +100,10 @@ def is_part(item: Any) -> bool:
 
 
 def is_of_user(value: Any) -> bool:
-    """Whether it is, or holds at once, a function or an object that the user wrote."""
+    """Whether it is, or directly holds, a function or an object that the user wrote."""
     if isinstance(value, types.FunctionType):
         held = (*functions.closure(value).values(), *functions.defaults(value).values())
-        return functions.is_users(value) or any(map(_is_single_of_user, held))
+        return is_user_function(value) or any(map(_is_single_of_user, held))
     if isinstance(value, list | tuple):
         return any(map(_is_single_of_user, value))
     if isinstance(value, Mapping):
@@ -109,20 +113,23 @@ def is_of_user(value: Any) -> bool:
 
 def _is_single_of_user(value: Any) -> bool:
     if isinstance(value, types.FunctionType):
-        return functions.is_users(value)
+        return is_user_function(value)
     if isinstance(value, functools.partial):
         return True
     if isinstance(value, types.MethodType):
         return _is_single_of_user(value.__func__) or _is_single_of_user(value.__self__)
     if isinstance(value, keras.Layer):
         return False  # it is a part by itself
-    return not functions.is_library((value if isinstance(value, type) else type(value)).__module__)
+    return not is_installed((value if isinstance(value, type) else type(value)).__module__)
 
 
 def is_keras_value(value: Any) -> bool:
     """Whether a class of Keras's, which its config says all of: a schedule, an initializer, a regularizer."""
-    keras_own = type(value).__module__.partition(".")[0] == "keras"
-    return keras_own and hasattr(value, "get_config") and not isinstance(value, keras.callbacks.Callback)
+    return (
+        is_keras_class(type(value))
+        and hasattr(value, "get_config")
+        and not isinstance(value, keras.callbacks.Callback)
+    )
 
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
@@ -151,7 +158,21 @@ def pickles_itself(kind: type) -> bool:
     """Whether a library's class says what of its objects is state, and what a cache."""
     names = ("__reduce__", "__reduce_ex__", "__getstate__")
     own = any(getattr(kind, n, None) is not getattr(object, n, None) for n in names)
-    return own and functions.is_library(kind.__module__) and not issubclass(kind, keras.callbacks.Callback)
+    return own and is_installed(kind.__module__) and not issubclass(kind, keras.callbacks.Callback)
+
+
+def own_repr(value: Any) -> str:
+    """What the ``__repr__`` of a user's class, or of a dataclass, says of an object; empty where it has none.
+
+    One that shows an address will not do: the next process has another.
+    """
+    written = getattr(type(value), "__repr__", None)
+    if not isinstance(written, types.FunctionType) or not is_user_function(written):
+        generated = dataclasses.is_dataclass(value) and isinstance(written, types.FunctionType)
+        if not generated:
+            return ""
+    text = repr(value)
+    return "" if _ADDRESS.search(text) else text
 
 
 def is_foreign_array(value: Any) -> bool:

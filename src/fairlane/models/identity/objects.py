@@ -3,42 +3,55 @@
 In: constants, containers, arrays, functions, classes, objects of all kinds. Out: a text, or a dict of texts
 by the names of its parts; and on the way the texts of the functions and classes that it consists of, with
 what they read. No address, order of a set or count of Keras's names gets into it. What can't be read (an open
-file, a generator, an object of C that can't be pickled) is listed, so that nobody takes it for the same.
+file, a generator, an object of C that can't be pickled) is listed, so that it is never taken for the same.
 """
 
 from __future__ import annotations
 
 import copyreg
-import dataclasses
 import enum
 import functools
-import hashlib
 import json
-import re
 import threading
 import types
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from fairlane.kit.libraries import is_installed, is_user_function
 from fairlane.models import keras_private
 from fairlane.models.identity import functions, holds
+from fairlane.models.identity.texts import (
+    UNKNOWN,
+    Tree,
+    array_text,
+    class_name,
+    flat,
+    hashed,
+    in_words,
+    is_constant,
+    is_unknown,
+    shortened,
+    text_of,
+)
 
-Tree = str | dict[str, Any]
+__all__ = [
+    "UNKNOWN",
+    "Reader",
+    "array_text",
+    "hashed",
+    "in_words",
+    "is_unknown",
+    "template_config",
+    "text_of",
+]
 
-UNKNOWN = "can't be read: "
-"""What the text of a value begins with that could not be read."""
-
-_PLAIN = (str, int, float, bool, type(None), bytes, complex)
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
-_LONGEST = 2000
 _MOST = 200_000
 _LARGE = 2**20
-_NO_STATE = frozenset({"_model", "model", "params"})
-"""What Keras gives a callback when training begins."""
+
 _LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition)
 _NAMED_ONLY = (
     types.BuiltinFunctionType,
@@ -67,57 +80,13 @@ _KERAS_BASES = (
 )
 
 
-def is_constant(value: Any) -> bool:
-    """Whether it is a plain constant, whose ``repr`` says all."""
-    exact = type(value) in _PLAIN or isinstance(value, np.float64 | np.complex128 | np.str_ | np.bytes_)
-    return exact or (type(value) is tuple and all(map(is_constant, value)))
-
-
-def is_unknown(text: str) -> bool:
-    """Whether the text of a value, or of a part of it, says that it could not be read."""
-    return text.startswith(UNKNOWN)
-
-
-def in_words(unknown: str) -> str:
-    """What could not be read, and where."""
-    return unknown.removeprefix(UNKNOWN)
-
-
-def text_of(tree: Tree) -> str:
-    """A tree as one line."""
-    return tree if isinstance(tree, str) else json.dumps(tree)
-
-
-def hashed(data: Any) -> str:
-    """A hash, short enough for a line."""
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def array_text(value: Any) -> str:
-    """An array's dtype and shape, and a hash of its content."""
-    array = value if isinstance(value, np.ndarray) else _as_array(value)
-    if array.dtype.hasobject:
-        digest = hashed(repr(array.tolist()).encode())
-    else:
-        digest = hashed(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-    return f"{array.dtype} {array.shape}, SHA-256 {digest}"
-
-
-def _as_array(value: Any) -> np.ndarray[Any, Any]:
-    if str(getattr(value, "dtype", "")).startswith("key<"):  # a key of jax.random
-        import jax
-
-        value = jax.random.key_data(value)
-    return np.asarray(keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value)
-
-
 class Reader:
     """Reads values; one reader for all that belongs together, so that what they share is said once.
 
     Args:
         weights: whether the values of Keras's variables are part of it.
         outside: functions of which only the globals that they read are part of it, and not their outer
-            variables, to see what changes while this process goes on. Large arrays are then known by where
+            variables, to see what changes while this process runs. Large arrays are then known by where
             they are. By default none, and arrays are known by their content.
 
     Attributes:
@@ -154,7 +123,7 @@ class Reader:
 
     def _read(self, value: Any, where: str) -> Tree:
         if is_constant(value):
-            return _shortened(repr(value))
+            return shortened(repr(value))
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, type):
@@ -217,9 +186,9 @@ class Reader:
             read = {f"{i}": item for i, item in enumerate(texts)}
         more = self._own_attributes(value, where)
         if not more and type(value) in (list, tuple, dict, set, frozenset):
-            flat = _flat(type(value), read)
-            if flat is not None:
-                return flat
+            line = flat(type(value), read)
+            if line is not None:
+                return line
         kind = self._type(value)
         made = getattr(value, "default_factory", None)
         extra = {} if made is None else {"default_factory": self.read(made, f"{where}.default_factory")}
@@ -269,13 +238,13 @@ class Reader:
             parts = {n: self.read(getattr(value, n), where) for n in ("fget", "fset") if getattr(value, n)}
             return {"type": "property", **parts}
         wrapped = getattr(value, "__wrapped__", None)
-        if callable(wrapped) and functions.is_library(type(value).__module__):  # of lru_cache, jit
-            return {"type": _name(type(value)), "of": self.read(wrapped, f"{where}.__wrapped__")}
+        if callable(wrapped) and is_installed(type(value).__module__):  # of lru_cache, jit
+            return {"type": class_name(type(value)), "of": self.read(wrapped, f"{where}.__wrapped__")}
         return None
 
     def _function(self, function: types.FunctionType) -> str:
         """A function's name; its text, and what it reads, are found under it."""
-        if not functions.is_users(function):
+        if not is_user_function(function):
             return self._of_library(function)
         label, new = self._label(function)
         if new:
@@ -298,7 +267,8 @@ class Reader:
         return label
 
     def _reads(self, function: types.FunctionType, label: str) -> None:
-        for name, value in _reading(function, id(function) in self._outside):
+        read = functions.outside if id(function) in self._outside else functions.reads
+        for name, value in read(function):
             tree = self.read(value, f"{label}, {name}")
             self.found.setdefault(f"{label}, {name}", tree)  # a getter and a setter may read one global
 
@@ -317,29 +287,29 @@ class Reader:
 
     def _class(self, cls: type) -> str:
         """A class's name; its text and attributes, and what its methods read, are found under it."""
-        if functions.is_library(cls.__module__):
-            return _name(cls)
+        if is_installed(cls.__module__):
+            return class_name(cls)
         label, new = self._label(cls)
         if new:
             text = functions.text(cls)
             self.found[label] = text or "class"
-            told = functions.methods_in(text) if text else frozenset()
+            in_text = functions.methods_in(text) if text else frozenset()
             bases = [self.read(base) for base in (*cls.__bases__, type(cls)) if base not in (object, type)]
             if bases:
                 self.found[f"{label}, bases"] = ", ".join(map(text_of, bases))
             for name, item in list(vars(cls).items()):
-                self._of_class(label, name, item, told)
+                self._of_class(label, name, item, in_text)
         return label
 
-    def _of_class(self, label: str, name: str, item: Any, told: frozenset[str]) -> None:
+    def _of_class(self, label: str, name: str, item: Any, in_text: frozenset[str]) -> None:
         parts = holds.functions_in(item)
         for part in parts:
             if id(part) in self._labels:
                 continue
             self._labels[id(part)] = f"{label}.{name}"
             text = functions.text(part)
-            made_up = part.__code__.co_filename.startswith("<") and told  # by dataclass, from what is told
-            if text not in told and not made_up:  # put there afterwards, or there is no text of the class
+            made_up = part.__code__.co_filename.startswith("<") and in_text  # by dataclass, from the text
+            if text not in in_text and not made_up:  # added afterwards, or the text of the class is missing
                 self.found[f"{label}.{name}"] = text or f"code {functions.digest(part.__code__)}"
             self._reads(part, f"{label}.{name}")
         dunder = name.startswith("__") and name.endswith("__")
@@ -354,7 +324,7 @@ class Reader:
     def _object(self, value: Any, where: str) -> Tree:
         if isinstance(value, _KERAS_BASES) or holds.is_keras_value(value):
             return self._of_keras(value, where)
-        users = not functions.is_library(type(value).__module__)
+        users = not is_installed(type(value).__module__)
         before = list(self.unknown)
         try:
             parts = self._state(value, where)
@@ -363,10 +333,10 @@ class Reader:
                 return self._give_up(value, where, str(error))
             parts = {"state": self._give_up(value, where, str(error))}
         if len(self.unknown) > len(before) and users:
-            told = _told_by_itself(value)
-            if told:
+            shown = holds.own_repr(value)
+            if shown:
                 self.unknown[:] = before
-                return {"type": self._type(value), "repr": told}
+                return {"type": self._type(value), "repr": shown}
         return {"type": self._type(value), **parts}
 
     def _state(self, value: Any, where: str) -> dict[str, Tree]:
@@ -378,7 +348,9 @@ class Reader:
         attributes = None if holds.pickles_itself(type(value)) else holds.attributes_of(value)
         if attributes is not None:
             callback = isinstance(value, keras.callbacks.Callback)
-            names = [n for n in sorted(attributes) if not (callback and n in _NO_STATE)]
+            names = [
+                n for n in sorted(attributes) if not (callback and n in keras_private.GIVEN_TO_CALLBACKS)
+            ]
             return {f".{name}": self.read(attributes[name], f"{where}.{name}") for name in names}
         reducer = copyreg.dispatch_table.get(type(value))
         reduced = reducer(value) if reducer else value.__reduce_ex__(4)
@@ -394,18 +366,18 @@ class Reader:
 
     def _own_attributes(self, value: Any, where: str) -> dict[str, Tree]:
         held = getattr(value, "__dict__", None) or {}
-        kept = {n: v for n, v in sorted(held.items()) if not (n == "tracker" and holds.is_tracked(value))}
-        return {f".{name}": self.read(item, f"{where}.{name}") for name, item in kept.items()}
+        own = {n: v for n, v in sorted(held.items()) if not (n == "tracker" and holds.is_tracked(value))}
+        return {f".{name}": self.read(item, f"{where}.{name}") for name, item in own.items()}
 
     def _type(self, value: Any) -> str:
         kind = type(value)
-        return _name(kind) if functions.is_library(kind.__module__) else self._class(kind)
+        return class_name(kind) if is_installed(kind.__module__) else self._class(kind)
 
     def _of_keras(self, value: Any, where: str) -> Tree:
         """By its config, its variables, and what no config holds: the user's functions and objects."""
         tree: dict[str, Any] = {"type": self._type(value)}
         try:
-            tree["config"] = _shortened(json.dumps(holds.config_of(value, _for_config), sort_keys=True))
+            tree["config"] = shortened(json.dumps(holds.config_of(value, _for_config), sort_keys=True))
         except Exception:  # none, or one of the user's own that fails: attributes have to do
             tree["config"] = "none"
         held = [value] if isinstance(value, keras.Variable) else getattr(value, "variables", ())
@@ -423,7 +395,7 @@ class Reader:
         layers = keras_private.all_layers(value) if isinstance(value, keras.Layer) else [value]
         for i, part in enumerate(layers):
             self._seen.setdefault(id(part), where)
-            users = not functions.is_library(type(part).__module__)
+            users = not is_installed(type(part).__module__)
             if users:
                 tree[f"part {i}"] = self.read(type(part))
             makers = holds.set_by_keras(type(part).__mro__) if users else frozenset()
@@ -437,7 +409,7 @@ class Reader:
         return tree
 
     def _give_up(self, value: Any, where: str, why: str) -> str:
-        text = f"{UNKNOWN}a {_name(type(value))} at {where} ({why})"
+        text = f"{UNKNOWN}a {class_name(type(value))} at {where} ({why})"
         self.unknown.append(text)
         return text
 
@@ -448,10 +420,6 @@ _OF_PARTIAL = ("func", "args", "keywords")
 # --- small parts ---
 
 
-def _reading(function: types.FunctionType, outside: bool) -> Iterator[tuple[str, Any]]:
-    return functions.outside(function) if outside else functions.reads(function)
-
-
 def _for_config(value: Any) -> str:
     return text_of(Reader().read(value))
 
@@ -459,38 +427,6 @@ def _for_config(value: Any) -> str:
 def template_config(model: keras.Model) -> Any:
     """A model's config without the numbers that Keras counts names with."""
     return holds.config_of(model, _for_config)
-
-
-def _flat(kind: type, read: Mapping[str, Tree]) -> str | None:
-    """A container whose items are all single texts, as one text; None for others."""
-    items = [item for item in read.values() if isinstance(item, str)]
-    if len(items) < len(read):
-        return None
-    if kind is dict:
-        return _shortened("{" + ", ".join(f"{k}: {v}" for k, v in read.items()) + "}")
-    if kind in (set, frozenset):
-        return _shortened("{" + ", ".join(items) + ",}")
-    inside = ", ".join(items)
-    return _shortened(f"[{inside}]" if kind is list else f"({inside},)")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:200]}... SHA-256 {hashed(text.encode())}"
-
-
-def _name(kind: type) -> str:
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _told_by_itself(value: Any) -> str:
-    """What an object's own ``__repr__`` says of it; empty where it has none that is good for this."""
-    written = getattr(type(value), "__repr__", None)
-    if not isinstance(written, types.FunctionType) or not functions.is_users(written):
-        generated = dataclasses.is_dataclass(value) and isinstance(written, types.FunctionType)
-        if not generated:
-            return ""
-    text = repr(value)
-    return "" if _ADDRESS.search(text) else text
 
 
 def _is_immutable(value: Any) -> bool:

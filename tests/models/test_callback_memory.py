@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane.models.callback_memory import carried, recall, refilled
-from fairlane.models.callback_memory.outside import shared_by
+from fairlane.models.callback_memory import trial_memory
+from fairlane.models.callback_memory.capture import captured
+from fairlane.models.callback_memory.outside_state import shared_by
+from fairlane.models.callback_memory.plain_data import CannotGoOn, CannotTell
+from fairlane.models.callback_memory.refill import refill
 from fairlane.store import tree
 
 K = keras.callbacks
@@ -249,25 +252,25 @@ def test_what_is_told_at_once_goes_on_exactly(kind):
     make = KINDS[kind]
     callbacks = make()
     run(callbacks, 0, CUT)
-    told = carried.told(callbacks)
+    told = captured(callbacks)
     expected = run(callbacks, CUT, EPOCHS)  # in place, after it was told
     fresh = make()
-    refilled.give_back(fresh, tree.from_bytes(tree.to_bytes(told)))
+    refill(fresh, tree.from_bytes(tree.to_bytes(told)))
     assert run(fresh, CUT, EPOCHS) == expected
 
 
 def test_who_else_holds_the_list_sees_it_too():
     outer = []
     fresh, before = Holding(outer.append), Holding([1, 2].append)
-    refilled.give_back([fresh], carried.told([before]))
+    refill([fresh], captured([before]))
     assert outer == [1, 2]
     fresh.called(3)
     assert outer == [1, 2, 3]
 
 
 def test_other_callbacks_are_refused():
-    with pytest.raises(carried.CannotGoOn, match=r"the callbacks were .*Aliased.* and are .*InPlace"):
-        refilled.give_back([InPlace()], carried.told([Aliased()]))
+    with pytest.raises(CannotGoOn, match=r"the callbacks were .*Aliased.* and are .*InPlace"):
+        refill([InPlace()], captured([Aliased()]))
 
 
 def file_like():
@@ -285,14 +288,14 @@ def test_what_was_given_to_a_callback_of_keras_is_not_passed_over():
         schedule = K.LearningRateScheduler(one)
         if isinstance(one, Record):
             schedule.schedule.lines = lines
-        with pytest.raises(carried.CannotTell, match=r"callback LearningRateScheduler, .* is a generator"):
-            carried.told([schedule])
+        with pytest.raises(CannotTell, match=r"callback LearningRateScheduler, .* is a generator"):
+            captured([schedule])
 
 
 @pytest.mark.parametrize(
     ("held", "what"),
     [
-        (file_like, "callback Holding, attribute called is a generator, which is no plain data"),
+        (file_like, "callback Holding, attribute called is a generator, which is not plain data"),
         (lambda: [file_like()], r"callback Holding, attribute called\[0\] is a generator"),
         (lambda: np.array([object()]), "is an array of objects"),
         (views, "shares its memory with another array"),
@@ -300,47 +303,45 @@ def test_what_was_given_to_a_callback_of_keras_is_not_passed_over():
     ],
 )
 def test_what_can_not_be_told_is_named(held, what):
-    with pytest.raises(carried.CannotTell, match=what):
-        carried.told([Holding(held())])
+    with pytest.raises(CannotTell, match=what):
+        captured([Holding(held())])
 
 
 def test_what_is_nested_too_deeply_can_not_be_told():
     value = []
     for _ in range(5000):
         value = [value]
-    remembering = recall.Remembering([Holding(value)])
-    with pytest.raises(recall.CannotGoOn, match="nested too deeply"):
-        recall.refuse_untold({"callbacks": remembering.told()})
+    remembering = trial_memory.Remembering([Holding(value)])
+    with pytest.raises(CannotGoOn, match="nested too deeply"):
+        trial_memory.refuse_untold({"callbacks": remembering.told()})
 
 
 def test_an_object_that_came_later_can_not_be_made_anew():
     before = Holding(None)
     before.called = [Record()]
-    with pytest.raises(
-        carried.CannotGoOn, match=r"was a .*Record, which the new callbacks do not have there"
-    ):
-        refilled.give_back([Holding(None)], carried.told([before]))
+    with pytest.raises(CannotGoOn, match=r"was a .*Record, which the new callbacks do not have there"):
+        refill([Holding(None)], captured([before]))
 
 
 def test_constants_have_to_be_the_same():
-    told = carried.told([Holding(datetime.date(2020, 1, 1))])
-    refilled.give_back([Holding(datetime.date(2020, 1, 1))], told)
-    with pytest.raises(carried.CannotGoOn, match="attribute called is not what it was"):
-        refilled.give_back([Holding(datetime.date(2020, 1, 2))], told)
+    told = captured([Holding(datetime.date(2020, 1, 1))])
+    refill([Holding(datetime.date(2020, 1, 1))], told)
+    with pytest.raises(CannotGoOn, match="attribute called is not what it was"):
+        refill([Holding(datetime.date(2020, 1, 2))], told)
 
 
 @pytest.mark.parametrize("damage", [{"states": []}, {"objects": []}, {"objects": [{}] * 9}])
 def test_a_tree_of_something_else_is_refused(damage):
-    with pytest.raises(carried.CannotGoOn, match="can't be read"):
-        refilled.give_back([Aliased()], {**carried.told([Aliased()]), **damage})
+    with pytest.raises(CannotGoOn, match="can't be read"):
+        refill([Aliased()], {**captured([Aliased()]), **damage})
 
 
 def test_nothing_is_changed_where_it_can_not_go_on():
     before, fresh = Aliased(), Aliased()
     before.log.append(1)
     before.more = datetime.date(2020, 1, 1)
-    with pytest.raises(carried.CannotGoOn):
-        refilled.give_back([fresh], carried.told([before]))
+    with pytest.raises(CannotGoOn):
+        refill([fresh], captured([before]))
     assert fresh.log == []
 
 
@@ -376,27 +377,27 @@ class OfClass(Counting):
 )
 def test_state_outside_of_callbacks_is_noticed_when_it_changes(kind, why):
     callbacks = [kind()]
-    remembering = recall.Remembering(callbacks)
-    assert recall.is_told({"callbacks": remembering.told()})
+    remembering = trial_memory.Remembering(callbacks)
+    assert trial_memory.is_told({"callbacks": remembering.told()})
     run(callbacks, 0, 2)
     told = {"callbacks": remembering.told()}
-    assert recall.is_told(told) is (why is None)
+    assert trial_memory.is_told(told) is (why is None)
     if why:
-        with pytest.raises(recall.CannotGoOn, match=f"{why} changes while the callbacks train"):
-            recall.refuse_untold(told)
+        with pytest.raises(CannotGoOn, match=f"{why} changes while the callbacks train"):
+            trial_memory.refuse_untold(told)
 
 
 def test_a_list_that_several_trials_hold_is_noticed_when_it_changes():
     log = []
     several = [[Holding(lambda epoch: log.append(epoch) or len(log))] for _ in range(2)]
     shared = shared_by(several)
-    remembering = recall.Remembering(several[0], shared)
-    assert recall.is_told({"callbacks": remembering.told()})
+    remembering = trial_memory.Remembering(several[0], shared)
+    assert trial_memory.is_told({"callbacks": remembering.told()})
     run(several[1], 0, 1)
-    assert not recall.is_told({"callbacks": remembering.told()})
-    alone = recall.Remembering(several[0], shared_by(several[:1]))
+    assert not trial_memory.is_told({"callbacks": remembering.told()})
+    alone = trial_memory.Remembering(several[0], shared_by(several[:1]))
     run(several[0], 0, 1)
-    assert recall.is_told({"callbacks": alone.told()})
+    assert trial_memory.is_told({"callbacks": alone.told()})
 
 
 # --- any graph ------------------------------------------------------------------------------------------
@@ -446,5 +447,5 @@ def test_any_graph_comes_back_as_it_was(kinds, first, later):
     for place, (a, b) in enumerate(later):
         item = before.parts[b % len(kinds)] if b % 2 else b
         put(before.parts[a % len(kinds)], 100 + place, item)
-    refilled.give_back([fresh], tree.from_bytes(tree.to_bytes(carried.told([before]))))
+    refill([fresh], tree.from_bytes(tree.to_bytes(captured([before]))))
     assert shape(fresh.parts, {}) == shape(before.parts, {})

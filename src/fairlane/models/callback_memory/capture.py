@@ -1,12 +1,13 @@
-"""What callbacks remember, in plain data and at once, so that nothing that changes later gets into it.
+"""What callbacks remember → plain data.
 
 In: a trial's callbacks between two epochs. Out: a tree of plain data in which each object that can change has
-a number, so that two places that hold one object hold one again afterwards.
+a number, so that two places that hold one object hold one again afterwards. All of it is copied, so that what
+changes later does not change the tree.
 
-Carried are numbers, texts, arrays, containers, Keras's variables, random generators, objects of the user's
+Captured are numbers, texts, arrays, containers, Keras's variables, random generators, objects of the user's
 classes, and what functions, methods and partials hold: outer variables, defaults and arguments. Functions,
-classes and other constants are described, so that it can be seen whether the fresh ones are the same. What is
-none of these can't be told.
+classes and other constants are described, to see later whether those of the new callbacks are the same. For
+anything else there is no plain data, and `CannotTell` is raised.
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ import random
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import keras
 import numpy as np
 
+from fairlane.kit.libraries import is_installed, is_user_function
 from fairlane.models import keras_private
+from fairlane.models.callback_memory.attributes import is_set_by_keras
+from fairlane.models.callback_memory.plain_data import TAG, CannotTell, simple
 from fairlane.models.identity import functions, holds, objects
 
-TAG = "__fairlane__"
 MISSING = object()
 _CONTAINERS = (list, dict, set, deque, bytearray)
 PLAIN_CONTAINERS = (list, dict, set, deque, bytearray, OrderedDict, defaultdict, Counter)
-"""Those that can be made anew; others are filled where they stand."""
+"""Those that can be made again; others are filled where they stand."""
 _RANDOM = (random.Random, np.random.Generator, np.random.RandomState)
 _OF_KERAS = (
     keras.Layer,
@@ -39,41 +41,24 @@ _OF_KERAS = (
     keras.random.SeedGenerator,
     keras.Variable,
 )
-_NOT_STATE = frozenset({"_model", "model", "params", "validation_data"})
-"""What Keras sets anew when training begins."""
-_SET_ANEW = {"CSVLogger": frozenset({"append", "append_header"})}
-"""Attributes of Keras's callbacks that say how their files stood when training began."""
-COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal"})
-"""Functions that Keras's callbacks choose between when they see the first logs."""
-MODULES = (keras.ops, np)
-
-
-class CannotTell(Exception):
-    """A trial can't be told as plain data; the message says what of it."""
-
-
-class CannotGoOn(Exception):
-    """A trial can't go on exactly where it was; the message says why."""
-
-
 # --- callbacks → plain data -----------------------------------------------------------------------------
 
 
-def told(callbacks: Sequence[Any]) -> dict[str, Any]:
+def captured(callbacks: Sequence[Any]) -> dict[str, Any]:
     """What callbacks remember.
 
     Raises:
-        CannotTell: one of them holds something that can't be told; which, and where.
+        CannotTell: one of them holds something else; what it is, and where.
     """
-    teller = Teller(callbacks)
+    capture = Capture(callbacks)
     try:
-        states = [teller.callback(callback) for callback in callbacks]
+        states = [capture.callback(callback) for callback in callbacks]
     except RecursionError:
         raise CannotTell("a callback remembers something that is nested too deeply") from None
-    return {"classes": [name_of(type(c)) for c in callbacks], "states": states, "objects": teller.objects}
+    return {"classes": [name_of(type(c)) for c in callbacks], "states": states, "objects": capture.objects}
 
 
-class Teller:
+class Capture:
     """Turns values into plain data; objects that can change get a number each."""
 
     def __init__(self, callbacks: Sequence[Any]) -> None:
@@ -112,11 +97,11 @@ class Teller:
             return {TAG: "method of a container", "name": value.__name__, "self": owner}
         if isinstance(value, type | types.FunctionType):
             self.code.append(value)
-        tell = self._teller_of(value)
-        return self._constant(value, where) if tell is None else self._numbered(value, where, tell)
+        read = self._reader_of(value)
+        return self._constant(value, where) if read is None else self._numbered(value, where, read)
 
-    def _teller_of(self, value: Any) -> Callable[[Any, str], dict[str, Any]] | None:
-        """How an object that can change is told; None for others."""
+    def _reader_of(self, value: Any) -> Callable[[Any, str], dict[str, Any]] | None:
+        """What reads an object that can change; None for others."""
         if isinstance(value, np.ndarray):
             return self._array
         if isinstance(value, _CONTAINERS):
@@ -124,7 +109,7 @@ class Teller:
         if isinstance(value, types.FunctionType):
             return self._function if _holds_more(value) else None
         if isinstance(value, type):
-            return None if functions.is_library(value.__module__) else self._class
+            return None if is_installed(value.__module__) else self._class
         if isinstance(value, types.CellType):
             return self._cell
         if isinstance(value, functools.partial):
@@ -133,24 +118,24 @@ class Teller:
             return lambda one, where: {"kind": "random", "of": self.value(_random_state(one), where)}
         if isinstance(value, _OF_KERAS):
             return self._of_keras
-        if isinstance(value, keras.callbacks.Callback) or not functions.is_library(type(value).__module__):
+        if isinstance(value, keras.callbacks.Callback) or not is_installed(type(value).__module__):
             return self._object
         return self._object if type(value) is types.SimpleNamespace else None
 
-    def _numbered(self, value: Any, where: str, tell: Callable[[Any, str], dict[str, Any]]) -> Any:
+    def _numbered(self, value: Any, where: str, read: Callable[[Any, str], dict[str, Any]]) -> Any:
         number = self._numbers.get(id(value))
         if number is None:
             number = self._numbers[id(value)] = len(self.objects)
             self.met[id(value)] = value
             entry: dict[str, Any] = {"class": name_of(type(value)), "where": where}
             self.objects.append(entry)
-            entry.update(tell(value, where))
+            entry.update(read(value, where))
         return {TAG: "object", "of": number}
 
     def _constant(self, value: Any, where: str) -> Any:
         described = describe(value)
         if objects.is_unknown(described):
-            raise CannotTell(f"{where} is a {type(value).__name__}, which is no plain data")
+            raise CannotTell(f"{where} is a {type(value).__name__}, which is not plain data")
         return {TAG: "constant", "of": described}
 
     def _array(self, value: np.ndarray[Any, Any], where: str) -> dict[str, Any]:
@@ -217,7 +202,7 @@ class Teller:
     def _of_keras(self, value: Any, where: str) -> dict[str, Any]:
         values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables_of(value)]
         held = {}
-        if not functions.is_library(type(value).__module__):
+        if not is_installed(type(value).__module__):
             set_by_keras = holds.set_by_keras(type(value).__mro__)
             held = {name: item for name, item in vars(value).items() if name not in set_by_keras}
         return {"kind": "variables", "of": values, "attributes": self._attributes(held, where)}
@@ -227,19 +212,19 @@ class Teller:
         if attributes is None and type(value) is types.SimpleNamespace:
             attributes = vars(value)
         if attributes is None:
-            raise CannotTell(f"{where} is a {type(value).__name__}, which is no plain data")
+            raise CannotTell(f"{where} is a {type(value).__name__}, which is not plain data")
         of_callback = isinstance(value, keras.callbacks.Callback)
-        kept: dict[str, Any] = {}
+        captured: dict[str, Any] = {}
         for name, item in attributes.items():
-            if of_callback and _is_set_anew(value, name):
+            if of_callback and is_set_by_keras(value, name):
                 continue
             try:
-                kept[name] = self.value(item, f"{where}, attribute {name}")
+                captured[name] = self.value(item, f"{where}, attribute {name}")
             except CannotTell:
                 # Files and writers of Keras's own callbacks, which are opened when training begins.
                 if not (of_callback and _is_keras_own(value, name) and not holds.is_of_user(item)):
                     raise
-        return {"kind": "object", "attributes": kept, "type": self.value(type(value), where)}
+        return {"kind": "object", "attributes": captured, "type": self.value(type(value), where)}
 
     def _attributes(self, held: Mapping[str, Any], where: str) -> dict[str, Any]:
         return {name: self.value(item, f"{where}, attribute {name}") for name, item in held.items()}
@@ -248,29 +233,13 @@ class Teller:
 # --- small parts ----------------------------------------------------------------------------------------
 
 
-def simple(value: Any) -> Any:
-    """Values without parts, as plain data; None for others."""
-    if isinstance(value, np.generic):
-        return {TAG: "scalar", "of": np.array(value)}
-    if isinstance(value, bytes):
-        return {TAG: "bytes", "of": np.frombuffer(value, np.uint8)}
-    if isinstance(value, PurePath):
-        return {TAG: "path", "of": str(value)}
-    name = getattr(value, "__name__", "")
-    if name in COMPARISONS and any(value is getattr(module, name, None) for module in MODULES):
-        return {TAG: "comparison", "of": [value.__module__.startswith("keras"), name]}
-    if keras.ops.is_tensor(value):
-        return {TAG: "tensor", "of": np.array(keras.ops.convert_to_numpy(value))}
-    return None
-
-
 def name_of(cls: type) -> str:
     """A class's module and name."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def describe(value: Any) -> str:
-    """What a constant is: another text for each; `objects.is_unknown` tells where it can't be read."""
+    """What a constant is: another text for each; see `objects.is_unknown` for those that can't be read."""
     if isinstance(value, type):
         return name_of(value)
     if isinstance(value, types.FunctionType):
@@ -288,7 +257,7 @@ def function_name(function: types.FunctionType) -> str:
 def _holds_more(function: types.FunctionType) -> bool:
     """Whether a function is more than its code."""
     held = function.__closure__ or function.__defaults__ or function.__kwdefaults__ or vars(function)
-    return bool(held) and (functions.is_users(function) or not function.__module__.startswith("keras."))
+    return bool(held) and (is_user_function(function) or not function.__module__.startswith("keras."))
 
 
 def functions_of(item: Any) -> list[tuple[int, types.FunctionType]]:
@@ -316,10 +285,6 @@ def variables_of(value: Any) -> list[Any]:
         return [value.state]
     optimizer = getattr(value, "optimizer", None) if isinstance(value, keras.Model) else None
     return [*value.variables, *([] if optimizer is None else optimizer.variables)]
-
-
-def _is_set_anew(callback: Any, name: str) -> bool:
-    return name in _NOT_STATE or name in _SET_ANEW.get(type(callback).__name__, ())
 
 
 @functools.cache

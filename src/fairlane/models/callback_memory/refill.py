@@ -1,8 +1,8 @@
-"""What callbacks remembered, given to callbacks that were made anew.
+"""Plain data → callbacks that remember what it says.
 
-In: plain data, as `carried.py` tells it, and fresh callbacks that have begun to train. Out: the same
-callbacks, whose lists, arrays, objects and outer variables are filled where they stand, so that whoever else
-holds them sees it too. What they do not have yet is made, where it is a container or an array.
+In: plain data, as `capture.py` makes it, and new callbacks that have begun to train. Out: the same
+callbacks. Their lists, arrays, objects and outer variables are filled where they stand, so that other owners
+of these see it too. What they do not have yet is made, where it is a container or an array.
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ import random
 import types
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from fairlane.models.callback_memory.carried import (
-    COMPARISONS,
+from fairlane.models.callback_memory.capture import (
     MISSING,
-    MODULES,
     PLAIN_CONTAINERS,
-    TAG,
-    CannotGoOn,
     contents,
     describe,
     function_name,
@@ -34,38 +29,39 @@ from fairlane.models.callback_memory.carried import (
     parts_of_model,
     variables_of,
 )
+from fairlane.models.callback_memory.plain_data import TAG, CannotGoOn, from_simple
 from fairlane.models.identity import holds
 
 
-def give_back(callbacks: Sequence[Any], tree: Mapping[str, Any]) -> None:
-    """Let callbacks that have just begun to train remember what was told.
+def refill(callbacks: Sequence[Any], tree: Mapping[str, Any]) -> None:
+    """Let callbacks that have just begun to train remember what others remembered.
 
     Raises:
-        CannotGoOn: they are others, or what was told can't be read; nothing was changed.
+        CannotGoOn: they are others, or the data can't be read; nothing was changed.
     """
     try:
-        giver = _planned(callbacks, tree)
+        refilling = _planned(callbacks, tree)
     except RecursionError:
         raise CannotGoOn("what its callbacks remember is nested too deeply") from None
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise CannotGoOn(f"what its callbacks remember can't be read ({type(error).__name__})") from error
-    giver.fill()
+    refilling.fill()
 
 
-def _planned(callbacks: Sequence[Any], tree: Mapping[str, Any]) -> _Giver:
+def _planned(callbacks: Sequence[Any], tree: Mapping[str, Any]) -> _Refill:
     """All that is to be filled, and with what; nothing is changed yet."""
     names = [name_of(type(callback)) for callback in callbacks]
     if names != list(tree["classes"]):
         raise CannotGoOn(f"the callbacks were {list(tree['classes'])} and are {names}")
-    giver = _Giver(tree["objects"], parts_of_model(callbacks))
-    for told_of, callback in zip(tree["states"], callbacks, strict=True):
-        giver.find(told_of, callback)
-    for told_of, callback in zip(tree["states"], callbacks, strict=True):
-        giver.value(told_of, callback, f"callback {type(callback).__name__}")
-    return giver
+    refilling = _Refill(tree["objects"], parts_of_model(callbacks))
+    for entry, callback in zip(tree["states"], callbacks, strict=True):
+        refilling.find(entry, callback)
+    for entry, callback in zip(tree["states"], callbacks, strict=True):
+        refilling.value(entry, callback, f"callback {type(callback).__name__}")
+    return refilling
 
 
-class _Giver:
+class _Refill:
     """Fills objects: those that stand at their places, and new ones where none does."""
 
     def __init__(self, objects: Sequence[Mapping[str, Any]], parts: Sequence[Any]) -> None:
@@ -90,18 +86,18 @@ class _Giver:
             self.find(tree["function"], live.__func__)
         if tree[TAG] != "object" or tree["of"] in self._made or id(live) in self._used:
             return
-        told_of = self._objects[tree["of"]]
-        if _fits(told_of, live):
+        entry = self._objects[tree["of"]]
+        if _fits(entry, live):
             self._made[tree["of"]] = live
             self._used.add(id(live))
-            for inner, part in _children(told_of, live):
+            for inner, part in _children(entry, live):
                 self.find(inner, part)
 
     def value(self, tree: Any, live: Any, where: str) -> Callable[[], Any]:
         """What gives a value when all objects are there.
 
         Raises:
-            CannotGoOn: there is no such object, and it can't be made.
+            CannotGoOn: the object does not exist yet, and can't be made.
         """
         if isinstance(tree, tuple):
             items = [self.value(item, item_of(live, i), where) for i, item in enumerate(tree)]
@@ -144,24 +140,24 @@ class _Giver:
         return lambda: types.MethodType(function, owner())
 
     def _object(self, number: int, where: str) -> Callable[[], Any]:
-        told_of = self._objects[number]
+        entry = self._objects[number]
         if number not in self._made:
-            self._made[number] = _new(told_of, where)
+            self._made[number] = _new(entry, where)
         if number not in self._done:
             self._done.add(number)
-            self._prepare(told_of, self._made[number])
+            self._prepare(entry, self._made[number])
         return lambda: self._made[number]
 
-    def _prepare(self, told_of: Mapping[str, Any], thing: Any) -> None:
+    def _prepare(self, entry: Mapping[str, Any], thing: Any) -> None:
         """Make ready what fills an object; nothing is changed yet."""
-        children = _children(told_of, thing)
-        names = [f", attribute {name}" for name in told_of.get("attributes", {})]
+        children = _children(entry, thing)
+        names = [f", attribute {name}" for name in entry.get("attributes", {})]
         places = [""] * (len(children) - len(names)) + names
         inner = [
-            self.value(tree, live, f"{told_of['where']}{place}")
+            self.value(tree, live, f"{entry['where']}{place}")
             for (tree, live), place in zip(children, places, strict=True)
         ]
-        self._fill.append(lambda: _filled(told_of, thing, [part() for part in inner]))
+        self._fill.append(lambda: _filled(entry, thing, [part() for part in inner]))
 
     def fill(self) -> None:
         """Put everything where it belongs."""
@@ -169,80 +165,80 @@ class _Giver:
             act()
 
 
-def _children(told_of: Mapping[str, Any], live: Any) -> list[tuple[Any, Any]]:
-    """What an object holds, as told, each with what it holds there now; in the order of `_filled`."""
-    of, held = told_of.get("of"), dict(told_of.get("attributes", {}))
+def _children(entry: Mapping[str, Any], live: Any) -> list[tuple[Any, Any]]:
+    """What an object held by its entry, each with what it holds there now; in the order of `_filled`."""
+    of, held = entry.get("of"), dict(entry.get("attributes", {}))
     pairs: list[tuple[Any, Any]] = []
-    match told_of["kind"]:
+    match entry["kind"]:
         case "list" | "deque":
             pairs = [(item, item_of(live, i)) for i, item in enumerate(of or ())]
         case "set":
             pairs = [(item, MISSING) for item in of or ()]
         case "dict":
-            pairs = [(told_of["factory"], getattr(live, "default_factory", None))]
+            pairs = [(entry["factory"], getattr(live, "default_factory", None))]
             for key, item in of or ():
                 pairs += [(key, MISSING), (item, live.get(key, MISSING) if _is_plain(key) else MISSING)]
         case "function":
             cells = dict(zip(live.__code__.co_freevars, live.__closure__ or (), strict=True))
-            pairs = [(item, cells[name]) for name, item in told_of["cells"].items()]
-            pairs.append((told_of["defaults"], live.__defaults__))
-            pairs += _pairs(told_of["keywords"], live.__kwdefaults__ or {})
+            pairs = [(item, cells[name]) for name, item in entry["cells"].items()]
+            pairs.append((entry["defaults"], live.__defaults__))
+            pairs += _pairs(entry["keywords"], live.__kwdefaults__ or {})
         case "class":
             parts = {f"{n} {i}": f for n, item in vars(live).items() for i, f in functions_of(item)}
             pairs = [
-                *_pairs(told_of["functions"], parts),
-                *zip(told_of["bases"], live.__bases__, strict=False),
+                *_pairs(entry["functions"], parts),
+                *zip(entry["bases"], live.__bases__, strict=False),
             ]
         case "cell":
             pairs = [(of, contents(live))]
         case "partial":
-            pairs = [(told_of[name], getattr(live, name)) for name in ("func", "args", "keywords")]
+            pairs = [(entry[name], getattr(live, name)) for name in ("func", "args", "keywords")]
         case "random":
             pairs = [(of, MISSING)]
         case "object":
-            pairs = [(told_of["type"], type(live))]
+            pairs = [(entry["type"], type(live))]
     return pairs + _pairs(held, holds.attributes_of(live) or getattr(live, "__dict__", {}))
 
 
-def _filled(told_of: Mapping[str, Any], thing: Any, parts: list[Any]) -> None:
+def _filled(entry: Mapping[str, Any], thing: Any, parts: list[Any]) -> None:
     """Fill an object with its parts, in the order of `_children`."""
-    held = list(told_of.get("attributes", {}))
+    held = list(entry.get("attributes", {}))
     own, attributes = (
         parts[: len(parts) - len(held)],
         dict(zip(held, parts[len(parts) - len(held) :], strict=True)),
     )
-    match told_of["kind"]:
+    match entry["kind"]:
         case "list":
             thing[:] = own
         case "deque" | "set":
             thing.clear()
-            (thing.extend if told_of["kind"] == "deque" else thing.update)(own)
+            (thing.extend if entry["kind"] == "deque" else thing.update)(own)
         case "bytearray":
-            thing[:] = bytes(told_of["of"])
+            thing[:] = bytes(entry["of"])
         case "dict":
             thing.clear()
             for i in range(1, len(own), 2):
                 dict.__setitem__(thing, own[i], own[i + 1])
         case "array":
-            thing[...] = told_of["of"]
-        case "cell" if told_of["full"]:
+            thing[...] = entry["of"]
+        case "cell" if entry["full"]:
             thing.cell_contents = own[0]
         case "function":
-            names = list(told_of["keywords"])
-            thing.__defaults__ = own[len(told_of["cells"])]
+            names = list(entry["keywords"])
+            thing.__defaults__ = own[len(entry["cells"])]
             if names:
-                thing.__kwdefaults__.update(zip(names, own[len(told_of["cells"]) + 1 :], strict=True))
+                thing.__kwdefaults__.update(zip(names, own[len(entry["cells"]) + 1 :], strict=True))
         case "partial":
             thing.__setstate__((*own, dict(vars(thing)) or None))
         case "random":
             _set_random_state(thing, own[0])
         case "variables":
-            for variable, value in zip(variables_of(thing), told_of["of"], strict=True):
+            for variable, value in zip(variables_of(thing), entry["of"], strict=True):
                 variable.assign(value)
         case "object":
             _forget_others(thing, attributes)
     for name, value in attributes.items():
-        if told_of["kind"] != "object":
+        if entry["kind"] != "object":
             setattr(thing, name, value)
         elif isinstance(inspect.getattr_static(type(thing), name, None), types.MemberDescriptorType):
             object.__setattr__(thing, name, value)  # a slot
@@ -251,79 +247,59 @@ def _filled(told_of: Mapping[str, Any], thing: Any, parts: list[Any]) -> None:
 
 
 def _forget_others(thing: Any, attributes: Mapping[str, Any]) -> None:
-    """Drop the attributes that the object did not have; those of a callback that Keras sets anew stay."""
+    """Drop the attributes that the object did not have; those that Keras sets in a callback stay."""
     if not isinstance(thing, keras.callbacks.Callback):
         for name in set(holds.attributes_of(thing) or vars(thing)) - set(attributes):
             object.__delattr__(thing, name)
 
 
-def _fits(told_of: Mapping[str, Any], live: Any) -> bool:
-    """Whether an object that stands there can be filled with what was told."""
-    if live is MISSING or name_of(type(live)) != told_of["class"]:
+def _fits(entry: Mapping[str, Any], live: Any) -> bool:
+    """Whether an object that stands there can be filled with what an entry says."""
+    if live is MISSING or name_of(type(live)) != entry["class"]:
         return False
-    match told_of["kind"]:
+    match entry["kind"]:
         case "array":
-            then = told_of["of"]
+            then = entry["of"]
             return bool(live.shape == then.shape and live.dtype == then.dtype and live.flags.writeable)
         case "deque":
-            return bool(live.maxlen == told_of["longest"])
+            return bool(live.maxlen == entry["longest"])
         case "function":
-            cells = set(told_of["cells"]) <= set(live.__code__.co_freevars)
-            return cells and function_name(live) == told_of["name"]
+            cells = set(entry["cells"]) <= set(live.__code__.co_freevars)
+            return cells and function_name(live) == entry["name"]
         case "class":
-            return bool(name_of(live) == told_of["name"])
+            return bool(name_of(live) == entry["name"])
         case "cell":
-            return bool(told_of["full"] or contents(live) is MISSING)
+            return bool(entry["full"] or contents(live) is MISSING)
         case "variables":
             shapes = [tuple(variable.shape) for variable in variables_of(live)]
-            return shapes == [np.shape(value) for value in told_of["of"]]
+            return shapes == [np.shape(value) for value in entry["of"]]
     return True
 
 
-def _new(told_of: Mapping[str, Any], where: str) -> Any:
-    """An object of a kind that can be made anew, to be filled.
+def _new(entry: Mapping[str, Any], where: str) -> Any:
+    """An object of a kind that can be made again, to be filled.
 
     Raises:
         CannotGoOn: it is of another kind.
     """
-    if told_of["kind"] == "array":
-        return np.array(told_of["of"])
+    if entry["kind"] == "array":
+        return np.array(entry["of"])
     kinds: dict[str, type] = {name_of(kind): kind for kind in PLAIN_CONTAINERS}
-    kind = kinds.get(str(told_of["class"]))
+    kind = kinds.get(str(entry["class"]))
     if kind is None:
         raise CannotGoOn(
-            f"{told_of['where']} was a {told_of['class']}, which the new callbacks do not have there"
+            f"{entry['where']} was a {entry['class']}, which the new callbacks do not have there"
         )
     if kind is deque:
-        return deque(maxlen=told_of["longest"])
+        return deque(maxlen=entry["longest"])
     if kind is defaultdict:
-        factory = told_of["factory"]
+        factory = entry["factory"]
         known = {describe(one): one for one in (list, dict, set, int, float, str)}
         text = factory.get("of") if isinstance(factory, Mapping) else None
         if factory is not None and text not in known:
             raise CannotGoOn(f"{where} was made by a function, which the new callbacks do not have there")
         return defaultdict(known.get(str(text)))
     return kind()
-
-
-# --- small parts ---
-
-
-def from_simple(tree: Mapping[str, Any]) -> Any:
-    """The value that `fairlane.models.callback_memory.carried.simple` was given."""
-    kind, of = tree[TAG], tree["of"]
-    match kind:
-        case "scalar":
-            return np.asarray(of)[()]
-        case "bytes":
-            return bytes(of)
-        case "path":
-            return Path(of)
-        case "comparison" if of[1] in COMPARISONS:
-            return getattr(MODULES[0] if of[0] else MODULES[1], of[1])
-        case "tensor":
-            return keras.ops.convert_to_tensor(of)
-    raise CannotGoOn(f"a checkpoint holds a {kind!r:.40}, which this version does not know")
 
 
 def _set_random_state(value: Any, state: Any) -> None:
@@ -339,5 +315,5 @@ def _is_plain(tree: Any) -> bool:
     return all(map(_is_plain, tree)) if isinstance(tree, tuple) else not isinstance(tree, Mapping)
 
 
-def _pairs(told_of: Mapping[str, Any], live: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    return [(tree, live.get(name, MISSING)) for name, tree in told_of.items()]
+def _pairs(entry: Mapping[str, Any], live: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    return [(tree, live.get(name, MISSING)) for name, tree in entry.items()]

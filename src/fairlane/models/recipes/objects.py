@@ -1,7 +1,7 @@
-"""A Keras object's config, made fit to rebuild the object from within the same session.
+"""One object with a config → its recipe, and the object from its recipe.
 
-In: a layer, optimizer, loss, metric, initializer or other object with ``get_config``. Out: a `Config`: a
-fresh, nested dict without integer seeds, and the custom objects that it names.
+In: a layer, optimizer, loss, metric, initializer or other object with ``get_config``. Out: an `ObjectRecipe`:
+its class, a fresh, nested dict of settings, and the custom objects that these name.
 
 Keras's configs are made for files. Here they go from one object to the next, so a plain function (a lambda
 too) is handed over as itself under a name of its own, a custom class need not be registered, and what a
@@ -10,10 +10,7 @@ custom class forgot to put into its config is an error instead of a model that d
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import random
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,27 +19,29 @@ import keras
 import numpy as np
 
 from fairlane.errors import BuilderError
-
-_KEPT_BY_KERAS = frozenset({"name", "dtype", "trainable"})
-_MISSING = object()
+from fairlane.kit.libraries import is_keras_class, is_keras_module
+from fairlane.kit.values import mapped
+from fairlane.models.recipes.configs import constructor, label, raw_settings
 
 
 @dataclass(frozen=True)
-class Config:
-    """What an object is rebuilt from.
+class ObjectRecipe:
+    """What an object is made from.
 
     Attributes:
-        settings: the config: constructor arguments, nested objects in Keras's serialised form.
+        kind: its class.
+        settings: the config: constructor arguments, nested objects in Keras's form, or as recipes.
         scope: name → the custom class or function that the settings call by that name.
     """
 
+    kind: type
     settings: dict[str, Any]
     scope: dict[str, Any] = field(default_factory=dict)
 
     def set(self, keys: tuple[str, ...], value: Any) -> None:
         """Put ``value`` at a path such as ``("kernel_regularizer", "l2")``.
 
-        A whole number takes the place of a fraction as a fraction, as Keras asks of a learning rate.
+        A whole number that replaces a fraction becomes one, which Keras requires of a learning rate.
         """
         node = self.settings
         for key in keys[:-1]:
@@ -65,11 +64,21 @@ class Config:
             "registered_name": name,
         }
 
+    def make(self) -> Any:
+        """The object, and those within it."""
+        with keras.saving.custom_object_scope(self.scope):
+            return self.kind.from_config(made(self.settings))  # type: ignore[attr-defined]
 
-def config_of(
+
+def made(value: Any) -> Any:
+    """A tree with the objects in the place of their recipes."""
+    return mapped(value, lambda leaf: leaf.make() if isinstance(leaf, ObjectRecipe) else leaf)
+
+
+def read_object(
     thing: Any, *, keep_seeds: bool = False, renew: Callable[[Any], Any] = lambda value: value
-) -> Config:
-    """The config of an object.
+) -> ObjectRecipe:
+    """The recipe of an object.
 
     Args:
         thing: an object with ``get_config``.
@@ -80,32 +89,15 @@ def config_of(
         BuilderError: ``get_config`` raises, or does not return what the constructor needs.
     """
     found = _Reachable.of(thing)
-    config = Config({}, found.scope())
-    reader = _Reader(thing, config, found, keep_seeds, renew)
-    config.settings.update(reader.settings(raw_settings(thing), _draws_itself(type(thing))))
-    return config
+    recipe = ObjectRecipe(type(thing), {}, found.scope())
+    reader = _Reader(thing, recipe, found, keep_seeds, renew)
+    recipe.settings.update(reader.settings(raw_settings(thing), _draws_itself(type(thing))))
+    return recipe
 
 
-def raw_settings(thing: Any) -> dict[str, Any]:
-    """What ``get_config`` returns, and what Keras's own classes leave out of it.
-
-    ``Huber(delta=0.5)``, for one, has no ``delta`` in its config in Keras 3.13 and 3.15.
-
-    Raises:
-        BuilderError: ``get_config`` raises, or lacks an argument of a custom class's constructor.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of lambdas, and of what NumPy 2 says to Keras
-            raw = thing.get_config()
-    except Exception as error:
-        raise BuilderError(_no_config(thing, error)) from error
-    cls = type(thing)
-    if is_keras_class(cls, "__init__"):
-        return {**raw, **_left_out_by_keras(thing, raw)}
-    if is_keras_class(cls, "from_config"):
-        _check_complete(thing, raw)
-    return dict(raw)
+def has_config(value: Any) -> bool:
+    """Whether a recipe can be read from it: not from a class, nor from a policy, which is constant."""
+    return hasattr(value, "get_config") and not isinstance(value, type | keras.DTypePolicy)
 
 
 def inner_settings(value: Any) -> Any:
@@ -123,33 +115,6 @@ def is_function(value: Any) -> bool:
         and not isinstance(value, type)
         and not hasattr(value, "get_config")
     )
-
-
-def class_name(thing: Any) -> str:
-    """The name of an object's class, for messages."""
-    return type(thing).__name__
-
-
-def is_keras_class(cls: type, method: str = "") -> bool:
-    """Whether a class (or, where given, its method) is Keras's own."""
-    home = next((base for base in cls.__mro__ if method in vars(base)), cls) if method else cls
-    return home.__module__.split(".")[0] == "keras"
-
-
-def constructor(cls: type) -> dict[str, inspect.Parameter]:
-    """The constructor's parameters, ``self`` left out."""
-    parameters = list(inspect.signature(cls.__init__).parameters.items())  # type: ignore[misc]
-    return dict(parameters[1:])
-
-
-def has(parameters: Mapping[str, inspect.Parameter], kind: Any) -> bool:
-    """Whether there is a ``*args`` or ``**kwargs`` among the parameters."""
-    return any(parameter.kind == kind for parameter in parameters.values())
-
-
-def attribute(thing: Any, name: str, default: Any = _MISSING) -> Any:
-    """What an object keeps a constructor argument as: ``thing.name``, or ``thing._name``."""
-    return getattr(thing, name, getattr(thing, f"_{name}", default))
 
 
 def draw_seed() -> int:
@@ -198,7 +163,7 @@ class _Reachable:
         fitting = {
             id(thing): thing
             for name, thing in self.objects
-            if name == key and class_name(thing) == serialised["class_name"]
+            if name == key and type(thing).__name__ == serialised["class_name"]
         }
         return next(iter(fitting.values())) if len(fitting) == 1 else None
 
@@ -213,8 +178,8 @@ class _Reachable:
             return next(iter(distinct.values()))
         if distinct or is_lambda:
             raise BuilderError(
-                f"{class_name(owner)} {_label(owner)}has a function {called!r} under {key!r} that can't be "
-                f"told from others of that name. Give each a name of its own with `def`."
+                f"{type(owner).__name__} {label(owner)}has a function {called!r} under {key!r} that can't be "
+                f"distinguished from others of that name. Give each a name of its own with `def`."
             )
         return None
 
@@ -224,7 +189,7 @@ class _Reader:
     """Reads one object's raw config into settings that share nothing with the object."""
 
     owner: Any
-    config: Config
+    recipe: ObjectRecipe
     found: _Reachable
     keep_seeds: bool
     renew: Callable[[Any], Any]
@@ -256,11 +221,11 @@ class _Reader:
     def _dict(self, value: dict[str, Any], key: str) -> dict[str, Any]:
         if _names_function(value):
             function = self.found.function(value, key, self.owner)
-            return dict(value) if function is None else self.config.function(function)
+            return dict(value) if function is None else self.recipe.function(function)
         if "class_name" in value and isinstance(value.get("config"), dict):
             thing = self.found.object(value, key)
             raw = value["config"] if thing is None else raw_settings(thing)
-            by_keras = str(value.get("module")).split(".")[0] == "keras"
+            by_keras = is_keras_module(str(value.get("module")))
             draws = by_keras if thing is None else _draws_itself(type(thing))
             rest = {k: v for k, v in value.items() if k not in ("config", "compile_config")}
             return {**rest, "config": self.settings(raw, draws)}
@@ -284,75 +249,3 @@ def _draws_itself(cls: type) -> bool:
         if "__init__" in vars(base) and "seed" in (parameters := constructor(base)):
             return is_keras_class(base) or parameters["seed"].default is None
     return False
-
-
-def _left_out_by_keras(thing: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The constructor arguments that a class of Keras forgot, where the object says what they were."""
-    kept = {name.removeprefix("_"): value for name, value in vars(thing).items()}
-    kept |= getattr(thing, "_fn_kwargs", None) or {}
-    return {
-        name: kept[name]
-        for name in constructor(type(thing))
-        if name not in raw
-        and name not in (*_KEPT_BY_KERAS, "seed")
-        and isinstance(kept.get(name), str | int | float | tuple)
-    }
-
-
-def _check_complete(thing: Any, raw: Mapping[str, Any]) -> None:
-    """Raise where a custom class's config lacks an argument of its constructor.
-
-    The config that Keras makes for a model without ``get_config`` holds the defaults of the constructor
-    and not what it was called with, so it counts for nothing.
-    """
-    cls = type(thing)
-    made_by_keras = isinstance(thing, keras.Model) and is_keras_class(cls, "get_config")
-    missing = [
-        name
-        for name, parameter in constructor(cls).items()
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and (name not in raw or made_by_keras)
-        and name not in _KEPT_BY_KERAS
-        and not _is_default(thing, parameter)
-    ]
-    if missing:
-        raise BuilderError(_incomplete(thing, missing))
-
-
-def _is_default(thing: Any, parameter: inspect.Parameter) -> bool:
-    """Whether the object says that the argument was left at its default."""
-    if parameter.default is parameter.empty:
-        return False
-    value = attribute(thing, parameter.name)
-    with contextlib.suppress(Exception):
-        return value is parameter.default or bool(value == parameter.default)
-    return False
-
-
-def _label(thing: Any) -> str:
-    name = getattr(thing, "name", None)
-    return f"{name!r} " if isinstance(name, str) else ""
-
-
-def _no_config(thing: Any, error: Exception) -> str:
-    what = " ".join(str(error).split())[:160]
-    return (
-        f"{class_name(thing)} {_label(thing)}can't be rebuilt, because its `get_config()` raises "
-        f"{type(error).__name__}: {what} ... Add to class {class_name(thing)} a `get_config()` that returns "
-        f"super().get_config() and every argument of its constructor. {BUILDER_INSTEAD}"
-    )
-
-
-def _incomplete(thing: Any, missing: list[str]) -> str:
-    entries = ", ".join(f'"{name}": self.{name}' for name in missing)
-    names = " and ".join(f"`{name}`" for name in missing)
-    return (
-        f"{class_name(thing)} {_label(thing)}can't be rebuilt, because its config lacks {names}, which its "
-        f"constructor takes: the rebuilt one would differ. Add to class {class_name(thing)}:\n"
-        f"    def get_config(self):\n"
-        f"        return {{**super().get_config(), {entries}}}\n"
-        f"{BUILDER_INSTEAD}"
-    )
-
-
-BUILDER_INSTEAD = "Or give a builder, a function that returns a fresh, compiled model, instead of a model."

@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import types
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,11 +22,14 @@ import keras
 import numpy as np
 
 from fairlane.errors import BuilderError
-from fairlane.models import configs, keras_private, layer_state
+from fairlane.kit.libraries import is_keras_class
+from fairlane.kit.values import as_python, mapped
+from fairlane.models import keras_private, layer_state
 from fairlane.models.isolation import shared_state
-
-Changes = Mapping[Hashable, Mapping[tuple[str, ...], Any]]
-"""Of whom (``"optimizer"``, ``"loss"``, ``"loss_weights"``, or the ``id`` of a layer) → where → the value."""
+from fairlane.models.recipes.configs import BUILDER_INSTEAD, attribute, constructor, has
+from fairlane.models.recipes.instances import Changes, PathChanges, cause, described, instance
+from fairlane.models.recipes.objects import draw_seed, has_config, read_object
+from fairlane.models.recipes.recompile import Recompile
 
 
 def rebuild(model: Any, changes: Changes | None = None, *, keep_seeds: bool = False) -> Any:
@@ -35,7 +38,7 @@ def rebuild(model: Any, changes: Changes | None = None, *, keep_seeds: bool = Fa
     Args:
         model: a model; it is read and not changed.
         changes: what to change, with paths that `template.Template.check` would accept.
-        keep_seeds: whether integer seeds stay, as an exact copy needs; else they are drawn anew.
+        keep_seeds: whether integer seeds stay, as an exact copy needs; else new ones are drawn.
 
     Returns:
         A model with new weights and a new optimizer, compiled if the given one is.
@@ -80,8 +83,8 @@ def _is_functional(model: Any) -> bool:
 
 def _takes(cls: type, *names: str) -> bool:
     """Whether a constructor passes these arguments on to Keras's."""
-    parameters = configs.constructor(cls)
-    passes_all = configs.has(parameters, inspect.Parameter.VAR_POSITIONAL) and configs.has(
+    parameters = constructor(cls)
+    passes_all = has(parameters, inspect.Parameter.VAR_POSITIONAL) and has(
         parameters, inspect.Parameter.VAR_KEYWORD
     )
     return passes_all or all(name in parameters for name in names)
@@ -101,13 +104,14 @@ class _Rebuild:
         """The whole model."""
         new = self._layer(self._model)
         self._carry_trainable(self._model, new, set())
-        self._compile(new)
+        if self._model.compiled:
+            Recompile(self._model, self._changes, self._others, self._renew, self.counterpart).run(new)
         return new
 
     # --- layers ---
 
     def _layer(self, old: Any) -> Any:
-        """The new layer (or model, or operation) for an old one, made when first asked for."""
+        """The new layer (or model, or operation) for an old one, made on first use."""
         if id(old) not in self._layers:
             if isinstance(old, keras.Model) and _is_sequential(old):
                 new = self._sequential(old)
@@ -141,36 +145,31 @@ class _Rebuild:
 
     def _extra_arguments(self, old: Any) -> dict[str, Any]:
         """What a subclass of a functional or sequential model takes besides the graph."""
-        if configs.is_keras_class(type(old), "__init__"):
+        if is_keras_class(type(old), "__init__"):
             return {}
         names = [
             name
-            for name, parameter in configs.constructor(type(old)).items()
+            for name, parameter in constructor(type(old)).items()
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
             and name not in ("inputs", "outputs", "layers", "name", "trainable")
         ]
-        values = {name: configs.attribute(old, name, old) for name in names}
+        values = {name: attribute(old, name, old) for name in names}
         missing = [name for name, value in values.items() if value is old]
         if missing:
             raise BuilderError(
-                f"{configs.class_name(old)} {old.name!r} can't be rebuilt, because its constructor takes "
-                f"`{missing[0]}` and keeps it under another name. Add `self.{missing[0]} = {missing[0]}` to "
-                f"{configs.class_name(old)}.__init__. {configs.BUILDER_INSTEAD}"
+                f"{type(old).__name__} {old.name!r} can't be rebuilt, because its constructor takes "
+                f"`{missing[0]}` and stores it under another name. Add `self.{missing[0]} = {missing[0]}` to "
+                f"{type(old).__name__}.__init__. {BUILDER_INSTEAD}"
             )
         return {name: self.counterpart(value) for name, value in values.items()}
 
     def _operation(self, old: Any) -> Any:
-        """An operation of the graph that is no layer, such as ``x + 1``; it has no state."""
+        """An operation of the graph that is not a layer, such as ``x + 1``; it has no state."""
         return keras_private.copy_operation(old)
 
     def _from_config(self, old: Any) -> Any:
-        """A layer, or a model that is no graph, by its class's ``from_config``."""
-        changes = self._changes.get(id(old), {})
-        config = self._config(old, changes)
-        later = _set_afterwards(old, config.settings)
-        new = _instance(old, config, changes)
-        for name, value in later.items():
-            setattr(new, name, value)
+        """A layer, or a model that is not a graph, by its class's ``from_config``."""
+        new = self._renew(old, self._changes.get(id(old), {}))
         self._carry_over(old, new)
         if isinstance(old, keras.Model) and old.built and not new.built:
             with keras.name_scope(new.name):
@@ -178,12 +177,6 @@ class _Rebuild:
             new.built = len(new.variables) == len(old.variables)  # Keras leaves that to its loader
             self._carry_over(old, new)
         return new
-
-    def _config(self, old: Any, changes: Mapping[tuple[str, ...], Any]) -> configs.Config:
-        config = configs.config_of(old, keep_seeds=self._keep_seeds, renew=self.counterpart)
-        for keys, value in sorted(changes.items(), key=lambda change: len(change[0])):
-            config.set(keys, self.counterpart(value))
-        return config
 
     # --- what configs do not hold ---
 
@@ -198,20 +191,22 @@ class _Rebuild:
     def _carry_state(self, before: Any, after: Any) -> None:
         """What a layer holds besides its variables; the values of variables only where it adapted them."""
         exact, more = self._keep_seeds, layer_state.holds_more(before)
-        state = layer_state.told_of_layer(before) if exact or more else None
+        state = layer_state.read_layer(before) if exact or more else None
         if state is None:
             return
         if not exact and id(before) in self._changes:
+            # Attributes may follow from the settings that are changed; the new layer has set its own.
             state = {name: value for name, value in state.items() if name != "attributes"}
         if not after.built and state.get("build"):
             after.build_from_config(state["build"])
+        # `write_layer` may assign variables. Weights keep their new draws; what `adapt` learned comes over.
         variables = keras_private.own_variables(after) if not exact else []
         drawn = [
             (variable, np.array(keras.ops.convert_to_numpy(variable)))
             for variable in variables
             if variable.trainable or not hasattr(type(before), "adapt")
         ]
-        layer_state.give_to_layer(after, state)
+        layer_state.write_layer(after, state)
         for variable, array in drawn:
             variable.assign(array)
 
@@ -227,100 +222,31 @@ class _Rebuild:
             if type(before) is type(after):
                 self._carry_trainable(before, self._layers.get(id(before), after), seen)
 
-    # --- compile ---
-
-    def _compile(self, new: Any) -> None:
-        old = self._model
-        if not old.compiled:
-            return
-        if type(old).compile is not keras.Model.compile:
-            self._compile_by_class(new)
-            return
-        arguments = keras_private.compile_arguments(old)
-        given = {
-            "optimizer": self._optimizer(arguments["optimizer"], new),
-            **{name: self._changed(name, arguments[name]) for name in ("loss", "loss_weights")},
-            **{name: self.counterpart(arguments[name]) for name in ("metrics", "weighted_metrics")},
-        }
-        new.compile(
-            **given,
-            run_eagerly=old.run_eagerly,
-            jit_compile=False if old.run_eagerly else old.jit_compile,
-            steps_per_execution=old.steps_per_execution,
-            auto_scale_loss=isinstance(old.optimizer, keras.optimizers.LossScaleOptimizer),
-        )
-
-    def _compile_by_class(self, new: Any) -> None:
-        """A class with a ``compile`` of its own must say how to repeat it."""
-        old, name = self._model, configs.class_name(self._model)
-        if type(old).compile_from_config is keras.Model.compile_from_config:
-            raise BuilderError(
-                f"{name} {old.name!r} can't be rebuilt, because class {name} has its own `compile()`. Add "
-                f"`get_compile_config(self)`, which returns what `compile` was given, and "
-                f"`compile_from_config(self, config)`, which calls it. {configs.BUILDER_INSTEAD}"
-            )
-        new.compile_from_config(old.get_compile_config())
-
-    def _optimizer(self, old: Any, new_model: Any) -> Any:
-        """The new optimizer, at its beginning, with the old one's exclusions from weight decay."""
-        changes = dict(self._changes.get("optimizer", {}))
-        if () in changes:
-            value = changes.pop(())
-            old = keras.optimizers.get(value) if isinstance(value, str) else value
-        if old is None:
-            return None
-        new = self._others[id(old)] = self._renew(old, changes)
-        before, after = old, new
-        while before is not None:
-            _carry_exclusions(before, after, self._model, new_model)
-            before = getattr(before, "inner_optimizer", None)
-            after = getattr(after, "inner_optimizer", None)
-        return new
-
-    def _changed(self, name: str, old: Any) -> Any:
-        """A compile argument (a loss, or a list or dict of them) with its changes."""
-        return self._with_changes(old, dict(self._changes.get(name, {})))
-
-    def _with_changes(self, old: Any, changes: dict[tuple[str, ...], Any]) -> Any:
-        if () in changes:
-            old = changes.pop(())
-        if not changes:
-            return self.counterpart(old)
-        if not isinstance(old, dict):
-            return self._renew(old, changes)
-        inner: dict[str, dict[tuple[str, ...], Any]] = {key: {} for key in old}
-        for (key, *rest), value in changes.items():
-            inner[key][tuple(rest)] = value
-        return {key: self._with_changes(value, inner[key]) for key, value in old.items()}
+    # --- other objects ---
 
     def counterpart(self, value: Any) -> Any:
-        """A value that takes another's place in the new model: objects with state anew, others as are."""
-        if isinstance(value, dict):
-            return {key: self.counterpart(inner) for key, inner in value.items()}
-        if isinstance(value, list | tuple):
-            items = [self.counterpart(inner) for inner in value]
-            return tuple(items) if isinstance(value, tuple) else items
-        if isinstance(value, np.generic):
-            return value.item()
+        """What takes a value's place in the new model: another object where it has a state, else itself."""
+        return mapped(value, self._counterpart_of_leaf)
+
+    def _counterpart_of_leaf(self, value: Any) -> Any:
         if isinstance(value, keras.Layer):
             return self._layer(value)
         if inspect.ismethod(value):
             return self._method(value)
-        if hasattr(value, "get_config") and not isinstance(value, type | keras.DTypePolicy):
+        if has_config(value):
             if id(value) not in self._others:
                 self._others[id(value)] = self._renew(value, {})
             return self._others[id(value)]
         self._check_closure(value)
-        return value
+        return as_python(value)
 
-    def _renew(self, old: Any, changes: Mapping[tuple[str, ...], Any]) -> Any:
-        """A fresh optimizer, loss, metric, schedule, initializer or other object with a config."""
-        config = self._config(old, changes)
-        later = _set_afterwards(old, config.settings)
-        new = _instance(old, config, changes)
-        for name, value in later.items():
-            setattr(new, name, value)
-        return new
+    def _renew(self, old: Any, changes: PathChanges) -> Any:
+        """A new layer, optimizer, loss, metric, initializer or other object with a config."""
+        recipe = read_object(old, keep_seeds=self._keep_seeds, renew=self.counterpart)
+        # Outer paths first: a change further in is one of what the outer change has put there.
+        for keys, value in sorted(changes.items(), key=lambda change: len(change[0])):
+            recipe.set(keys, self.counterpart(value))
+        return instance(old, recipe, changes)
 
     def _method(self, method: Any) -> Any:
         """A method of the old model or of one of its layers becomes the new one's."""
@@ -337,59 +263,8 @@ class _Rebuild:
                 raise BuilderError(
                     f"The function `{function.__name__}` that the model was compiled with uses "
                     f"{getattr(held, 'name', held)!r} of that very model, so a rebuilt model would reach "
-                    f"into the first one. {configs.BUILDER_INSTEAD}"
+                    f"into the first one. {BUILDER_INSTEAD}"
                 )
-
-
-def _instance(old: Any, config: configs.Config, changes: Mapping[tuple[str, ...], Any]) -> Any:
-    """A new object of the same class from a config."""
-    try:
-        with keras.saving.custom_object_scope(config.scope):
-            return type(old).from_config(config.settings)
-    except Exception as error:
-        name = configs.class_name(old)
-        label = f" {old.name!r}" if isinstance(getattr(old, "name", None), str) else ""
-        if changes:
-            what = ", ".join(f"{'.'.join(keys)}={value!r}" for keys, value in changes.items())
-            raise BuilderError(f"{name}{label} does not take {what}: {_cause(error)}") from error
-        raise BuilderError(
-            f"{name}{label} can't be rebuilt from what its `get_config()` returns: {_cause(error)}\nLet "
-            f"`get_config()` of class {name} return every argument of its constructor, or add a "
-            f"`from_config(cls, config)` that takes what it returns. {configs.BUILDER_INSTEAD}"
-        ) from error
-
-
-def _cause(error: Exception) -> str:
-    """The first line of the error that Keras wrapped."""
-    inner = error
-    while isinstance(inner, TypeError) and isinstance(inner.__context__, Exception):
-        inner = inner.__context__
-    return (
-        f"{type(inner).__name__}: {str(inner).strip().splitlines()[0][:200]}" if str(inner) else repr(inner)
-    )
-
-
-def _set_afterwards(old: Any, settings: dict[str, Any]) -> dict[str, Any]:
-    """Take out what Keras puts into every config and a custom constructor does not take.
-
-    Returns:
-        What to set on the new object instead.
-    """
-    cls = type(old)
-    parameters = configs.constructor(cls)
-    if (
-        configs.is_keras_class(cls, "__init__")
-        or not configs.is_keras_class(cls, "from_config")
-        or configs.has(parameters, inspect.Parameter.VAR_KEYWORD)
-    ):
-        return {}
-    candidates = ("name", "trainable", "dtype", "reduction")
-    taken = {key: settings.pop(key) for key in candidates if key in settings and key not in parameters}
-    if "dtype" in taken:
-        dtype = taken.pop("dtype")
-        if isinstance(old, keras.Layer):
-            taken["dtype_policy"] = keras.dtype_policies.get(dtype)
-    return taken
 
 
 def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
@@ -406,32 +281,14 @@ def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _draw_seeds(layer: Any) -> None:
-    """Draw anew each integer seed that a constructor gave to what it made itself."""
+    """Draw a new value for each integer seed that a constructor gave to its own parts."""
     for generator in keras_private.own_seed_generators(layer):
         if generator.get_config()["seed"] is not None:
-            generator.state.assign([configs.draw_seed(), 0])
+            generator.state.assign([draw_seed(), 0])
     for value in vars(layer).values():
         drawn = isinstance(value, keras.initializers.Initializer)
         if drawn and isinstance(value.get_config().get("seed"), int):
-            value.seed = configs.draw_seed()
-
-
-def _carry_exclusions(old: Any, new: Any, old_model: Any, new_model: Any) -> None:
-    """What ``exclude_from_weight_decay`` was told."""
-    positions, names = keras_private.excluded_from_weight_decay(old, old_model.variables)
-    if not positions and not names:
-        return
-    variables = new_model.variables
-    if len(variables) != len(old_model.variables):  # a change gave or took a bias, say
-        by_path = {variable.path: variable for variable in variables}
-        variables = [by_path.get(variable.path) for variable in old_model.variables]
-    excluded = [variables[i] for i in positions]
-    if any(variable is None for variable in excluded):
-        raise BuilderError(
-            f"The optimizer of {old_model.name!r} excludes variables from weight decay that the rebuilt "
-            f"model does not have (yet). Exclude by name, `exclude_from_weight_decay(var_names=[...])`."
-        )
-    new.exclude_from_weight_decay(excluded, names)
+            value.seed = draw_seed()
 
 
 @contextmanager
@@ -457,7 +314,7 @@ def _check_alike(old: Any, new: Any) -> None:
                 f"Model {old.name!r} can't be rebuilt from its configs: the rebuilt model has {len(after)} "
                 f"{kind.replace('_', ' ')}, the first one {len(before)}, or their shapes differ. A variable "
                 f"shared between layers, or one added after the layer was built, does that. "
-                f"{configs.BUILDER_INSTEAD}"
+                f"{BUILDER_INSTEAD}"
             )
 
 
@@ -468,11 +325,11 @@ def _check_nothing_shared(old: Any, new: Any) -> None:
             f"Model {old.name!r} can't be rebuilt from its configs: the rebuilt model would share "
             f"{shared[0].kind} {shared[0].name!r} with it, because some `get_config()` returns it as a live "
             f"object. Serialise it there, with `keras.saving.serialize_keras_object`. "
-            f"{configs.BUILDER_INSTEAD}"
+            f"{BUILDER_INSTEAD}"
         )
 
 
 def _failed(model: Any, changes: Changes, error: Exception) -> str:
-    asked = [f"{'.'.join(keys)}={value!r}" for one in changes.values() for keys, value in one.items()]
-    what = f" with {', '.join(asked)}" if asked else ""
-    return f"Model {model.name!r} can't be rebuilt{what}: {_cause(error)}\n{configs.BUILDER_INSTEAD}"
+    requested = ", ".join(described(one) for one in changes.values())
+    what = f" with {requested}" if requested else ""
+    return f"Model {model.name!r} can't be rebuilt{what}: {cause(error)}\n{BUILDER_INSTEAD}"

@@ -1,7 +1,7 @@
-"""State outside of a trial's callbacks that changes while they train, and so can't be carried.
+"""State outside of a trial's callbacks: what they read, and no checkpoint holds.
 
-In: callbacks. Out: which objects several trials' callbacks hold; and an exception where something changed
-that the callbacks read and no checkpoint holds.
+In: callbacks. Out: which objects the callbacks of several trials hold; and an exception where something
+changed, while they train, that the callbacks read and no checkpoint holds.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fairlane.models.callback_memory.carried import CannotTell, Teller
+from fairlane.models.callback_memory.capture import Capture
+from fairlane.models.callback_memory.plain_data import CannotTell
 from fairlane.models.identity import objects
 
 
 class Outside:
-    """Notices state outside of a trial's callbacks that changes while they train, and so can't be carried.
+    """Notices state outside of a trial's callbacks that changes while they train, and so is in no checkpoint.
 
     It is what their functions read of globals, attributes of classes, and objects that other trials'
-    callbacks hold too. As long as that stays as it was, it is no state.
+    callbacks hold too. As long as that does not change, it is not state.
 
     Args:
         callbacks: that have just begun to train.
@@ -44,12 +45,12 @@ class Outside:
                 )
 
     def _now(self, callbacks: Sequence[Any]) -> dict[str, str]:
-        teller = _walked(callbacks)
-        reader = objects.Reader(outside=teller.code)
-        for thing in teller.code:
+        capture = _walked(callbacks)
+        reader = objects.Reader(outside=capture.code)
+        for thing in capture.code:
             reader.read(thing)
         now = {name: objects.text_of(tree) for name, tree in reader.found.items()}
-        for (address, thing), entry in zip(teller.met.items(), teller.objects, strict=True):
+        for (address, thing), entry in zip(capture.met.items(), capture.objects, strict=True):
             if address in self._shared and not isinstance(thing, type | types.FunctionType):
                 now[entry["where"]] = _text(thing)
         return now
@@ -70,12 +71,12 @@ def shared_by(several: Iterable[Sequence[Any]]) -> frozenset[int]:
     return frozenset(address for address, count in counts.items() if count > 1)
 
 
-def _walked(callbacks: Sequence[Any]) -> Teller:
-    """All that callbacks hold, as far as it can be told."""
-    teller = Teller(callbacks)
+def _walked(callbacks: Sequence[Any]) -> Capture:
+    """All that callbacks hold, as far as there is plain data for it."""
+    capture = Capture(callbacks)
     for callback in callbacks:
         try:
-            teller.callback(callback)
+            capture.callback(callback)
         except (CannotTell, RecursionError):
-            continue  # who tells them meets it
-    return teller
+            continue  # capturing them for a checkpoint raises the same, with the reason
+    return capture
