@@ -421,7 +421,7 @@ def test_pyplot_is_not_imported_and_matplotlib_only_when_drawing():
     program = """
 import sys
 import pandas as pd
-from fairlane import plots
+from fairlane.results import plots
 assert "matplotlib" not in sys.modules
 frame = pd.DataFrame({"trial": [0], "seed": [0], "epoch": [0], "loss": [1.0]})
 plots.curves(frame, []).draw_without_rendering()

@@ -15,8 +15,9 @@ import pandas as pd
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
-from fairlane.results import frames
+from fairlane.results import histories
 from fairlane.results.directions import find_direction
+from fairlane.results.logs import unknown_metric
 from fairlane.results.plots.colours import (
     FEW,
     GREY,
@@ -103,7 +104,7 @@ def curves(
     names = list(hyperparameter_names)
     arguments.share("confidence", confidence)
     panels = _panels(history_frame, names, metrics)
-    numbers, variants = frames.variant_numbers(history_frame, names)
+    numbers, variants = histories.variant_numbers(history_frame, names)
     minimised = [metric for metric in panels if find_direction(metric, known=known) == "min"]
     drawn = _drawn(panels, history_frame, numbers, names, confidence, minimised)
     found = _number_of(variants, best)
@@ -157,7 +158,7 @@ def _drawn(
     columns = list(dict.fromkeys(column for pair in panels.values() for column in pair if column))
     data = history_frame.assign(variant=numbers)
     data[columns] = data[columns].where(np.isfinite(data[columns]))
-    means, low, high = frames.over_seeds(data, names, columns, confidence)
+    means, low, high = histories.over_seeds(data, names, columns, confidence)
     return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), frozenset(minimised))
 
 
@@ -169,7 +170,7 @@ def _panels(
     history_frame: pd.DataFrame, names: Sequence[str], metrics: Sequence[str] | None
 ) -> dict[str, Pair]:
     """Panel's title → its column of training values and its column of validation values."""
-    pairs = frames.metric_columns(history_frame, names)
+    pairs = histories.metric_columns(history_frame, names)
     if history_frame.empty or not pairs:
         raise StudyError("no trial has finished an epoch yet, so there is no curve to draw")
     if metrics is None:
@@ -186,7 +187,7 @@ def _panels(
     known |= {f"val_{metric}": (None, pair[1]) for metric, pair in pairs.items() if pair[1]}
     for metric in metrics:
         if metric not in known:
-            raise frames.unknown_metric(metric, known)
+            raise unknown_metric(metric, known)
     return {metric: known[metric] for metric in metrics}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
-from fairlane.results import frames
+from fairlane.results import histories
 from fairlane.results.plots.colours import (
     GREY,
     NORMAL,
@@ -71,7 +71,7 @@ def sweep(
     if means.empty:
         raise StudyError(f"no variant has both a number for {x!r} and a value to draw")
     others = [name for name in names if name != x]
-    groups, variants = frames.variant_numbers(means, others)
+    groups, variants = histories.variant_numbers(means, others)
     means = means.assign(group=groups, **{x: means[x].astype(float)})
     colours = palette(variants, best=0)  # the frame begins with the best variant
     texts = [labels(variants)[i] for i in colours.labelled]

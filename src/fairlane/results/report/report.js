@@ -482,7 +482,7 @@ function asked(view) {
   const fill = filler(list, (pairs) => pairs.map(([name, text]) => [html("dt", {}, name), html("dd", {}, text)]));
   const sourceOf = keeper(([name, text]) => html("details", {}, html("summary", {}, name), html("pre", { tabindex: 0 }, text)));
   function draw() {
-    fill(view.facts.asked);
+    fill(view.facts.requested);
     arrange(sources, sourceOf(view.facts.sources, JSON.stringify));
   }
   return { node: section("What was asked", list, sources), draw };
