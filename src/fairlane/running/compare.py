@@ -26,6 +26,7 @@ from fairlane.results.study import Study
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
+from fairlane.running.fit_arguments import check_fit_arguments
 from fairlane.running.jobs import (
     Data,
     Describing,
@@ -37,8 +38,10 @@ from fairlane.running.jobs import (
     on_jax,
     pace_of,
 )
-from fairlane.running.plan import Models, check_fit_arguments, check_seed, plan
+from fairlane.running.models import Models
+from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
+from fairlane.running.seeds import check_seed
 from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
 from fairlane.trackers import Telling
 from fairlane.trials import Trial, TrialState, Variant

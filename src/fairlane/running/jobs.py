@@ -28,8 +28,9 @@ from fairlane.models.description import description, model_of
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.running.callbacks import Callbacks
+from fairlane.running.data_checks import data_reason
 from fairlane.running.evaluation import unfit_data
-from fairlane.running.plan import Models, data_reason
+from fairlane.running.models import Models
 from fairlane.store import Records, Store
 from fairlane.trials import Trial, Variant, Weights
 
