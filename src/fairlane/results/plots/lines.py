@@ -104,11 +104,8 @@ def curves(
     names = list(hyperparameter_names)
     arguments.share("confidence", confidence)
     panels = _panels(history_frame, names, metrics)
-    numbers, variants = histories.variant_numbers(history_frame, names)
-    minimised = [metric for metric in panels if find_direction(metric, known=known) == "min"]
-    drawn = _drawn(panels, history_frame, numbers, names, confidence, minimised)
-    found = _number_of(variants, best)
-    colours = palette(variants, found)
+    drawn, variants = _drawn(panels, history_frame, names, confidence, known)
+    colours = palette(variants, _number_of(variants, best))
     columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3
     rows = math.ceil(len(panels) / columns)
     texts = [labels(variants)[i] for i in colours.labelled]
@@ -118,12 +115,44 @@ def curves(
         _panel(axes, metric, pair, drawn, colours)
     if colours.scale:
         colour_bar(figure, colours.scale)
-    _style_legend(figure, _styles(panels, drawn), note)
+    style_legend(figure, _styles(panels, drawn), note)
     heading(figure, title)
     last = figure.axes[columns - 1]
     pair = list(panels.values())[columns - 1]
     label_ends(figure, last, _end_labels(pair, drawn, colours, texts))
     return figure
+
+
+def panel(
+    axes: Axes,
+    metric: str,
+    history_frame: pd.DataFrame,
+    hyperparameter_names: Iterable[str],
+    *,
+    confidence: float = 0.95,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """One panel of `curves`, in axes of another figure.
+
+    Args:
+        axes: where to draw.
+        metric: the panel's, as for `curves`.
+        history_frame: as for `curves`.
+        hyperparameter_names: as for `curves`.
+        confidence: as for `curves`.
+        known: as for `curves`.
+
+    Returns:
+        The styles of the lines, for `style_legend`.
+
+    Raises:
+        StudyError: as `curves`.
+    """
+    names = list(hyperparameter_names)
+    panels = _panels(history_frame, names, [metric])
+    drawn, variants = _drawn(panels, history_frame, names, confidence, known)
+    _panel(axes, metric, panels[metric], drawn, palette(variants))
+    return _styles(panels, drawn)
 
 
 # What to draw
@@ -150,16 +179,18 @@ class _Drawn:
 def _drawn(
     panels: Mapping[str, Pair],
     history_frame: pd.DataFrame,
-    numbers: pd.Series,
     names: Sequence[str],
     confidence: float,
-    minimised: Sequence[str],
-) -> _Drawn:
+    known: Mapping[str, Sequence[str]] | None,
+) -> tuple[_Drawn, list[dict[str, Any]]]:
+    """The curves, and the hyperparameters of their variants."""
+    numbers, variants = histories.variant_numbers(history_frame, names)
+    minimised = frozenset(metric for metric in panels if find_direction(metric, known=known) == "min")
     columns = list(dict.fromkeys(column for pair in panels.values() for column in pair if column))
     data = history_frame.assign(variant=numbers)
     data[columns] = data[columns].where(np.isfinite(data[columns]))
     means, low, high = histories.over_seeds(data, names, columns, confidence)
-    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), frozenset(minimised))
+    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), minimised), variants
 
 
 def _number_of(variants: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None) -> int | None:
@@ -307,10 +338,17 @@ def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, An
     return styles
 
 
-def _style_legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]], note: str) -> None:
+def style_legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]], note: str = "") -> None:
+    """A legend below all panels.
+
+    Args:
+        figure: with its panels.
+        styles: words → how such a line looks; grey where it has no ``color``.
+        note: stands last.
+    """
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=GREY, **{**_LONE, **look}) for look in styles.values()]
+    handles = [Line2D([], [], **{"color": GREY, **_LONE, **look}) for look in styles.values()]
     if note:
         handles.append(Line2D([], [], linestyle="none"))
     figure.legend(
