@@ -293,7 +293,7 @@ def test_every_kind_of_plot(study):
     sweep = study.plot("sweep", x="lr", at="best").axes[0]
     assert (sweep.get_xlabel(), sweep.get_ylabel()) == ("lr", "val_loss at the best val_loss")
     paired = study.plot("paired", baseline={"lr": 0.01}, title="other")
-    assert paired.axes[0].get_xlabel().endswith("minus that of lr=0.01")
+    assert paired.axes[0].get_xlabel().endswith("to lr=0.01; left is better")
     assert paired.get_suptitle() == "other"
     assert study.plot("final").get_suptitle() == "rates"
 
@@ -305,7 +305,7 @@ def test_every_kind_of_plot(study):
         ("final", {"x": "lr"}, r"plot\('final'\) has no option 'x'; its options are title, metric, select"),
         ("final", {"metrics": ["loss"]}, r"plot\('final'\) has no option 'metrics'"),
         ("sweep", {}, r"plot\('sweep'\) needs x=\.\.\."),
-        ("sweep", {"x": "rate"}, "x='rate' is no hyperparameter of this study"),
+        ("sweep", {"x": "rate"}, "x='rate' is not a hyperparameter of this study"),
     ],
 )
 def test_wrong_plots_are_refused(study, kind, options, words):

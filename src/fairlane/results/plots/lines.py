@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Pair = tuple[str | None, str | None]
 
 FEWEST_FOR_A_BAND = 3
-"""Seeds; the interval of fewer would hide all else."""
+"""Seeds; the interval of fewer would cover everything else."""
 
 _TRAINING, _VALIDATION = "dashed", "solid"
 _LONE = {"linewidth": 1.6}
@@ -65,23 +65,24 @@ def curves(
     """The learning curves: a panel per metric, a colour per variant.
 
     Training is dashed, validation solid. Where a variant has several seeds, the line is their mean over the
-    epochs that all of them have, and the band its interval, Student's t. Of two seeds there is no band worth
-    drawing: each is a thin line. Epochs count from 1 here.
+    epochs that all of them have, and the band is the interval of the mean, Student's t. The interval of two
+    seeds is too wide to be useful: each seed is a thin line instead. Epochs count from 1 here.
 
-    Up to 7 variants have a colour each that is told apart with any colour vision, and a label where their
-    curve ends. More have neither bands nor training curves where there are validation curves; they have
-    a colour scale if one numeric hyperparameter is all that varies, and are else grey, the best in colour.
-    Metrics to be minimised have a logarithmic axis where they are positive and span over 1.5 decades.
+    Up to 7 variants have a colour each, which people with any colour vision can distinguish, and a label
+    where their curve ends. With more variants there are no bands, and no training curves where there are
+    validation curves; if only one numeric hyperparameter varies, colours are a scale over it, else all are
+    grey but the best. Metrics to be minimised have a logarithmic axis where they are positive and span over
+    1.5 decades.
 
     Args:
         history_frame: as `fairlane.results.frames.history` returns it, shape ``(trials x epochs, ...)``.
         hyperparameter_names: which of its columns are hyperparameters.
         metrics: the panels, such as ``["loss", "accuracy"]``; ``"val_loss"`` stands for a panel of
             validation alone. None stands for every metric.
-        best: the hyperparameters of the variant to be seen among many.
+        best: the hyperparameters of the variant that has a colour among many grey ones.
         confidence: of the bands.
-        title: stands above all panels.
-        note: stands below, such as how many trials failed.
+        title: the text above all panels.
+        note: the text below, such as how many trials failed.
         known: as for `fairlane.results.directions.direction`.
 
     Returns:
@@ -168,11 +169,11 @@ class _Drawn:
     high: pd.DataFrame
     many: bool
     minimised: frozenset[str]
-    """The metrics that are to be small."""
+    """The metrics of which small values are better."""
 
     @property
     def seeds(self) -> pd.Series:
-        """How many each variant has."""
+        """The number of seeds of each variant."""
         return self.means.groupby("variant")["seeds"].first()
 
 
@@ -223,7 +224,7 @@ def _panels(
 
 
 def _shown(pair: Pair, drawn: _Drawn) -> list[tuple[str, str]]:
-    """The columns to draw, and their lines' style: of many variants, validation alone where there is any."""
+    """The columns to draw, and their lines' style; for many variants only validation, where it was logged."""
     training, validation = pair
     both = [(training, _TRAINING), (validation, _VALIDATION)]
     if drawn.many and validation:
@@ -244,7 +245,7 @@ def _panel(axes: Axes, metric: str, pair: Pair, drawn: _Drawn, colours: Palette)
     values = np.concatenate([np.ravel(line.get_ydata()).astype(float) for line in axes.lines])
     if metric in drawn.minimised and spans_decades(values):
         logarithmic(axes, "y")
-    axes.set_ylim(axes.get_ylim())  # of the lines: bands of few seeds reach far beyond
+    axes.set_ylim(axes.get_ylim())  # from the lines alone, because bands of few seeds reach far beyond them
     _bands(axes, pair, drawn, colours)
     axes.set_title(plain(metric), loc="left", fontsize=NORMAL)
     axes.set_xlabel("epoch", fontsize=NORMAL - 1)
@@ -262,7 +263,7 @@ def _in_front(colours: Palette, drawn: _Drawn) -> list[int]:
 
 
 def _curve(axes: Axes, column: str, variant: int, drawn: _Drawn, **look: Any) -> None:
-    """One variant: the mean of its seeds, or its only one; of two seeds, both as well."""
+    """One variant: the mean over its seeds, or its only seed; with two seeds, each of them as well."""
     seeds = drawn.seeds[variant]
     rows = drawn.means[drawn.means["variant"] == variant]
     if seeds > 1 and not drawn.many:
@@ -276,7 +277,7 @@ def _curve(axes: Axes, column: str, variant: int, drawn: _Drawn, **look: Any) ->
 
 
 def _line(axes: Axes, rows: pd.DataFrame, column: str, **look: Any) -> None:
-    """One curve; over epochs that have no value, it goes on to the next that has."""
+    """One curve; it connects across epochs that have no value."""
     points = rows[["epoch", column]].dropna()
     if len(points) == 1:  # a line of one point can't be seen
         look |= _POINT | ({"markerfacecolor": "none"} if look["linestyle"] == _TRAINING else {})
@@ -294,7 +295,7 @@ def _bands(axes: Axes, pair: Pair, drawn: _Drawn, colours: Palette) -> None:
             mine = (drawn.means["variant"] == variant) & drawn.means[column].notna()
             epochs = drawn.means.loc[mine, "epoch"].to_numpy() + 1
             low, high = (end.loc[mine, column].to_numpy(dtype=float) for end in (drawn.low, drawn.high))
-            # A logarithmic axis has no place for an end below 0; it leaves the panel below.
+            # A logarithmic axis can't show an end below 0; the band leaves the panel at the bottom instead.
             low = np.maximum(low, bottom / 2) if axes.get_yscale() == "log" else low
             axes.fill_between(epochs, low, high, color=colours.colours[variant], **_BAND)
 
@@ -312,13 +313,13 @@ def _end_labels(pair: Pair, drawn: _Drawn, colours: Palette, texts: Sequence[str
                 end = points.iloc[-1]
                 found.append(Label(words, end["epoch"] + 1, end[column], colours.colours[variant]))
                 break
-        else:  # never finite: named all the same
+        else:  # without any finite value; the label says so
             found.append(Label(f"{words}: no value", math.nan, math.nan, GREY))
     return found
 
 
 def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, Any]]:
-    """What the lines' styles mean → how such a line looks."""
+    """The meaning of each line style → how such a line looks."""
     styles: dict[str, dict[str, Any]] = {}
     marker = _POINT if drawn.means["epoch"].nunique() == 1 else {}
     shown = {style for pair in panels.values() for _, style in _shown(pair, drawn)}
@@ -328,13 +329,13 @@ def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, An
         styles["validation"] = {"linestyle": _VALIDATION, **marker}
     seeds = drawn.seeds
     if (seeds > 1).any() and drawn.many:
-        styles["mean of the seeds"] = {"linewidth": _LONE["linewidth"]}
+        styles["mean over seeds"] = {"linewidth": _LONE["linewidth"]}
     elif (seeds > 1).any():
-        styles["mean of the seeds"] = {"linewidth": _MEAN["linewidth"]}
+        styles["mean over seeds"] = {"linewidth": _MEAN["linewidth"]}
         if (seeds == 2).any():
             styles["one seed"] = {"linewidth": _SEED["linewidth"]}
         if (seeds >= FEWEST_FOR_A_BAND).any():
-            styles["its interval"] = {"linewidth": 8, "alpha": 0.25}
+            styles["interval of the mean"] = {"linewidth": 8, "alpha": 0.25}
     return styles
 
 
@@ -344,7 +345,7 @@ def style_legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]], note: 
     Args:
         figure: with its panels.
         styles: words → how such a line looks; grey where it has no ``color``.
-        note: stands last.
+        note: the text that comes last.
     """
     from matplotlib.lines import Line2D
 
