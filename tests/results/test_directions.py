@@ -85,7 +85,7 @@ def test_compiled_metrics_that_do_not_agree_are_no_answer():
     known = {"accuracy": ["min", "max"]}
     assert find_direction("accuracy", known=known) is None
     with pytest.raises(
-        StudyError, match=r"variants do not agree .* 'accuracy' .*Give mode='min' or mode='max'"
+        StudyError, match=r"variants disagree .* 'accuracy' .*Give mode='min' or mode='max'"
     ):
         direction("accuracy", known=known)
 
@@ -101,7 +101,7 @@ def test_modes_by_metric():
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("up", "mode is 'auto', 'min' or 'max', or a dict of them by metric; not 'up'"),
+        ("up", "mode is 'auto', 'min' or 'max', or a dict with one per metric; not 'up'"),
         (None, "not None"),
         (3, "not 3"),
         (["max"], r"not \['max'\]"),

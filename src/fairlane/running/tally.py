@@ -149,8 +149,7 @@ class Tally:
         return f"{speed}, {_duration((self._all - self.done) / rate)} left"
 
     def lowest(self) -> str:
-        """``lowest val_loss of all trials and epochs: 0.1234 (learning_rate=0.001)``; empty before any
-        loss."""
+        """``lowest val_loss of all trials and epochs: 0.1234 (learning_rate=0.001)``, or empty."""
         metric = "val_loss" if "val_loss" in self._lowest else "loss"
         if metric not in self._lowest:
             return ""

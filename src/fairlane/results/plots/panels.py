@@ -68,8 +68,7 @@ class Label:
 
 
 def label_ends(figure: Figure, axes: Axes, labels: Sequence[Label]) -> None:
-    """Write labels right of a panel, at the heights of their lines' ends, moved apart where they would
-    overlap.
+    """Write labels right of a panel, at the heights of their lines' ends, without overlap.
 
     Args:
         figure: which the panel is in.
