@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlane.errors import StudyError
-from fairlane.results import cells, comparison, directions, frames, histories, logs, ranking, words
+from fairlane.results import cells, comparison, directions, frames, histories, logs, ranking
 from fairlane.store import Record
 from fairlane.trials import RESERVED_COLUMNS, Trial, TrialState, Variant
 
@@ -43,7 +43,7 @@ def same(column, expected):
     return [None if pd.isna(v) else v for v in column] == expected
 
 
-@pytest.mark.parametrize("module", [cells, frames, histories, logs, words])
+@pytest.mark.parametrize("module", [cells, frames, histories, logs])
 def test_doctests(module):
     assert doctest.testmod(module).failed == 0
 
@@ -262,9 +262,9 @@ def test_best_takes_the_first_of_equals():
 )
 def test_errors_say_what_there_is(ask):
     records = [record(0, Variant(0, {}), 0, [{"loss": 1.0, "val_loss": 2.0}])]
-    with pytest.raises(StudyError, match=r"Did you mean 'val_loss'\? There are: loss, val_loss"):
+    with pytest.raises(StudyError, match=r"Did you mean 'val_loss'\? Logged metrics: loss, val_loss"):
         ask(records, "vall_loss")
-    with pytest.raises(StudyError, match=r"metric 'xyz'\. There are: loss, val_loss"):
+    with pytest.raises(StudyError, match=r"metric 'xyz'\. Logged metrics: loss, val_loss"):
         ask(records, "xyz")
     records[0].state, epochs = TrialState.RUNNING, records[0].epochs
     records[0].epochs = []

@@ -16,13 +16,13 @@ import pandas as pd
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
+from fairlane.kit.text import plural
 from fairlane.results import pairs, statistics
 from fairlane.results.cells import frame_of, same
 from fairlane.results.directions import Modes
 from fairlane.results.frames import At, Rows
 from fairlane.results.question import Question
 from fairlane.results.ranking import Values, read
-from fairlane.results.words import plural
 from fairlane.store import Record
 
 Baseline = int | Mapping[str, Any] | None

@@ -241,7 +241,7 @@ def _check_name(name: Any, metrics: Sequence[str]) -> None:
     near = difflib.get_close_matches(str(name), list(there), n=2)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise StudyError(
-        f"mode names a metric {name!r}, which no trial has logged.{hint} There are: {', '.join(metrics)}"
+        f"mode names a metric {name!r}, which no trial has logged.{hint} Logged metrics: {', '.join(metrics)}"
     )
 
 

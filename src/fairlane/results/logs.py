@@ -6,13 +6,13 @@ direction, single numbers, and the errors for a metric that is not there.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import did_you_mean
 from fairlane.store import Record
 from fairlane.trials import TrialState
 
@@ -116,12 +116,11 @@ def unknown_metric(metric: str, names: Iterable[str]) -> StudyError:
 
     Example:
         >>> print(unknown_metric("val_los", ["loss", "val_loss"]))
-        no trial has logged a metric 'val_los'. Did you mean 'val_loss'? There are: loss, val_loss
+        no trial has logged a metric 'val_los'. Did you mean 'val_loss'? Logged metrics: loss, val_loss
     """
     names = list(names)
-    near = difflib.get_close_matches(metric, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return StudyError(f"no trial has logged a metric {metric!r}.{hint} There are: {', '.join(names)}")
+    hint = did_you_mean(metric, names)
+    return StudyError(f"no trial has logged a metric {metric!r}.{hint} Logged metrics: {', '.join(names)}")
 
 
 def nothing_counts(records: Sequence[Record], metric: str) -> StudyError:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
+from fairlane.kit.text import plural
 from fairlane.results.directions import Direction, Modes, bare, check_mode, direction, find_direction
 from fairlane.results.frames import At
 from fairlane.results.logs import VALIDATION, known_directions, logged_name, ordered_logs, test_metrics
-from fairlane.results.words import plural
 from fairlane.store import Record
 from fairlane.trials import OF_NO_EPOCH, TrialState
 

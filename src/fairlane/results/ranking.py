@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
+from fairlane.kit.text import plural
 from fairlane.results.cells import cells_of, named_cells
 from fairlane.results.directions import Modes
 from fairlane.results.frames import At, Rows
 from fairlane.results.logs import nothing_counts, single, test_metrics
 from fairlane.results.question import OPEN, Question, ask
-from fairlane.results.words import plural
 from fairlane.store import Record
 from fairlane.trials import OF_NO_EPOCH, TrialState
 

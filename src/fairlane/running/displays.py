@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from fairlane.results.words import plural
+from fairlane.kit.text import plural
 from fairlane.running.tally import BETWEEN_DRAWS, Clock, Tally
 from fairlane.store import Record
 

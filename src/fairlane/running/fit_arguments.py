@@ -5,15 +5,15 @@ In: arguments for ``Model.fit``. Out: nothing, or an error before anything is tr
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import did_you_mean
 
 COMPARES_OWN = ("x", "y", "callbacks", "verbose")
 """Arguments of ``Model.fit`` that ``compare`` gives itself, the same for all trials."""
@@ -97,14 +97,3 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
 }
 """Argument → a check of its value, and the expected values in words."""
-
-
-def did_you_mean(name: Any, options: Iterable[str]) -> str:
-    """A hint at the nearest name, with a space before it; empty where no name is near.
-
-    Args:
-        name: the name that was given.
-        options: the names that exist.
-    """
-    near = difflib.get_close_matches(str(name), list(options), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

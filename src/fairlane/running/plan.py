@@ -14,10 +14,11 @@ import keras
 import numpy as np
 
 from fairlane.errors import BuilderError, StudyError
+from fairlane.kit.text import did_you_mean
 from fairlane.models.identity import objects
 from fairlane.models.template import Template
 from fairlane.provenance import fingerprint
-from fairlane.running.fit_arguments import COMPARES_OWN, FIT_ARGUMENTS, check_fit_arguments, did_you_mean
+from fairlane.running.fit_arguments import COMPARES_OWN, FIT_ARGUMENTS, check_fit_arguments
 from fairlane.running.seeds import seeds_of
 from fairlane.trials import RESERVED_COLUMNS, Trial, Variant
 

@@ -10,7 +10,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 
-from fairlane.results.words import plural
+from fairlane.kit.text import plural
 from fairlane.store import Record
 from fairlane.trials import TrialState
 

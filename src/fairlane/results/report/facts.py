@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
+from fairlane.kit.text import plural
 from fairlane.provenance.origin import Origin
 from fairlane.results.cells import named_cells
 from fairlane.results.directions import Modes, check_mode, direction
@@ -33,7 +34,6 @@ from fairlane.results.report.request import requested, sources
 from fairlane.results.report.unusual import of_some, unusual
 from fairlane.results.report.values import plain, shortened, time_of
 from fairlane.results.report.verdict import verdict
-from fairlane.results.words import plural
 from fairlane.store import Record
 from fairlane.trials import TrialState
 

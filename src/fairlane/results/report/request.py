@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fairlane.provenance.origin import Origin
-from fairlane.results.report.values import MOST, ranges, time_of
-from fairlane.results.words import listed
+from fairlane.results.report.values import MOST, listed, ranges, time_of
 from fairlane.store import Record
 from fairlane.trials import Site
 

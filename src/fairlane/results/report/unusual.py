@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fairlane.results.report.values import MOST, ranges
-from fairlane.results.words import listed
+from fairlane.results.report.values import MOST, listed, ranges
 from fairlane.store import Record
 from fairlane.trials import TrialState
 

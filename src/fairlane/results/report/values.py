@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from fairlane.results.words import listed
 from fairlane.trials import short
 
 MOST = 12
@@ -46,6 +45,22 @@ def plain(value: Any) -> Any:
             return float(f"{value:.{_DIGITS}g}")
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return short(value)
+
+
+def listed(texts: Sequence[str], most: int, between: str = ", ") -> str:
+    """Some texts in a row, and how many more there are.
+
+    Args:
+        texts: all of them.
+        most: how many to show.
+        between: what stands between two.
+
+    Example:
+        >>> listed(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return between.join(texts[:most]) + more
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import plural
 from fairlane.results import comparison
 from fairlane.results.directions import Modes
-from fairlane.results.words import listed, plural
+from fairlane.results.report.values import listed
 from fairlane.store import Record
 
 _FLATTERED = (

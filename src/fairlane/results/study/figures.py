@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
+from fairlane.kit.text import plural
 from fairlane.results import cells, comparison, histories, logs, plots, report
 from fairlane.results.directions import Modes
 from fairlane.results.study.tables import Tables
-from fairlane.results.words import plural
 
 _SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {

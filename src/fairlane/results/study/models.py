@@ -13,10 +13,10 @@ import keras
 
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
+from fairlane.kit.text import plural
 from fairlane.models.copies import remember_learning_rate, rename
 from fairlane.models.description import write_weights
 from fairlane.results.study.base import CALLER, Base
-from fairlane.results.words import plural
 from fairlane.store import Record, next_epoch
 from fairlane.trials import Trial, TrialState, Weights
 

@@ -15,10 +15,10 @@ import pandas as pd
 
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
+from fairlane.kit.text import plural
 from fairlane.results import comparison, frames, statistics
 from fairlane.results.directions import Modes
 from fairlane.results.study.base import CALLER, Base
-from fairlane.results.words import plural
 from fairlane.trials import TrialState
 
 
