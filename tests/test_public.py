@@ -61,7 +61,7 @@ def test_another_name_is_an_attribute_error():
 def test_every_public_method_is_documented(name):
     value = getattr(fairlane, name)
     if inspect.isclass(value):
-        for attribute, member in vars(value).items():
+        for attribute, member in inspect.getmembers(value):
             if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                 assert inspect.getdoc(member), f"{name}.{attribute} has no docstring"
 

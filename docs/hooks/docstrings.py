@@ -15,6 +15,8 @@ import griffe
 
 PAGES = Path(__file__).parents[1] / "api"
 ENTRY = re.compile(r"^::: (?P<name>[\w.]+)$", re.MULTILINE)
+MEMBERS = re.compile(r"^::: (?P<name>[\w.]+)\n    options:\n(?P<options>(?: {6}.*\n)+)", re.MULTILINE)
+MEMBER = re.compile(r"^ +- (?P<name>\w+)$", re.MULTILINE)
 NAME = re.compile(r"(?<!`)`(?P<name>[A-Za-z_][\w.]*)`(?!`)")
 EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 
@@ -26,12 +28,20 @@ def entries() -> dict[str, str]:
     return short | {name.removeprefix("fairlane."): name for name in names} | {name: name for name in names}
 
 
+def members() -> dict[str, str]:
+    """The members that the pages list, by name, in full: also those from parts of a class."""
+    pages = [page.read_text("utf-8") for page in sorted(PAGES.glob("*.md"))]
+    lists = [(found["name"], found["options"]) for text in pages for found in MEMBERS.finditer(text)]
+    return {name: f"{owner}.{name}" for owner, options in lists for name in MEMBER.findall(options)}
+
+
 class Docstrings(griffe.Extension):
     """Rewrites each docstring before it is parsed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._entries = entries()
+        self._members = members()
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite one."""
@@ -45,6 +55,8 @@ class Docstrings(griffe.Extension):
         owner, _, member = name.rpartition(".")
         if not owner and obj.parent is not None and obj.parent.is_class and member in obj.parent.members:
             place = f"{obj.parent.path}.{member}"
+        elif not owner and obj.parent is not None and obj.parent.is_class and place is None:
+            place = self._members.get(member)
         elif place is None and owner in self._entries:
             place = f"{self._entries[owner]}.{member}"
         return f"`{name}`" if place is None else f"[`{name}`][{place}]"

@@ -32,11 +32,21 @@ def resolved(name):
     return value
 
 
+ENTERED = [resolved(entry) for entry in ENTRIES]
+
+
+def parts(cls):
+    """A class and those of its bases that have no entry of their own."""
+    return [base for base in cls.__mro__ if base is cls or (base not in ENTERED and base is not object)]
+
+
 def members(cls):
-    """The public members that a class of Fairlane defines: functions and properties, by name."""
+    """The public members that a class of Fairlane, or a part of it, defines: functions and properties, by name."""
     return {
         name: member
-        for name, member in vars(cls).items()
+        for part in parts(cls)
+        if part.__module__.startswith("fairlane.")
+        for name, member in vars(part).items()
         if (not name.startswith("_") or (name == "__call__" and cls.__name__ == "Guard"))
         and (inspect.isfunction(member) or isinstance(member, property))
     }
@@ -141,7 +151,17 @@ def test_it_has_an_example(name):
     assert ">>> " in section(DOCUMENTED[name], "Example")
 
 
-# Those of a study's methods go on with the study of its class's.
+def examples_of(documented, name, module):
+    """The examples of a function or class, and of the class's parts, in the order of the source."""
+    finder, found = doctest.DocTestFinder(exclude_empty=True), []
+    for part in parts(documented) if inspect.isclass(documented) else [documented]:
+        home = module if part is documented else importlib.import_module(part.__module__)
+        order = [name, *(f"{name}.{member}" for member in getattr(part, "__dict__", ()))]
+        found += sorted(finder.find(part, name, home), key=lambda test: order.index(test.name))
+    return found
+
+
+# The examples of a study's methods continue that of its class.
 EXAMPLES = [name for name in ENTRIES if name != "fairlane.guard"]
 
 
@@ -159,11 +179,8 @@ def test_its_examples_hold(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(documented.__module__)
-    found = doctest.DocTestFinder(exclude_empty=True).find(documented, name, module)
-    order = [name, *(f"{name}.{member}" for member in getattr(documented, "__dict__", ()))]
-    found.sort(key=lambda test: order.index(test.name))
     runner, names = doctest.DocTestRunner(), {}
-    for test in found:
+    for test in examples_of(documented, name, module):
         test.globs = {**vars(module), **names}
         runner.run(test, clear_globs=False)
         names |= {n: v for n, v in test.globs.items() if n not in vars(module)}

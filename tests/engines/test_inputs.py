@@ -51,24 +51,34 @@ def compare(model: Any, variants: Any = ({},), x: Any = X, y: Any = Y, **argumen
         ({}, ["the grid is empty", "[{}]"]),
         ([], ["the list of variants is empty", "[{}]"]),
         ({"lr": []}, ["the list of values of 'lr' is empty"]),
-        ({"lr": 0.1}, ["the values of 'lr' are not a list but 0.1", "write [0.1] for one value"]),
-        ({"lr": "abc"}, ["the values of 'lr' are not a list but 'abc'", "write ['abc']"]),
-        ({"lr": {"a": 1}}, ["the values of 'lr' are not a list"]),
+        ({"lr": 0.1}, ["the values of 'lr' must be a list, not 0.1", "write [0.1] for one value"]),
+        ({"lr": "abc"}, ["the values of 'lr' must be a list, not 'abc'", "write ['abc']"]),
+        ({"lr": {"a": 1}}, ["the values of 'lr' must be a list"]),
         ({"lr": [0.1, 0.2, 0.1]}, ["'lr' has the value 0.1 twice", "two variants"]),
         ({"lr": np.array([0.1, 0.1])}, ["'lr' has the value", "twice"]),
         ([{"lr": 0.1}, {"lr": 0.1}], ["variants 0 and 1 are the same", "use seeds"]),
         ([{"lr": 0.1}, 5], ["variant 1 is not a dict but int: 5"]),
-        ("lr", ["variants are a dict of lists", "got str"]),
-        (0.1, ["variants are a dict of lists", "{'learning_rate': [1e-3, 1e-4]}", "got float"]),
-        (X, ["variants are a dict of lists", "got ndarray"]),
-        ({"learning_rte": [1]}, ["does not take 'learning_rte'", "Model.fit does not either"]),
-        ({"unit": [1]}, ["does not take 'unit'", "Did you mean 'units'?", "The builder takes: lr, units"]),
-        ({"batchsize": [1]}, ["does not take 'batchsize'", "Did you mean 'batch_size'?"]),
-        ({3: [1]}, ["name is a string, not 3"]),
-        ({"x": [X]}, ["'x' is the same for all trials: give it to compare"]),
-        ({"callbacks": [[]]}, ["'callbacks' is the same for all trials"]),
-        ({"batch_size": [8, 0]}, ["batch_size=0: batch_size is a whole number, 1 or more"]),
-        ({"epochs": [1, "3"]}, ["epochs='3': epochs is a whole number"]),
+        ("lr", ["variants must be a dict of lists", "got str"]),
+        (0.1, ["variants must be a dict of lists", "{'learning_rate': [1e-3, 1e-4]}", "got float"]),
+        (X, ["variants must be a dict of lists", "got ndarray"]),
+        ({"learning_rte": [1]}, ["'learning_rte' is neither an argument of the builder nor of Model.fit"]),
+        (
+            {"unit": [1]},
+            [
+                "'unit' is neither an argument of the builder",
+                "Did you mean 'units'?",
+                "The builder's arguments are: lr, units",
+            ],
+        ),
+        (
+            {"batchsize": [1]},
+            ["'batchsize' is neither an argument of the builder", "Did you mean 'batch_size'?"],
+        ),
+        ({3: [1]}, ["name must be a string, not 3"]),
+        ({"x": [X]}, ["'x' must be the same for all trials: give it to compare"]),
+        ({"callbacks": [[]]}, ["'callbacks' must be the same for all trials"]),
+        ({"batch_size": [8, 0]}, ["batch_size=0: batch_size must be a whole number, 1 or more"]),
+        ({"epochs": [1, "3"]}, ["epochs='3': epochs must be a whole number"]),
     ],
 )
 def test_variants_are_refused(variants, words):
@@ -81,7 +91,7 @@ def test_a_hyperparameter_may_not_have_the_name_of_a_column(name):
     def builder(**hyperparameters):
         raise AssertionError("was built")
 
-    with refused(fl.StudyError, f"can't be called {name!r}", "a column of that name", f"'{name}_'"):
+    with refused(fl.StudyError, f"can't have the name {name!r}", "a column of that name", f"'{name}_'"):
         compare(builder, {name: [1, 2]})
 
 
@@ -89,13 +99,17 @@ def test_a_builder_that_needs_more_than_the_variants_give():
     def builder(lr, units):
         raise AssertionError("was built")
 
-    words = ["can't be called with variant 1", "missing a required argument: 'units'", "give it a default"]
+    words = [
+        "can't be called with variant 1",
+        "missing a required argument: 'units'",
+        "give the argument a default",
+    ]
     with refused(fl.StudyError, *words):
         compare(builder, [{"lr": 0.1, "units": 2}, {"lr": 0.1}])
 
 
 def test_a_key_given_both_as_a_variant_and_as_an_argument():
-    with refused(fl.StudyError, "'batch_size' is given twice: as a variant and as the same for") as build:
+    with refused(fl.StudyError, "'batch_size' is given twice: in the variants, and as") as build:
         compare(build, {"batch_size": [8, 16]}, batch_size=4)
 
 
@@ -122,7 +136,7 @@ def test_a_template_has_no_such_place():
         ([0, 1.5], ["a seed is an integer, not 1.5"]),
         ([0, True], ["a seed is an integer, not True"]),
         ([4, 2, 4], ["seed 4 is given twice"]),
-        ([-1], ["seed -1 is outside of what NumPy takes: 0 to 4294967295"]),
+        ([-1], ["seed -1 is outside NumPy's range, 0 to 4294967295"]),
         ([2**32], ["seed 4294967296 is outside"]),
     ],
 )
@@ -148,29 +162,32 @@ def test_the_largest_seed():
     ("arguments", "words"),
     [
         ({"epoch": 3}, ["'epoch' is not an argument of Model.fit", "Did you mean 'epochs'?"]),
-        ({"validation": 3}, ["'validation' is not an argument of Model.fit", "Those are: batch_size,"]),
-        ({"epochs": "3"}, ["epochs='3': epochs is a whole number, 0 or more"]),
-        ({"epochs": 3.0}, ["epochs=3.0: epochs is a whole number"]),
-        ({"epochs": -1}, ["epochs=-1: epochs is a whole number"]),
-        ({"epochs": None}, ["epochs=None: epochs is a whole number"]),
-        ({"epochs": True}, ["epochs=True: epochs is a whole number"]),
-        ({"initial_epoch": 0.5}, ["initial_epoch=0.5: initial_epoch is a whole number, 0 or more"]),
-        ({"batch_size": -1}, ["batch_size=-1: batch_size is a whole number, 1 or more, or None"]),
-        ({"batch_size": 0}, ["batch_size=0: batch_size is a whole number, 1 or more"]),
+        (
+            {"validation": 3},
+            ["'validation' is not an argument of Model.fit", "Its arguments are: batch_size,"],
+        ),
+        ({"epochs": "3"}, ["epochs='3': epochs must be a whole number, 0 or more"]),
+        ({"epochs": 3.0}, ["epochs=3.0: epochs must be a whole number"]),
+        ({"epochs": -1}, ["epochs=-1: epochs must be a whole number"]),
+        ({"epochs": None}, ["epochs=None: epochs must be a whole number"]),
+        ({"epochs": True}, ["epochs=True: epochs must be a whole number"]),
+        ({"initial_epoch": 0.5}, ["initial_epoch=0.5: initial_epoch must be a whole number, 0 or more"]),
+        ({"batch_size": -1}, ["batch_size=-1: batch_size must be a whole number, 1 or more, or None"]),
+        ({"batch_size": 0}, ["batch_size=0: batch_size must be a whole number, 1 or more"]),
         ({"batch_size": "32"}, ["batch_size='32'"]),
-        ({"steps_per_epoch": 2.5}, ["steps_per_epoch=2.5: steps_per_epoch is a whole number"]),
+        ({"steps_per_epoch": 2.5}, ["steps_per_epoch=2.5: steps_per_epoch must be a whole number"]),
         ({"validation_steps": 0}, ["validation_steps=0"]),
         ({"validation_batch_size": -8}, ["validation_batch_size=-8"]),
         ({"validation_split": 1.5}, ["validation_split=1.5", "at least 0 and less than 1"]),
-        ({"validation_split": 1}, ["validation_split=1: validation_split is the share"]),
+        ({"validation_split": 1}, ["validation_split=1: validation_split must be the share"]),
         ({"validation_split": -0.1}, ["validation_split=-0.1"]),
         ({"validation_split": "0.2"}, ["validation_split='0.2'"]),
-        ({"validation_freq": "x"}, ["validation_freq='x': validation_freq is a whole number"]),
+        ({"validation_freq": "x"}, ["validation_freq='x': validation_freq must be a whole number"]),
         ({"validation_freq": 0}, ["validation_freq=0"]),
         ({"validation_freq": (1, 2)}, ["validation_freq=(1, 2)", "or a list of epochs, counted from 1"]),
-        ({"shuffle": "batches"}, ["shuffle='batches': shuffle is True, False or 'batch'"]),
+        ({"shuffle": "batches"}, ["shuffle='batches': shuffle must be True, False or 'batch'"]),
         ({"shuffle": None}, ["shuffle=None"]),
-        ({"class_weight": [1, 2]}, ["class_weight=[1, 2]: class_weight is a dict from class to weight"]),
+        ({"class_weight": [1, 2]}, ["class_weight=[1, 2]: class_weight must be a dict from class"]),
         ({"engine": "fast"}, ["engine is one of 'auto', 'lanes', 'reference', not 'fast'"]),
         ({"on_error": "ignore"}, ["on_error is 'record' or 'raise', not 'ignore'"]),
         ({"store": "runs.db"}, ["a stored study needs a name, to be found again: give name="]),
@@ -273,7 +290,7 @@ def _batches() -> Iterator[Any]:
 
 
 def test_the_reference_engine_reads_a_generator_for_one_trial_only():
-    words = "which can be read once, and there are 2 trials"
+    words = "which can be read only once, but 2 trials"
     with refused(fl.StudyError, f"x is a generator, {words}") as b:
         compare(b, x=_batches(), y=None, seeds=2, steps_per_epoch=2, engine="reference")
     with refused(fl.StudyError, f"validation_data is a generator, {words}") as b:
@@ -320,7 +337,9 @@ def test_what_a_builder_may_not_return(made, words):
 
 @pytest.mark.parametrize("model", [5, "model", None, X])
 def test_what_is_no_builder(model):
-    with refused(fl.BuilderError, "the first argument is a builder, a function", type(model).__name__):
+    with refused(
+        fl.BuilderError, "the first argument must be a builder, which is a function", type(model).__name__
+    ):
         compare(model, {"lr": [0.1]})
 
 
@@ -444,6 +463,6 @@ def test_the_names_in_messages_are_spelt_out():
     """Every word of the refusal of a misspelt argument is one that `Model.fit` knows."""
     with pytest.raises(fl.StudyError) as info:
         compare(build, epoch=1)
-    named = re.findall(r"[a-z_]+", str(info.value).split("Those are:")[1])
+    named = re.findall(r"[a-z_]+", str(info.value).split("Its arguments are:")[1])
     assert {"epochs", "batch_size", "validation_split", "class_weight"} <= set(named)
     assert not {"x", "y", "self", "verbose", "callbacks"} & set(named)

@@ -264,7 +264,7 @@ def test_sparse_arrays_run_on_the_reference_engine():
     x = scipy.sparse.csr_matrix(X)
     study = fl.compare(build, [{}], x, Y, epochs=1, verbose=0)
     assert study.trials["engine"].tolist() == ["reference"]
-    assert "x has sparse arrays (csr_matrix), and lanes take dense ones" in study.trials["reason"][0]
+    assert "x has sparse arrays (csr_matrix), and lanes need dense ones" in study.trials["reason"][0]
 
 
 def test_sparse_batches_run_on_the_reference_engine():
@@ -291,7 +291,7 @@ def test_texts_are_refused_with_their_dtype():
 
 
 def test_a_generator_can_be_read_once_only():
-    with pytest.raises(StudyError, match="x is a generator, which can be read once, and there are 2 trials"):
+    with pytest.raises(StudyError, match="x is a generator, which can be read only once, but 2 trials"):
         fl.compare(build, TWO, endless(), steps_per_epoch=2, verbose=0, engine="reference")
     with pytest.raises(StudyError, match="the variants read it in different ways"):
         fl.compare(build, {"steps_per_epoch": [1, 2]}, endless(), verbose=0)

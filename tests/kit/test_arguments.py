@@ -80,7 +80,7 @@ NARROW = X[:, :2]
         ({"test_data": ()}, r"test_data is \(x, y\), .*not 0 things in a tuple"),
         ({"test_data": 3}, "can't use test_data: Unrecognized data type.*test_data: 3"),
         ({"test_data": (X, Y[:4])}, "can't use test_data: Data cardinality.*test_data: "),
-        ({"class_weight": {"a": 1}}, "class_weight is a dict from class to weight"),
+        ({"class_weight": {"a": 1}}, "class_weight must be a dict from class"),
         ({"callbacks": lambda a, b: []}, "takes nothing, or one argument, the trial; this one needs a, b"),
         ({"callbacks": lambda *, rate: []}, "this one needs rate"),
     ],

@@ -40,7 +40,7 @@ def test_all_parts_are_there(show):
         "Variants",
         "Trials",
         "Errors",
-        "What was asked",
+        "Request",
     ]
     assert page.run("document.title") == "Study a study"
     assert texts(page, "#verdict")[0].startswith("units=8 has the lowest val_loss")
@@ -199,7 +199,7 @@ def test_what_diverged_does_not_flatten_the_others(show):
     click(page, "mean over seeds, with its 95 % interval")
     assert not any("e" in tick for tick in texts(page, ".chart text") if "epoch" not in tick)
     assert texts(page, "figure p") == [
-        "Larger or smaller values, of trials that did not finish, are cut off."
+        "Values outside the axes, of trials that did not finish, are not shown."
     ]
 
 

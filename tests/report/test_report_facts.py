@@ -1,4 +1,4 @@
-"""The facts of a report: what is asked, the verdict in words, and what was unusual."""
+"""The facts of a report: the request, the verdict in words, and what was unusual."""
 
 import doctest
 import importlib
@@ -19,7 +19,7 @@ def sentence(records, metric="val_loss"):
     return facts(records, metric=metric)["verdict"]["sentence"]
 
 
-@pytest.mark.parametrize("name", ["facts", "verdict", "page"])
+@pytest.mark.parametrize("name", ["facts", "verdict", "page", "values"])
 def test_doctests(name):
     assert doctest.testmod(importlib.import_module(f"fairlane.results.report.{name}")).failed == 0
 
@@ -130,8 +130,8 @@ def test_an_unknown_metric_is_refused_with_those_that_there_are():
 
 def test_notes_say_that_the_best_is_flattered_and_not_that_cells_are_nan():
     notes = facts(study(2, seeds=2))["verdict"]["notes"]
-    assert notes[0].startswith("Too few seeds to say: ")
-    assert notes[-1].startswith("The best variant was chosen by the very values that are shown")
+    assert notes[0].startswith("Too few seeds: ")
+    assert notes[-1].startswith("The values that are shown also chose the best variant")
 
 
 # Mean curves and their intervals
@@ -205,7 +205,7 @@ def test_states_are_told_with_their_trials():
     told = facts(records)["unusual"]
     assert told[0] == "2 trials diverged: the training loss became NaN or infinite (trials 3, 4)."
     assert told[1] == "1 trial failed with an error (trial 6)."
-    assert told[2] == "1 trial interrupted: the epochs before it are shown (trial 8)."
+    assert told[2] == "1 trial interrupted: the epochs before that are shown (trial 8)."
 
 
 def test_unpaired_seeds_are_told_once_for_those_alike():
@@ -213,7 +213,7 @@ def test_unpaired_seeds_are_told_once_for_those_alike():
     for seed in (1, 2, 3):
         fail(records[5 + seed])
     assert facts(records)["unusual"][-1] == (
-        "Seeds 1 to 3 are unpaired, with no finished trial of units=9: left out of differences to it."
+        "Seeds 1 to 3 are unpaired: there is no finished trial of units=9, so differences to it leave them out."
     )
 
 
@@ -249,7 +249,7 @@ def test_a_test_that_failed_is_told():
     ]
 
 
-# Values, errors, what was asked
+# Values, errors, the request
 
 
 def test_values_that_are_no_numbers_keep_their_names_and_json_holds_them():
@@ -301,7 +301,7 @@ def test_errors_that_are_alike_stand_once():
     ]
 
 
-def test_what_was_asked_is_told():
+def test_the_request_is_shown():
     spec = {
         "model": {"build": "def build(): ..."},
         "data": {"x": "float32 (8, 2), SHA-256 ab", "validation_data": {"0": "float32 (4, 2), SHA-256 cd"}},
@@ -311,7 +311,7 @@ def test_what_was_asked_is_told():
     found = facts(
         study(2, seeds=3), origin=Origin(spec, {"keras": "3.99"}, 30, [Site("a machine", "abc123")])
     )
-    assert dict(found["asked"]) == {
+    assert dict(found["requested"]) == {
         "Variants": "2",
         "units": "8, 9",
         "Seeds": "0 to 2",
@@ -330,10 +330,10 @@ def test_what_was_asked_is_told():
 
 
 def test_what_nobody_knows_is_said():
-    told = dict(facts(study(), origin=Origin(created=0.0))["asked"])
-    assert told["Machine"] == told["Commit"] == "not kept with the study"
-    assert told["Begun"] == "1970-01-01 00:00 UTC"
-    assert dict(facts(study(), origin=Origin(sites=[Site("m")]))["asked"])["Commit"] == "none"
+    told = dict(facts(study(), origin=Origin(created=0.0))["requested"])
+    assert told["Machine"] == told["Commit"] == "not recorded"
+    assert told["Started"] == "1970-01-01 00:00 UTC"
+    assert dict(facts(study(), origin=Origin(sites=[Site("m")]))["requested"])["Commit"] == "none"
 
 
 def test_long_texts_are_cut_and_say_so():

@@ -109,12 +109,12 @@ def test_a_study_writes_its_report(stored, tmp_path):
     found = told(path)
     assert found["counts"] == "4 trials of 2 variants: 4 done"
     assert found["verdict"]["metric"] == "val_loss"
-    asked = dict(found["asked"])
-    assert re.fullmatch(r"float32 \(8, 2\), SHA-256 [0-9a-f]{32}", asked["Data, x"])
-    assert asked["fit, batch_size"] == "4"
-    assert asked["Epochs"] == "2"
-    assert asked["keras"] == keras.__version__
-    assert "Keras on jax" in asked["Machine"]
+    request = dict(found["requested"])
+    assert re.fullmatch(r"float32 \(8, 2\), SHA-256 [0-9a-f]{32}", request["Data, x"])
+    assert request["fit, batch_size"] == "4"
+    assert request["Epochs"] == "2"
+    assert request["keras"] == keras.__version__
+    assert "Keras on jax" in request["Machine"]
     assert "keras.Input((2,))" in dict(found["sources"])["Model"]
 
 
@@ -122,9 +122,9 @@ def test_a_stored_study_tells_the_same_but_for_machine_and_commit(stored, tmp_pa
     study, store = stored
     mine = told(study.report(tmp_path / "mine.html"))
     read = told(fl.open(store, "kept").report(tmp_path / "read.html"))
-    own = ("Machine", "Commit", "Begun")
+    own = ("Machine", "Commit", "Started")
     for one in (mine, read):
-        one["asked"] = [pair for pair in one["asked"] if pair[0] not in own]
+        one["requested"] = [pair for pair in one["requested"] if pair[0] not in own]
         del one["written"]
     assert mine == read
 
@@ -164,6 +164,6 @@ def test_the_data_of_a_study_in_memory_are_read_for_a_report_alone(monkeypatch, 
     assert not read
     found = told(study.report(tmp_path / "report.html"))
     assert len(read) == 2
-    assert "SHA-256" in dict(found["asked"])["Data, y"]
+    assert "SHA-256" in dict(found["requested"])["Data, y"]
     study.report(tmp_path / "report.html")
     assert len(read) == 2

@@ -69,9 +69,7 @@ def test_summary_ranks_variants_and_pairs_seeds():
     assert frame.loc[0].tolist() == [1, 0.2, 2, 3.0, 1.0, 5.0, 0.0, 0.0, 0.0, 2, 0, 0]
     assert frame.loc[1].tolist() == [0, 0.1, 2, 5.0, 4.0, 6.0, 2.0, 1.0, 3.0, 2, 0, 0]
     notes = frame.attrs.pop("notes")
-    assert (
-        "with 2 pairs no p-value of one comparison could be less than 0.5, and it takes 6 seeds" in notes[0]
-    )
+    assert "a p-value of 0.05 or less needs 6 seeds, and with 2 pairs no p-value is less than 0.5" in notes[0]
     assert frame.attrs == {
         "metric": "val_loss",
         "direction": "min",
@@ -163,7 +161,7 @@ def test_t_intervals_are_the_default_and_medians_have_none_below_6_seeds():
     assert frame.loc[0, ["median", "iqm"]].tolist() == [3.0, 3.0]
     assert math.isnan(frame.loc[0, "median_low"])
     assert frame.attrs["notes"] == (
-        "Too few seeds to say, NaN in the columns: an interval of the median takes 6 seeds, and there are 5.",
+        "Too few seeds, so some columns are NaN: an interval of the median needs 6 seeds, and there are 5.",
     )
 
 
@@ -187,8 +185,8 @@ def test_five_seeds_that_agree_have_none_and_the_words_say_why():
     frame = summary(better_by(0.5, seeds=5), baseline=0)
     assert frame["p_value"].isna().all()
     assert frame.attrs["notes"] == (
-        "Too few seeds to say, NaN in the columns: with 5 pairs no p-value of one comparison could be less "
-        "than 0.062, and it takes 6 seeds for one of 0.05.",
+        "Too few seeds, so some columns are NaN: a p-value of 0.05 or less needs 6 seeds, and with 5 pairs no "
+        "p-value is less than 0.062.",
     )
     assert summary(better_by(0.5, seeds=5), baseline=0, confidence=0.9)["p_value"][0] == 2 / 32
 
@@ -203,21 +201,21 @@ def test_p_values_are_corrected_for_the_variants():
 
 def test_more_variants_take_more_seeds():
     (note,) = summary(better_by(0.5, 0.25, 0.1), baseline=0).attrs["notes"]
-    assert "with 6 pairs no p-value of 3 comparisons could be less than 0.094, and it takes 7 seeds" in note
+    assert "for 3 comparisons needs 7 seeds, and with 6 pairs no p-value is less than 0.094" in note
     (note,) = summary(better_by(0.5, 0.25, 0.1)).attrs["notes"]
-    assert "of 6 comparisons could be less than 0.19, and it takes 8 seeds" in note
+    assert "for 6 comparisons needs 8 seeds, and with 6 pairs no p-value is less than 0.19" in note
 
 
 def test_more_resamples_where_there_are_seeds_enough():
     (note,) = summary(better_by(*range(1, 9), seeds=16), resamples=199).attrs["notes"]
-    assert "it takes more than 199 resamples for one of 0.05" in note
+    assert "needs more than 199 resamples, and" in note
 
 
 def test_a_single_seed_has_no_interval_and_says_so():
     frame = summary(study({0.1: [1.0], 0.2: [2.0]}))
     assert frame[["low", "high", "median_low", "iqm_low", "p_value", "probability"]].isna().all(axis=None)
     assert frame["difference"].tolist() == [0.0, 1.0]
-    assert "with 1 seed per variant there is no interval, which takes 2" in frame.attrs["notes"][0]
+    assert "an interval needs 2 seeds per variant, and there is 1" in frame.attrs["notes"][0]
 
 
 # baseline
@@ -238,13 +236,9 @@ def test_a_baseline_that_is_not_one_variant():
         for i, (lr, u) in enumerate([(0.1, 8), (0.1, 16), (0.2, 8)])
     ]
     assert summary(records, "loss", baseline={"lr": 0.1, "units": 16}).attrs["baseline"] == 1
-    with pytest.raises(
-        StudyError, match=r"those of 2 variants \(0, 1\); name one of: 0 \(lr=0.1, units=8\); 1"
-    ):
+    with pytest.raises(StudyError, match=r"fits 2 variants \(0, 1\); give one of: 0 \(lr=0.1, units=8\); 1"):
         summary(records, "loss", baseline={"lr": 0.1})
-    with pytest.raises(
-        StudyError, match=r"no hyperparameters of any variant; name one of: 0 \(lr=0.1, units=8\)"
-    ):
+    with pytest.raises(StudyError, match=r"fits no variant; give one of: 0 \(lr=0.1, units=8\)"):
         summary(records, "loss", baseline={"lr": 9})
     for wrong in (3, -1, True, "0.1"):
         with pytest.raises(
@@ -305,12 +299,12 @@ def test_a_trial_without_a_test_value_does_not_count():
 
 def test_what_is_selected_by_itself_says_so():
     note, _ = summary(selection(), "val_loss", select="val_loss").attrs["notes"]
-    assert note.startswith("'val_loss' is both what was selected by and what is reported")
+    assert note.startswith("'val_loss' both selects and is reported")
     assert "no test result" in note
 
 
 def test_nothing_is_selected_by_the_test_data():
-    with pytest.raises(StudyError, match=r"select='test_loss' would make the test data part of the choice"):
+    with pytest.raises(StudyError, match=r"select='test_loss' would choose by the test data"):
         summary(selection(), "test_loss", select="test_loss")
 
 
@@ -323,7 +317,9 @@ def test_modes_for_two_metrics():
         summary(records, "loss", select="pull")
     for r in records:
         r.epochs[0][1]["accuracy"] = 0.5
-    with pytest.raises(StudyError, match=r"say which, as mode=\{'loss': 'min', 'accuracy': 'max'\}"):
+    with pytest.raises(
+        StudyError, match=r"give a mode for each, as mode=\{'loss': 'min', 'accuracy': 'max'\}"
+    ):
         summary(records, "loss", select="accuracy", mode="max")
 
 

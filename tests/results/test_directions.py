@@ -84,9 +84,7 @@ def test_what_keras_knows_of_a_compiled_metric_goes_before_its_name():
 def test_compiled_metrics_that_do_not_agree_are_no_answer():
     known = {"accuracy": ["min", "max"]}
     assert find_direction("accuracy", known=known) is None
-    with pytest.raises(
-        StudyError, match=r"variants do not agree .* 'accuracy' .*Give mode='min' or mode='max'"
-    ):
+    with pytest.raises(StudyError, match=r"variants disagree .* 'accuracy' .*Give mode='min' or mode='max'"):
         direction("accuracy", known=known)
 
 
@@ -101,13 +99,13 @@ def test_modes_by_metric():
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("up", "mode is 'auto', 'min' or 'max', or a dict of them by metric; not 'up'"),
+        ("up", "mode is 'auto', 'min' or 'max', or a dict with one per metric; not 'up'"),
         (None, "not None"),
         (3, "not 3"),
         (["max"], r"not \['max'\]"),
         ({"loss": "up"}, "mode of 'loss' is 'auto', 'min' or 'max', not 'up'"),
         ({"val_los": "min"}, "a metric 'val_los', which no trial has logged. Did you mean 'val_loss'"),
-        ({3: "min"}, "a metric 3, which no trial has logged. There are: loss, val_loss"),
+        ({3: "min"}, "a metric 3, which no trial has logged. Logged metrics: loss, val_loss"),
     ],
 )
 def test_wrong_modes(mode, words):

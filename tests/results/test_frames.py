@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlane.errors import StudyError
-from fairlane.results import comparison, frames, ranking
+from fairlane.results import cells, comparison, directions, frames, histories, logs, ranking
 from fairlane.store import Record
 from fairlane.trials import RESERVED_COLUMNS, Trial, TrialState, Variant
 
@@ -43,8 +43,9 @@ def same(column, expected):
     return [None if pd.isna(v) else v for v in column] == expected
 
 
-def test_doctests():
-    assert doctest.testmod(frames).failed == 0
+@pytest.mark.parametrize("module", [cells, frames, histories, logs])
+def test_doctests(module):
+    assert doctest.testmod(module).failed == 0
 
 
 # history, long, trials
@@ -139,7 +140,7 @@ def test_a_log_with_the_name_of_a_hyperparameter_gets_a_column_of_its_own():
     assert frame.loc[0, "learning_rate"] == 0.1
     assert frame.loc[0, "logged_learning_rate"] == 0.05
     assert frames.trials(records).loc[0, ["seconds", "logged_seconds"]].tolist() == [2.0, 7.0]
-    assert frames.metric_columns(frame, ["learning_rate"]) == {
+    assert histories.metric_columns(frame, ["learning_rate"]) == {
         "loss": ("loss", None),
         "learning_rate": ("logged_learning_rate", None),
         "seconds": ("logged_seconds", None),
@@ -152,7 +153,7 @@ def test_a_varied_loss_does_not_hide_the_logged_one():
     records = [record(0, Variant(0, {"loss": "mse"}), 0, [{"loss": 2.0, "val_loss": 3.0}])]
     frame = frames.history(records)
     assert frame.loc[0, ["loss", "logged_loss", "val_loss"]].tolist() == ["mse", 2.0, 3.0]
-    assert frames.metric_columns(frame, ["loss"]) == {"loss": ("logged_loss", "val_loss")}
+    assert histories.metric_columns(frame, ["loss"]) == {"loss": ("logged_loss", "val_loss")}
 
 
 def test_long_has_no_row_for_what_was_not_logged_and_keeps_a_logged_nan():
@@ -214,10 +215,10 @@ logs = st.dictionaries(
     st.floats(allow_nan=True, allow_infinity=True),
     min_size=1,
 )
-histories = st.lists(st.lists(logs, max_size=4), max_size=5)
+some_histories = st.lists(st.lists(logs, max_size=4), max_size=5)
 
 
-@given(histories)
+@given(some_histories)
 @settings(deadline=None, max_examples=60, derandomize=True)
 def test_records_can_be_read_back_from_both_frames(epochs_of):
     records = [record(i, Variant(i, {"lr": i}), i + 7, e) for i, e in enumerate(epochs_of)]
@@ -261,9 +262,9 @@ def test_best_takes_the_first_of_equals():
 )
 def test_errors_say_what_there_is(ask):
     records = [record(0, Variant(0, {}), 0, [{"loss": 1.0, "val_loss": 2.0}])]
-    with pytest.raises(StudyError, match=r"Did you mean 'val_loss'\? There are: loss, val_loss"):
+    with pytest.raises(StudyError, match=r"Did you mean 'val_loss'\? Logged metrics: loss, val_loss"):
         ask(records, "vall_loss")
-    with pytest.raises(StudyError, match=r"metric 'xyz'\. There are: loss, val_loss"):
+    with pytest.raises(StudyError, match=r"metric 'xyz'\. Logged metrics: loss, val_loss"):
         ask(records, "xyz")
     records[0].state, epochs = TrialState.RUNNING, records[0].epochs
     records[0].epochs = []
@@ -293,7 +294,7 @@ def test_a_metric_per_class_has_no_best_but_has_rows():
     # keras.metrics.F1Score with average=None gives a value per class.
     records = [record(0, Variant(0, {}), 0, [{"loss": 1.0, "f1_score": np.array([0.5, 0.25])}])]
     assert frames.history(records).loc[0, "f1_score"].tolist() == [0.5, 0.25]
-    assert list(frames.metric_columns(frames.history(records), [])) == ["loss"]
+    assert list(histories.metric_columns(frames.history(records), [])) == ["loss"]
     with pytest.raises(StudyError, match="'f1_score' as an array"):
         summary(records, "f1_score")
 
@@ -316,7 +317,7 @@ def test_a_metric_per_class_has_no_best_but_has_rows():
     ],
 )
 def test_direction(metric, expected):
-    assert frames.direction(metric) == expected
+    assert directions.direction(metric) == expected
 
 
 # the mean over seeds
@@ -329,7 +330,7 @@ def test_the_mean_over_seeds_ends_where_a_seed_stops():
         record(1, variant, 1, [{"loss": 3.0}, {"loss": 4.0}]),
         record(2, Variant(1, {"lr": 0.5}), 0, [{"loss": 9.0}]),
     ]
-    means, low, high = frames.over_seeds(frames.history(records), ["lr"], ["loss"])
+    means, low, high = histories.over_seeds(frames.history(records), ["lr"], ["loss"])
     assert means["variant"].tolist() == [0, 0, 0, 1]
     assert means["seeds"].tolist() == [2, 2, 2, 1]
     assert same(means["loss"], [2.0, 3.0, None, 9.0])
@@ -369,6 +370,6 @@ def test_nothing_is_chosen_by_the_test_data():
     records = study({0.1: [1.0]})
     records[0].test_logs = {"test_loss": 0.5}
     with pytest.raises(
-        StudyError, match=r"chosen by is none; choose by a validation metric, and read 'test_loss'"
+        StudyError, match=r"would be no test any more; choose by a validation metric, and read 'test_loss'"
     ):
         ranking.best(records, "test_loss")

@@ -113,7 +113,7 @@ def test_the_pictures_are_small():
 
 CHANGED = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import test_pictures as p
 
 @p.picture
@@ -135,7 +135,7 @@ def test_a_plain_run_of_pytest_compares(tmp_path, change, passes):
     shutil.copy(root / "pyproject.toml", tmp_path)
     shutil.copytree(PICTURES, tmp_path / "tests" / "pictures")
     # under the same name, since pictures are found by the names of tests
-    program = CHANGED.format(tests=str(Path(__file__).parents[1]), change=change)
+    program = CHANGED.format(tests=[str(folder) for folder in Path(__file__).parents[:2]], change=change)
     (tmp_path / "tests" / "test_drawn.py").write_text(program)
     run = _processes.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_drawn.py"],

@@ -99,7 +99,7 @@ def test_several_seeds_are_a_mean_with_a_band():
     # s = 0.1, and t of 2 degrees of freedom 4.302653: ± 4.302653 * 0.1 / sqrt 3
     reach = [np.ptp(band.get_paths()[0].vertices[:, 1]) / 2 for band in axes.collections]
     assert reach == pytest.approx([0.248414] * 2, abs=1e-6)
-    assert words(figure) == [["training", "mean of the seeds", "its interval"]]
+    assert words(figure) == [["training", "mean over seeds", "interval of the mean"]]
 
 
 def test_two_seeds_are_thin_lines_around_their_mean():
@@ -358,7 +358,7 @@ def test_paired_shows_the_differences_and_their_p_values():
     (dots,) = (line for line in axes.lines if line.get_marker() == "o")
     assert dots.get_xdata() == pytest.approx([-1.0, -1.01, -1.02, -1.03, -1.04, -1.05])
     assert [t.get_text() for t in axes.texts] == ["p = 0.031"]
-    assert axes.get_xlabel() == "loss in the last epoch; better is left\nminus that of lr=0.2"
+    assert axes.get_xlabel() == "difference in loss in the last epoch\nto lr=0.2; left is better"
     assert not boxes_overlap(figure)
     with pytest.raises(StudyError, match="there is only one variant"):
         compared("paired", study([{"lr": 0.1}]))
@@ -386,11 +386,11 @@ def test_sweep_has_a_line_per_combination_of_the_others():
 def test_sweep_needs_numbers():
     records = study([{"lr": 0.1, "act": "relu"}, {"lr": 0.2, "act": "tanh"}])
     with pytest.raises(
-        StudyError, match=r"'act' are no numbers.*plot\('final'\).*Hyperparameters with numbers: lr"
+        StudyError, match=r"'act' are not numbers.*plot\('final'\).*Hyperparameters with numbers: lr"
     ):
         compared("sweep", records, x="act")
     with pytest.raises(
-        StudyError, match=r"x='rate' is no hyperparameter of this study; those with numbers: lr"
+        StudyError, match=r"x='rate' is not a hyperparameter of this study. Hyperparameters with numbers: lr"
     ):
         compared("sweep", records, x="rate")
     for r in records:
@@ -421,7 +421,7 @@ def test_pyplot_is_not_imported_and_matplotlib_only_when_drawing():
     program = """
 import sys
 import pandas as pd
-from fairlane import plots
+from fairlane.results import plots
 assert "matplotlib" not in sys.modules
 frame = pd.DataFrame({"trial": [0], "seed": [0], "epoch": [0], "loss": [1.0]})
 plots.curves(frame, []).draw_without_rendering()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlane.errors import StudyError
-from fairlane.results import statistics
+from fairlane.results import pairs, statistics
 
 values = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(values, min_size=2, max_size=12)
@@ -25,7 +25,7 @@ def interval(x, *, seed=0, resamples=199, interval="bootstrap", **options):
 
 def difference(a, b, *, seed=0, resamples=199):
     rng = np.random.default_rng(seed)
-    return statistics.paired_difference(a, b, interval="bootstrap", resamples=resamples, rng=rng)
+    return pairs.paired_difference(a, b, interval="bootstrap", resamples=resamples, rng=rng)
 
 
 def t(x, statistic="mean", **options):
@@ -33,11 +33,12 @@ def t(x, statistic="mean", **options):
 
 
 def p_value(a, b, **options):
-    return statistics.paired_p_value(a, b, rng=np.random.default_rng(0), **options)
+    return pairs.paired_p_value(a, b, rng=np.random.default_rng(0), **options)
 
 
-def test_doctests():
-    assert doctest.testmod(statistics).failed == 0
+@pytest.mark.parametrize("module", [pairs, statistics])
+def test_doctests(module):
+    assert doctest.testmod(module).failed == 0
 
 
 def test_no_values_give_nothing():
@@ -151,7 +152,7 @@ def test_what_pairs_share_cancels_out():
 
 
 def test_pairs_need_one_length():
-    with pytest.raises(StudyError, match="pair up by seed: they need one length, not 2 and 3"):
+    with pytest.raises(StudyError, match="are paired by seed, so they need the same length, not 2 and 3"):
         difference([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
@@ -234,10 +235,10 @@ def test_t_intervals_move_and_stretch_with_the_values(x, shift, factor):
 
 def test_probability_of_improvement_by_hand():
     # better, better, tie, worse: 2.5 of 4
-    assert statistics.probability_of_improvement([1, 2, 3, 9], [2, 3, 3, 8], "min") == 0.625
-    assert statistics.probability_of_improvement([1, 2, 3, 9], [2, 3, 3, 8], "max") == 0.375
-    assert math.isnan(statistics.probability_of_improvement([1], [2], "min"))
-    assert math.isnan(statistics.probability_of_improvement([1, math.nan], [2, 2], "min"))
+    assert pairs.probability_of_improvement([1, 2, 3, 9], [2, 3, 3, 8], "min") == 0.625
+    assert pairs.probability_of_improvement([1, 2, 3, 9], [2, 3, 3, 8], "max") == 0.375
+    assert math.isnan(pairs.probability_of_improvement([1], [2], "min"))
+    assert math.isnan(pairs.probability_of_improvement([1, math.nan], [2, 2], "min"))
 
 
 def test_the_p_value_by_hand():
@@ -260,29 +261,29 @@ def test_the_p_value_of_darwins_maize():
 
 @pytest.mark.parametrize("n", range(1, 8))
 def test_the_least_p_value_is_that_of_differences_that_all_agree(n):
-    assert p_value(np.arange(1, n + 1), np.zeros(n)) == statistics.least_p_value(n) == 2 / 2**n
+    assert p_value(np.arange(1, n + 1), np.zeros(n)) == pairs.least_p_value(n) == 2 / 2**n
 
 
 def test_the_least_p_value_of_random_signings():
     assert p_value(np.arange(1, 21), np.zeros(20), resamples=999) == pytest.approx(
-        statistics.least_p_value(20, 999)
+        pairs.least_p_value(20, 999)
     )
 
 
 @pytest.mark.parametrize("comparisons", [1, 2, 3, 9, 10, 45, 199])
 def test_as_many_pairs_as_needed_are_enough_and_one_less_is_not(comparisons):
-    needed = statistics.pairs_needed(comparisons)
+    needed = pairs.pairs_needed(comparisons)
     assert comparisons * 2 / 2**needed <= 0.05 < comparisons * 2 / 2 ** (needed - 1)
 
 
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=8))
 @quick
-def test_swapping_the_pair_keeps_the_p_value_and_turns_the_probability(pairs):
-    a, b = zip(*pairs, strict=True)
+def test_swapping_the_pair_keeps_the_p_value_and_turns_the_probability(rows):
+    a, b = zip(*rows, strict=True)
     assert p_value(a, b) == pytest.approx(p_value(b, a))
-    forth = statistics.probability_of_improvement(a, b, "min")
-    back = statistics.probability_of_improvement(b, a, "min")
-    assert len(pairs) == 1 or forth + back == pytest.approx(1)
+    forth = pairs.probability_of_improvement(a, b, "min")
+    back = pairs.probability_of_improvement(b, a, "min")
+    assert len(rows) == 1 or forth + back == pytest.approx(1)
 
 
 def test_the_p_value_keeps_its_word():
@@ -297,28 +298,28 @@ def test_the_p_value_keeps_its_word():
 
 def test_holm_by_hand():
     # 0.01 * 4; 0.02 * 3; 0.03 * 2 stays at 0.06, since none is less than one before; 0.5 * 1.
-    assert statistics.holm([0.03, 0.01, 0.5, 0.02]).tolist() == pytest.approx([0.06, 0.04, 0.5, 0.06])
-    assert statistics.holm([0.4, 0.9]).tolist() == [0.8, 0.9]
-    assert statistics.holm([0.6, 0.9]).tolist() == [1.0, 1.0]
-    assert statistics.holm([]).tolist() == []
+    assert pairs.holm([0.03, 0.01, 0.5, 0.02]).tolist() == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert pairs.holm([0.4, 0.9]).tolist() == [0.8, 0.9]
+    assert pairs.holm([0.6, 0.9]).tolist() == [1.0, 1.0]
+    assert pairs.holm([]).tolist() == []
 
 
 def test_holm_as_statsmodels():
     # statsmodels 0.15.0: multipletests([...], method="holm")[1]
     p = [0.001, 0.04, 0.012, 0.3, 0.009, 0.04]
-    assert statistics.holm(p) == pytest.approx([0.006, 0.12, 0.048, 0.3, 0.045, 0.12])
+    assert pairs.holm(p) == pytest.approx([0.006, 0.12, 0.048, 0.3, 0.045, 0.12])
 
 
 def test_holm_counts_comparisons_that_are_not_given():
     # as if three more had p-values of 1; NaN is not counted among those given, but among m
-    assert statistics.holm([0.01, 0.02], 5) == pytest.approx([0.05, 0.08])
-    assert np.array_equal(statistics.holm([0.01, math.nan]), [0.02, math.nan], equal_nan=True)
+    assert pairs.holm([0.01, 0.02], 5) == pytest.approx([0.05, 0.08])
+    assert np.array_equal(pairs.holm([0.01, math.nan]), [0.02, math.nan], equal_nan=True)
 
 
 @given(st.lists(st.floats(0, 1), max_size=8))
 @quick
 def test_holm_never_lessens_nor_reorders(p):
-    corrected = statistics.holm(p)
+    corrected = pairs.holm(p)
     assert (corrected >= np.asarray(p) - 1e-15).all()
     assert (corrected <= 1).all()
     order = np.argsort(p, kind="stable")

@@ -97,7 +97,7 @@ def test_a_line_at_the_start_and_one_at_the_end(clock):
             train(progress, record, 3, clock, 0.5)
     assert lines_of(file) == [
         "fairlane: 2 trials, 6 epochs",
-        "fairlane: 2 trials, 6 epochs in 3.0 s; lowest loss of any trial and epoch 0.3333 (learning_rate=0.1)",
+        "fairlane: 2 trials, 6 epochs in 3.0 s; lowest loss of all trials and epochs: 0.3333 (learning_rate=0.1)",
     ]
 
 
@@ -110,7 +110,7 @@ def test_lines_between_are_a_tenth_of_the_epochs_apart(clock):
         str(done) for done in range(20, 200, 20)
     ]
     assert between[0] == (
-        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss of any trial and epoch 0.05 (learning_rate=0.1)"
+        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss of all trials and epochs: 0.05 (learning_rate=0.1)"
     )
 
 
@@ -128,7 +128,7 @@ def test_the_lowest_is_of_val_loss_where_there_is_one_and_names_the_seed(clock):
             epoch(record, loss=0.1 * (i + 1), val_loss=0.9 - 0.1 * i)
             progress.update(record)
     assert lines_of(file)[-1].endswith(
-        "lowest val_loss of any trial and epoch 0.6 (learning_rate=0.01, seed 7)"
+        "lowest val_loss of all trials and epochs: 0.6 (learning_rate=0.01, seed 7)"
     )
 
 
@@ -140,7 +140,7 @@ def test_a_nan_is_never_the_lowest(clock):
         progress.update(records[0])
         train(progress, records[1], 1)
     assert lines_of(file)[-1] == (
-        "fairlane: 2 trials, 1 diverged, 2 epochs in 0.0 s; lowest loss of any trial and epoch 1 (learning_rate=0.01)"
+        "fairlane: 2 trials, 1 diverged, 2 epochs in 0.0 s; lowest loss of all trials and epochs: 1 (learning_rate=0.01)"
     )
 
 
@@ -204,7 +204,7 @@ def test_what_was_done_before_counts_neither_for_the_rate_nor_for_the_time(clock
     records[0].state = TrialState.DONE
     with Progress(records, 100, file=file, clock=clock) as progress:
         train(progress, records[1], 50, clock, 1.0)
-    assert lines_of(file)[0] == "fairlane: 2 trials, 100 epochs; 50 epochs done before"
+    assert lines_of(file)[0] == "fairlane: 2 trials, 100 epochs; 50 epochs are done already"
     assert "1/2 trials, 60/100 epochs, 1.0 epochs/s, 0:40 left" in lines_of(file)[1]
     assert "50 epochs in 50.0 s" in lines_of(file)[-1]
 
@@ -241,14 +241,14 @@ def test_no_rate_before_two_epochs(clock):
     file, records = io.StringIO(), make_records([0.1])
     with Progress(records, 2, file=file, clock=clock) as progress:
         train(progress, records[0], 1, clock, 10.0, TrialState.RUNNING)
-    assert "1/2 epochs, 0:10 gone" in lines_of(file)[1]
+    assert "1/2 epochs, 0:10 elapsed" in lines_of(file)[1]
 
 
 def test_a_study_can_be_long(clock):
     file, records = io.StringIO(), make_records([0.1])
     with Progress(records, 10, file=file, clock=clock) as progress:
         train(progress, records[0], 10, clock, 3600.0)
-    assert "1/10 epochs, 1:00:00 gone" in lines_of(file)[1]
+    assert "1/10 epochs, 1:00:00 elapsed" in lines_of(file)[1]
     assert "2/10 epochs, 3600 s/epoch, 8:00:00 left" in lines_of(file)[2]
     assert "in 10:00:00;" in lines_of(file)[-1]
 
@@ -291,7 +291,7 @@ def test_silence(clock):
 def test_silence_imports_no_rich():
     code = """
 import sys
-from fairlane.progress import Progress
+from fairlane.running.progress import Progress
 with Progress([], 3, verbose=0):
     pass
 sys.exit("rich" in sys.modules)
@@ -333,7 +333,8 @@ def test_a_terminal_shows_the_last_state_and_nothing_stays(clock, terminal):
             train(progress, record, 3, clock, 0.5)
     shown = terminal.getvalue()
     assert (
-        "2 trials, 6 epochs in 3.0 s; lowest loss of any trial and epoch 0.3333 (learning_rate=0.1)" in shown
+        "2 trials, 6 epochs in 3.0 s; lowest loss of all trials and epochs: 0.3333 (learning_rate=0.1)"
+        in shown
     )
     assert shown.endswith(CURSOR_SHOWN)
     assert no_more_threads_than(threads)
@@ -347,7 +348,7 @@ def test_a_terminal_shows_counts_rate_and_the_lowest(clock, terminal):
         progress._display._live.refresh()  # do not wait for the thread that redraws
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
     assert "1/2 trials, 1 failed, 2/6 epochs, 2.0 epochs/s, 0:02 left" in shown
-    assert "lowest loss of any trial and epoch 0.5 (learning_rate=0.1)" in shown
+    assert "lowest loss of all trials and epochs: 0.5 (learning_rate=0.1)" in shown
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])

@@ -47,7 +47,7 @@ def test_the_summary_reports_them_and_selects_by_validation(study):
     np.testing.assert_allclose(frame[["mean", "selected"]], means)
     pd.testing.assert_frame_equal(frame, study.summary(select="val_loss", report="test_loss"))
     assert study.plot("final", metric="test_loss").axes[0].get_xlabel() == "test_loss (test data)"
-    with pytest.raises(fl.StudyError, match="chosen by is none"):
+    with pytest.raises(fl.StudyError, match="would be no test any more"):
         study.best("test_loss")
 
 

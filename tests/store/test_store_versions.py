@@ -113,7 +113,7 @@ def content(store):
 
 def told(records, name):
     facts = report.facts_of(records, records.origin(), name, "loss")
-    return {key: text for key, text in facts["asked"] if key in ("Machine", "Commit")}
+    return {key: text for key, text in facts["requested"] if key in ("Machine", "Commit")}
 
 
 def test_an_older_store_is_read_as_it_is_and_not_written(old):
@@ -121,7 +121,7 @@ def test_an_older_store_is_read_as_it_is_and_not_written(old):
     before = content(store)
     assert before["fairlane_version"] == ["('v1',)"]
     assert of_records(read(store, "a")) == of_records(study)
-    assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not kept with the study")
+    assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not recorded")
     assert content(store) == before
 
 
@@ -130,13 +130,13 @@ def test_a_writer_brings_an_older_store_up_to_date_and_the_old_study_says_what_w
     again = written(store, "a", {"model": {"build": "def build(): ..."}}, {}, "auto", lambda: HERE)
     assert content(store)["fairlane_version"] == ["('v3',)"]
     assert of_records(read(store, "a")) == of_records(study)
-    assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not kept with the study")
+    assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not recorded")
     _, second, *_ = again.adopt(plan(), [3] * 4)
     start(again, second, 2)
     again.close()
     assert told(read(store, "a"), "a") == {
-        "Machine": "not kept with the study; then a machine",
-        "Commit": "not kept with the study; then abc123",
+        "Machine": "not recorded; then a machine",
+        "Commit": "not recorded; then abc123",
     }
     assert told(read(store, "planned"), "planned")["Machine"] == "nothing was trained yet"
 

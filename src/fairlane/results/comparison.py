@@ -1,14 +1,14 @@
-"""Records → variants compared: which is better, by how much, and how far it can be told from chance.
+"""Records → variants compared: which is better, by how much, and whether that may be chance.
 
 In: the records of a study's trials, and which metric chooses and which is reported. Out: pandas DataFrames
-with a row per variant, per trial, or per pair of trials. What too few seeds can't tell is NaN, and the
-frame's ``attrs["notes"]`` says in words why.
+with a row per variant, per trial, or per pair of trials. What so few seeds can't say is NaN, and the frame's
+``attrs["notes"]`` gives the reason in words.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,19 @@ import pandas as pd
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
-from fairlane.results import frames, statistics
+from fairlane.kit.text import plural
+from fairlane.results import pairs, statistics
+from fairlane.results.cells import frame_of, same
 from fairlane.results.directions import Modes
 from fairlane.results.frames import At, Rows
-from fairlane.results.ranking import Question, Values, read
+from fairlane.results.question import Question
+from fairlane.results.ranking import Values, read
 from fairlane.store import Record
 
 Baseline = int | Mapping[str, Any] | None
+
+NAN_COLUMNS = ", so some columns are NaN"
+"""Part of a note; a report, which leaves such columns blank, leaves it out."""
 
 _FEWEST_FOR_A_MEDIAN = 6
 
@@ -42,53 +48,53 @@ def summary(
 ) -> pd.DataFrame:
     """A row per variant: the metric's mean over seeds, and the difference to one of the variants.
 
-    A trial counts if it is done and has a finite value; while trials are unfinished, all count with their
-    values in the last epoch that all have. Differences are over the seeds that count in
-    both: where seeds failed, a mean difference is not the difference of the two means.
+    A trial counts if it is done and has a finite value. While trials are unfinished, all count with their
+    values in the last epoch that all of them have. A difference is over the seeds that count in both
+    variants: where seeds failed, a mean difference is not the difference of the two means.
 
     Variants are ranked by the mean of the selecting metric, those that lost a larger share of their seeds
-    after those that lost less (see `fairlane.results.ranking`), and compared with the first of them. What was
-    chosen by some values looks better in these values than it is, the more so the more variants and the fewer
-    seeds there are: the best variant's mean is flattered, and all differences to it are too large. There
-    are two ways out. ``baseline`` names the variant to compare with before the results are seen. And
-    ``select`` chooses by one metric, of the validation data, while another, of the test data, is reported.
+    after those that lost less (see `fairlane.results.ranking`), and compared with the first of them. The
+    values that choose the best variant make it look better than it is, the more so the more variants and the
+    fewer seeds there are: its mean is too good, and all differences to it are too large. There are two ways
+    to avoid that. ``baseline`` names the variant to compare with before the results are seen. And ``select``
+    chooses by one metric, of the validation data, while another, of the test data, is reported.
 
-    p-values are of `statistics.paired_p_value`, corrected by `statistics.holm`: with a baseline
-    for the other variants; without one for all pairs of variants, since any of them might have been
-    compared. Where even the least possible p-value would be more than ``1 - confidence``, they are NaN.
+    p-values are those of `pairs.paired_p_value`, corrected by `pairs.holm`: with a baseline for the number
+    of other variants; without one for all pairs of variants, since any pair might have been the one that is
+    compared. Where even the smallest possible p-value is above ``1 - confidence``, p-values are NaN.
 
     Args:
         records: the trials' records.
-        metric: what to report: a log's name, such as ``"val_loss"``, or one of the test data,
-        ``"test_loss"``.
-        select: what to rank variants and to choose epochs by; by default the metric itself, and for one
-            of the test data its validation counterpart, else ``"val_loss"``, else ``"loss"``.
-        at: ``"last"`` for the value in the epoch that the trained weights are of, which is the last unless a
-            callback went back, ``"best"`` for the epoch with the best value of ``select``. A value of the
-            test data is always that of the trained weights.
-        mode: whether smaller or larger is better, see `directions.direction`; or such a mode per
+        metric: the metric to report: a log's name, such as ``"val_loss"``, or one of the test data, such as
+            ``"test_loss"``.
+        select: the metric to rank variants and to choose epochs by; by default the same, and for one of the
+            test data its validation counterpart, else ``"val_loss"``, else ``"loss"``.
+        at: ``"last"`` for the value in the epoch that the trained weights belong to, which is the last unless
+            a callback restored an earlier one; ``"best"`` for the epoch with the best value of ``select``. A
+            value of the test data is always that of the trained weights.
+        mode: whether smaller or larger values are better, see `directions.direction`; or such a mode per
             metric.
-        baseline: the variant to compare with: its number, or hyperparameters that it alone has.
+        baseline: the variant to compare with: its number, or hyperparameters that only it has.
         interval: see `fairlane.results.statistics.estimate`.
-        confidence: of the intervals, between 0 and 1; ``1 - confidence`` is what p-values are held against.
-        resamples: how many bootstrap samples to draw for each interval, and the most signings to try
-            for a p-value.
-        rng: where random draws come from.
+        confidence: of the intervals, between 0 and 1; ``1 - confidence`` is the level of the p-values.
+        resamples: how many bootstrap samples to draw for each interval, and the most combinations of signs
+            to try for a p-value.
+        rng: the generator of random draws.
 
     Returns:
-        The best variant first, with columns ``variant`` (its number), the hyperparameters, ``metric`` (what
-        the numbers are of), ``selected_by`` (what the order, the epochs and, without a baseline,
-        the comparison were chosen by), ``selected`` (the mean of that; only where it is another metric),
-        ``seeds`` (how many trials count), ``mean, low, high``, the same of the ``median`` and of the ``iqm``
-        (interquartile mean), ``difference, difference_low, difference_high`` (this variant minus the one
-        compared with, whose own is 0, from 0 to 0), ``probability`` (the share of seeds on which it is
-        better; NaN for fewer than 2), ``p_value``, ``pairs`` (how many seeds the difference is
-        over), ``failed`` (how many trials failed or diverged, or have no finite value), and ``unfinished``
-        (how many have not been trained to their end; they count so far). An interval over fewer than 2 values
-        is NaN. ``attrs`` names the ``metric``, ``direction``, ``at``, ``selected_by``, ``test`` (whether it
-        is of the test data), ``provisional`` (whether trials are unfinished), ``epoch`` (the one that all are
-        compared in then), ``when`` (the epoch in words), ``baseline`` (the number of the variant compared
-        with), ``confidence``, ``interval``, and the ``notes``.
+        The best variant first, with columns ``variant`` (its number), the hyperparameters, ``metric`` (the
+        metric that is reported), ``selected_by`` (the metric that decides the order, the epochs and, without
+        a baseline, the variant compared with), ``selected`` (the mean of that metric; only where it is
+        another one), ``seeds`` (how many trials count), ``mean, low, high``, the same for the ``median`` and
+        the ``iqm`` (interquartile mean), ``difference, difference_low, difference_high`` (this variant minus
+        the one compared with; all three are 0 for that variant itself), ``probability`` (the share of seeds
+        on which it is better; NaN for fewer than 2), ``p_value``, ``pairs`` (how many seeds both variants
+        have), ``failed`` (how many trials failed or diverged, or have no finite value), and ``unfinished``
+        (how many are not trained to their end; they count with what they have). An interval over fewer than 2
+        values is NaN. ``attrs`` has the ``metric``, ``direction``, ``at``, ``selected_by``, ``test`` (whether
+        it is of the test data), ``provisional`` (whether trials are unfinished), ``epoch`` (the epoch that
+        all are compared in then), ``when`` (the epoch in words), ``baseline`` (the number of the variant
+        compared with), ``confidence``, ``interval``, and the ``notes``.
 
     Raises:
         StudyError: no such metric or baseline, no trial that counts, or an unknown option.
@@ -108,12 +114,12 @@ def summary(
         0        1     32      1  0.50        0.00       0
         1        0      8      1  0.75        0.25       0
         >>> print(frame.attrs["notes"][0])
-        Too few seeds to say, NaN in the columns: with 1 seed per variant there is no interval, which takes 2.
+        Too few seeds, so some columns are NaN: an interval needs 2 seeds per variant, and there is 1.
     """
     records = list(records)
     statistics.check_options(confidence, resamples, interval)
     found = read(records, metric, select, at, mode)
-    asked, order = found.question, found.order
+    question, order = found.question, found.order
     reference = _reference(records, found, baseline)
     options: dict[str, Any] = {
         "interval": interval,
@@ -122,8 +128,8 @@ def summary(
         "rng": rng,
     }
     columns = found.columns(order)
-    columns |= {"metric": [asked.metric] * len(order), "selected_by": [asked.selected_by] * len(order)}
-    if asked.select != asked.metric:
+    columns |= {"metric": [question.metric] * len(order), "selected_by": [question.selected_by] * len(order)}
+    if question.select != question.metric:
         columns["selected"] = [statistics.estimate(_of(found.selected[n]), **options).value for n in order]
     columns["seeds"] = [len(found.values[n]) for n in order]
     for statistic in ("mean", "median", "iqm"):
@@ -131,22 +137,22 @@ def summary(
         ends = ("low", "high") if statistic == "mean" else (f"{statistic}_low", f"{statistic}_high")
         columns |= _unzipped((statistic, *ends), estimates)
     columns |= _compared(found, order, reference, options)
-    columns["p_value"], notes = _p_values(found, order, reference, baseline, confidence, resamples, rng)
+    columns["p_value"], reasons = _p_values(found, order, reference, baseline, confidence, resamples, rng)
     columns["pairs"] = [len(_pairs(found, n, reference)[0]) for n in order]
     columns["failed"] = [found.failed[n] for n in order]
     columns["unfinished"] = [found.unfinished[n] for n in order]
-    frame = frames.frame_of(columns)
-    few = _too_few(columns, len(order), interval, notes)
-    told = (*_selected_by_itself(asked, select), *found.notes, *few)
+    frame = frame_of(columns)
+    few = _too_few(columns, len(order), interval, reasons)
+    notes = (*_selected_by_itself(question, select), *found.notes, *few)
     frame.attrs |= found.attrs
-    frame.attrs |= {"baseline": reference, "confidence": confidence, "interval": interval, "notes": told}
+    frame.attrs |= {"baseline": reference, "confidence": confidence, "interval": interval, "notes": notes}
     return frame
 
 
 def values(
     records: Rows, metric: str, *, select: str | None = None, at: At = "last", mode: Modes = "auto"
 ) -> pd.DataFrame:
-    """A row per trial that counts: the values that `summary` is made of.
+    """A row per trial that counts: the values behind a `summary`.
 
     Args:
         records: the trials' records.
@@ -210,17 +216,17 @@ def _by_seed(found: Values, column: str, rows: Sequence[tuple[int, int, float]])
     columns = found.columns([number for number, _, _ in rows])
     columns["seed"] = [seed for _, seed, _ in rows]
     columns[column] = [value for _, _, value in rows]
-    frame = frames.frame_of(columns)
+    frame = frame_of(columns)
     frame.attrs |= found.attrs
     return frame
 
 
-def _selected_by_itself(asked: Question, select: str | None) -> list[str]:
-    if select is None or asked.select != asked.metric:
+def _selected_by_itself(question: Question, select: str | None) -> list[str]:
+    if select is None or question.select != question.metric:
         return []
     return [
-        f"{asked.metric!r} is both what was selected by and what is reported: the first row is the best of "
-        "several, and looks better than it is; no test result. Report another metric, of test_data"
+        f"{question.metric!r} both selects and is reported: the first row is the best of several by these "
+        "values, so it looks better than it is, and is no test result. Report another metric, of test_data"
     ]
 
 
@@ -234,7 +240,7 @@ def _reference(records: Sequence[Record], found: Values, baseline: Baseline) -> 
     if not found.values[number]:
         raise StudyError(
             f"no trial of the baseline, variant {number}, finished with a finite {found.question.metric!r}, "
-            "so there is nothing to compare with; look at study.trials"
+            "so there is nothing to compare with; see study.trials"
         )
     return number
 
@@ -259,18 +265,17 @@ def _baseline_number(records: Sequence[Record], baseline: int | Mapping[str, Any
     ]
     if len(found) == 1:
         return found[0]
-    which = f"those of {len(found)} variants ({', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)})"
-    what = which if found else "no hyperparameters of any variant"
+    some = f"{len(found)} variants ({', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)})"
     raise StudyError(
-        f"baseline={dict(baseline)!r} are {what}; name one of: "
+        f"baseline={dict(baseline)!r} fits {some if found else 'no variant'}; give one of: "
         + "; ".join(f"{n} ({variants[n].label})" for n in (found or list(variants))[:10])
     )
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """As `fairlane.results.frames.same`, but 1 is 1.0, and NumPy's numbers are numbers."""
+    """As `fairlane.results.cells.same`, but 1 equals 1.0, and NumPy's numbers are numbers."""
     numbers = all(isinstance(value, int | float | np.number) for value in (a, b))
-    return bool(a == b) if numbers else frames.same(a, b)
+    return bool(a == b) if numbers else same(a, b)
 
 
 # Comparisons
@@ -286,14 +291,14 @@ def _pairs(found: Values, number: int, reference: int) -> tuple[list[float], lis
 def _compared(
     found: Values, order: Sequence[int], reference: int, options: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
-    """The differences to the reference, and how often they are improvements."""
+    """The differences to the reference, and the shares of improvements."""
     estimates, shares = [], []
     for number in order:
         a, b = _pairs(found, number, reference)
         itself = number == reference
-        # Nothing to estimate: a variant does not differ from itself, be it with one seed.
-        estimates.append((0.0, 0.0, 0.0) if itself else statistics.paired_difference(a, b, **options))
-        share = math.nan if itself else statistics.probability_of_improvement(a, b, found.question.better)
+        # A variant does not differ from itself, and that is certain even with one seed.
+        estimates.append((0.0, 0.0, 0.0) if itself else pairs.paired_difference(a, b, **options))
+        share = math.nan if itself else pairs.probability_of_improvement(a, b, found.question.better)
         shares.append(share)
     columns = _unzipped(("difference", "difference_low", "difference_high"), estimates)
     return columns | {"probability": shares}
@@ -309,54 +314,55 @@ def _p_values(
     rng: np.random.Generator,
 ) -> tuple[list[float], list[str]]:
     """The corrected p-values, and why some are NaN."""
-    pairs = {number: _pairs(found, number, reference) for number in order if number != reference}
-    others = sum(bool(a) for a, _ in pairs.values())
-    # Without a baseline, which variant is the best was chosen by the same values: any pair might have been.
+    values_of = {number: _pairs(found, number, reference) for number in order if number != reference}
+    others = sum(bool(a) for a, _ in values_of.values())
+    # Without a baseline, the same values chose the best variant, so any pair of variants might be compared
+    # here.
     comparisons = others if baseline is not None else others * (others + 1) // 2
     raw = dict.fromkeys(order, math.nan)
-    hopeless = []
-    for number, (a, b) in pairs.items():
-        if a and comparisons * statistics.least_p_value(len(a), resamples) <= 1 - confidence + 1e-12:
-            raw[number] = statistics.paired_p_value(a, b, resamples=resamples, rng=rng)
+    too_few = []
+    for number, (a, b) in values_of.items():
+        if a and comparisons * pairs.least_p_value(len(a), resamples) <= 1 - confidence + 1e-12:
+            raw[number] = pairs.paired_p_value(a, b, resamples=resamples, rng=rng)
         elif a:
-            hopeless.append(len(a))
-    corrected = statistics.holm([raw[number] for number in order], comparisons or None)
-    return corrected.tolist(), _hopeless(hopeless, comparisons, confidence, resamples)
+            too_few.append(len(a))
+    corrected = pairs.holm([raw[number] for number in order], comparisons or None)
+    return corrected.tolist(), _no_p_values(too_few, comparisons, confidence, resamples)
 
 
-def _hopeless(pairs: Sequence[int], comparisons: int, confidence: float, resamples: int) -> list[str]:
-    if not pairs:
+def _no_p_values(counts: Sequence[int], comparisons: int, confidence: float, resamples: int) -> list[str]:
+    if not counts:
         return []
-    most = max(pairs)
-    least = min(1.0, comparisons * statistics.least_p_value(most, resamples))
-    needed = statistics.pairs_needed(comparisons, confidence)
+    most = max(counts)
+    least = min(1.0, comparisons * pairs.least_p_value(most, resamples))
+    needed = pairs.pairs_needed(comparisons, confidence)
     enough = f"{needed} seeds" if most < needed else f"more than {resamples} resamples"
-    counted = "one comparison" if comparisons == 1 else f"{comparisons} comparisons"
+    several = f" for {comparisons} comparisons" if comparisons > 1 else ""
     return [
-        f"with {_plural(most, 'pair')} no p-value of {counted} could be less than {least:.2g}, and it takes "
-        f"{enough} for one of {1 - confidence:.2g}"
+        f"a p-value of {1 - confidence:.2g} or less{several} needs {enough}, and with {plural(most, 'pair')} "
+        f"no p-value is less than {least:.2g}"
     ]
 
 
 def _too_few(
     columns: Mapping[str, list[Any]], variants: int, interval: str, p_values: Sequence[str]
 ) -> list[str]:
-    """One note of all that is NaN for lack of seeds."""
+    """One note that says why columns are NaN."""
     counted = [n for n in columns["seeds"] if n]
     why = []
     if min(counted) < 2:
-        why.append(f"with {_plural(min(counted), 'seed')} per variant there is no interval, which takes 2")
+        why.append("an interval needs 2 seeds per variant, and there is 1")
     elif variants > 1:
         why += p_values
-    if interval == "t" and 2 <= min(counted) < _FEWEST_FOR_A_MEDIAN and _lacks(columns["median_low"]):
+    if (
+        interval == "t"
+        and 2 <= min(counted) < _FEWEST_FOR_A_MEDIAN
+        and any(map(math.isnan, columns["median_low"]))
+    ):
         why.append(
-            f"an interval of the median takes {_FEWEST_FOR_A_MEDIAN} seeds, and there are {min(counted)}"
+            f"an interval of the median needs {_FEWEST_FOR_A_MEDIAN} seeds, and there are {min(counted)}"
         )
-    return [f"Too few seeds to say, NaN in the columns: {'; '.join(why)}."] if why else []
-
-
-def _lacks(column: Iterable[float]) -> bool:
-    return any(math.isnan(value) for value in column)
+    return [f"Too few seeds{NAN_COLUMNS}: {'; '.join(why)}."] if why else []
 
 
 def _of(by_seed: Mapping[int, float]) -> list[float]:
@@ -365,7 +371,3 @@ def _of(by_seed: Mapping[int, float]) -> list[float]:
 
 def _unzipped(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
-
-
-def _plural(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"

@@ -1,11 +1,12 @@
 """Whether small or large values of a metric are better.
 
 In: a metric's name, what Keras knows of the compiled metrics, and a user's ``mode``. Out: ``"min"``,
-``"max"``, or an error that asks for ``mode``: a guess would show the worst trial as the best.
+``"max"``, or an error that requests ``mode``. It does not guess: a wrong guess shows the worst trial as the
+best.
 
 Names are read as English compounds, by whole words, never by parts of words. The last word before a
-preposition says what it is (``accuracy_gap`` is a gap, ``time_to_accuracy`` is a time), and the words before
-it say more about it. A word that is not known there leaves the name unknown.
+preposition names the thing (``accuracy_gap`` is a gap, ``time_to_accuracy`` is a time), and the words before
+it describe it. If that last word is unknown, the direction is unknown.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _MIN = _words(
     violation violations aic bic forgetting bias
     """
 )
-"""Words for what is to be small."""
+"""Words for metrics whose small values are better."""
 
 _MAX = _words(
     """
@@ -55,10 +56,10 @@ _MAX = _words(
     utility coverage separability improvement return corrcoef
     """
 )
-"""Words for what is to be large."""
+"""Words for metrics whose large values are better."""
 
 _SCORE = _words("score scores")
-"""Words for what is to be large unless a word before them says that it is to be small, as in
+"""Words for metrics whose large values are better, unless a word before them says otherwise, as in
 ``brier_score``."""
 
 _PHRASES: dict[tuple[str, ...], Direction] = {
@@ -107,7 +108,7 @@ _PHRASES: dict[tuple[str, ...], Direction] = {
     ("hamming", "distance"): "min",
     ("area", "curve"): "max",
 }
-"""Words that mean something only together."""
+"""Pairs of words that have a meaning only together."""
 
 _PREPOSITIONS = _words(
     "of to in until till before after from for per at under over vs versus by with given on than"
@@ -124,10 +125,10 @@ _QUALIFIERS = _words(
     pred predictive pos neg positive negative absolute squared root log symmetric r rho tau l
     """
 )
-"""Words that may follow a known one and change nothing: ``f1_macro``, ``auc-roc``, ``accuracy_top_5``."""
+"""Words that may follow a known word without changing its direction: ``f1_macro``, ``accuracy_top_5``."""
 
 _TURNING = _words("neg negative negated minus")
-"""Words that turn a direction round: ``neg_mean_squared_error``, ``one_minus_ssim``."""
+"""Words that reverse a direction: ``neg_mean_squared_error``, ``one_minus_ssim``."""
 
 _SPOILING = _words(
     """
@@ -135,7 +136,7 @@ _SPOILING = _words(
     reduction change changes delta diff difference variance var std stddev sd uncertainty
     """
 )
-"""Words after which, or before which, a known word no longer says what is better."""
+"""Words next to which a known word no longer says what is better."""
 
 
 def direction(
@@ -143,19 +144,19 @@ def direction(
 ) -> Direction:
     """Whether smaller or larger values of a metric are better.
 
-    ``mode`` decides where it is given; else the compiled metric, where Keras knows it; else the name.
+    ``mode`` decides if it is given; else the compiled metric, if Keras knows it; else the name.
 
     Args:
         metric: its name, with or without ``val_`` or ``test_`` in front.
-        mode: ``"auto"``, or the answer itself: ``"min"`` or ``"max"``; or such a mode per metric.
-        known: metric (without ``val_``) → what Keras says of it: ``"min"``, ``"max"``, or both where models
+        mode: ``"auto"``, or the answer itself, ``"min"`` or ``"max"``; or a dict with such a mode per metric.
+        known: metric (without ``val_``) → what Keras knows: ``"min"``, ``"max"``, or both where models
             differ.
 
     Returns:
         ``"min"`` or ``"max"``.
 
     Raises:
-        StudyError: an unknown mode, or nobody knows.
+        StudyError: the mode is wrong, or the direction is not known.
 
     Example:
         >>> direction("val_loss"), direction("val_sparse_categorical_accuracy"), direction("time_per_step")
@@ -170,14 +171,14 @@ neither Keras nor the name says so. Give mode='min' or mode='max'
         >>> direction("loss", mode="most")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict of them by metric; not 'most'
+        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict with one per metric; not 'most'
     """
     found = find_direction(metric, mode, known)
     if found is not None:
         return found
     if len(set(_compiled(metric, known))) > 1:
         raise StudyError(
-            "the compiled metrics of this study's variants do not agree whether small or large values of "
+            "the compiled metrics of this study's variants disagree whether small or large values of "
             f"{metric!r} are better. Give mode='min' or mode='max'"
         )
     raise StudyError(
@@ -189,7 +190,7 @@ neither Keras nor the name says so. Give mode='min' or mode='max'
 def find_direction(
     metric: str, mode: Modes = "auto", known: Mapping[str, Iterable[str]] | None = None
 ) -> Direction | None:
-    """As `direction`; None where nobody knows.
+    """As `direction`, but None where the direction is not known.
 
     Args:
         metric: as for `direction`.
@@ -197,14 +198,14 @@ def find_direction(
         known: as for `direction`.
 
     Raises:
-        StudyError: an unknown mode.
+        StudyError: the mode is wrong.
     """
     check_mode(mode)
-    asked: Any = mode
+    given: Any = mode
     if isinstance(mode, Mapping):
-        asked = mode.get(metric, mode.get(bare(metric), "auto"))
-    if asked != "auto":
-        return "min" if asked == "min" else "max"
+        given = mode.get(metric, mode.get(bare(metric), "auto"))
+    if given != "auto":
+        return "min" if given == "min" else "max"
     if bare(metric) == "loss":
         return "min"
     compiled = set(_compiled(metric, known))
@@ -214,14 +215,14 @@ def find_direction(
 
 
 def check_mode(mode: Any, metrics: Sequence[str] | None = None) -> None:
-    """Refuse what is no mode, and modes of metrics that do not exist.
+    """Refuse a wrong mode, and a mode for a metric that does not exist.
 
     Args:
         mode: as for `direction`.
-        metrics: the names that there are; None if it is not known which.
+        metrics: the names that exist; None if they are not known.
 
     Raises:
-        StudyError: what is wrong; for a misspelt name, what may be meant.
+        StudyError: what is wrong; for a name that does not exist, the nearest ones.
     """
     if isinstance(mode, Mapping):
         for name, one in mode.items():
@@ -230,7 +231,7 @@ def check_mode(mode: Any, metrics: Sequence[str] | None = None) -> None:
             if metrics is not None:
                 _check_name(name, metrics)
     elif not (isinstance(mode, str) and mode in ("auto", "min", "max")):
-        raise StudyError(f"mode is 'auto', 'min' or 'max', or a dict of them by metric; not {mode!r}")
+        raise StudyError(f"mode is 'auto', 'min' or 'max', or a dict with one per metric; not {mode!r}")
 
 
 def _check_name(name: Any, metrics: Sequence[str]) -> None:
@@ -240,7 +241,7 @@ def _check_name(name: Any, metrics: Sequence[str]) -> None:
     near = difflib.get_close_matches(str(name), list(there), n=2)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise StudyError(
-        f"mode names a metric {name!r}, which no trial has logged.{hint} There are: {', '.join(metrics)}"
+        f"mode names a metric {name!r}, which no trial has logged.{hint} Logged metrics: {', '.join(metrics)}"
     )
 
 
@@ -265,7 +266,7 @@ def _compiled(metric: str, known: Mapping[str, Iterable[str]] | None) -> list[st
 
 
 def by_name(metric: str) -> Direction | None:
-    """What a metric's name says; None where it says nothing for certain.
+    """The direction by a metric's name; None where the name is not clear.
 
     Example:
         >>> by_name("val_balanced acc"), by_name("mAP@0.5"), by_name("accuracy_gap"), by_name("C-index")
@@ -288,13 +289,12 @@ def by_name(metric: str) -> Direction | None:
 
 
 def _negates_nothing(words: Sequence[str], i: int) -> bool:
-    """Whether ``negative`` is the second word of ``true_negative``, or the last of all."""
+    """Whether ``negative`` is the second word of ``true_negative``, or the last word of the name."""
     return tuple(words[max(0, i - 1) : i + 1]) in _PHRASES or i == len(words) - 1
 
 
 def _of_words(words: Sequence[str]) -> Direction | None:
-    """The direction of what the words before the first preposition name; if they name nothing, of those
-    after."""
+    """The direction by the words before the first preposition, or by those after it if these say nothing."""
     at = next((i for i, word in enumerate(words) if word in _PREPOSITIONS), len(words))
     named, rest = list(words[:at]), list(words[at + 1 :])
     if rest and "area" in named and words[at] == "under":  # the curve
@@ -305,8 +305,7 @@ def _of_words(words: Sequence[str]) -> Direction | None:
 
 
 def _of_compound(words: Sequence[str]) -> Direction | None:
-    """The direction of the last word that is not merely a qualifier, if the words before it do not
-    contradict."""
+    """The direction of the last word that is not a qualifier, unless the words before it contradict."""
     marked = _marked(words)
     score = False
     while marked and marked[-1][0] in ("qualifier", "number"):  # f1_macro, accuracy_1
@@ -322,7 +321,7 @@ def _of_compound(words: Sequence[str]) -> Direction | None:
 
 
 def _marked(words: Sequence[str]) -> list[tuple[str, str]]:
-    """What each word, or two that belong together, is."""
+    """The kind of each word, or pair of words with one meaning."""
     marked: list[tuple[str, str]] = []
     i = 0
     while i < len(words):
@@ -354,8 +353,7 @@ _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]
 
 
 def _split(metric: str) -> list[str]:
-    """A name's words, in small letters: parted at every sign, and at capital letters unless that makes no
-    word.
+    """A name's words in small letters, split at signs, and at capitals unless the whole is a known word.
 
     Example:
         >>> _split("val_BalancedAcc-2"), _split("mIoU"), _split("hits@10"), _split("R²")

@@ -18,8 +18,8 @@ import pandas as pd
 from fairlane.errors import StudyError
 from fairlane.kit.extras import needed
 from fairlane.kit.files import write_whole
+from fairlane.results.cells import encodable
 from fairlane.results.directions import Modes
-from fairlane.results.frames import encodable
 from fairlane.results.study import Study
 
 FRAMES: dict[str, Callable[..., pd.DataFrame]] = {

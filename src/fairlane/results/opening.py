@@ -17,7 +17,7 @@ from fairlane.errors import BuilderError, StudyError
 from fairlane.kit import arguments
 from fairlane.models.recipes.description import model_of, with_variables
 from fairlane.models.session import Session
-from fairlane.results.frames import frame_of
+from fairlane.results.cells import frame_of
 from fairlane.results.study import Study
 from fairlane.store import Records, overview, read
 from fairlane.store.coding import Named

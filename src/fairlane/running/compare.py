@@ -32,10 +32,13 @@ from fairlane.running.choosing import on_jax
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
+from fairlane.running.fit_arguments import check_fit_arguments
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
-from fairlane.running.plan import Models, check_fit_arguments, check_seed, plan
+from fairlane.running.models import Models
+from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
+from fairlane.running.seeds import check_seed
 from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant

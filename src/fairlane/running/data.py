@@ -20,8 +20,8 @@ from fairlane.engines.lanes.memory import room_for_data
 from fairlane.engines.resources import TrainingData
 from fairlane.errors import StudyError
 from fairlane.running.choosing import on_jax
+from fairlane.running.data_checks import data_reason
 from fairlane.running.evaluation import unfit_data
-from fairlane.running.plan import data_reason
 from fairlane.trials import Variant
 
 

@@ -18,7 +18,7 @@ from fairlane.models.recipes.description import model_of
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.running.data import Data
-from fairlane.running.plan import Models
+from fairlane.running.models import Models
 from fairlane.store import Records
 from fairlane.trials import Trial, Weights
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 
-from fairlane.results.report import document, part
+from fairlane.results.report import document, part, program
 
 _POLICY = "connect-src 'self'"
 _BODY = """\
@@ -33,7 +33,7 @@ def study(name: str) -> str:
     Args:
         name: the study's.
     """
-    programs = part("elements.js"), part("report.js"), _ours("live.js"), _ours("study.js")
+    programs = program(), _ours("live.js"), _ours("study.js")
     return _page(f"Study {name}", {}, programs)
 
 

@@ -7,8 +7,8 @@ Matplotlib is imported when a function is called.
 
 from __future__ import annotations
 
-from fairlane.results.plots.lines import curves
+from fairlane.results.plots.lines import curves, panel, style_legend
 from fairlane.results.plots.points import final, paired
 from fairlane.results.plots.scatter import sweep
 
-__all__ = ["curves", "final", "paired", "sweep"]
+__all__ = ["curves", "final", "paired", "panel", "style_legend", "sweep"]

@@ -1,7 +1,7 @@
-"""Variants → a colour each, and the words that tell them apart.
+"""Variants → a colour each, and a short label each.
 
-In: the variants' hyperparameters. Out: colours that are told apart with any colour vision and in print: eight
-of them, or a scale over the one number that varies, or grey with the best in colour.
+In: the variants' hyperparameters. Out: colours that people with any colour vision can distinguish, also in
+print: seven of them, or a scale over the one number that varies, or grey with the best in colour.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OKABE_ITO = (
     *("#E69F00", "#56B4E9", "#000000", "#F0E442"),
 )
 FEW = len(OKABE_ITO) - 1
-"""As many variants have a colour and a label each."""
+"""Up to so many variants have a colour and a label each."""
 PALE, GREY, BEST = "0.72", "0.3", OKABE_ITO[1]
 SMALL, NORMAL = 8, 10
 _DECADES = 1.5
@@ -65,7 +65,7 @@ def palette(variants: Sequence[Variant], best: int | None = None) -> Palette:
 
     Args:
         variants: the hyperparameters of each.
-        best: the number of the best, to be seen among many.
+        best: the number of the best, which has a colour where all others are grey.
     """
     if len(variants) <= FEW:
         labelled = list(range(len(variants))) if len(variants) > 1 else []
@@ -90,7 +90,7 @@ def varying(variants: Sequence[Variant]) -> list[str]:
 
 
 def labels(variants: Sequence[Variant], width: int = _WIDTH) -> list[str]:
-    """What tells each variant from the others, wrapped.
+    """The hyperparameters that distinguish each variant from the others, in wrapped text.
 
     Args:
         variants: the hyperparameters of each.
@@ -107,7 +107,7 @@ def labels(variants: Sequence[Variant], width: int = _WIDTH) -> list[str]:
 
 
 def plain(words: str) -> str:
-    """Words that Matplotlib shows as they are: two dollars would begin a formula.
+    """Text that Matplotlib shows as it is: two dollar signs would make a formula.
 
     Args:
         words: any.
@@ -135,7 +135,7 @@ def is_number(value: Any) -> bool:
 
 
 def spans_decades(values: NDArray[np.float64]) -> bool:
-    """Whether a logarithmic scale is possible and shows more than a linear one.
+    """Whether a logarithmic scale is possible, and better than a linear one.
 
     Args:
         values: of any shape; those that are not finite do not count.

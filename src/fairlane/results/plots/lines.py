@@ -15,8 +15,9 @@ import pandas as pd
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
-from fairlane.results import frames
+from fairlane.results import histories
 from fairlane.results.directions import find_direction
+from fairlane.results.logs import unknown_metric
 from fairlane.results.plots.colours import (
     FEW,
     GREY,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 Pair = tuple[str | None, str | None]
 
 FEWEST_FOR_A_BAND = 3
-"""Seeds; the interval of fewer would hide all else."""
+"""Seeds; the interval of fewer would cover everything else."""
 
 _TRAINING, _VALIDATION = "dashed", "solid"
 _LONE = {"linewidth": 1.6}
@@ -64,23 +65,24 @@ def curves(
     """The learning curves: a panel per metric, a colour per variant.
 
     Training is dashed, validation solid. Where a variant has several seeds, the line is their mean over the
-    epochs that all of them have, and the band its interval, Student's t. Of two seeds there is no band worth
-    drawing: each is a thin line. Epochs count from 1 here.
+    epochs that all of them have, and the band is the interval of the mean, Student's t. The interval of two
+    seeds is too wide to be useful: each seed is a thin line instead. Epochs count from 1 here.
 
-    Up to 7 variants have a colour each that is told apart with any colour vision, and a label where their
-    curve ends. More have neither bands nor training curves where there are validation curves; they have
-    a colour scale if one numeric hyperparameter is all that varies, and are else grey, the best in colour.
-    Metrics to be minimised have a logarithmic axis where they are positive and span over 1.5 decades.
+    Up to 7 variants have a colour each, which people with any colour vision can distinguish, and a label
+    where their curve ends. With more variants there are no bands, and no training curves where there are
+    validation curves; if only one numeric hyperparameter varies, colours are a scale over it, else all are
+    grey but the best. Metrics to be minimised have a logarithmic axis where they are positive and span over
+    1.5 decades.
 
     Args:
         history_frame: as `fairlane.results.frames.history` returns it, shape ``(trials x epochs, ...)``.
         hyperparameter_names: which of its columns are hyperparameters.
         metrics: the panels, such as ``["loss", "accuracy"]``; ``"val_loss"`` stands for a panel of
             validation alone. None stands for every metric.
-        best: the hyperparameters of the variant to be seen among many.
+        best: the hyperparameters of the variant that has a colour among many grey ones.
         confidence: of the bands.
-        title: stands above all panels.
-        note: stands below, such as how many trials failed.
+        title: the text above all panels.
+        note: the text below, such as how many trials failed.
         known: as for `fairlane.results.directions.direction`.
 
     Returns:
@@ -103,11 +105,8 @@ def curves(
     names = list(hyperparameter_names)
     arguments.share("confidence", confidence)
     panels = _panels(history_frame, names, metrics)
-    numbers, variants = frames.variant_numbers(history_frame, names)
-    minimised = [metric for metric in panels if find_direction(metric, known=known) == "min"]
-    drawn = _drawn(panels, history_frame, numbers, names, confidence, minimised)
-    found = _number_of(variants, best)
-    colours = palette(variants, found)
+    drawn, variants = _drawn(panels, history_frame, names, confidence, known)
+    colours = palette(variants, _number_of(variants, best))
     columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3
     rows = math.ceil(len(panels) / columns)
     texts = [labels(variants)[i] for i in colours.labelled]
@@ -117,12 +116,44 @@ def curves(
         _panel(axes, metric, pair, drawn, colours)
     if colours.scale:
         colour_bar(figure, colours.scale)
-    _style_legend(figure, _styles(panels, drawn), note)
+    style_legend(figure, _styles(panels, drawn), note)
     heading(figure, title)
     last = figure.axes[columns - 1]
     pair = list(panels.values())[columns - 1]
     label_ends(figure, last, _end_labels(pair, drawn, colours, texts))
     return figure
+
+
+def panel(
+    axes: Axes,
+    metric: str,
+    history_frame: pd.DataFrame,
+    hyperparameter_names: Iterable[str],
+    *,
+    confidence: float = 0.95,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """One panel of `curves`, in axes of another figure.
+
+    Args:
+        axes: where to draw.
+        metric: the panel's, as for `curves`.
+        history_frame: as for `curves`.
+        hyperparameter_names: as for `curves`.
+        confidence: as for `curves`.
+        known: as for `curves`.
+
+    Returns:
+        The styles of the lines, for `style_legend`.
+
+    Raises:
+        StudyError: as `curves`.
+    """
+    names = list(hyperparameter_names)
+    panels = _panels(history_frame, names, [metric])
+    drawn, variants = _drawn(panels, history_frame, names, confidence, known)
+    _panel(axes, metric, panels[metric], drawn, palette(variants))
+    return _styles(panels, drawn)
 
 
 # What to draw
@@ -138,27 +169,29 @@ class _Drawn:
     high: pd.DataFrame
     many: bool
     minimised: frozenset[str]
-    """The metrics that are to be small."""
+    """The metrics of which small values are better."""
 
     @property
     def seeds(self) -> pd.Series:
-        """How many each variant has."""
+        """The number of seeds of each variant."""
         return self.means.groupby("variant")["seeds"].first()
 
 
 def _drawn(
     panels: Mapping[str, Pair],
     history_frame: pd.DataFrame,
-    numbers: pd.Series,
     names: Sequence[str],
     confidence: float,
-    minimised: Sequence[str],
-) -> _Drawn:
+    known: Mapping[str, Sequence[str]] | None,
+) -> tuple[_Drawn, list[dict[str, Any]]]:
+    """The curves, and the hyperparameters of their variants."""
+    numbers, variants = histories.variant_numbers(history_frame, names)
+    minimised = frozenset(metric for metric in panels if find_direction(metric, known=known) == "min")
     columns = list(dict.fromkeys(column for pair in panels.values() for column in pair if column))
     data = history_frame.assign(variant=numbers)
     data[columns] = data[columns].where(np.isfinite(data[columns]))
-    means, low, high = frames.over_seeds(data, names, columns, confidence)
-    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), frozenset(minimised))
+    means, low, high = histories.over_seeds(data, names, columns, confidence)
+    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), minimised), variants
 
 
 def _number_of(variants: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None) -> int | None:
@@ -169,7 +202,7 @@ def _panels(
     history_frame: pd.DataFrame, names: Sequence[str], metrics: Sequence[str] | None
 ) -> dict[str, Pair]:
     """Panel's title → its column of training values and its column of validation values."""
-    pairs = frames.metric_columns(history_frame, names)
+    pairs = histories.metric_columns(history_frame, names)
     if history_frame.empty or not pairs:
         raise StudyError("no trial has finished an epoch yet, so there is no curve to draw")
     if metrics is None:
@@ -186,12 +219,12 @@ def _panels(
     known |= {f"val_{metric}": (None, pair[1]) for metric, pair in pairs.items() if pair[1]}
     for metric in metrics:
         if metric not in known:
-            raise frames.unknown_metric(metric, known)
+            raise unknown_metric(metric, known)
     return {metric: known[metric] for metric in metrics}
 
 
 def _shown(pair: Pair, drawn: _Drawn) -> list[tuple[str, str]]:
-    """The columns to draw, and their lines' style: of many variants, validation alone where there is any."""
+    """The columns to draw, and their lines' style; for many variants only validation, where it was logged."""
     training, validation = pair
     both = [(training, _TRAINING), (validation, _VALIDATION)]
     if drawn.many and validation:
@@ -212,7 +245,7 @@ def _panel(axes: Axes, metric: str, pair: Pair, drawn: _Drawn, colours: Palette)
     values = np.concatenate([np.ravel(line.get_ydata()).astype(float) for line in axes.lines])
     if metric in drawn.minimised and spans_decades(values):
         logarithmic(axes, "y")
-    axes.set_ylim(axes.get_ylim())  # of the lines: bands of few seeds reach far beyond
+    axes.set_ylim(axes.get_ylim())  # from the lines alone, because bands of few seeds reach far beyond them
     _bands(axes, pair, drawn, colours)
     axes.set_title(plain(metric), loc="left", fontsize=NORMAL)
     axes.set_xlabel("epoch", fontsize=NORMAL - 1)
@@ -230,7 +263,7 @@ def _in_front(colours: Palette, drawn: _Drawn) -> list[int]:
 
 
 def _curve(axes: Axes, column: str, variant: int, drawn: _Drawn, **look: Any) -> None:
-    """One variant: the mean of its seeds, or its only one; of two seeds, both as well."""
+    """One variant: the mean over its seeds, or its only seed; with two seeds, each of them as well."""
     seeds = drawn.seeds[variant]
     rows = drawn.means[drawn.means["variant"] == variant]
     if seeds > 1 and not drawn.many:
@@ -244,7 +277,7 @@ def _curve(axes: Axes, column: str, variant: int, drawn: _Drawn, **look: Any) ->
 
 
 def _line(axes: Axes, rows: pd.DataFrame, column: str, **look: Any) -> None:
-    """One curve; over epochs that have no value, it goes on to the next that has."""
+    """One curve; it connects across epochs that have no value."""
     points = rows[["epoch", column]].dropna()
     if len(points) == 1:  # a line of one point can't be seen
         look |= _POINT | ({"markerfacecolor": "none"} if look["linestyle"] == _TRAINING else {})
@@ -262,7 +295,7 @@ def _bands(axes: Axes, pair: Pair, drawn: _Drawn, colours: Palette) -> None:
             mine = (drawn.means["variant"] == variant) & drawn.means[column].notna()
             epochs = drawn.means.loc[mine, "epoch"].to_numpy() + 1
             low, high = (end.loc[mine, column].to_numpy(dtype=float) for end in (drawn.low, drawn.high))
-            # A logarithmic axis has no place for an end below 0; it leaves the panel below.
+            # A logarithmic axis can't show an end below 0; the band leaves the panel at the bottom instead.
             low = np.maximum(low, bottom / 2) if axes.get_yscale() == "log" else low
             axes.fill_between(epochs, low, high, color=colours.colours[variant], **_BAND)
 
@@ -280,13 +313,13 @@ def _end_labels(pair: Pair, drawn: _Drawn, colours: Palette, texts: Sequence[str
                 end = points.iloc[-1]
                 found.append(Label(words, end["epoch"] + 1, end[column], colours.colours[variant]))
                 break
-        else:  # never finite: named all the same
+        else:  # without any finite value; the label says so
             found.append(Label(f"{words}: no value", math.nan, math.nan, GREY))
     return found
 
 
 def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, Any]]:
-    """What the lines' styles mean → how such a line looks."""
+    """The meaning of each line style → how such a line looks."""
     styles: dict[str, dict[str, Any]] = {}
     marker = _POINT if drawn.means["epoch"].nunique() == 1 else {}
     shown = {style for pair in panels.values() for _, style in _shown(pair, drawn)}
@@ -296,20 +329,27 @@ def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, An
         styles["validation"] = {"linestyle": _VALIDATION, **marker}
     seeds = drawn.seeds
     if (seeds > 1).any() and drawn.many:
-        styles["mean of the seeds"] = {"linewidth": _LONE["linewidth"]}
+        styles["mean over seeds"] = {"linewidth": _LONE["linewidth"]}
     elif (seeds > 1).any():
-        styles["mean of the seeds"] = {"linewidth": _MEAN["linewidth"]}
+        styles["mean over seeds"] = {"linewidth": _MEAN["linewidth"]}
         if (seeds == 2).any():
             styles["one seed"] = {"linewidth": _SEED["linewidth"]}
         if (seeds >= FEWEST_FOR_A_BAND).any():
-            styles["its interval"] = {"linewidth": 8, "alpha": 0.25}
+            styles["interval of the mean"] = {"linewidth": 8, "alpha": 0.25}
     return styles
 
 
-def _style_legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]], note: str) -> None:
+def style_legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]], note: str = "") -> None:
+    """A legend below all panels.
+
+    Args:
+        figure: with its panels.
+        styles: words → how such a line looks; grey where it has no ``color``.
+        note: the text that comes last.
+    """
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=GREY, **{**_LONE, **look}) for look in styles.values()]
+    handles = [Line2D([], [], **{"color": GREY, **_LONE, **look}) for look in styles.values()]
     if note:
         handles.append(Line2D([], [], linestyle="none"))
     figure.legend(

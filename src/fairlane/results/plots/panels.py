@@ -1,6 +1,6 @@
-"""What all figures have in common: a panel's look, its axes' scales, and labels that stand beside it.
+"""What all figures share: a panel's look, the scales of its axes, and labels beside it.
 
-In: Matplotlib's ``Axes`` and what was drawn in them. Out: nothing; they are drawn into.
+In: Matplotlib's ``Axes`` with curves or points. Out: nothing; the axes are changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def dress(axes: Axes, *, grid: Literal["both", "x", "y"] = "both") -> None:
 
 
 def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic axis, with more ticks than one per decade where there are few decades.
+    """A logarithmic axis, with several ticks per decade where there are few decades.
 
     Args:
         axes: the panel.
@@ -54,7 +54,7 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
 
 @dataclass(frozen=True)
 class Label:
-    """Words that belong to the point where a line ends."""
+    """A text at the end of a line."""
 
     text: str
     x: float
@@ -68,7 +68,7 @@ class Label:
 
 
 def label_ends(figure: Figure, axes: Axes, labels: Sequence[Label]) -> None:
-    """Write labels right of a panel, at the heights of their lines' ends, pushed apart to not overlap.
+    """Write labels right of a panel, at the heights of their lines' ends, without overlap.
 
     Args:
         figure: which the panel is in.
@@ -80,7 +80,7 @@ def label_ends(figure: Figure, axes: Axes, labels: Sequence[Label]) -> None:
     to_panel = (axes.transData - axes.transAxes).transform
     wanted = [_height(to_panel((label.x, label.y))[1]) for label in labels]
     drawn = [_write(axes, label, height) for label, height in zip(labels, wanted, strict=True)]
-    figure.draw_without_rendering()  # only now is it known how high the panel is
+    figure.draw_without_rendering()  # the layout decides only now how high the panel is
     points = axes.get_window_extent().height * 72 / figure.dpi
     centres = spread([height * points for height in wanted], [label.height for label in labels], points)
     for note, centre in zip(drawn, centres, strict=True):
@@ -111,7 +111,7 @@ def _write(axes: Axes, label: Label, height: float) -> Any:
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], room: float) -> list[float]:
-    """Where to centre boxes so that none overlaps another, each near to where it is wanted.
+    """Where to centre boxes so that no two overlap, each as near to its wanted place as possible.
 
     Args:
         wanted: the boxes' centres.
@@ -141,7 +141,7 @@ def spread(wanted: Sequence[float], heights: Sequence[float], room: float) -> li
 
 
 def _best_bottom(boxes: Sequence[int], wanted: Sequence[float], heights: Sequence[float]) -> float:
-    """Where a stack begins that is, on average, as high as wanted."""
+    """The bottom of a stack of boxes that has, on average, the wanted height."""
     offsets, below = [], 0.0
     for i in boxes:
         offsets.append(wanted[i] - below - heights[i] / 2)

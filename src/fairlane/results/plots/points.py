@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NAMED = 40
-"""As many rows have a name each; more have their rank."""
+"""Up to so many rows have a name each; with more rows, ranks stand instead."""
 _WIDTH = 40
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One variant: what is drawn of it, and what stands beside it."""
+    """One variant: its points, estimate and name, and the note beside it."""
 
     name: str
     points: list[float]
@@ -60,14 +60,14 @@ def final(
 ) -> Figure:
     """The variants compared: a point per trial, the mean over seeds and its interval, the best on top.
 
-    Up to 40 variants have a row with their name each; more have their rank, and a colour scale if one numeric
-    hyperparameter is all that varies. An interval that reaches far beyond all points is cut off.
+    Up to 40 variants have a row with their name each. With more variants, rows have ranks, and a colour scale
+    if only one numeric hyperparameter varies. An interval that reaches far beyond all points is cut off.
 
     Args:
         values_frame: as `fairlane.results.comparison.values` returns it.
         summary_frame: as `fairlane.results.comparison.summary` returns it.
         hyperparameter_names: which of their columns are hyperparameters.
-        title: stands above.
+        title: the text above.
 
     Returns:
         A figure that belongs to no window.
@@ -102,13 +102,13 @@ def paired(
 ) -> Figure:
     """The differences to one variant: a point per seed, their mean and its interval, the best on top.
 
-    p-values, corrected, stand beside where there are enough seeds to give one.
+    Corrected p-values stand beside the rows, where there are enough seeds.
 
     Args:
         differences_frame: as `fairlane.results.comparison.differences` returns it.
         summary_frame: as `fairlane.results.comparison.summary` returns it.
         hyperparameter_names: which of their columns are hyperparameters.
-        title: stands above.
+        title: the text above.
 
     Returns:
         A figure that belongs to no window.
@@ -129,27 +129,27 @@ def paired(
     place = summary_frame["variant"].tolist().index(reference)
     name = labels(_variants(summary_frame, names), _WIDTH)[place]
     side = "left" if summary_frame.attrs["direction"] == "min" else "right"
-    axes.set_xlabel(f"{what(summary_frame)}; better is {side}\nminus that of {name}", fontsize=NORMAL - 1)
+    axes.set_xlabel(f"difference in {what(summary_frame)}\nto {name}; {side} is better", fontsize=NORMAL - 1)
     _finish(figure, rows, scale, summary_frame, title)
     return figure
 
 
 def what(summary_frame: pd.DataFrame) -> str:
-    """What the numbers are, for an axis.
+    """The name of an axis with a metric's values.
 
     Args:
         summary_frame: as `fairlane.results.comparison.summary` returns it.
     """
-    told = summary_frame.attrs
-    metric = plain(told["metric"])
-    return f"{metric} (test data)" if told.get("test") else f"{metric} {plain(told['when'])}"
+    attrs = summary_frame.attrs
+    metric = plain(attrs["metric"])
+    return f"{metric} (test data)" if attrs.get("test") else f"{metric} {plain(attrs['when'])}"
 
 
 # Rows
 
 
 def _variants(frame: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Each row's hyperparameters, without those that it lacks."""
+    """Each row's hyperparameters, without those that the variant does not have."""
     return [
         {name: value for name, value in row.items() if not pd.isna(value)}
         for row in frame[list(names)].to_dict("records")
@@ -249,7 +249,7 @@ def _draw(axes: Axes, rows: Sequence[_Row]) -> None:
 
 
 def _limit(axes: Axes, rows: Sequence[_Row], low: float, high: float) -> None:
-    """Intervals may reach beyond the points, but not so far that the points are lost."""
+    """Intervals may reach beyond the points, but only so far that the points stay visible."""
     ends = np.array([end for row in rows for end in (row.low, row.high) if len(row.points) > 1])
     ends = ends[np.isfinite(ends)]
     if ends.size:
@@ -259,7 +259,7 @@ def _limit(axes: Axes, rows: Sequence[_Row], low: float, high: float) -> None:
 
 
 def _beside(axes: Axes, rows: Sequence[_Row]) -> None:
-    """Notes at the right; of many rows, no more than the best's name."""
+    """Notes at the right; with many rows, only the best one's name."""
     if len(rows) > _NAMED:
         middle = sum(axes.get_xlim()) / 2
         best = rows[0]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
-from fairlane.results import frames
+from fairlane.results import histories
 from fairlane.results.plots.colours import (
     GREY,
     NORMAL,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKED = 20
-"""As many means of one line have a mark each."""
+"""Up to so many means of one line have a mark each."""
 
 
 def sweep(
@@ -47,21 +47,21 @@ def sweep(
 ) -> Figure:
     """A metric against a numeric hyperparameter: a point per trial, a line through the means over seeds.
 
-    Each combination of the other hyperparameters has a line of its own, coloured as the curves are. The axes
-    are logarithmic where values are positive and span over 1.5 decades.
+    Each combination of the other hyperparameters has its own line, with the colours of the learning curves.
+    The axes are logarithmic where values are positive and span over 1.5 decades.
 
     Args:
         values_frame: as `fairlane.results.comparison.values` returns it.
         summary_frame: as `fairlane.results.comparison.summary` returns it.
         hyperparameter_names: which of their columns are hyperparameters.
-        x: the one to draw against.
-        title: stands above.
+        x: the hyperparameter of the horizontal axis.
+        title: the text above.
 
     Returns:
         A figure that belongs to no window.
 
     Raises:
-        StudyError: there is no such hyperparameter, or its values are no numbers.
+        StudyError: there is no such hyperparameter, or its values are not numbers.
     """
     from matplotlib.figure import Figure
 
@@ -71,7 +71,7 @@ def sweep(
     if means.empty:
         raise StudyError(f"no variant has both a number for {x!r} and a value to draw")
     others = [name for name in names if name != x]
-    groups, variants = frames.variant_numbers(means, others)
+    groups, variants = histories.variant_numbers(means, others)
     means = means.assign(group=groups, **{x: means[x].astype(float)})
     colours = palette(variants, best=0)  # the frame begins with the best variant
     texts = [labels(variants)[i] for i in colours.labelled]
@@ -97,11 +97,12 @@ def _check(summary_frame: pd.DataFrame, names: Sequence[str], x: str) -> None:
     numeric = [name for name in names if summary_frame[name].map(is_number).any()]
     if x not in names:
         raise StudyError(
-            f"x={x!r} is no hyperparameter of this study; those with numbers: {', '.join(numeric) or 'none'}"
+            f"x={x!r} is not a hyperparameter of this study. Hyperparameters with numbers: "
+            f"{', '.join(numeric) or 'none'}"
         )
     if x not in numeric:
         raise StudyError(
-            f"the values of {x!r} are no numbers, so there is no axis for them; plot('final') compares them. "
+            f"the values of {x!r} are not numbers, so they can't be an axis; plot('final') compares them. "
             f"Hyperparameters with numbers: {', '.join(numeric) or 'none'}"
         )
 
@@ -136,7 +137,7 @@ def _means(axes: Axes, means: pd.DataFrame, x: str, colours: Palette) -> None:
 
 
 def _limits(means: pd.DataFrame, limits: tuple[float, float]) -> tuple[float, float]:
-    """Intervals may reach beyond the points, but not so far that the points are lost."""
+    """Intervals may reach beyond the points, but only so far that the points stay visible."""
     low, high = limits
     room = high - low
     ends = means[["low", "high"]].to_numpy(dtype=float)
@@ -173,7 +174,7 @@ def _legend(figure: Figure, means: pd.DataFrame, confidence: float) -> None:
     share = f"{confidence:.0%}".replace("%", " %")
     figure.legend(
         [dot, line, bar],
-        ["one seed", "mean of the seeds", f"{share} interval"],
+        ["one seed", "mean over seeds", f"{share} interval"],
         loc="outside lower center",
         ncols=3,
         frameon=False,

@@ -1,7 +1,7 @@
 """A study as one page that opens in any browser, without a network.
 
-In: the records of a study, and where it comes from. Out: facts, plain data for JSON, and a page of HTML that
-shows them. The page knows the facts alone, so that they can come from elsewhere, too.
+In: the records of a study, and where it comes from. Out: facts, which are plain data for JSON, and a page of
+HTML that shows them. The page needs only the facts, so it can show facts from elsewhere, too.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from fairlane.kit.files import write_whole
 from fairlane.results.report.facts import facts_of
-from fairlane.results.report.page import document, page, part
+from fairlane.results.report.page import document, page, part, program
 
-__all__ = ["document", "facts_of", "page", "part", "write"]
+__all__ = ["document", "facts_of", "page", "part", "program", "write"]
 
 
 def write(facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
@@ -23,13 +23,13 @@ def write(facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
 
     Args:
         facts: as `facts_of` gives them.
-        path: the file; one that is there is replaced.
+        path: the file; an existing file is replaced.
 
     Returns:
         The file's path.
 
     Raises:
-        StudyError: there is no folder for the file.
+        StudyError: the file's folder does not exist.
     """
     text = page(facts)
     return write_whole(path, lambda part: part.write_bytes(text.encode("utf-8", "replace")))

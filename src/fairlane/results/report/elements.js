@@ -1,4 +1,4 @@
-// Elements, numbers and tables, of which pages are made. Texts are set as text alone.
+// Elements, numbers and tables for pages. In: plain data. Out: elements; all text is set as text, never as HTML.
 "use strict";
 
 // --- elements ---
@@ -26,9 +26,9 @@ function check(label, checked, change, swatch) {
   return html("label", {}, box, swatch, label);
 }
 
-// --- what stays when there is news ---
+// --- updates that keep what the reader sees ---
 
-// Puts nodes into a parent, in order. Those that are there already stay, and with them focus, scrolling and what is open.
+// Puts nodes into a parent, in order. Nodes that are there already stay, with their focus, scroll position and open details.
 function arrange(parent, nodes) {
   const [wanted, focused] = [new Set(nodes), document.activeElement];
   for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
@@ -38,7 +38,7 @@ function arrange(parent, nodes) {
   if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
-// A function from items to what `make` has made of each: once for each key, for as long as it is among them.
+// A function from items to what `make` makes of each. It is made once for each key, as long as the key is among the items.
 function keeper(make) {
   let kept = new Map();
   return (items, keyOf) => {
@@ -48,7 +48,7 @@ function keeper(make) {
   };
 }
 
-// A function that fills a node with what `make` makes of plain data, where they are others than the last time.
+// A function that fills a node with what `make` makes of plain data, if the data differ from the last time.
 function filler(node, make) {
   let before;
   return (given) => {
@@ -59,7 +59,7 @@ function filler(node, make) {
 }
 
 function say(node, text) {
-  if (node.textContent !== text) node.textContent = text; // a screen reader would say the same text again
+  if (node.textContent !== text) node.textContent = text; // otherwise a screen reader would say the same text again
 }
 
 // --- numbers ---
@@ -83,7 +83,7 @@ function compare(a, b) {
   return String(a).localeCompare(String(b), "en", { numeric: true });
 }
 
-// Missing values come last, whichever way the others are sorted; then what is no number, such as NaN.
+// Ascending or descending; NaN comes after the numbers, and missing values come last, in both orders.
 function sorted(rows, value, descending) {
   const rank = (v) => (v == null || v === "" ? 2 : finite(v) || typeof v !== "string" ? 0 : v === "NaN" ? 1 : 0);
   return rows
@@ -135,7 +135,7 @@ function table(caption, key, tall) {
   }
 
   function draw(given, of, words) {
-    const count = new Map(); // a log may be called as a hyperparameter is
+    const count = new Map(); // a log may have the name of a hyperparameter
     const keyed = given.map((column) => {
       count.set(column.name, (count.get(column.name) || 0) + 1);
       return { ...column, key: `${count.get(column.name)} ${column.name}` };

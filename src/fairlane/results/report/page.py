@@ -1,8 +1,8 @@
 """Facts → HTML.
 
-In: facts, as `report.facts_of` gives them. Out: one page, with its style and program inside. What
-names and errors hold stands in a block of JSON that no browser executes, and the program puts it on the page
-as text. The page forbids the browser to load or to run anything else.
+In: facts, as `report.facts_of` gives them. Out: one page, with its style and program inside. Names, errors
+and all other data stand in a block of JSON that no browser executes, and the program puts them on the page as
+text. The page forbids the browser to load or run anything else.
 """
 
 from __future__ import annotations
@@ -52,8 +52,12 @@ def page(facts: Mapping[str, Any]) -> str:
     """
     title, sentence = facts["title"], facts["verdict"]["sentence"]
     body = _BODY.format(title=html.escape(title), verdict=html.escape(sentence))
-    program = part("elements.js") + part("report.js") + _START
-    return document(title, body, facts, part("report.css"), program)
+    return document(title, body, facts, part("report.css"), program() + _START)
+
+
+def program() -> str:
+    """The program that shows a study's facts in an element: the function ``report``."""
+    return "".join(map(part, ("elements.js", "chart.js", "report.js")))
 
 
 def document(
@@ -67,7 +71,7 @@ def document(
         facts: plain data, which the program finds as JSON in the element ``facts``.
         style: CSS.
         program: JavaScript.
-        policy: directives of a Content-Security-Policy, to allow what is else forbidden.
+        policy: directives of a Content-Security-Policy, to allow what is otherwise forbidden.
     """
     directives = ["default-src 'none'", f"style-src {_hash(style)}", f"script-src {_hash(program)}"]
     directives += ["base-uri 'none'", *filter(None, [policy])]
@@ -82,7 +86,7 @@ def document(
 
 
 def embedded(facts: Mapping[str, Any]) -> str:
-    """JSON that can stand inside a ``<script>``, which only ``<`` could end.
+    """JSON that can stand inside a ``<script>``: without ``<``, nothing in it can end the element.
 
     Args:
         facts: plain data.
@@ -98,8 +102,8 @@ def part(name: str, package: str = __package__) -> str:
     """The text of a file of style or program.
 
     Args:
-        name: of the file.
-        package: in which it lies.
+        name: the file's.
+        package: the package of the file.
     """
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """Variants compared → one sentence, with its uncertainty.
 
 In: the records of a study, and a metric. Out: a `Verdict`. It claims no more than the summary does: where
-seeds are too few for an interval or a p-value, the sentence says so instead.
+there are too few seeds for an interval or a p-value, the sentence says that instead.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import plural
 from fairlane.results import comparison
 from fairlane.results.directions import Modes
+from fairlane.results.report.values import listed
 from fairlane.store import Record
 
 _FLATTERED = (
-    "The best variant was chosen by the very values that are shown, so it looks better than it is, the more "
-    "so the more variants and the fewer seeds there are."
+    "The values that are shown also chose the best variant, so it looks better than it is; the more so the "
+    "more variants and the fewer seeds there are."
 )
 
 _MOST = 5
 """Variants that are named."""
-_BLANK = ", NaN in the columns"
-"""In a note of the summary: a report leaves such columns blank."""
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What came out.
+    """The result of a study.
 
     Attributes:
-        sentence: in words.
-        notes: what to keep in mind, a sentence each.
-        table: `fairlane.results.comparison.summary`'s, or None where nothing counts.
+        sentence: the result in words.
+        notes: warnings about it, a sentence each.
+        table: what `fairlane.results.comparison.summary` returns, or None where no trial counts.
     """
 
     sentence: str
@@ -72,13 +72,11 @@ in common: too few to say whether that is chance).
     sentence = _first(counting[0], labels, table.attrs, len(table)) + _rest(counting, labels, table)
     if table.attrs["provisional"]:
         when = (
-            f", after {_plural(table.attrs['epoch'] + 1, 'epoch')}"
-            if table.attrs["epoch"] is not None
-            else ""
+            f", after {plural(table.attrs['epoch'] + 1, 'epoch')}" if table.attrs["epoch"] is not None else ""
         )
         sentence = f"Provisional{when}: {sentence}"
     sentence += _apart(counting, labels)
-    notes = [note.replace(_BLANK, "") for note in table.attrs["notes"]]
+    notes = [note.replace(comparison.NAN_COLUMNS, "") for note in table.attrs["notes"]]
     return Verdict(sentence, [*notes, *([_FLATTERED] if len(counting) > 1 else [])], table)
 
 
@@ -111,7 +109,7 @@ def _rest(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str], tabl
     label, difference = labels[row["variant"]], row["difference"]
     if not row["pairs"]:
         return f"; the next, {label}, has no seed in common with it, so the two are not compared."
-    pairs = f"{_plural(row['pairs'], 'seed')} in common"
+    pairs = f"{plural(row['pairs'], 'seed')} in common"
     if not difference:
         return f"; the next, {label}, has the same mean ({pairs})."
     word = "higher" if difference > 0 else "lower"
@@ -128,22 +126,21 @@ def _rest(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str], tabl
 def _seeds(row: Mapping[str, Any]) -> str:
     """``8 seeds``, or ``2 of 8 seeds`` where the others failed."""
     if not row["failed"]:
-        return _plural(row["seeds"], "seed")
-    return f"{row['seeds']} of {_plural(row['seeds'] + row['failed'], 'seed')}, the others failed or diverged"
+        return plural(row["seeds"], "seed")
+    return f"{row['seeds']} of {plural(row['seeds'] + row['failed'], 'seed')}, the others failed or diverged"
 
 
 def _apart(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> str:
-    """What is said of variants that come later than their mean because seeds failed."""
+    """The variants that are ranked later than their means would be, because seeds failed."""
     apart = [
-        f"{labels[row['variant']]} ({row['seeds']} of {_plural(row['seeds'] + row['failed'], 'seed')})"
+        f"{labels[row['variant']]} ({row['seeds']} of {plural(row['seeds'] + row['failed'], 'seed')})"
         for row in counting[1:]
         if row["failed"]
     ]
     if not apart:
         return ""
-    more = f" and {len(apart) - _MOST} more" if len(apart) > _MOST else ""
-    named = ", ".join(apart[:_MOST]) + more
-    return f" Ranked apart, whatever their means, because seeds failed or diverged: {named}."
+    named = listed(apart, _MOST)
+    return f" Ranked after the others, whatever their means, because seeds failed or diverged: {named}."
 
 
 def _certainty(p_value: float, pairs: str, least: float) -> str:
@@ -154,11 +151,11 @@ def _certainty(p_value: float, pairs: str, least: float) -> str:
 
 
 def number(value: float, width: float = 0.0) -> str:
-    """A value with as many decimals as its uncertainty leaves meaning in.
+    """A value with as many decimals as its uncertainty allows.
 
     Args:
-        value: what to write.
-        width: of its interval; 0 where there is none.
+        value: the number.
+        width: of its interval; 0 where there is no interval.
 
     Example:
         >>> number(0.97123, 0.0021), number(0.31234, 0.04), number(1234.2, 300.0), number(1e-7, 1e-8)
@@ -167,10 +164,6 @@ def number(value: float, width: float = 0.0) -> str:
     if not 0 < width < math.inf or not (value == 0 or 1e-4 < abs(value) < 1e7):
         return f"{value:.3g}"
     return f"{value:.{min(10, max(0, 1 - math.floor(math.log10(width))))}f}"
-
-
-def _plural(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _capital(text: str) -> str:

@@ -1,0 +1,247 @@
+// A metric's curves → one panel. In: a view, which holds the facts and what is chosen of them (see report.js). Out: an element
+// that draws itself again when the view changes.
+
+const COLOURS = 8; // so many variants have a colour each; with more, only the best of those that are chosen
+const CHART = { height: 270, left: 56, right: 14, top: 10, bottom: 38 };
+const STEP = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// --- curves: what to draw ---
+
+// A curve is {key, variant, training, thin, label, sound, points: [{epoch, value, low?, high?}]}; a value that is not a number
+// is a gap. `sound` says that the trial did not fail, diverge or stop.
+function curvesOf(view, metric) {
+  const found = [];
+  for (const [training, place] of [[false, metric.validation], [true, metric.training]]) {
+    if (place == null || !(training ? view.choice.training : view.choice.validation)) continue;
+    for (const variant of view.facts.variants) {
+      if (!view.shows(variant.number)) continue;
+      const trials = view.trialsOf.get(variant.number);
+      if (view.mean()) found.push(...averaged(variant, trials, place, training));
+      else found.push(...trials.map((trial) => curveOf(variant, trial, place, training)));
+    }
+  }
+  return found.filter((curve) => curve.points.some((point) => finite(point.value)));
+}
+
+function curveOf(variant, trial, place, training) {
+  return {
+    key: `${training} trial ${trial.number}`, variant: variant.number, training, thin: false,
+    label: `${variant.label}, seed ${trial.seed}, ${training ? "training" : "validation"}`,
+    sound: trial.state === "done" || trial.state === "running",
+    points: trial.epochs.map((epoch, i) => ({ epoch, value: trial.curves[place][i] })),
+  };
+}
+
+// The mean over the trials that count. Thin curves beside it: trials in training that do not count yet, and seeds that are too
+// few for a band.
+function averaged(variant, trials, place, training) {
+  const counted = trials.filter((trial) => variant.counted.includes(trial.number));
+  const { means } = variant;
+  const beside = trials.filter((trial) => (means && !means.low && counted.includes(trial)) || (trial.state === "running" && !counted.includes(trial)));
+  const thin = beside.map((trial) => ({ ...curveOf(variant, trial, place, training), thin: true }));
+  if (!counted.length) return thin;
+  const mean = {
+    ...curveOf(variant, counted[0], place, training), key: `${training} variant ${variant.number}`,
+    label: `${variant.label}, ${counted.length === 1 ? "1 seed" : `mean of ${counted.length} seeds`}, ${training ? "training" : "validation"}`,
+  };
+  if (means) {
+    mean.points = means.epochs.map((epoch, i) => ({
+      epoch, value: means.values[place][i], low: means.low && means.low[place][i], high: means.high && means.high[place][i],
+    }));
+  }
+  return [mean, ...thin];
+}
+
+// --- curves: drawing ---
+
+function ticks(low, high, about) {
+  const rough = (high - low) / about || 1;
+  const power = Math.pow(10, Math.floor(Math.log10(rough)));
+  const step = [1, 2, 5, 10].map((n) => n * power).find((one) => one >= rough * 0.999);
+  const found = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
+  return found;
+}
+
+function logTicks(low, high) {
+  const found = [];
+  const few = Math.log10(high / low) < 3;
+  const stride = Math.max(1, Math.ceil(Math.log10(high / low) / 6));
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    if (power % stride) continue;
+    for (const n of few ? [1, 2, 5] : [1]) {
+      const tick = Number(`${n}e${power}`);
+      if (tick >= low && tick <= high) found.push(tick);
+    }
+  }
+  return found;
+}
+
+// A scale of pixels, and its ticks. Logarithmic only where all values are positive.
+function scaleOf(values, from, to, log, about) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
+  const useLog = log && low > 0;
+  if (low === high) { const pad = Math.abs(low) / 10 || 0.5; low -= pad; high += pad; }
+  const f = useLog ? Math.log10 : (v) => v;
+  const span = f(high) - f(low);
+  const pixel = (value) => (useLog && value <= 0 ? 2 * from - to : from + ((f(value) - f(low)) / span) * (to - from)); // far below
+  const shows = (value) => value >= low && value <= high;
+  return { pixel, shows, ticks: useLog ? logTicks(low, high) : ticks(low, high, about) };
+}
+
+function pathOf(points, x, y, value) {
+  let path = "", pen = "M";
+  for (const point of points) {
+    if (!finite(value(point))) { pen = "M"; continue; }
+    path += pen + x(point.epoch).toFixed(1) + " " + y(value(point)).toFixed(1);
+    pen = "L";
+  }
+  return path;
+}
+
+// The stretches between gaps.
+function stretches(points) {
+  const found = [];
+  let run = [];
+  for (const point of points) {
+    if (finite(point.low)) run.push(point);
+    else if (run.length) { found.push(run); run = []; }
+  }
+  return run.length ? [...found, run] : found;
+}
+
+function bandOf(points, x, y) {
+  const at = (value) => (point) => x(point.epoch).toFixed(1) + " " + y(value(point)).toFixed(1);
+  return stretches(points).filter((run) => run.length > 1).map((run) =>
+    "M" + run.map(at((p) => p.high)).join("L") + "L" + [...run].reverse().map(at((p) => p.low)).join("L") + "Z").join("");
+}
+
+function drawing(curves, width, log, colour, best) {
+  const { height, left, right, top, bottom } = CHART;
+  const pointsOf = (some) => some.flatMap((curve) => curve.points.filter((point) => finite(point.value)));
+  const x = scaleOf(pointsOf(curves).map((p) => p.epoch), left, width - right, false, Math.max(3, width / 90));
+  // Diverged values may be larger than all others by many powers of ten, and intervals of few seeds are wide. The axis leaves
+  // them out, because otherwise all other curves would look flat.
+  const sound = curves.filter((curve) => curve.sound);
+  const y = scaleOf(pointsOf(sound.length ? sound : curves).map((p) => p.value), height - bottom, top, log, 5);
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  for (const tick of y.ticks) {
+    const at = y.pixel(tick);
+    root.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: at, y2: at }),
+      svg("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, written(tick)));
+  }
+  for (const tick of x.ticks.filter(Number.isInteger)) {
+    root.append(svg("text", { x: x.pixel(tick), y: height - bottom + 17, "text-anchor": "middle" }, String(tick)));
+  }
+  root.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, "epoch, from 0"));
+  const inside = svg("g", {});
+  // Curves end at the axes; an id is the document's, so each drawing has its own.
+  const id = `axes-${drawing.count = (drawing.count || 0) + 1}`;
+  const box = { x: left - 6, y: top - 6, width: width - left - right + 12, height: height - top - bottom + 12 };
+  root.append(svg("clipPath", { id }, svg("rect", box)), inside);
+  inside.setAttribute("clip-path", `url(#${id})`);
+  const validated = curves.some((curve) => !curve.training);
+  const few = new Set(curves.map((curve) => curve.variant)).size <= COLOURS;
+  for (const curve of curves.filter((one) => few && !(one.training && validated))) { // more bands would cover each other
+    const band = bandOf(curve.points, x.pixel, y.pixel);
+    if (band) inside.append(svg("path", { class: `band ${colour(curve.variant)}`, d: band }));
+  }
+  const rank = (curve) => (colour(curve.variant) ? 1 : 0) + (curve.variant === best ? 1 : 0);
+  for (const curve of [...curves].sort((a, b) => rank(a) - rank(b))) { // the best is on top
+    const kind = (curve.training ? " training" : "") + (curve.variant === best ? " best" : "")
+      + (curve.thin ? " thin" : "") + (colour(curve.variant) ? "" : " pale");
+    curve.node = svg("path", { class: `curve ${colour(curve.variant)}${kind}`, d: pathOf(curve.points, x.pixel, y.pixel, (p) => p.value) });
+    inside.append(curve.node);
+    const alone = curve.points.filter((p) => finite(p.value));
+    if (alone.length === 1) { // a path of one point is invisible
+      inside.append(svg("circle", { class: `dot ${colour(curve.variant)}`, r: 3, cx: x.pixel(alone[0].epoch), cy: y.pixel(alone[0].value) }));
+    }
+  }
+  const cut = pointsOf(curves).some((point) => !y.shows(point.value));
+  return { root, x: x.pixel, y: y.pixel, shows: (point) => finite(point.value) && y.shows(point.value), cut };
+}
+
+// One metric's curves. Text below says which point is under the pointer, or chosen with the arrow keys.
+function panel(view, name) {
+  const said = html("output", { "aria-live": "polite" });
+  const chart = html("div", {
+    class: "chart", tabindex: 0, role: "group",
+    "aria-label": `Curves of ${name}. Left and right arrow keys move through epochs, up and down through curves.`,
+  });
+  const note = html("p", { class: "faint" });
+  const node = html("figure", { class: "panel" }, html("h3", {}, name), chart, note, said);
+  let curves = [], drawn = null, mark = null, at = null;
+
+  function draw() {
+    curves = curvesOf(view, view.facts.metrics.find((metric) => metric.name === name));
+    drawn = curves.length ? drawing(curves, Math.max(260, chart.clientWidth || 600), view.log(), view.colour, view.best()) : null;
+    say(note, drawn && drawn.cut ? "Values outside the axes, of trials that did not finish, are not shown." : "");
+    chart.replaceChildren(drawn ? drawn.root : html("p", { class: "faint" }, "Nothing to draw: choose a variant that has values."));
+    const curve = at && curves.find((one) => one.key === at.curve.key);
+    const point = curve && curve.points.find((one) => one.epoch === at.point.epoch && drawn.shows(one));
+    if (point) choose(curve, point);
+    else forget();
+  }
+
+  function forget() {
+    [at, mark] = [null, null];
+    chart.classList.remove("chosen");
+    say(said, "");
+  }
+
+  function choose(curve, point) {
+    at = { curve, point };
+    curves.forEach((one) => one.node.classList.toggle("now", one === curve));
+    chart.classList.add("chosen");
+    if (mark) mark.remove();
+    mark = svg("circle", { class: `mark ${view.colour(curve.variant)}`, r: 5, cx: drawn.x(point.epoch), cy: drawn.y(point.value) });
+    drawn.root.append(mark);
+    const percent = written(100 * view.facts.confidence);
+    const range = finite(point.low) ? ` (${percent} % interval ${written(point.low)} to ${written(point.high)})` : "";
+    say(said, `Epoch ${point.epoch}: ${written(point.value)}${range}. ${curve.label}`);
+  }
+
+  function nearest(event) {
+    if (!drawn) return;
+    const box = drawn.root.getBoundingClientRect();
+    const scale = drawn.root.viewBox.baseVal.width / box.width;
+    const [px, py] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+    let closest = Infinity, found = null;
+    for (const curve of curves) {
+      for (const point of curve.points) {
+        if (!drawn.shows(point)) continue;
+        const far = Math.hypot((drawn.x(point.epoch) - px) * 2, drawn.y(point.value) - py); // the epoch first
+        if (far < closest) [closest, found] = [far, [curve, point]];
+      }
+    }
+    if (found) choose(...found);
+  }
+
+  function step(event) {
+    if (!drawn || !(event.key in STEP)) return;
+    event.preventDefault();
+    const [along, across] = STEP[event.key];
+    const visible = curves.filter((curve) => curve.points.some(drawn.shows));
+    if (!at) {
+      const curve = visible[0];
+      choose(curve, curve.points.find(drawn.shows));
+      return;
+    }
+    const curve = visible[(visible.indexOf(at.curve) + across + visible.length) % visible.length];
+    const points = curve.points.filter(drawn.shows);
+    const near = points.reduce((a, b) => (Math.abs(b.epoch - at.point.epoch) < Math.abs(a.epoch - at.point.epoch) ? b : a));
+    choose(curve, points[Math.min(points.length - 1, Math.max(0, points.indexOf(near) + along))]);
+  }
+
+  function leave() {
+    at = null;
+    if (drawn) draw();
+  }
+
+  chart.addEventListener("pointermove", nearest);
+  chart.addEventListener("pointerdown", nearest);
+  chart.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") leave(); });
+  chart.addEventListener("keydown", step);
+  return { node, draw };
+}

@@ -1,0 +1,58 @@
+"""What every part of a `Study` needs: the records, the name, and how they are looked up.
+
+In: the records of a store. Out: `Base`, with the default metric and a record by its trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+
+from fairlane.errors import StudyError
+from fairlane.kit import arguments
+from fairlane.provenance.origin import Origin
+from fairlane.results import logs
+from fairlane.store import Record, Records
+from fairlane.trials import Trial, Weights
+
+CALLER = 3
+"""The stack level of the user's line, from a method that is `fairlane.kit.arguments.checked`."""
+
+
+class Base:
+    """A study's records and name.
+
+    Args:
+        store: the records and the trained weights.
+        name: the study's name, or None.
+        rebuild: gives a trial's compiled model, without its trained weights.
+        origin: says where the study comes from.
+    """
+
+    def __init__(
+        self,
+        store: Records,
+        name: str | None,
+        rebuild: Callable[[Trial, Weights], keras.Model],
+        origin: Callable[[], Origin],
+    ) -> None:
+        self._store = store
+        self._rebuild = rebuild
+        self._origin = origin
+        self.name = name
+
+    def _metric(self, metric: str | None) -> str:
+        return logs.default_metric(self._store) if metric is None else arguments.metric("metric", metric)
+
+    def _record(self, trial: Trial | int) -> Record:
+        records = list(self._store)
+        if not (isinstance(trial, Trial) or arguments.is_whole(trial)):
+            raise arguments.wrong(
+                "trial", trial, f"a trial of this study, or its number, 0 to {len(records) - 1}"
+            )
+        number = None if isinstance(trial, Trial) else int(trial)
+        for record in records:
+            if record.trial is trial or record.trial.number == number:
+                return record
+        raise StudyError(f"there is no {trial!s} in this study; it has the trials 0 to {len(records) - 1}")

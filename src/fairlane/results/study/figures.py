@@ -1,0 +1,157 @@
+"""A study as figures, and as a page.
+
+In: the records of a study. Out: `Figures`, the part of a `Study` that draws it and writes its report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from fairlane.errors import StudyError
+from fairlane.kit import arguments
+from fairlane.kit.text import plural
+from fairlane.results import cells, comparison, histories, logs, plots, report
+from fairlane.results.directions import Modes
+from fairlane.results.study.tables import Tables
+
+_SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
+_PLOTS = {
+    "curves": ("metrics", "confidence"),
+    "final": _SUMMARY,
+    "sweep": ("x", *_SUMMARY),
+    "paired": ("baseline", *_SUMMARY),
+}
+"""Kind of figure → its options."""
+
+
+class Figures(Tables):
+    """The figures and the report of a study."""
+
+    @arguments.checked
+    def plot(
+        self,
+        kind: Literal["curves", "final", "sweep", "paired"] = "curves",
+        *,
+        metrics: Sequence[str] | None = None,
+        title: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A figure: the learning curves, or the variants compared.
+
+        - ``plot()``: a panel per metric, a colour per variant, training and validation; for several seeds the
+          mean, with its interval as a band. Options: ``metrics``, ``confidence``.
+        - ``plot("final")``: a point per trial, the mean and interval of each variant, the best on top.
+        - ``plot("sweep", x="learning_rate")``: a metric against a numeric hyperparameter.
+        - ``plot("paired")``: each seed's difference to the best variant, or to ``baseline=...``.
+
+        The last three take ``metric`` and the options of `summary`.
+
+        Args:
+            kind: which figure.
+            metrics: the metrics of the curves, in order; by default all.
+            title: the text above the panels; by default the study's name.
+            **options: the options of this kind, as above.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+
+        Raises:
+            StudyError: there is nothing to draw yet, or this kind has no such option.
+
+        Example:
+            >>> figure = study.plot(metrics=["loss"], title="two rates")
+            >>> len(figure.axes)
+            1
+        """
+        names = cells.hyperparameters(self._store)
+        title = cells.encodable(arguments.optional_text("title", title) or self.name)
+        _check_options(kind, options | ({} if metrics is None else {"metrics": metrics}))
+        if kind == "curves":
+            found, note = self._best_and_troubles()
+            return plots.curves(
+                self.history,
+                names,
+                metrics=metrics,
+                best=found,
+                title=title,
+                note=note,
+                known=logs.known_directions(self._store),
+                **options,
+            )
+        metric = self._metric(options.pop("metric", None))
+        x = options.pop("x", None)
+        table = self._summary(metric, **options)
+        choice = {name: options[name] for name in ("select", "at", "mode") if name in options}
+        if kind == "paired":
+            baseline = options.get("baseline")
+            pairs = comparison.differences(self._store, metric, baseline=baseline, **choice)
+            return plots.paired(pairs, table, names, title=title)
+        values = comparison.values(self._store, metric, **choice)
+        if kind == "sweep":
+            return plots.sweep(values, table, names, x, title=title)
+        return plots.final(values, table, names, title=title)
+
+    def _best_and_troubles(self) -> tuple[dict[str, Any] | None, str]:
+        """The best variant's hyperparameters, as columns have them; and how many trials did not finish."""
+        names = cells.hyperparameters(self._store)
+        bad = Counter(str(record.state) for record in self._store if record.state.ended)
+        note = ", ".join(f"{plural(n, 'trial')} {state}" for state, n in bad.items() if state != "done")
+        try:
+            values = comparison.values(self._store, self._metric(None))
+        except StudyError:
+            return None, note
+        first = values.iloc[:1]
+        return histories.variant_numbers(first, names)[1][0], note
+
+    @arguments.checked
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        metric: str | None = None,
+        *,
+        mode: Modes = "auto",
+    ) -> Path:
+        """Write the study as one page, which opens in any browser without a network.
+
+        It shows the request, the result with its uncertainty, and what was unusual; with curves and tables
+        that can be filtered and sorted. For a study without a store, the data are read once more, for their
+        fingerprint.
+
+        Args:
+            path: the file, such as ``"report.html"``; an existing file is replaced.
+            metric: the metric to rank by, a log's name or one of the test data; by default as for `summary`.
+            mode: as for `summary`.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            StudyError: there is no such metric, it is not known whether small or large values are better, or
+                the file's folder does not exist.
+
+        Example:
+            >>> import os, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     study.report(os.path.join(folder, "report.html")).name
+            'report.html'
+        """
+        file = arguments.path("path", path, "report.html")
+        self._metric(metric)
+        facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
+        return report.write(facts, file)
+
+
+def _check_options(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse an unknown kind of figure, and options that the kind does not have."""
+    if not isinstance(kind, str) or kind not in _PLOTS:
+        raise StudyError(f"plot draws {', '.join(map(repr, _PLOTS))}, not {arguments.given(kind)}")
+    for name in options:
+        if name not in _PLOTS[kind]:
+            options_of = ", ".join(("title", *_PLOTS[kind]))
+            raise StudyError(f"plot({kind!r}) has no option {name!r}; its options are {options_of}")
+    if kind == "sweep" and "x" not in options:
+        raise StudyError("plot('sweep') needs x=..., the name of a numeric hyperparameter")

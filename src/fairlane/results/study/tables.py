@@ -1,0 +1,228 @@
+"""A study as data frames and as text.
+
+In: the records of a study. Out: `Tables`, the part of a `Study` with its history, trials and summary, and
+what ``print(study)`` and a notebook show.
+"""
+
+from __future__ import annotations
+
+import html
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from fairlane.errors import FairlaneWarning, StudyError
+from fairlane.kit import arguments
+from fairlane.kit.text import plural
+from fairlane.results import comparison, frames, statistics
+from fairlane.results.directions import Modes
+from fairlane.results.study.base import CALLER, Base
+from fairlane.trials import TrialState
+
+
+class Tables(Base):
+    """The data frames of a study."""
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row per trial and epoch: trial, hyperparameters, seed, epoch (from 0), and Keras's logs.
+
+        Example:
+            >>> study.history.columns.tolist()
+            ['trial', 'learning_rate', 'seed', 'epoch', 'loss']
+        """
+        return frames.history(self._store)
+
+    @arguments.checked
+    def to_frame(self, long: bool = False) -> pd.DataFrame:
+        """The history as a data frame.
+
+        Args:
+            long: whether to give a row per value, with columns ``metric``, ``data`` (``"training"`` or
+                ``"validation"``) and ``value``, instead of a column per log.
+
+        Returns:
+            A new data frame, which may be changed.
+
+        Example:
+            >>> study.to_frame(long=True).columns.tolist()
+            ['trial', 'learning_rate', 'seed', 'epoch', 'metric', 'data', 'value']
+        """
+        return frames.long(self._store) if arguments.flag("long", long) else self.history
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per trial: hyperparameters, seed, state, epochs, logs, seconds, engine, error.
+
+        ``weights_epoch`` is the epoch that the trained weights belong to, counted from 0: the last, unless a
+        callback restored an earlier one, as ``EarlyStopping(restore_best_weights=True)`` does. It is missing
+        where there are no trained weights, or where they belong to no single epoch, such as an average. Logs
+        are those of this epoch, else of the last.
+
+        ``reason`` says why a trial did not run on lanes. ``test_<metric>`` is there where there are test
+        data.
+
+        Example:
+            >>> study.trials[["learning_rate", "seed", "state", "epochs"]]
+               learning_rate  seed state  epochs
+            0           0.10     0  done       3
+            1           0.10     1  done       3
+            2           0.01     0  done       3
+            3           0.01     1  done       3
+        """
+        return frames.trials(self._store)
+
+    @arguments.checked
+    def summary(
+        self,
+        metric: str | None = None,
+        *,
+        select: str | None = None,
+        report: str | None = None,
+        at: Literal["last", "best"] = "last",
+        mode: Modes = "auto",
+        baseline: comparison.Baseline = None,
+        interval: statistics.Interval = "t",
+        confidence: float = 0.95,
+        resamples: int = 9999,
+        rng: np.random.Generator | int | None = None,
+    ) -> pd.DataFrame:
+        """A row per variant, the best first: mean, median, interquartile mean, and paired differences.
+
+        The values that are shown also choose the best variant. So it looks better than it is, and the
+        differences to it look larger; the more so the more variants and the fewer seeds there are.
+        ``baseline=`` compares with a variant that was chosen before. ``select=`` with ``report=`` shows
+        another metric than the one that chooses, preferably one of ``compare(..., test_data=...)``.
+
+        Args:
+            metric: the metric to show: a log's name, or one of the test data such as ``"test_loss"``; by
+                default ``"val_loss"`` where there is one, else ``"loss"``.
+            select: the metric to rank variants and choose epochs by; by default the same, and for one of the
+                test data its validation counterpart. The columns ``selected_by`` and ``selected`` show it.
+            report: the same as ``metric``, for ``summary(select="val_loss", report="test_loss")``.
+            at: ``"last"`` takes each trial's value in the epoch that its trained weights belong to, which is
+                the last unless a callback restored an earlier one; ``"best"`` takes the epoch with the best
+                value of ``select``. While trials are unfinished, all are compared in the last epoch that all
+                of them have, and a warning says so.
+            mode: whether small or large values are better: ``"min"`` or ``"max"``; or a dict with one per
+                metric, as ``{"val_mcc": "max"}``. ``"auto"`` knows Keras's compiled metrics and the names of
+                many others; for the rest it does not guess.
+            baseline: the variant to compare with: its number, or hyperparameters that only it has, as a
+                dict; by default the best.
+            interval: ``"t"``, which is right for few seeds, or ``"bootstrap"``; over seeds.
+            confidence: of the intervals.
+            resamples: of the bootstrap, and the most combinations of signs to try for a p-value.
+            rng: the generator for resampling, or a seed for one; by default seed 0, so that two calls give
+                the same numbers.
+
+        Returns:
+            A data frame with columns ``variant``, the hyperparameters, ``metric``, ``selected_by``, ``seeds``
+            (how many trials count), ``mean``, ``low`` and ``high``, the same for ``median`` and ``iqm`` (the
+            interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant
+            minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is
+            better), ``p_value`` (corrected for the number of variants), ``pairs`` (how many seeds both
+            variants have), ``failed`` and ``unfinished`` (how many trials). Variants with failed or diverged
+            seeds come after those that lost a smaller share of their seeds. Where seeds are too few, values
+            are NaN and a `FairlaneWarning` says why.
+
+        Raises:
+            StudyError: there is no such metric or baseline, it is not known whether small or large values are
+                better, nothing finished, or an argument is wrong.
+
+        Example:
+            >>> study.summary("loss")[["learning_rate", "seeds", "pairs", "failed"]]
+               learning_rate  seeds  pairs  failed
+            0           0.10      2      2       0
+            1           0.01      2      2       0
+        """
+        for name, value in (("metric", metric), ("report", report), ("select", select)):
+            if value is not None:
+                arguments.metric(name, value)
+        if metric is not None and report is not None and metric != report:
+            raise StudyError(
+                f"metric={metric!r} and report={report!r} name the same argument; give only one of them"
+            )
+        shown = metric or report
+        if select is not None and shown is None:
+            raise StudyError(f"select={select!r} chooses variants; give report=..., the metric to show")
+        table = self._summary(
+            shown,
+            select=select,
+            at=at,
+            mode=mode,
+            baseline=baseline,
+            interval=interval,
+            confidence=confidence,
+            resamples=resamples,
+            rng=rng,
+        )
+        for note in table.attrs["notes"]:
+            warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
+        return table
+
+    def _summary(self, metric: str | None = None, rng: Any = None, **options: Any) -> pd.DataFrame:
+        generator = arguments.generator("rng", rng)
+        return comparison.summary(self._store, self._metric(metric), rng=generator, **options)
+
+    @arguments.checked
+    def described(self, metric: str | None = None, *, mode: Modes = "auto") -> str:
+        """The study in words, as ``print(study)`` shows it: trials by state, and the variants, best first.
+
+        Args:
+            metric: as for `summary`.
+            mode: as for `summary`.
+
+        Returns:
+            Some lines of text.
+
+        Raises:
+            StudyError: there is no such metric, or it is not known whether small or large values are better.
+
+        Example:
+            >>> print(study.described("loss").splitlines()[0])
+            Study: 4 trials of 2 variants (4 done)
+        """
+        table = self._table(metric, mode)
+        if table is None:
+            return self._headline()
+        shown = table.head(20).to_string(index=False, float_format=lambda v: f"{v:.4g}")
+        more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
+        return f"{self._headline()}\n{_what(table)}:\n{shown}{more}"
+
+    def _headline(self) -> str:
+        records = list(self._store)
+        variants = len({record.trial.variant.number for record in records})
+        states = [record.state for record in records]
+        counts = [f"{states.count(s)} {s}" for s in TrialState if states.count(s)]
+        title = f"Study {self.name!r}" if self.name else "Study"
+        return f"{title}: {len(records)} trials of {plural(variants, 'variant')} ({', '.join(counts)})"
+
+    def _table(self, metric: str | None = None, mode: Modes = "auto") -> pd.DataFrame | None:
+        try:
+            table = self._summary(metric, mode=mode)
+        except StudyError:
+            if metric is not None:
+                raise
+            return None
+        spread = [name for name in table.columns if name.startswith(("median", "iqm"))]
+        table = table.drop(columns=["metric", "selected_by", *spread])
+        unknown = [n for n in ("low", "high", "probability", "p_value") if table[n].isna().all()]
+        return table.drop(columns=unknown if table["unfinished"].any() else [*unknown, "unfinished"])
+
+    def __repr__(self) -> str:
+        return self.described()
+
+    def _repr_html_(self) -> str:
+        table = self._table()
+        text = f"<p><b>{html.escape(self._headline())}</b></p>"
+        if table is None:
+            return text
+        caption = f"<p>{html.escape(_what(table))}</p>"
+        return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
+
+
+def _what(table: pd.DataFrame) -> str:
+    """A summary's metric and epoch in words."""
+    return f"{table.attrs['metric']} {table.attrs['when']}"

@@ -1,0 +1,115 @@
+"""A builder or a template → each trial's fresh model.
+
+In: the first argument of ``compare``, and a trial. Out: a compiled model that is independent of all others,
+or an error that says what is wrong with the builder.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from fairlane.errors import BuilderError, SharedStateError
+from fairlane.models.isolation import PAST, check_independent
+from fairlane.models.session import Session, left_as_found
+from fairlane.models.sharing import Known, changed_by_step
+from fairlane.models.template import Template
+from fairlane.trials import Trial
+
+
+class Models:
+    """Gives each trial its fresh model.
+
+    Args:
+        model: a builder or a template.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._build: Callable[[dict[str, Any]], Any]
+        self.builder: Callable[..., Any] | None = None if isinstance(model, keras.Model) else model
+        if isinstance(model, keras.Model):
+            self._build, self.what = Template(model).build, f"the template {model.name!r}"
+        else:
+            self._build = lambda hyperparameters: model(**hyperparameters)
+            self.what = f"{getattr(model, '__name__', 'the builder')}()"
+        self._given: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.known = Known()
+
+    def build(self, trial: Trial, to_train: bool = True) -> keras.Model:
+        """The trial's model.
+
+        Args:
+            trial: the trial.
+            to_train: whether it will be trained; a model that only gets trained weights will not.
+
+        Raises:
+            BuilderError: the builder returned something else.
+            SharedStateError: the builder returned a model again, or the model trains what an earlier one has
+                too.
+        """
+        model = self._built(trial)
+        self.known.take(model, f"{self.what} for {trial}", to_train)
+        return model
+
+    def _built(self, trial: Trial) -> keras.Model:
+        model = self._build(trial.variant.builder_arguments)
+        who = f"{self.what} for {trial}"
+        if not isinstance(model, keras.Model):
+            raise BuilderError(
+                f"{who} returned {_article(model)}, not a keras.Model; a builder ends with `return model`"
+            )
+        if not model.compiled:
+            raise BuilderError(
+                f"{who} returned a model that is not compiled, so it has no optimizer and no loss; "
+                "call model.compile(...) in the builder"
+            )
+        if model in self._given:
+            raise SharedStateError(
+                f"{who} returned a model that it has returned before. That model would continue its training "
+                "instead of starting fresh; create the model inside the function"
+            )
+        self._given.add(model)
+        return model
+
+    def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> list[keras.Model]:
+        """Build one trial's model twice, and check that both are compiled and independent.
+
+        If the builder itself raises, no error is raised here: the trial will fail with it, and others go on.
+
+        Args:
+            trial: the trial.
+            batch: returns a batch like those of training; None where that is not known.
+
+        Returns:
+            Both models, for a trial of the data only; an empty list where the builder raised.
+
+        Raises:
+            BuilderError: the builder returns something else than a compiled model.
+            SharedStateError: the two models share state.
+        """
+        models = []
+        for _ in range(2):
+            try:
+                with left_as_found(), Session(trial.seed):
+                    models.append(self._built(trial))
+            except (BuilderError, SharedStateError):
+                raise
+            except Exception:
+                return []
+
+        def changed(model: keras.Model) -> set[int] | None:
+            with left_as_found(), Session(trial.seed):
+                return changed_by_step(model, batch())
+
+        names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
+        check_independent(*models, names=names, ignore=PAST, changed=changed)
+        for model in models:
+            self.known.take(model, f"{self.what} for {trial}")
+        return models
+
+
+def _article(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
