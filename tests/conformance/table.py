@@ -17,19 +17,19 @@ PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 HEAD = """# Conformance
 
-What `Model.fit` trains, `fairlane.compare` trains, with the same result. Each case is a model, data and
+`fairlane.compare` trains what `Model.fit` trains, with the same result. Each case is a model, data and
 arguments of `fit`, with two learning rates as two lanes of one program. It is trained on lanes and on the
 reference engine, for three epochs with validation. The last two columns are the largest
-differences found: of any value in the logs, relatively, and of any weight after the first epoch.
-`scan×2` is one program for both lanes; `scan×1`, for convolutions on a CPU, runs one after the other in it.
+differences: relative, for any value in the logs; absolute, for any weight after the first epoch.
+`scan×2` is one program for both lanes; `scan×1`, for convolutions on a CPU, runs the lanes in it one after the other.
 
 {count} cases, {lanes} of them on lanes. Written by `tests/conformance/table.py` from a run of the suite with
-{versions}. The suite itself asks for 1e-5 of both, but where a row says why not.
-It passes as well with keras 3.13.2 and jax 0.7.2, the oldest that Fairlane declares (run on 2026-11-23); one case
-is left out there, because that Keras, alone, trains it to NaN. On an NVIDIA H100 (keras 3.15.1, jax 0.11.2, float32
+{versions}. The suite requires 1e-5 of both, unless a row gives a reason.
+It also passes with keras 3.13.2 and jax 0.7.2, the oldest that Fairlane declares (run on 2026-11-23); one case
+is left out there, because that Keras version trains it to NaN on its own. On an NVIDIA H100 (keras 3.15.1, jax 0.11.2, float32
 matrix products as JAX's precision "highest"; run on 2026-11-26) 152 passed, with differences of at most 4e-7; LSTM
-and Bidirectional did not run on lanes there, since Keras took cuDNN's kernels, which can't be vectorised. Lanes have
-done without these since.
+and Bidirectional did not run on lanes there, because Keras used cuDNN's kernels, which can't be vectorised. Lanes no
+longer use these kernels.
 """
 
 

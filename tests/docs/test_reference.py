@@ -36,8 +36,9 @@ ENTERED = [resolved(entry) for entry in ENTRIES]
 
 
 def parts(cls):
-    """A class and those of its bases that have no entry of their own."""
-    return [base for base in cls.__mro__ if base is cls or (base not in ENTERED and base is not object)]
+    """A class and those of its bases in Fairlane that have no entry of their own."""
+    ours = [base for base in cls.__mro__ if base.__module__.startswith("fairlane.")]
+    return [base for base in ours if base is cls or base not in ENTERED]
 
 
 def members(cls):
@@ -45,7 +46,6 @@ def members(cls):
     return {
         name: member
         for part in parts(cls)
-        if part.__module__.startswith("fairlane.")
         for name, member in vars(part).items()
         if (not name.startswith("_") or (name == "__call__" and cls.__name__ == "Guard"))
         and (inspect.isfunction(member) or isinstance(member, property))

@@ -404,7 +404,7 @@ def test_errors_say_what_there_is():
     with pytest.raises(StudyError, match="no trial has finished an epoch yet"):
         plots.curves(frames.history([]), [])
     records = study([{"lr": 0.1}])
-    with pytest.raises(StudyError, match=r"'acuracy'\. Did you mean 'accuracy'\? There are"):
+    with pytest.raises(StudyError, match=r"'acuracy'\. Did you mean 'accuracy'\? Logged metrics"):
         draw(records, metrics=["acuracy"])
     with pytest.raises(StudyError, match=r"metrics=\[\] leaves nothing to draw"):
         draw(records, metrics=[])

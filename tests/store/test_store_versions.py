@@ -138,7 +138,7 @@ def test_a_writer_brings_an_older_store_up_to_date_and_the_old_study_says_what_w
         "Machine": "not recorded; then a machine",
         "Commit": "not recorded; then abc123",
     }
-    assert told(read(store, "planned"), "planned")["Machine"] == "nothing was trained yet"
+    assert told(read(store, "planned"), "planned")["Machine"] == "nothing is trained yet"
 
 
 def test_what_a_failed_upgrade_leaves_is_the_older_store(old, monkeypatch):

@@ -54,15 +54,19 @@ class Tables(Base):
 
     @property
     def trials(self) -> pd.DataFrame:
-        """A row per trial: hyperparameters, seed, state, epochs, logs, seconds, engine, error.
+        """A row per trial: hyperparameters, seed, how it ended, its last logs, and how it was trained.
 
-        ``weights_epoch`` is the epoch that the trained weights belong to, counted from 0: the last, unless a
-        callback restored an earlier one, as ``EarlyStopping(restore_best_weights=True)`` does. It is missing
-        where there are no trained weights, or where they belong to no single epoch, such as an average. Logs
-        are those of this epoch, else of the last.
-
-        ``reason`` says why a trial did not run on lanes. ``test_<metric>`` is there where there are test
-        data.
+        - ``state``: ``"done"``, ``"diverged"``, ``"failed"``, ``"interrupted"``, ``"running"`` or
+          ``"waiting"``; ``error`` has the reason of a failure.
+        - ``epochs``: how many epochs are done.
+        - ``weights_epoch``: the epoch that the trained weights belong to, counted from 0. This is the last,
+          unless a callback restored an earlier one, as ``EarlyStopping(restore_best_weights=True)`` does. It
+          is missing where there are no trained weights, or where they belong to no single epoch, such as an
+          average.
+        - The logs are those of this epoch, else of the last. ``test_<metric>`` is there with test data.
+        - ``seconds``: wall-clock time; on lanes, the trial's share of its fleet's.
+        - ``engine``: ``"lanes"`` or ``"reference"``; ``reason`` says why a trial did not run on lanes. On
+          lanes, ``fleet`` is the number of its fleet, and ``loop`` says how the fleet repeats its batches.
 
         Example:
             >>> study.trials[["learning_rate", "seed", "state", "epochs"]]
