@@ -34,9 +34,9 @@ def test_the_nearest_word_depends_on_how_alike_it_must_be():
         (np.array([1j, complex(np.nan)]), np.array([1j, complex(np.nan)]), True, True),
     ],
 )
-def test_same_bits_are_more_than_same_numbers(a, b, bits, numbers):
+def test_same_bits_are_more_than_same_values(a, b, bits, numbers):
     assert values.same_bits(a, b) is bits
-    assert values.same_numbers(a, b) is numbers
+    assert values.same_values(a, b) is numbers
 
 
 def test_trees_are_the_same_where_all_leaves_are():

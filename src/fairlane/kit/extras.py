@@ -21,7 +21,7 @@ _EXTRA = {
 }
 
 
-def needed(name: str, what: str = "keeping a study") -> Any:
+def needed(name: str, what: str = "storing a study") -> Any:
     """The module of that name.
 
     Args:
