@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane.models.callback_memory import trial_memory
+from fairlane.models.callback_memory import attributes, trial_memory
 from fairlane.models.callback_memory.capture import captured
 from fairlane.models.callback_memory.outside_state import shared_by
 from fairlane.models.callback_memory.plain_data import CannotGoOn, CannotTell
@@ -449,3 +449,17 @@ def test_any_graph_comes_back_as_it_was(kinds, first, later):
         put(before.parts[a % len(kinds)], 100 + place, item)
     refill([fresh], tree.from_bytes(tree.to_bytes(captured([before]))))
     assert shape(fresh.parts, {}) == shape(before.parts, {})
+
+
+def test_the_attributes_of_a_callback_go_to_another_one_without_the_model():
+    stop = keras.callbacks.EarlyStopping(patience=2)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    stop.set_model(model)
+    stop.set_params({"epochs": 3})
+    stop.best, stop.wait = 0.25, 1
+    (own,) = attributes.own_attributes([stop])
+    assert not {"_model", "model", "params"} & set(own)
+    twin = keras.callbacks.EarlyStopping(patience=2)
+    attributes.set_own_attributes([twin], [own])
+    assert (twin.best, twin.wait, twin.params) == (0.25, 1, None)
+    assert twin.model is None

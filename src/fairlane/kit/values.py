@@ -23,11 +23,11 @@ def same_bits(a: Any, b: Any) -> bool:
     return same_kind and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
 
 
-def same_numbers(a: Any, b: Any) -> bool:
+def same_values(a: Any, b: Any) -> bool:
     """Whether two arrays have the same shape and values: NaN is itself, and -0.0 is 0.0.
 
     Example:
-        >>> same_numbers([float("nan"), 0.0], [float("nan"), -0.0]), same_numbers([1], [1, 1])
+        >>> same_values([float("nan"), 0.0], [float("nan"), -0.0]), same_values([1], [1, 1])
         (True, False)
     """
     one, other = np.asarray(a), np.asarray(b)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from fairlane.errors import SharedStateError
-from fairlane.kit.values import same_numbers
+from fairlane.kit.values import same_values
 from fairlane.models import keras_private
 from fairlane.models.isolation import REMEDY
 from fairlane.models.variables import read_state, variable_groups
@@ -149,7 +149,7 @@ class Held:
             variable.path
             for group, arrays in zip(variable_groups(model), state, strict=True)
             for variable, array in zip(group, arrays, strict=True)
-            if id(variable) in held and not same_numbers(held[id(variable)], np.asarray(array))
+            if id(variable) in held and not same_values(held[id(variable)], np.asarray(array))
         ]
 
     def restore(self) -> list[str]:
@@ -176,6 +176,6 @@ class Held:
 
 def _has(variable: Any, value: Any) -> bool:
     try:
-        return same_numbers(value, keras.ops.convert_to_numpy(variable))
+        return same_values(value, keras.ops.convert_to_numpy(variable))
     except Exception:  # a `fit` that raised may have deleted its value
         return False

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane.kit.values import same_numbers
+from fairlane.kit.values import same_values
 from fairlane.models import layer_state
 from fairlane.trials import Arrays, State, Weights
 
@@ -63,7 +63,7 @@ def to_weights(state: State, model: keras.Model) -> Weights:
 def same_weights(weights: State, state: State) -> bool:
     """Whether a state's values are these, its metrics' left out."""
     return all(
-        same_numbers(a, b)
+        same_values(a, b)
         for name in State._fields
         if name != "metrics"
         for a, b in zip(getattr(weights, name), getattr(state, name), strict=True)

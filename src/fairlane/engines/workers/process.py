@@ -26,7 +26,7 @@ read, write = os.dup(0), os.dup(1)
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)
 os.dup2(2, 1)
-from fairlane.worker.main import main
+from fairlane.engines.workers.main import main
 main(read, write)
 """
 
