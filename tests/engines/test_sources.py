@@ -325,7 +325,7 @@ def test_a_generator_that_lanes_decline_loses_no_batch():
 
 
 def test_arrays_larger_than_the_device_are_read_in_pieces(monkeypatch, tmp_path):
-    monkeypatch.setattr("fairlane.running.jobs.room_for_data", lambda: 100)
+    monkeypatch.setattr("fairlane.running.data.room_for_data", lambda: 100)
     read = []
     monkeypatch.setattr(sources, "PIECE_STEPS", 2)
     put = sources.Reading._packed
@@ -343,7 +343,7 @@ def test_arrays_larger_than_the_device_are_read_in_pieces(monkeypatch, tmp_path)
 
 
 def test_a_memory_mapped_array_is_validated_on_too(monkeypatch):
-    monkeypatch.setattr("fairlane.running.jobs.room_for_data", lambda: 0)
+    monkeypatch.setattr("fairlane.running.data.room_for_data", lambda: 0)
     weights = np.linspace(0.5, 1, 20)
     held_out = X[:5], Y[:5], weights[:5]
     check(

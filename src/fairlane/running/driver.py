@@ -52,6 +52,7 @@ class Driver:
         self._policy: Policy = policy or EverybodyGoesOn()
         self._orders = OrderBook(self._policy.standing)
         self._failure: TrialFailed | None = None
+        self._resources = Resources()
 
     def run(self, jobs: Sequence[Job], resources: Resources, interruptible: bool) -> None:
         """Run the jobs to their end.
@@ -61,15 +62,16 @@ class Driver:
             resources: what they name by a key.
             interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
         """
+        self._resources = resources
         for job in jobs:
             if job.reason:
-                self._check_declined(job, job.reason, resources)
+                self._check_declined(job, job.reason)
         engine = engine_for(self._engine, resources)
         source = engine.run(PlannedFeed(jobs, self._store.checkpoint), self._orders)
         try:
             with left_as_found():
                 for event in source:
-                    self._take(event, resources)
+                    self._take(event)
         except TrialError as error:
             source.close()
             self._take_unreported(engine.unreported())
@@ -131,14 +133,14 @@ class Driver:
                 if self._track is not None and isinstance(event, EpochEnded):
                     self._track(event, record)
 
-    def _check_declined(self, job: Job, reason: str, resources: Resources) -> None:
+    def _check_declined(self, job: Job, reason: str) -> None:
         """Refuse what must run on lanes, and can't.
 
         Raises:
             StudyError: it has a generator, which other trials read too.
             LanesError: lanes were chosen.
         """
-        parts = resources.data_of(job).parts
+        parts = self._resources.data_of(job).parts
         if parts is not None and parts.once and len(self._store) > 1:
             raise StudyError(
                 f"{job.trial} can't run on lanes: {reason}. The data have a generator, which only lanes "
@@ -150,11 +152,11 @@ class Driver:
                 "engine, which calls Model.fit"
             )
 
-    def _take(self, event: EngineEvent, resources: Resources) -> None:
+    def _take(self, event: EngineEvent) -> None:
         """Do what an event asks for, and let the policy decide what follows from it."""
         match event:
             case Declined():
-                self._check_declined(event.job, event.reason, resources)
+                self._check_declined(event.job, event.reason)
             case ForkRefused():
                 raise StudyError(f"{event.job.trial} can't begin: it can't be forked: {event.reason}")
             case ModelDescribed():
