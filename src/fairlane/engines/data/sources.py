@@ -121,7 +121,7 @@ class Source:
         Args:
             model: compiled.
             steps_per_execution: the model's.
-            at: where the random generators are to stand when reading begins, as `Generators.states` gave them;
+            at: where the random generators are to stand when reading begins, as `Generators.states` says;
                 by default where the model's building leaves them.
 
         Raises:
