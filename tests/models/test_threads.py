@@ -364,6 +364,27 @@ def test_a_session_that_is_left_for_a_while_is_the_state_around(program):
     assert int(names[1].split("_")[1]) == int((names[0] + "_0").split("_")[1]) + 1
 
 
+def test_a_trials_own_threads_draw_on_from_it_while_its_session_is_left(program):
+    expected = after_seed(5, 2)
+    keras.utils.set_random_seed(77)
+    go, heard = threading.Event(), []
+
+    def work():
+        go.wait(60)
+        heard.append(numbers())
+
+    session = Session(5)
+    with session:
+        thread = threading.Thread(target=work)
+        thread.start()
+        with session.left(), Session(6):  # another trial, meanwhile
+            go.set()
+            thread.join(60)
+        heard.append(numbers())
+    assert heard == expected
+    assert numbers() == program[0]
+
+
 def test_generators_that_are_entered_by_turns():
     keras.utils.set_random_seed(1)
     expected = [numbers() for _ in range(3)]

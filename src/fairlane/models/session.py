@@ -21,7 +21,14 @@ import keras
 
 from fairlane.errors import StudyError
 from fairlane.models import keras_private
-from fairlane.models.streams import drawing_from, enter, generators_now, leave, set_generators
+from fairlane.models.streams import (
+    drawing_from,
+    enter,
+    generators_now,
+    leave,
+    left_for_a_while,
+    set_generators,
+)
 from fairlane.models.threads import PROGRAM, States, Stream, others_active, place
 
 
@@ -66,6 +73,16 @@ class Session:
         self._entered_with: tuple[Any, ...] = ()
 
     def __enter__(self) -> Session:
+        self._enter()
+        assert self._caller is not None
+        try:
+            _check_settings(self._caller, self._own or self._caller)
+        except StudyError:
+            self.__exit__(StudyError)
+            raise
+        return self
+
+    def _enter(self) -> None:
         self._turn = _TURNS.take()
         self._caller = _capture()
         self._around = place().stream()
@@ -80,12 +97,6 @@ class Session:
         else:
             _install(self._own)
         self._entered_with = _settings(), _jax_settings()
-        try:
-            _check_settings(self._caller, self._own or self._caller)
-        except StudyError:
-            self.__exit__(StudyError)
-            raise
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         assert self._caller is not None
@@ -104,13 +115,15 @@ class Session:
 
         Whether the trial has changed a setting that is one for all threads is checked at the end alone.
         """
+        assert self._stream is not None, "a session must be entered"
         entered_with = self._entered_with
-        self.__exit__(BaseException)
-        try:
-            yield
-        finally:
-            self.__enter__()
-            self._entered_with = entered_with
+        with left_for_a_while(self._stream):
+            self.__exit__(BaseException)
+            try:
+                yield
+            finally:
+                self._enter()
+                self._entered_with = entered_with
 
     def generators(self) -> States:
         """Where Python's and NumPy's random generators stand, as plain data."""

@@ -27,7 +27,7 @@ import numpy as np
 
 from fairlane.errors import FairlaneWarning
 from fairlane.models import keras_private
-from fairlane.models.threads import PROGRAM, States, Stream, active, changing, hand_down, place
+from fairlane.models.threads import PROGRAM, States, Stream, active, changing, hand_down, place, suspended
 
 _np_random: Any = np.random
 
@@ -70,7 +70,7 @@ def enter(stream: Stream, eager: bool = True) -> int:
     here = place()
     depth = len(here.entered)
     with changing:
-        if not active:
+        if not (active or suspended):
             _by_thread()
         if here not in active:
             active.append(here)
@@ -87,13 +87,25 @@ def leave(depth: int) -> None:
         del here.entered[depth:]
         if not here.entered and here in active:
             active.remove(here)
-        if not active:
+        if not (active or suspended):
             _by_no_thread()
-    if active:
+    if active or suspended:
         _PYTHON.load(here.stream())
     if _PYTHON.contended:
         _PYTHON.contended = False
         _warn_of_names()
+
+
+@contextmanager
+def left_for_a_while(stream: Stream) -> Iterator[None]:
+    """Around leaving a stream and entering it again: threads that were started inside draw on from it."""
+    with changing:
+        suspended.append(stream)
+    try:
+        yield
+    finally:
+        with changing:
+            suspended.remove(stream)
 
 
 # --- whose state is in the generators -------------------------------------------------------------------
@@ -165,25 +177,27 @@ _NUMPY = _Generator(1, lambda: np.random.get_state(), lambda state: np.random.se
 class _ByThread(random.Random):
     """The class of Python's global generator while a stream is entered: its state is the drawing thread's."""
 
+    # Not by super(): the class is taken away again while another thread may be inside of a method.
+
     def random(self) -> float:
         with _PYTHON:
-            return super().random()
+            return random.Random.random(self)
 
     def getrandbits(self, k: int, /) -> int:
         with _PYTHON:
-            return super().getrandbits(k)
+            return random.Random.getrandbits(self, k)
 
     def seed(self, *args: Any, **kwargs: Any) -> None:
         with _PYTHON:
-            super().seed(*args, **kwargs)
+            random.Random.seed(self, *args, **kwargs)
 
     def getstate(self) -> tuple[Any, ...]:
         with _PYTHON:
-            return super().getstate()
+            return random.Random.getstate(self)
 
     def setstate(self, state: tuple[Any, ...]) -> None:
         with _PYTHON:
-            super().setstate(state)
+            random.Random.setstate(self, state)
 
     @property
     def gauss_next(self) -> Any:

@@ -88,6 +88,8 @@ class Place:
 _here = threading.local()
 active: list[Place] = []
 """The places of threads that have entered a stream."""
+suspended: list[Stream] = []
+"""Streams that are left for a while: threads that were started inside of them draw on from them."""
 changing = threading.RLock()
 
 
@@ -107,8 +109,8 @@ def others_active() -> list[Place]:
 
 
 def is_entered(stream: Stream) -> bool:
-    """Whether any thread has entered a stream."""
-    return any(stream in one.entered for one in list(active))
+    """Whether any thread has entered a stream, or has left it only for a while."""
+    return stream in suspended or any(stream in one.entered for one in list(active))
 
 
 def _of_the_only_call() -> Stream:
