@@ -54,7 +54,7 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
     if model.run_eagerly:
         raise Unsuitable("the model is compiled with run_eagerly=True")
     if jax.config.jax_disable_jit:
-        raise Unsuitable("jax_disable_jit is set, so that nothing may be compiled")
+        raise Unsuitable("jax_disable_jit is set, so JAX compiles nothing")
     if (method := keras_private.own_training_loop(model, validates)) is not None:
         raise Unsuitable(f"{type(model).__name__} has its own {method}(), which lanes do not call")
     names = [layer.name for layer in keras_private.all_layers(model) if not layer.supports_jit]

@@ -132,8 +132,8 @@ class _ModelsOfStore:
         if self._build is None:
             if description is None:
                 raise StudyError(
-                    f"the store does not say how the model of {trial} is built: give the study's builder, "
-                    "build="
+                    f"the store does not describe how to build the model of {trial}: give the study's "
+                    "builder as build="
                 )
             return model_of(description, self._custom_objects, weights)
         for name, value in trial.variant.builder_arguments.items():

@@ -356,14 +356,14 @@ def _warn_of(kept: Records) -> None:
 
 def _check_choices(engine: str, on_error: str) -> None:
     if engine not in _ENGINES:
-        raise StudyError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
+        raise StudyError(f"engine must be one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
     if on_error not in _ON_ERROR:
-        raise StudyError(f"on_error is 'record' or 'raise', not {on_error!r}")
+        raise StudyError(f"on_error must be 'record' or 'raise', not {on_error!r}")
 
 
 def _check_resume(resume: Any) -> None:
     if resume not in _RESUME:
-        raise StudyError(f"resume is one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
+        raise StudyError(f"resume must be one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
 
 
 def _checked_models(models: Any) -> list[keras.Model]:

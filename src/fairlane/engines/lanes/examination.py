@@ -102,7 +102,7 @@ class Examination:
             refuse_unsuitable_metrics(self._model, self._rest, self._eager)
         if self._model.jit_compile is False and (foreign or self._eager):
             raise Unsuitable(
-                "the model is compiled with jit_compile=False, so that its code runs in each step"
+                "the model is compiled with jit_compile=False, so its Python code runs in each step"
             )
         traced = self._model.test_function is not None and not self._in_place
         if self._eager and traced and validates:
@@ -138,7 +138,7 @@ class Examination:
             with self._session:
                 tracing.trace_later(kind)
         except Changed as error:
-            raise TooLate(f"batches of another size came up, and {error}") from error
+            raise TooLate(f"a batch of another size appeared, and {error}") from error
         return True
 
     # --- whether it is still so ---------------------------------------------------------------------

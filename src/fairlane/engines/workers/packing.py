@@ -229,7 +229,7 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
             callback, keras.callbacks.LambdaCallback
         ):
             raise CannotTravel(
-                f"callback {kind.__name__} runs code of yours, which belongs to this session, and lanes run "
+                f"callback {kind.__name__} runs your own code, which must run in this session, and lanes run "
                 "in a worker process"
             )
 

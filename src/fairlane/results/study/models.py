@@ -94,7 +94,7 @@ class Models(Base):
         """
         file = arguments.path("path", path, "model.keras")
         if not file.name.endswith(".keras"):
-            raise StudyError(f"path: the name of a model's file must end with .keras, not as {str(path)!r}")
+            raise StudyError(f"path: the name of a model's file must end with .keras, not {str(path)!r}")
         if not file.parent.is_dir():
             raise StudyError(f"path: the folder {file.parent} does not exist")
         self.model(trial).save(file)
