@@ -95,7 +95,7 @@ def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callb
     if name is None:
         return
     if own_callbacks:
-        raise Unsuitable(f"{name} computes its results in each epoch from what a callback may change")
+        raise Unsuitable(f"{name} computes its results in each epoch from values that a callback may change")
     before = plain_attributes(owners)
     for variable, value in zip(model.metrics_variables, rest, strict=True):
         variable.assign(np.logical_not(value) if value.dtype == bool else value + np.ones((), value.dtype))
