@@ -313,7 +313,7 @@ def test_what_is_nested_too_deeply_can_not_be_told():
         value = [value]
     remembering = trial_memory.Remembering([Holding(value)])
     with pytest.raises(CannotGoOn, match="nested too deeply"):
-        trial_memory.refuse_untold({"callbacks": remembering.told()})
+        trial_memory.refuse_incomplete({"callbacks": remembering.now()})
 
 
 def test_an_object_that_came_later_can_not_be_made_anew():
@@ -378,13 +378,13 @@ class OfClass(Counting):
 def test_state_outside_of_callbacks_is_noticed_when_it_changes(kind, why):
     callbacks = [kind()]
     remembering = trial_memory.Remembering(callbacks)
-    assert trial_memory.is_told({"callbacks": remembering.told()})
+    assert trial_memory.is_complete({"callbacks": remembering.now()})
     run(callbacks, 0, 2)
-    told = {"callbacks": remembering.told()}
-    assert trial_memory.is_told(told) is (why is None)
+    told = {"callbacks": remembering.now()}
+    assert trial_memory.is_complete(told) is (why is None)
     if why:
         with pytest.raises(CannotGoOn, match=f"{why} changes while the callbacks train"):
-            trial_memory.refuse_untold(told)
+            trial_memory.refuse_incomplete(told)
 
 
 def test_a_list_that_several_trials_hold_is_noticed_when_it_changes():
@@ -392,12 +392,12 @@ def test_a_list_that_several_trials_hold_is_noticed_when_it_changes():
     several = [[Holding(lambda epoch: log.append(epoch) or len(log))] for _ in range(2)]
     shared = shared_by(several)
     remembering = trial_memory.Remembering(several[0], shared)
-    assert trial_memory.is_told({"callbacks": remembering.told()})
+    assert trial_memory.is_complete({"callbacks": remembering.now()})
     run(several[1], 0, 1)
-    assert not trial_memory.is_told({"callbacks": remembering.told()})
+    assert not trial_memory.is_complete({"callbacks": remembering.now()})
     alone = trial_memory.Remembering(several[0], shared_by(several[:1]))
     run(several[0], 0, 1)
-    assert trial_memory.is_told({"callbacks": alone.told()})
+    assert trial_memory.is_complete({"callbacks": alone.now()})
 
 
 # --- any graph ------------------------------------------------------------------------------------------

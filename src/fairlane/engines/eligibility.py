@@ -1,11 +1,12 @@
-"""Can this trial run on lanes, and if not, why?
+"""Can this trial run on lanes, and if not, why? The one place that answers.
 
-In: a trial's model and callbacks. Out: `Unsuitable`, whose words complete "not on lanes: ...".
+In: what is known of a trial: first the session and its data, then its model and callbacks, then the code that
+its step runs. Out: a reason, or `Unsuitable`, whose words complete "not on lanes: ...".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,15 +19,6 @@ from fairlane.kit.libraries import is_foreign_code
 from fairlane.models import keras_private
 from fairlane.models.variables import metrics_at_rest
 
-_BATCH_METHODS = (
-    "on_batch_begin",
-    "on_batch_end",
-    "on_train_batch_begin",
-    "on_train_batch_end",
-    "on_test_batch_begin",
-    "on_test_batch_end",
-)
-
 
 class Unsuitable(Exception):
     """The trial can't run on lanes; the message says why."""
@@ -36,6 +28,9 @@ class TooLate(Unsuitable):
     """It was found out while the trial trained: it has to begin again on another engine."""
 
 
+# --- the session and the data -------------------------------------------------------------------------
+
+
 def session_reason() -> str:
     """Why no trial of this session can run on lanes; empty where they can."""
     if keras_private.has_tensorflow_strategy():
@@ -43,6 +38,58 @@ def session_reason() -> str:
     if keras.distribution.distribution() is not None:
         return "a keras.distribution is set, and lanes place arrays themselves"
     return ""
+
+
+def sparse_reason(x: Any, arguments: Mapping[str, Any]) -> str:
+    """Why lanes can't train on data, where these are sparse arrays; empty where they are not.
+
+    Args:
+        x: ``Model.fit``'s ``x``.
+        arguments: its other arguments, ``y`` among them.
+    """
+    held_out = arguments.get("validation_data")
+    for name, data in (
+        ("x", (x, arguments.get("y"), arguments.get("sample_weight"))),
+        ("validation_data", _flat(held_out)),
+    ):
+        for leaf in keras.tree.flatten(data):
+            if _is_sparse(leaf):
+                return (
+                    f"{name} has sparse arrays ({type(leaf).__name__}), and lanes need dense ones; "
+                    "convert them with .toarray() if they fit into memory"
+                )
+    return ""
+
+
+def _is_sparse(array: Any) -> bool:
+    """Whether an array is a sparse one of SciPy's, JAX's, torch's or TensorFlow's."""
+    dense_by_name = hasattr(array, "to_dense") and getattr(array, "is_sparse", False)
+    return hasattr(array, "todense") or dense_by_name or type(array).__name__ == "SparseTensor"
+
+
+def _flat(held_out: Any) -> tuple[Any, ...]:
+    return tuple(held_out) if isinstance(held_out, (tuple, list)) else (held_out,)
+
+
+def refuse_batch(name: str, batch: Any) -> None:
+    """Check that a batch is made of dense numeric arrays.
+
+    Raises:
+        Unsuitable: it is not; the message says what it has instead.
+    """
+    for leaf in jax.tree.leaves(batch):
+        if hasattr(leaf, "todense") or hasattr(leaf, "to_dense"):
+            raise Unsuitable(
+                f"{name} gives sparse batches ({type(leaf).__name__}), and lanes take dense ones; "
+                "convert them where they are made (.toarray(), tf.sparse.to_dense)"
+            )
+        if not isinstance(leaf, (np.ndarray, np.generic, jax.Array)):
+            raise Unsuitable(f"{name} gives batches with a {type(leaf).__name__}, and lanes take arrays")
+        if leaf.dtype.kind in "OSUM":
+            raise Unsuitable(f"{name} gives batches of dtype {leaf.dtype}, and lanes take numbers")
+
+
+# --- the model ----------------------------------------------------------------------------------------
 
 
 def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
@@ -75,6 +122,27 @@ def refuse_step_limit(before: int | None) -> None:
     """
     if keras.config.max_steps_per_epoch() != before:
         raise Unsuitable("its builder calls keras.config.set_max_steps_per_epoch")
+
+
+# --- the code that its step runs ----------------------------------------------------------------------
+
+
+def refuse_unsuitable_code(model: keras.Model, foreign: str, eager: bool, validates: bool) -> None:
+    """See that a model's code runs in the traced step alone, and that Keras has traced nothing yet.
+
+    Args:
+        model: built, before its first batch.
+        foreign: the foreign code that its step runs, or empty.
+        eager: whether there are callbacks that may hold the model by any name.
+        validates: whether there is validation, of a model that is not the caller's own.
+
+    Raises:
+        Unsuitable: it does not.
+    """
+    if model.jit_compile is False and (foreign or eager):
+        raise Unsuitable("the model is compiled with jit_compile=False, so its Python code runs in each step")
+    if eager and validates and model.test_function is not None:
+        raise Unsuitable("a callback has evaluated the model before its first batch")
 
 
 def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callbacks: bool) -> None:
@@ -155,6 +223,32 @@ def why_not_traced(error: Exception) -> str:
     return f"its training step can't be traced ({first_line(error)})"
 
 
+# --- the callbacks ------------------------------------------------------------------------------------
+
+
+_BATCH_METHODS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
+
+
+def refuse_unsuitable_callbacks(callbacks: Sequence[Any], steps_per_execution: int) -> None:
+    """See that callbacks act between epochs alone.
+
+    Raises:
+        Unsuitable: one acts inside of an epoch.
+    """
+    for callback in callbacks:
+        if (method := batch_method(callback)) is not None:
+            raise Unsuitable(f"callback {type(callback).__name__} acts inside the epoch ({method})")
+        if isinstance(callback, keras.callbacks.TerminateOnNaN) and steps_per_execution > 1:
+            raise Unsuitable("callback TerminateOnNaN looks at the loss once per steps_per_execution")
+
+
 def batch_method(callback: Any) -> str | None:
     """What a callback has to do between batches: the first such method, or an argument; or None."""
     kc, kind = keras.callbacks, type(callback)
@@ -184,3 +278,38 @@ def has_own(callback: Any, name: str) -> bool:
     return method is not None and getattr(method, "__func__", method) is not getattr(
         keras.callbacks.Callback, name
     )
+
+
+# --- what can go to a worker process ------------------------------------------------------------------
+
+
+def arrays_reason(arguments: Mapping[str, Any]) -> str:
+    """Why data can't go to the worker process, where they are no arrays; empty where they can.
+
+    Args:
+        arguments: of ``Model.fit``.
+    """
+    sources = {"x": (arguments.get("x"), arguments.get("y"), arguments.get("sample_weight"))}
+    if (held_out := arguments.get("validation_data")) is not None:
+        sources["validation_data"] = keras.utils.unpack_x_y_sample_weight(held_out)
+    for name, parts in sources.items():
+        if not keras_private.is_array_data(*parts):
+            return f"{name} is a {type(parts[0]).__name__}, and only arrays go to the worker process"
+    return ""
+
+
+def refuse_callbacks_of_ones_own(callbacks: Sequence[Any]) -> None:
+    """See that all callbacks are Keras's own: another might change, or look at, objects of this session.
+
+    Raises:
+        Unsuitable: one is not.
+    """
+    for callback in callbacks:
+        kind = type(callback)
+        if kind.__module__.partition(".")[0] != "keras" or isinstance(
+            callback, keras.callbacks.LambdaCallback
+        ):
+            raise Unsuitable(
+                f"callback {kind.__name__} runs your own code, which must run in this session, and lanes run "
+                "in a worker process"
+            )

@@ -162,14 +162,14 @@ class Generators:
     def __exit__(self, *exc: object) -> None:
         leave(self._depth)
 
-    def told(self) -> States:
+    def states(self) -> States:
         """Where they stand, as plain data."""
         with drawing_from(self._stream):
             return generators_now()
 
     def hand_on(self) -> None:
         """Let the global generators stand where these stand."""
-        set_generators(self.told())
+        set_generators(self.states())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
-from fairlane.engines.eligibility import session_reason
+from fairlane.engines.eligibility import arrays_reason, session_reason
 from fairlane.engines.lanes.memory import room_for_data
 from fairlane.engines.resources import TrainingData
 from fairlane.errors import StudyError
@@ -134,6 +134,4 @@ def _elsewhere_reason(arguments: Mapping[str, Any]) -> str:
     """Why data can't go to the worker process; empty where they can, or need not."""
     if on_jax():
         return ""
-    from fairlane.engines.workers.engine import data_reason as reason_of_workers
-
-    return reason_of_workers(arguments)
+    return arrays_reason(arguments)

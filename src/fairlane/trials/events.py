@@ -38,7 +38,7 @@ class ModelDescribed:
 
     Attributes:
         trial: whose model.
-        description: how it is built again, as `fairlane.models.description.description` gives it.
+        description: how it is built again, as `fairlane.models.recipes.description` gives it.
     """
 
     trial: Trial

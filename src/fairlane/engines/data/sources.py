@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fairlane.engines.eligibility import Unsuitable, refuse_batch
 from fairlane.models import keras_private
 from fairlane.models.session import Generators
 from fairlane.models.streams import generators_now
@@ -33,10 +34,6 @@ PIECE_BYTES = 64 * 2**20
 
 PIECE_STEPS = 32
 """Batches to hand to the program together; more do not make a small model's step cheaper."""
-
-
-class CannotRead(Exception):
-    """A compiled program does not take these batches; the message says what they are."""
 
 
 class Piece(NamedTuple):
@@ -124,11 +121,11 @@ class Source:
         Args:
             model: compiled.
             steps_per_execution: the model's.
-            at: where the random generators are to stand when reading begins, as `Generators.told` gave them;
+            at: where the random generators are to stand when reading begins, as `Generators.states` says;
                 by default where the model's building leaves them.
 
         Raises:
-            CannotRead: its batches are not arrays, or it was used up by others.
+            Unsuitable: its batches are not arrays, or it was used up by others.
         """
         drawn = None
         if self.arguments["shuffle"]:
@@ -147,12 +144,12 @@ class Source:
 
     def _read(self, model: keras.Model, steps_per_execution: int, at: Any) -> Reading:
         if self.once and self._begun:
-            raise CannotRead(f"{self.name} is a generator, and other lanes have read it")
+            raise Unsuitable(f"{self.name} is a generator, and other lanes have read it")
         iterator = self.iterator(steps_per_execution)
         self._begun += 1
         first = keras_private.symbolic_build(model, iterator)
         if first is not None:
-            check_batch(self.name, first)
+            refuse_batch(self.name, first)
             self._first = first if self._first is None else self._first
         return Reading(self.name, iterator, first, at)
 
@@ -160,23 +157,23 @@ class Source:
         """Read a first batch, once, and check that lanes can take it.
 
         Raises:
-            CannotRead: they can't.
+            Unsuitable: they can't.
         """
         if self._first is None:
             iterator = self.iterator()
             with iterator.catch_stop_iteration():
                 self._first = next(next(iter(iterator))[2])
             iterator.reset()
-            check_batch(self.name, self._first)
+            refuse_batch(self.name, self._first)
 
     def for_validation(self, steps_per_execution: int) -> Reading:
         """A reading of its own, for lanes that are validated together.
 
         Raises:
-            CannotRead: it was used up by others.
+            Unsuitable: it was used up by others.
         """
         if self.once and self._begun:
-            raise CannotRead(f"{self.name} is a generator, and other lanes have read it")
+            raise Unsuitable(f"{self.name} is a generator, and other lanes have read it")
         self._begun += 1
         return Reading(self.name, self.iterator(steps_per_execution), None)
 
@@ -230,7 +227,7 @@ class Reading:
         for batch in self._batches():
             new = _shapes(batch)
             if new != shapes:
-                check_batch(self._name, batch)
+                refuse_batch(self._name, batch)
                 yield from self._packed(held, shapes, rest=True)
                 held, shapes = [], new
             held.append(batch)
@@ -262,24 +259,6 @@ class Reading:
             for _, _, batches in self.iterator:
                 yield next(batches)
                 yield from islice(batches, at_once - 1)
-
-
-def check_batch(name: str, batch: Any) -> None:
-    """Check that a batch is made of dense numeric arrays.
-
-    Raises:
-        CannotRead: it is not; the message says what it has instead.
-    """
-    for leaf in jax.tree.leaves(batch):
-        if hasattr(leaf, "todense") or hasattr(leaf, "to_dense"):
-            raise CannotRead(
-                f"{name} gives sparse batches ({type(leaf).__name__}), and lanes take dense ones; "
-                "convert them where they are made (.toarray(), tf.sparse.to_dense)"
-            )
-        if not isinstance(leaf, (np.ndarray, np.generic, jax.Array)):
-            raise CannotRead(f"{name} gives batches with a {type(leaf).__name__}, and lanes take arrays")
-        if leaf.dtype.kind in "OSUM":
-            raise CannotRead(f"{name} gives batches of dtype {leaf.dtype}, and lanes take numbers")
 
 
 def _keras_shuffles(x: Any) -> bool:

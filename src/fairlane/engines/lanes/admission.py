@@ -13,7 +13,6 @@ from typing import Any
 
 from fairlane.engines.contract import OVER, Declined, Feed, Job
 from fairlane.engines.data.fit_data import FitData, test_batches
-from fairlane.engines.data.sources import CannotRead
 from fairlane.engines.eligibility import Unsuitable
 from fairlane.engines.lanes.fleets import Fleets
 from fairlane.engines.lanes.lane import Lane
@@ -99,7 +98,7 @@ class Admission:
         try:
             lane = self._lane(job, data)
             self._limit_lanes(lane, job, data)
-        except (Unsuitable, CannotRead) as reason:
+        except Unsuitable as reason:
             self._reports.add(Declined(job, str(reason)))
         except Exception as error:
             self._reports.add(failed(job, None, error, 0.0))

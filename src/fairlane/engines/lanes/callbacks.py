@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fairlane.engines.eligibility import Unsuitable, batch_method, has_own
+from fairlane.engines.eligibility import has_own, refuse_unsuitable_callbacks
 from fairlane.errors import LanesError
 from fairlane.models import keras_private
 from fairlane.models.session import Session
@@ -60,11 +60,7 @@ class LaneCallbacks:
             not type(c).__module__.startswith("keras.") or isinstance(c, keras.callbacks.LambdaCallback)
             for c in self.users
         )
-        for callback in self.users:
-            if (method := batch_method(callback)) is not None:
-                raise Unsuitable(f"callback {type(callback).__name__} acts inside the epoch ({method})")
-        if self.stop_on_nan and int(model.steps_per_execution) > 1:
-            raise Unsuitable("callback TerminateOnNaN looks at the loss once per steps_per_execution")
+        refuse_unsuitable_callbacks(self.users, int(model.steps_per_execution))
         self._last = _Last()
         self._list: Any = None
         if self.are_called:

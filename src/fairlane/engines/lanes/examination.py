@@ -20,6 +20,7 @@ from fairlane.engines.eligibility import (
     Unsuitable,
     metrics_of,
     plain_attributes,
+    refuse_unsuitable_code,
     refuse_unsuitable_metrics,
     why_not_traced,
 )
@@ -81,7 +82,9 @@ class Examination:
             self.structure = structure(model, logs_named=not self._in_place)
             key, foreign = self.structure.key, self.structure.foreign
             self._metrics = plain_attributes(metrics_of(model))
-            self._refuse(foreign, validates)
+            if foreign:
+                refuse_unsuitable_metrics(model, self._rest, self._eager)
+            refuse_unsuitable_code(model, foreign, self._eager, validates and not self._in_place)
             if not foreign and not registry.foreign.get(key, True):
                 return
             watching = not foreign and key not in registry.foreign
@@ -96,17 +99,6 @@ class Examination:
             self.tracing = tracing
         else:
             self.probe = tracing.steps
-
-    def _refuse(self, foreign: str, validates: bool) -> None:
-        if foreign:
-            refuse_unsuitable_metrics(self._model, self._rest, self._eager)
-        if self._model.jit_compile is False and (foreign or self._eager):
-            raise Unsuitable(
-                "the model is compiled with jit_compile=False, so its Python code runs in each step"
-            )
-        traced = self._model.test_function is not None and not self._in_place
-        if self._eager and traced and validates:
-            raise Unsuitable("a callback has evaluated the model before its first batch")
 
     @property
     def numbers(self) -> Numbers:

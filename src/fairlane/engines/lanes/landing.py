@@ -20,7 +20,7 @@ from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.roster import Reports
 from fairlane.engines.lanes.turns import Turns
 from fairlane.engines.lanes.yard import Yard
-from fairlane.models.callback_memory import trial_memory as recall
+from fairlane.models.callback_memory import trial_memory
 from fairlane.trials import Checkpoint, State
 
 
@@ -158,8 +158,8 @@ class Landing:
 
     def _copy(self, lane: Lane, look: Look, order: Fork) -> None:
         copy = lane.checkpoint(look, due=False)
-        if isinstance(copy, Checkpoint) and not recall.is_told(copy.memory):
-            copy = recall.why_untold(copy.memory)
+        if isinstance(copy, Checkpoint) and not trial_memory.is_complete(copy.memory):
+            copy = trial_memory.why_incomplete(copy.memory)
         if isinstance(copy, str):
             self._reports.add(ForkRefused(order.job, copy))
         else:

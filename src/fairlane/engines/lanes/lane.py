@@ -27,7 +27,7 @@ from fairlane.engines.resources import Resources, session_of
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.errors import LanesError
 from fairlane.models import keras_private
-from fairlane.models.callback_memory import trial_memory as recall
+from fairlane.models.callback_memory import trial_memory
 from fairlane.models.session import Session
 from fairlane.models.variables import (
     metrics_at_rest,
@@ -112,7 +112,7 @@ class Lane:
             self.last_logs = go_on_from(
                 checkpoint, first_epoch, self.session, self._order, self.callbacks, self.kept
             )
-            self._state = recall.fitting(checkpoint, self.own_state())
+            self._state = trial_memory.fitting(checkpoint, self.own_state())
             self.epoch, self.seconds = checkpoint.epoch, float(checkpoint.memory["seconds"])
         self._memory = LaneMemory(
             *(job.pace, self.session, self.callbacks, self.kept, self.examination),
@@ -154,12 +154,12 @@ class Lane:
         self.callbacks = LaneCallbacks(self.trial, model, made, self.job.epochs, self._steps, self.in_place)
         model.stop_training = False
         if checkpoint is not None:
-            recall.go_on_with_files(self.callbacks.users, checkpoint.epoch)
+            trial_memory.append_to_files(self.callbacks.users, checkpoint.epoch)
         self.callbacks.train_begin()
         self.rest = metrics_at_rest(model)
         if checkpoint is not None:
-            recall.refuse_untold(checkpoint.memory)
-            recall.recall_layers(checkpoint, model)
+            trial_memory.refuse_incomplete(checkpoint.memory)
+            trial_memory.restore_layers(checkpoint, model)
         self.kept = KeptWeights(model, self.callbacks.users)
         self._directions = keras_private.metric_directions(model)
 
@@ -365,7 +365,9 @@ class Lane:
         memory = self.what_it_remembers()
         if isinstance(memory, str):
             return memory
-        weights = to_weights(look(), self.model) if recall.is_told(memory) else recall.NO_WEIGHTS
+        weights = (
+            to_weights(look(), self.model) if trial_memory.is_complete(memory) else trial_memory.NO_WEIGHTS
+        )
         return Checkpoint(self.trial, self.epoch, weights, memory)
 
     # --- endings ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fairlane.engines.data.sources import Reading
 from fairlane.engines.lanes.callbacks import LaneCallbacks
 from fairlane.engines.lanes.examination import Examination
 from fairlane.engines.weights_epoch import KeptWeights
-from fairlane.models.callback_memory import trial_memory as recall
+from fairlane.models.callback_memory import trial_memory
 from fairlane.models.session import Session
 from fairlane.trials import Checkpoint
 
@@ -53,7 +53,7 @@ class LaneMemory:
         self._kept, self._examination = kept, examination
         self._repeats, self._reading = repeats, reading
         self._remembers = (
-            None if pace is None else recall.Remembering(callbacks.with_memory(), held_by_several)
+            None if pace is None else trial_memory.Remembering(callbacks.with_memory(), held_by_several)
         )
         self._saved = epoch, time.monotonic()
 
@@ -78,19 +78,23 @@ class LaneMemory:
             return "its job has no pace, so what its callbacks remember is not known"
         if not self._repeats:
             return "its batches can't be read again"
-        generators = self._session.generators() if self._reading is None else self._reading.generators.told()
+        generators = (
+            self._session.generators() if self._reading is None else self._reading.generators.states()
+        )
         return {
-            "generators": recall.plain(generators),
+            "generators": trial_memory.plain(generators),
             "callbacks": self._of_callbacks(self._remembers, examined),
-            "logs": recall.plain(logs),
+            "logs": trial_memory.plain(logs),
             "weights": self._kept.memory,
             "seconds": seconds,
         }
 
-    def _of_callbacks(self, remembers: recall.Remembering, examined: bool) -> dict[str, Any]:
+    def _of_callbacks(self, remembers: trial_memory.Remembering, examined: bool) -> dict[str, Any]:
         if self._callbacks.eager and examined and self._examination.differs("train", "test"):
-            return recall.untold("they have changed what the model's steps read, which Keras traces once")
-        return remembers.told()
+            return trial_memory.incomplete(
+                "they have changed what the model's steps read, which Keras traces once"
+            )
+        return remembers.now()
 
 
 def go_on_from(
@@ -118,16 +122,16 @@ def go_on_from(
         CannotGoOn: they can't stand there exactly.
     """
     memory = checkpoint.memory
-    generators = recall.restored(memory["generators"])
+    generators = trial_memory.restored(memory["generators"])
     if order is not None and order.goes_on:
         for _ in range(first_epoch, checkpoint.epoch):
             order.next_epoch()
-        if not recall.same(session.generators(), generators):
-            raise recall.CannotGoOn(
+        if not trial_memory.same(session.generators(), generators):
+            raise trial_memory.CannotGoOn(
                 "its callbacks draw random numbers, and with steps_per_epoch its batches can't be drawn again"
             )
     session.set_generators(generators)
-    recall.recall_callbacks(callbacks.with_memory(), memory["callbacks"])
+    trial_memory.restore_callbacks(callbacks.with_memory(), memory["callbacks"])
     kept.recall(memory.get("weights", {}))
-    logs: dict[str, Any] = recall.restored(memory["logs"])
+    logs: dict[str, Any] = trial_memory.restored(memory["logs"])
     return logs

@@ -22,7 +22,7 @@ from fairlane.engines.program.tracing import forget_foreign_traces
 from fairlane.engines.reference.watching import First, Last, repeats
 from fairlane.engines.resources import Resources, session_of
 from fairlane.kit.error_text import one_line
-from fairlane.models.callback_memory import trial_memory as recall
+from fairlane.models.callback_memory import trial_memory
 from fairlane.models.variables import read_state, same_weights, weights_of
 from fairlane.trials import Checkpoint, Event, TrialDone, TrialFailed, Weights
 
@@ -109,7 +109,7 @@ class Fit:
             )
             last.cut_off = None
             return [*last.events, done]
-        except recall.CannotGoOn:
+        except trial_memory.CannotGoOn:
             raise
         except Exception as error:
             last.cut_off = None
@@ -134,7 +134,7 @@ class Fit:
         self._last.in_place = builder.in_place
         arguments = self._resources.arguments_of(job)
         if self._checkpoint is not None:
-            recall.go_on_with_files(self._last.others, self._checkpoint.epoch)
+            trial_memory.append_to_files(self._last.others, self._checkpoint.epoch)
             arguments["initial_epoch"] = self._checkpoint.epoch
         held = self._resources.watch_shared(job, model)
         try:

@@ -17,7 +17,7 @@ from fairlane.engines.resources import Resources
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
-from fairlane.models.callback_memory import trial_memory as recall
+from fairlane.models.callback_memory import trial_memory
 from fairlane.models.streams import generators_now, set_generators
 from fairlane.models.variables import read_state, weights_of, write_state
 from fairlane.trials import Checkpoint, CutOff, EpochEnded
@@ -97,22 +97,22 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         self._directions_reported = False
         self._structure: Structure | None = None
         self._saved = checkpoint.epoch if checkpoint else 0, time.monotonic()
-        self._remembers: recall.Remembering | None = None
+        self._remembers: trial_memory.Remembering | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Put the trial where its checkpoint was taken."""
         self._first.kept = KeptWeights(self.model, self.others)
         if self._checkpoint is not None:
-            recall.refuse_untold(self._checkpoint.memory)
+            trial_memory.refuse_incomplete(self._checkpoint.memory)
             self._first.kept.recall(self._checkpoint.memory.get("weights", {}))
-            recall.recall_layers(self._checkpoint, self.model)
-            write_state(self.model, recall.fitting(self._checkpoint, read_state(self.model)))
+            trial_memory.restore_layers(self._checkpoint, self.model)
+            write_state(self.model, trial_memory.fitting(self._checkpoint, read_state(self.model)))
             # A BackupAndRestore knows another epoch to go on from.
             keras_private.set_initial_epoch(self.model, None)
-            recall.recall_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
-            set_generators(recall.restored(self._checkpoint.memory["generators"]))
+            trial_memory.restore_callbacks(self._remembering(), self._checkpoint.memory["callbacks"])
+            set_generators(trial_memory.restored(self._checkpoint.memory["generators"]))
         if self._job.pace is not None:
-            self._remembers = recall.Remembering(self._remembering(), self.held_by_several)
+            self._remembers = trial_memory.Remembering(self._remembering(), self.held_by_several)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Note the weights that validation sees."""
@@ -151,7 +151,9 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self._saved = epoch, time.monotonic()
         memory = self._memory()
-        weights = weights_of(self.model) if last or recall.is_told(memory) else recall.NO_WEIGHTS
+        weights = (
+            weights_of(self.model) if last or trial_memory.is_complete(memory) else trial_memory.NO_WEIGHTS
+        )
         checkpoint = Checkpoint(self._job.trial, epoch, weights, memory)
         if last:
             self.end = checkpoint
@@ -165,27 +167,29 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         if not self._can_repeat:
             return "its batches can't be drawn again"
         memory = self._memory()
-        if not recall.is_told(memory):
-            return recall.why_untold(memory)
+        if not trial_memory.is_complete(memory):
+            return trial_memory.why_incomplete(memory)
         return Checkpoint(self._job.trial, epoch, weights_of(self.model), memory)
 
     def _memory(self) -> dict[str, Any]:
         assert self._remembers is not None
         return {
-            "generators": recall.plain(generators_now()),
+            "generators": trial_memory.plain(generators_now()),
             "callbacks": self._of_callbacks(self._remembers),
             "logs": {},
             "seconds": 0.0,
             "weights": self._first.kept.memory,
         }
 
-    def _of_callbacks(self, remembers: recall.Remembering) -> dict[str, Any]:
+    def _of_callbacks(self, remembers: trial_memory.Remembering) -> dict[str, Any]:
         before = self._structure
         if before is not None:
             now = structure(self.model).numbers  # its key changes with what `fit` itself keeps
             if any(place in now and not same_bits(v, now[place]) for place, v in before.numbers.items()):
-                return recall.untold("they have changed what the model's steps read, which Keras traces once")
-        return remembers.told()
+                return trial_memory.incomplete(
+                    "they have changed what the model's steps read, which Keras traces once"
+                )
+        return remembers.now()
 
     def _remembering(self) -> list[Any]:
         return [*self.others, self.model.history] if self.others else []

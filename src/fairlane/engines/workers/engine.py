@@ -34,12 +34,12 @@ from fairlane.engines.contract import (
     Orders,
     Stop,
 )
+from fairlane.engines.eligibility import Unsuitable
 from fairlane.engines.lanes.roster import ENGINE, failed
 from fairlane.engines.resources import Resources
 from fairlane.engines.workers import messages, process
-from fairlane.engines.workers.packing import CannotTravel, Packing, Sent, unpickled
 from fairlane.engines.workers.packing import Common as CommonObject
-from fairlane.engines.workers.packing import data_reason as data_reason
+from fairlane.engines.workers.packing import Packing, Sent, unpickled
 from fairlane.engines.workers.parcel import Parcel, Segments, Slots
 from fairlane.engines.workers.process import Process, WorkerDied
 from fairlane.errors import FairlaneWarning
@@ -245,7 +245,7 @@ class _Run:
                 continue
             try:
                 self._ready = self._packing.made_ready(job)
-            except CannotTravel as reason:
+            except Unsuitable as reason:
                 yield Declined(job, str(reason))
             except Exception as error:
                 yield failed(job, None, error, 0.0)

@@ -1,13 +1,13 @@
 """Making jobs ready to travel: a job → what the worker process needs to train it.
 
 In: a job. Out: a `Sent`: the model, built here, on the session's own backend, with its values in shared
-memory, and all that the job refers to as parcels; or `CannotTravel`, with the reason.
+memory, and all that the job refers to as parcels; or `Unsuitable`, with the reason.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import keras
 
 from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import Batches, FitData
+from fairlane.engines.eligibility import Unsuitable, arrays_reason, refuse_callbacks_of_ones_own
 from fairlane.engines.resources import Resources, session_of
 from fairlane.engines.workers.messages import Reference, Task, Work
 from fairlane.engines.workers.parcel import PLAIN, Parcel, Segments
@@ -121,13 +122,13 @@ class Packing:
         """Build the trial's model here, and pack what the worker needs to train it.
 
         Raises:
-            CannotTravel: it can't be sent.
+            Unsuitable: it can't be sent.
             Exception: whatever the builder or the callbacks' function raises.
         """
         builder, data = self._resources.builder_of(job), self._resources.data_of(job)
         given = {**data.arguments, **job.arguments}
         if job.reason or data.parts is None or not isinstance(data.parts.training, Batches):
-            raise CannotTravel(job.reason or data_reason(given))
+            raise Unsuitable(job.reason or arrays_reason(given))
         built = self._built(job, data.parts, data.parts.training)
         common: list[Common] = []
         with _travelling("the model"):
@@ -154,7 +155,7 @@ class Packing:
         foreign = parcel.foreign.union(*(c.foreign for c in common))
         state = weights_of(built.model)
         if any(array.dtype == "float64" for array in state.state.trainable):
-            raise CannotTravel("its variables are float64, and lanes on JAX compute in float32")
+            raise Unsuitable("its variables are float64, and lanes on JAX compute in float32")
         slots = self._segments.slots(state.state.flat())
         work = Work(job.trial.number, parcel, slots, state.state.sizes)
         own, layers = (built.model, None) if builder.in_place else (None, state.layers)
@@ -171,15 +172,15 @@ class Packing:
             model = builder.build(job.trial)
             described = builder.describe(job.trial, model, data)
             if model.optimizer is None:
-                raise CannotTravel("the model is compiled without an optimizer")
+                raise Unsuitable("the model is compiled without an optimizer")
             iterator = training.iterator(int(model.steps_per_execution))
             steps = iterator.num_batches
             try:
                 keras_private.symbolic_build(model, iterator)
             except Exception as error:
-                raise CannotTravel(f"the model can't be built before training ({one_line(error)})") from error
+                raise Unsuitable(f"the model can't be built before training ({one_line(error)})") from error
             callbacks = self._resources.callbacks_of(job)
-        check_callbacks(callbacks or ())
+        refuse_callbacks_of_ones_own(callbacks or ())
         return _Built(model, described, steps, callbacks)
 
     def _shared(self, value: Any, common: list[Common]) -> Reference:
@@ -193,45 +194,13 @@ class Packing:
         return Reference(known.number)
 
 
-def data_reason(arguments: Mapping[str, Any]) -> str:
-    """Why data can't go to the worker process, where they are no arrays; empty where they can.
-
-    Args:
-        arguments: of ``Model.fit``.
-    """
-    sources = {"x": (arguments.get("x"), arguments.get("y"), arguments.get("sample_weight"))}
-    if (held_out := arguments.get("validation_data")) is not None:
-        sources["validation_data"] = keras.utils.unpack_x_y_sample_weight(held_out)
-    for name, parts in sources.items():
-        if not keras_private.is_array_data(*parts):
-            return f"{name} is a {type(parts[0]).__name__}, and only arrays go to the worker process"
-    return ""
-
-
-class CannotTravel(Exception):
-    """The job can't go to the worker; the message says why."""
-
-
 @contextmanager
 def _travelling(what: str) -> Iterator[None]:
     """Say what it is that can't be packed."""
     try:
         yield
     except Exception as error:
-        raise CannotTravel(f"{what} can't be sent to the worker process ({one_line(error)})") from error
-
-
-def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise where one is not Keras's own: it might change, or look at, objects of this session."""
-    for callback in callbacks:
-        kind = type(callback)
-        if kind.__module__.partition(".")[0] != "keras" or isinstance(
-            callback, keras.callbacks.LambdaCallback
-        ):
-            raise CannotTravel(
-                f"callback {kind.__name__} runs your own code, which must run in this session, and lanes run "
-                "in a worker process"
-            )
+        raise Unsuitable(f"{what} can't be sent to the worker process ({one_line(error)})") from error
 
 
 def unpickled(pickled: bytes | None) -> Any:

@@ -50,7 +50,7 @@ def fitting(checkpoint: Checkpoint, state: State) -> State:
     return stored
 
 
-def recall_layers(checkpoint: Checkpoint, model: Any) -> None:
+def restore_layers(checkpoint: Checkpoint, model: Any) -> None:
     """Let a model's layers hold what they held besides their variables.
 
     Raises:
@@ -78,41 +78,41 @@ class Remembering:
         self._callbacks = list(callbacks)
         self._outside = Outside(self._callbacks, shared)
 
-    def told(self) -> dict[str, Any]:
+    def now(self) -> dict[str, Any]:
         """What they remember, or why there is no plain data for it."""
         try:
             self._outside.check(self._callbacks)
             return captured(self._callbacks)
         except CannotTell as why:
-            return untold(str(why))
+            return incomplete(str(why))
 
 
-def untold(why: str) -> dict[str, Any]:
+def incomplete(why: str) -> dict[str, Any]:
     """What stands for the memory of callbacks where there is no plain data for it."""
     return {_UNTOLD: why}
 
 
-def is_told(memory: Mapping[str, Any]) -> bool:
+def is_complete(memory: Mapping[str, Any]) -> bool:
     """Whether a checkpoint's memory says what callbacks remember, and not why that is not possible."""
     return not (isinstance(memory["callbacks"], Mapping) and _UNTOLD in memory["callbacks"])
 
 
-def why_untold(memory: Mapping[str, Any]) -> str:
+def why_incomplete(memory: Mapping[str, Any]) -> str:
     """Why a checkpoint's memory does not say what callbacks remember."""
     return str(memory["callbacks"][_UNTOLD])
 
 
-def refuse_untold(memory: Mapping[str, Any]) -> None:
+def refuse_incomplete(memory: Mapping[str, Any]) -> None:
     """Refuse a checkpoint from which training can't continue.
 
     Raises:
         CannotGoOn: what of the callbacks could not be stored.
     """
-    if not is_told(memory):
-        raise CannotGoOn(f"what its callbacks remember could not be stored: {why_untold(memory)}")
+    if not is_complete(memory):
+        raise CannotGoOn(f"what its callbacks remember could not be stored: {why_incomplete(memory)}")
 
 
-def recall_callbacks(callbacks: Sequence[Any], memory: Any) -> None:
+def restore_callbacks(callbacks: Sequence[Any], memory: Any) -> None:
     """Let callbacks that have just begun to train remember what a checkpoint holds.
 
     Raises:
@@ -130,7 +130,7 @@ def recall_callbacks(callbacks: Sequence[Any], memory: Any) -> None:
         vars(callback).update({name: restored(value) for name, value in one["state"].items()})
 
 
-def go_on_with_files(callbacks: Sequence[Any], epoch: int) -> None:
+def append_to_files(callbacks: Sequence[Any], epoch: int) -> None:
     """Let callbacks that write a file per trial append to it, after the rows of the epochs before ``epoch``.
 
     To be called before training begins.
