@@ -1,4 +1,4 @@
-"""Callbacks of each trial's own: early stopping, a log, and one told its trial."""
+"""Callbacks for each trial: early stopping, a log, and one that knows its trial."""
 
 import fairlane as fl
 import keras
@@ -21,8 +21,8 @@ def build(learning_rate):
     return model
 
 
-class Tell(keras.callbacks.Callback):
-    """Says in which epoch its trial ended."""
+class ReportEnd(keras.callbacks.Callback):
+    """Prints after how many epochs its trial ended."""
 
     def __init__(self, trial):
         super().__init__()
@@ -36,13 +36,13 @@ class Tell(keras.callbacks.Callback):
 
 
 def callbacks(trial):
-    """Fresh ones for a trial. Where it does not matter which, it takes no argument."""
+    """New callbacks for a trial; the argument can be left out if it is not needed."""
     return [
         keras.callbacks.EarlyStopping(
             "val_loss", patience=3, restore_best_weights=True
         ),
         keras.callbacks.CSVLogger(f"log-{trial.number}.csv"),
-        Tell(trial),
+        ReportEnd(trial),
     ]
 
 

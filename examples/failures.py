@@ -1,4 +1,4 @@
-"""Trials that fail or diverge are recorded with the reason, and the others go on."""
+"""Trials that fail or diverge are recorded with the reason; the others continue."""
 
 import fairlane as fl
 import keras
@@ -36,10 +36,10 @@ for row in study.trials.itertuples():
     print(f"trial {row.trial}: {row.state} after {row.epochs} epochs")
     print(f"    {row.error}" if row.error else "    no error")
 
-# What did not end well has no part in the comparison.
+# Failed and diverged trials are not compared.
 print("the best:", study.best("loss"))
 
-# The first failure as an error, where nothing else is of use without it.
+# With on_error="raise", the first failure is an error.
 try:
     bad = {"learning_rate": [0.1], "units": [-1]}
     fl.compare(build, bad, x, y, on_error="raise", verbose=0)

@@ -27,15 +27,15 @@ def train(learning_rate):
 with fl.guard(), warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", fl.AlreadyTrainedWarning)
     train(1e-3)
-    train(1e-4)  # goes on where the first ended: the guard tells
+    train(1e-4)  # continues from the weights of the first training: the guard warns
 
 for warning in caught:
     print(f"line {warning.lineno}: {warning.message}\n")
 
-# Fine-tuning is meant to go on. Said so, it is not warned of.
+# Fine-tuning continues the training on purpose: `continuing` says so.
 with fl.guard(), warnings.catch_warnings():
     warnings.simplefilter("error", fl.AlreadyTrainedWarning)
     with fl.continuing(model):
         model.compile("sgd", loss="sparse_categorical_crossentropy")
         model.fit(x, y, verbose=0)
-print("going on inside of `continuing`: no warning")
+print("training inside of `continuing`: no warning")

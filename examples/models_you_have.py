@@ -1,4 +1,4 @@
-"""Models that exist already: trained at once, copied, begun anew; what they share."""
+"""Models that already exist: trained together, copied, reset; and what they share."""
 
 import fairlane as fl
 import keras
@@ -24,21 +24,21 @@ def build(learning_rate):
 x, y = load_digits(return_X_y=True)
 x = x / 16
 
-# Several models, in place, each as its own `fit` would have trained it.
+# Several models are trained in place, each as its own `fit` would train it.
 models = [build(1e-2), build(1e-3)]
 histories = fl.fit(models, x, y, epochs=10, verbose=0)
 for model, history in zip(models, histories, strict=True):
     accuracy = history.history["accuracy"][-1]
     print(f"{model.name}: accuracy {accuracy:.3f}, its own: {model.history is history}")
 
-# A copy goes on exactly as the model would; a fresh one begins anew.
+# A copy continues exactly as the model would; a fresh model has new weights.
 model = models[0]
 other, again = fl.copy(model), fl.fresh(model)
 same = np.array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0))
 print("the copy predicts the same:", same)
-print("the fresh one's accuracy:  ", round(again.evaluate(x, y, verbose=0)[1], 1))
+print("the fresh model's accuracy:", round(again.evaluate(x, y, verbose=0)[1], 1))
 
-# An alias is no copy.
+# An alias is not a copy.
 model_copy = model
 print("model and other share:     ", fl.shared_state(model, other))
 print("model and model_copy share:", fl.shared_state(model, model_copy))

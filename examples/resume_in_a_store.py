@@ -1,4 +1,4 @@
-"""A study that is kept: asked for again, it trains only what is not there yet."""
+"""A study in a store: a second call trains only what is not trained yet."""
 
 import fairlane as fl
 import keras
@@ -24,7 +24,7 @@ def build(learning_rate):
 x, y = load_digits(return_X_y=True)
 
 
-def ask(seeds, epochs):
+def run(seeds, epochs):
     return fl.compare(
         build,
         {"learning_rate": [1e-2, 1e-3]},
@@ -38,21 +38,21 @@ def ask(seeds, epochs):
     )
 
 
-def told(study):
+def in_words(study):
     trials = study.trials
     return f"{len(trials)} trials, of {sorted(set(trials['epochs']))} epochs"
 
 
-print("at first:      ", told(ask(seeds=2, epochs=5)))
-print("the same again:", told(ask(seeds=2, epochs=5)), "(nothing was trained)")
-print("more seeds:    ", told(ask(seeds=3, epochs=5)))
-print("more epochs:   ", told(ask(seeds=3, epochs=8)), "(each went on from epoch 5)")
+print("first call:    ", in_words(run(seeds=2, epochs=5)))
+print("the same again:", in_words(run(seeds=2, epochs=5)), "(nothing was trained)")
+print("more seeds:    ", in_words(run(seeds=3, epochs=5)))
+print("more epochs:   ", in_words(run(seeds=3, epochs=8)), "(continued from epoch 5)")
 
 # Elsewhere, without this program:
 study = fl.open("runs.db", "learning rates")
 best = study.best("accuracy")
 model = study.model(best)
-print("read back:     ", told(study))
+print("read back:     ", in_words(study))
 print("the best:      ", best)
 print("its model:     ", model.count_params(), "parameters")
 print(

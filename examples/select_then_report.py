@@ -1,4 +1,4 @@
-"""Choose a variant by one number and report another, of data that chose nothing."""
+"""Choose a variant by validation data, and report its result on test data."""
 
 import fairlane as fl
 import keras
@@ -42,8 +42,8 @@ study = fl.compare(
     verbose=0,
 )
 
-# Ranked by the validation accuracy (`selected`); what is shown is of the test data.
-# The baseline was named before anything was looked at.
+# Ranked by the validation accuracy (`selected`), shown on the test data.
+# The baseline was chosen before any result was seen.
 table = study.summary("test_accuracy", baseline={"learning_rate": 1e-3})
 columns = ["learning_rate", "selected_by", "selected", "mean", "low", "high", "p_value"]
 print(table[columns].to_string(index=False, float_format="{:.3f}".format))

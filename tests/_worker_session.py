@@ -250,7 +250,7 @@ def callbacks_of_the_caller_stay():
     result = study(callbacks=lambda: [Mine()], engine="auto")
     assert engines(result) == ["reference", "reference"]
     assert seen == [0, 1, 0, 1]
-    assert "callback Mine runs code of yours" in result.trials["reason"][0]
+    assert "callback Mine runs your own code" in result.trials["reason"][0]
 
 
 def data_come_as_arrays():

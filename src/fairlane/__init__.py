@@ -89,7 +89,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its module the first time that it is asked for."""
+    """Load a public name from its module on first use."""
     if name == "trackers":
         return import_module("fairlane.trackers")
     if name not in _HOMES:

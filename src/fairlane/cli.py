@@ -112,10 +112,12 @@ def check(
     paths: Annotated[list[Path], typer.Argument(help="Files, or directories to search.")],
     select: Annotated[
         str | None,
-        typer.Option(help="Only these rules, such as FL001,FL002.", metavar="CODES", show_default=False),
+        typer.Option(
+            help="Check only these rules, such as FL001,FL002.", metavar="CODES", show_default=False
+        ),
     ] = None,
     ignore: Annotated[
-        str | None, typer.Option(help="All rules but these.", metavar="CODES", show_default=False)
+        str | None, typer.Option(help="Do not check these rules.", metavar="CODES", show_default=False)
     ] = None,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.text,
     explain: Annotated[
@@ -158,7 +160,10 @@ Name = Annotated[str, typer.Argument(help="The study's name.", metavar="NAME")]
 
 
 _METRIC = "The metric that ranks variants. Default: val_loss, or loss."
-_MODE = "Which values are better: min, max, auto, or per metric NAME=max,NAME=min."
+_MODE = (
+    "Whether small (min) or large (max) values are better; auto reads it from Keras or the metric's name. "
+    "For several metrics: NAME=max,NAME=min."
+)
 
 
 def _mode(text: str) -> Any:
@@ -212,7 +217,7 @@ def plot(
         list[str] | None, typer.Option(help="The metric to draw; may be repeated. Default: all.")
     ] = None,
     kind: Annotated[str, typer.Option(help="The plot: curves, final or paired.")] = "curves",
-    mode: Annotated[str, typer.Option(help=f"For final and paired. {_MODE}")] = "auto",
+    mode: Annotated[str, typer.Option(help=f"Only for --kind final or paired. {_MODE}")] = "auto",
 ) -> None:
     """Plot a study's learning curves, or compare its variants, as an image."""
     with _reported("plot"):
@@ -253,8 +258,10 @@ def export(
         str | None,
         typer.Option(help="csv, jsonl or parquet. Default: from the file's name.", show_default=False),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help=f"For summary. {_METRIC}", show_default=False)] = None,
-    mode: Annotated[str, typer.Option(help=f"For summary. {_MODE}")] = "auto",
+    metric: Annotated[
+        str | None, typer.Option(help=f"Only for --what summary. {_METRIC}", show_default=False)
+    ] = None,
+    mode: Annotated[str, typer.Option(help=f"Only for --what summary. {_MODE}")] = "auto",
 ) -> None:
     """Export a study's rows as CSV, JSON lines or Parquet."""
     from fairlane.results.export import export as write

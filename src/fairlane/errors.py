@@ -30,7 +30,7 @@ class StudyError(FairlaneError, ValueError):
         ...     fl.compare(lambda units: None, {"units": [8, 16]}, engine="fast")
         ... except fl.StudyError as error:
         ...     print(error)
-        engine is one of 'auto', 'lanes', 'reference', not 'fast'
+        engine must be one of 'auto', 'lanes', 'reference', not 'fast'
     """
 
 

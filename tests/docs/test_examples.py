@@ -50,7 +50,7 @@ EXPECTED = {
     "models_you_have.py": [
         "its own: True",
         "the copy predicts the same: True",
-        r"the fresh one's accuracy: +0\.[0-2]",
+        r"the fresh model's accuracy: +0\.[0-2]",
         r"model and other share: +\[\]",
         "SharedStateError: Model 1 is a second name for model 0",
     ],

@@ -188,8 +188,8 @@ def test_the_largest_seed():
         ({"shuffle": "batches"}, ["shuffle='batches': shuffle must be True, False or 'batch'"]),
         ({"shuffle": None}, ["shuffle=None"]),
         ({"class_weight": [1, 2]}, ["class_weight=[1, 2]: class_weight must be a dict from class"]),
-        ({"engine": "fast"}, ["engine is one of 'auto', 'lanes', 'reference', not 'fast'"]),
-        ({"on_error": "ignore"}, ["on_error is 'record' or 'raise', not 'ignore'"]),
+        ({"engine": "fast"}, ["engine must be one of 'auto', 'lanes', 'reference', not 'fast'"]),
+        ({"on_error": "ignore"}, ["on_error must be 'record' or 'raise', not 'ignore'"]),
         ({"store": "runs.db"}, ["a stored study needs a name, to be found again: give name="]),
     ],
 )
@@ -306,7 +306,9 @@ def test_a_generator_that_is_used_up_leaves_nothing_to_build_the_model_with():
     batches = ((X[:8], Y[:8]) for _ in range(2))
     study = compare(build, x=batches, y=None, steps_per_epoch=2, shuffle=False, engine="reference")
     assert study.trials["state"].tolist() == ["done"]
-    with pytest.raises(fl.StudyError, match=r"x is a generator and used up; give a keras\.utils"):
+    with pytest.raises(
+        fl.StudyError, match=r"x is a generator that was read to its end; give a keras\.utils"
+    ):
         study.model(0)
 
 
@@ -398,9 +400,9 @@ def test_a_model_that_comes_back_in_a_later_trial_fails_that_trial():
 @pytest.mark.parametrize(
     ("callbacks", "words"),
     [
-        (5, ["callbacks is a function that returns a list", "got int"]),
+        (5, ["callbacks must be a function that returns a list", "got int"]),
         ([5], ["5 in callbacks is not a keras.callbacks.Callback"]),
-        ("early", ["callbacks is a function", "got str"]),
+        ("early", ["callbacks must be a function", "got str"]),
         ([keras.callbacks.EarlyStopping], ["EarlyStopping'> in callbacks is not"]),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_fleet_is_halved_until_it_fits(monkeypatch, expected):
         study = compare(batch_size=4)
     messages = [str(w.message) for w in said]
     assert "too small for 4 lanes at once" in messages[0]
-    assert "going on with 2 at a time" in messages[0]
+    assert "continues with 2 at a time" in messages[0]
     assert "too small for 2 lanes at once" in messages[1]
     assert set(device.widths) == {4, 2, 1}
     assert_equal(study.history, expected)
@@ -100,7 +100,7 @@ def test_no_finished_epoch_is_lost(monkeypatch, expected):
 def test_lanes_that_read_go_on_from_the_piece_they_were_in(monkeypatch, expected_of_reading):
     monkeypatch.setattr("fairlane.engines.data.sources.PIECE_STEPS", 2)
     device = Device(monkeypatch, room=2)
-    with pytest.warns(FairlaneWarning, match="going on with 2 at a time"):
+    with pytest.warns(FairlaneWarning, match="continues with 2 at a time"):
         study = compare(Rows(), None)
     assert set(device.widths) == {4, 2}
     assert_equal(study.history, expected_of_reading)
@@ -121,7 +121,7 @@ def test_a_program_is_estimated_before_it_runs(monkeypatch, expected):
     monkeypatch.setattr(chunk, "bytes_needed", lambda compiled: 1_000)
     free = iter([600])  # room for two lanes of the four; then there is enough
     monkeypatch.setattr(chunk, "free_memory", lambda: next(free, 10**9))
-    with pytest.warns(FairlaneWarning, match="would take 1,000 bytes, and 600 are free.*going on with 2"):
+    with pytest.warns(FairlaneWarning, match="would take 1,000 bytes, and 600 are free.*continues with 2"):
         study = compare(batch_size=4)
     assert_equal(study.history, expected)
 
@@ -136,7 +136,7 @@ def test_no_more_lanes_are_on_the_device_than_run_or_come_next(monkeypatch, expe
     monkeypatch.setattr(chunk, "bytes_needed", lambda compiled: 1_000)
     free = iter([300])  # room for one lane of the four; then there is enough
     monkeypatch.setattr(chunk, "free_memory", lambda: next(free, 10**9))
-    with pytest.warns(FairlaneWarning, match="going on with 1 at a time"):
+    with pytest.warns(FairlaneWarning, match="continues with 1 at a time"):
         study = compare(batch_size=4)
     assert "".join(one[0] for one in seen).startswith("frff")
     assert "fff" not in "".join(one[0] for one in seen)

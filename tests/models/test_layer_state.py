@@ -398,7 +398,7 @@ def test_what_versions_before_did_not_tell_is_computed_from_the_variables():
     np.testing.assert_allclose(again.predict(X, verbose=0), found, rtol=1e-5)
     with_none = coding.weights_of_tree(coding.weights_to_tree(older))
     assert with_none.layers is None
-    with pytest.raises(fl.StoreError, match="something else than what the layers of a model hold"):
+    with pytest.raises(fl.StoreError, match="does not hold the state of a model's layers"):
         coding.weights_of_tree({**coding.weights_to_tree(older), "layers": 3})
 
 

@@ -109,7 +109,7 @@ def test_what_is_still_trained_goes_on_beside_what_has_finished(show):
     records[3].state = TrialState.RUNNING
     page = show(records)
     assert (count(page, ".band"), count(page, ".curve.thin"), count(page, ".curve")) == (1, 2, 4)
-    assert texts(page, ".unusual li") == ["1 trial not ended yet (trial 3)."]
+    assert texts(page, ".unusual li") == ["1 trial waiting or running (trial 3)."]
 
 
 def test_a_logarithmic_scale_has_other_ticks(show):

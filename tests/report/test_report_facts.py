@@ -229,7 +229,7 @@ def test_a_seed_that_is_still_trained_is_not_called_unpaired():
     records[3].state = TrialState.RUNNING
     told = facts(records)
     assert told["unusual"] == []
-    assert told["unended"] == "1 trial not ended yet (trial 3)."
+    assert told["unended"] == "1 trial waiting or running (trial 3)."
 
 
 def test_reasons_off_lanes_are_told_together():

@@ -242,7 +242,8 @@ def test_a_baseline_that_is_not_one_variant():
         summary(records, "loss", baseline={"lr": 9})
     for wrong in (3, -1, True, "0.1"):
         with pytest.raises(
-            StudyError, match=r"baseline is a variant's number, 0 to 2, or hyperparameters as a dict, not "
+            StudyError,
+            match=r"baseline must be a variant's number, 0 to 2, or hyperparameters as a dict, not ",
         ):
             summary(records, "loss", baseline=wrong)
     records[2].state = TrialState.FAILED
@@ -300,7 +301,7 @@ def test_a_trial_without_a_test_value_does_not_count():
 def test_what_is_selected_by_itself_says_so():
     note, _ = summary(selection(), "val_loss", select="val_loss").attrs["notes"]
     assert note.startswith("'val_loss' both selects and is reported")
-    assert "no test result" in note
+    assert "not a test result" in note
 
 
 def test_nothing_is_selected_by_the_test_data():

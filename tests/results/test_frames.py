@@ -282,9 +282,11 @@ def test_errors_say_what_there_is(ask):
 
 def test_errors_of_options():
     records = study({0.1: [1.0]})
-    with pytest.raises(StudyError, match="at is 'last' or 'best', not 'first'"):
+    with pytest.raises(StudyError, match="at must be 'last' or 'best', not 'first'"):
         summary(records, at="first")
-    with pytest.raises(StudyError, match=r"mode is 'auto', 'min' or 'max', or a dict .*; not 'maximise'"):
+    with pytest.raises(
+        StudyError, match=r"mode must be 'auto', 'min' or 'max', or a dict .*; not 'maximise'"
+    ):
         ranking.best(records, "val_loss", mode="maximise")
     with pytest.raises(StudyError, match="confidence must lie between 0 and 1"):
         summary(records, confidence=95)
@@ -370,6 +372,6 @@ def test_nothing_is_chosen_by_the_test_data():
     records = study({0.1: [1.0]})
     records[0].test_logs = {"test_loss": 0.5}
     with pytest.raises(
-        StudyError, match=r"would be no test any more; choose by a validation metric, and read 'test_loss'"
+        StudyError, match=r"no longer tests the choice; choose by a validation metric, and read 'test_loss'"
     ):
         ranking.best(records, "test_loss")

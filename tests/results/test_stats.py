@@ -162,8 +162,8 @@ def test_pairs_need_one_length():
         ({"confidence": 95}, "confidence must lie between 0 and 1, such as 0.95; got 95"),
         ({"confidence": 0.0}, "confidence must lie between 0 and 1"),
         ({"resamples": 1}, "resamples must be at least 2, such as 9999; got 1"),
-        ({"interval": "normal"}, "interval is 't' or 'bootstrap', not 'normal'"),
-        ({"statistic": "mode"}, "statistic is one of 'mean', 'median', 'iqm', not 'mode'"),
+        ({"interval": "normal"}, "interval must be 't' or 'bootstrap', not 'normal'"),
+        ({"statistic": "mode"}, "statistic must be one of 'mean', 'median', 'iqm', not 'mode'"),
     ],
 )
 def test_options_out_of_range(options, words):

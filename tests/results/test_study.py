@@ -207,7 +207,7 @@ def test_a_summary_selects_by_one_metric_and_reports_another(study):
 def test_the_summary_takes_either_interval(study):
     t, bootstrap = study.summary(), study.summary(interval="bootstrap")
     assert ((t["high"] - t["low"]) > (bootstrap["high"] - bootstrap["low"])).all()
-    with pytest.raises(fl.StudyError, match="interval is 't' or 'bootstrap', not 'z'"):
+    with pytest.raises(fl.StudyError, match="interval must be 't' or 'bootstrap', not 'z'"):
         study.summary(interval="z")
 
 
@@ -253,7 +253,9 @@ def test_there_is_no_such_trial(study, trial):
 
 @pytest.mark.parametrize("trial", ["rates", 1.0, None, True])
 def test_what_is_no_trial(study, trial):
-    with pytest.raises(fl.StudyError, match=r"trial is a trial of this study, or its number, 0 to 5, not "):
+    with pytest.raises(
+        fl.StudyError, match=r"trial must be a trial of this study, or its number, 0 to 5, not "
+    ):
         study.model(trial)
 
 

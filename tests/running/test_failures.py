@@ -272,7 +272,7 @@ def one_chunk(monkeypatch):
 @pytest.mark.parametrize("call", ["epoch_end", "epoch_begin"])
 def test_ctrl_c_returns_what_was_finished(engine, call):
     make = raises_in(1, call, 2, KeyboardInterrupt)
-    with pytest.warns(fl.FairlaneWarning, match="interrupted: the study holds the epochs that were"):
+    with pytest.warns(fl.FairlaneWarning, match="interrupted: the study has all finished epochs"):
         study = compare(callbacks=make, engine=engine, epochs=5)
     if engine == "reference":
         assert study.trials["state"].tolist() == ["done", "interrupted", "interrupted"]

@@ -421,7 +421,9 @@ def test_without_a_store_nothing_is_told(monkeypatch):
 
 @pytest.mark.parametrize("every", [0, -1, True, 1.5, "often", [], "-1s"])
 def test_what_is_no_pace_is_refused(every):
-    with pytest.raises(fl.StudyError, match="checkpoint_every is a number of epochs, 1 or more, or a time"):
+    with pytest.raises(
+        fl.StudyError, match="checkpoint_every must be a number of epochs, 1 or more, or a time"
+    ):
         compare(checkpoint_every=every)
 
 

@@ -47,7 +47,7 @@ def test_the_summary_reports_them_and_selects_by_validation(study):
     np.testing.assert_allclose(frame[["mean", "selected"]], means)
     pd.testing.assert_frame_equal(frame, study.summary(select="val_loss", report="test_loss"))
     assert study.plot("final", metric="test_loss").axes[0].get_xlabel() == "test_loss (test data)"
-    with pytest.raises(fl.StudyError, match="would be no test any more"):
+    with pytest.raises(fl.StudyError, match="it no longer tests the choice"):
         study.best("test_loss")
 
 
@@ -142,7 +142,7 @@ def test_the_session_is_left_as_found():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ((X, Y, None, None), "not 4 things in a tuple"),
+        ((X, Y, None, None), "not a tuple of length 4"),
         ((X[:5], Y[:6]), "same"),
         (
             ((x, y) for x, y in [TEST]),

@@ -130,7 +130,7 @@ def test_values_that_can_not_be_read(tmp_path):
     both = [Handle(0.01), Handle(0.5)]
     assert compare(None, both).trials["state"].tolist() == ["done"] * 2
     store = tmp_path / "runs.db"
-    with pytest.raises(fl.StudyError, match=r"variants 0 .* and 1 .* look the same to a store.*__repr__"):
+    with pytest.raises(fl.StudyError, match=r"variants 0 .* and 1 .* can't be distinguished.*__repr__"):
         compare(store, both)
     compare(store, both[:1])
     words = r"has a variant with held=.* already, and it is not known .*generator.*__repr__.*name; .*force"

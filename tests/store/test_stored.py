@@ -102,7 +102,7 @@ def test_a_kept_model_is_the_trained_one(runs, plain, tmp_path):
         keras.saving.load_model(tmp_path / "m.keras").weights, plain.model(1).weights, strict=True
     ):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(fl.StudyError, match=r"ends with \.keras"):
+    with pytest.raises(fl.StudyError, match=r"must end with \.keras"):
         kept.save(1, tmp_path / "m.h5")
 
 
@@ -256,7 +256,7 @@ def test_what_changed_is_named(tmp_path):
     assert study.trials["state"].tolist() == ["done", "done"]
     with pytest.raises(fl.StudyError, match="resume='never'"):
         compare(RATES, store=runs, name="a", resume="never")
-    with pytest.raises(fl.StudyError, match="resume is one of 'auto', 'force', 'never', not 'yes'"):
+    with pytest.raises(fl.StudyError, match="resume must be one of 'auto', 'force', 'never', not 'yes'"):
         compare(RATES, store=runs, name="b", resume="yes")
 
 
@@ -275,7 +275,7 @@ def test_an_interrupted_study_goes_on(tmp_path):
     go = functools.partial(
         compare, RATES, seeds=2, store=runs, name="a", callbacks=interrupt, engine="reference"
     )
-    with pytest.warns(fl.FairlaneWarning, match="interrupted: the study holds"):
+    with pytest.warns(fl.FairlaneWarning, match="interrupted: the study has all finished epochs"):
         study = go()
     assert study.trials["state"].tolist() == ["done", *["interrupted"] * 3]
     assert fl.open(runs, "a").trials["epochs"].tolist() == [4, 1, 0, 0]
@@ -501,8 +501,8 @@ def test_exports_are_the_frames(runs, tmp_path, what):
 def test_exports_that_can_not_be_are_told(runs, tmp_path, monkeypatch):
     kept = fl.open(runs, "rates")
     for arguments, words in {
-        (tmp_path / "a.xlsx", "history"): "the format is one of 'csv', 'jsonl', 'parquet', not '.xlsx'",
-        (tmp_path / "a.csv", "weights"): "what is one of 'history'",
+        (tmp_path / "a.xlsx", "history"): "the format must be one of 'csv', 'jsonl', 'parquet', not '.xlsx'",
+        (tmp_path / "a.csv", "weights"): "what must be one of 'history'",
         (tmp_path / "no" / "a.csv", "history"): "does not exist",
     }.items():
         with pytest.raises(fl.StudyError, match=words):

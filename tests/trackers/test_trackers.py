@@ -159,7 +159,7 @@ def test_one_that_can_not_begin_stops_before_any_training():
 
 @pytest.mark.parametrize("trackers", ["logs", 3, [3], None, [fl.trackers.TensorBoard]])
 def test_other_things_are_refused(trackers):
-    with pytest.raises(fl.StudyError, match="trackers is a list such as"):
+    with pytest.raises(fl.StudyError, match="trackers must be a list such as"):
         compare(trackers)
 
 

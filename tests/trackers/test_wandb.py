@@ -143,5 +143,5 @@ def test_hostile_names_stay_in_the_folder(tmp_path):
 
 
 def test_another_mode_is_refused():
-    with pytest.raises(fl.StudyError, match="mode is 'offline' or 'online', not 'disabled'"):
+    with pytest.raises(fl.StudyError, match="mode must be 'offline' or 'online', not 'disabled'"):
         made_up().to_wandb(mode="disabled")

@@ -344,5 +344,5 @@ def test_a_damaged_store_is_told(store, study, client):
 
 
 def test_what_is_no_store_is_refused():
-    with pytest.raises(fl.StudyError, match="store is a path"):
+    with pytest.raises(fl.StudyError, match="store must be a path"):
         Board(3)

@@ -249,15 +249,15 @@ def test_a_store_that_goes_away_is_told_and_comes_back(store, study, show):
     kill_writer(store)
     page = show("study?name=a")
     assert page.status == (
-        "Nobody trains it now, and 4 trials have not ended. The call that began it goes on from there."
+        "No process trains it now, and 4 trials have not ended. To continue, make the same call of compare again."
     )
     away = store.rename(store.with_name("away.db"))
     page.wait(lambda: "there is no store at" in page.status)
     assert page.status.startswith("Since ")
-    assert page.status.endswith("What is shown is from before.")
+    assert page.status.endswith("The page shows older data.")
     assert page.column("state") == ["interrupted"] * 4
     away.rename(store)
-    page.wait(lambda: page.status.startswith("Nobody trains it now"))
+    page.wait(lambda: page.status.startswith("No process trains it now"))
     errors = {complaint["text"] for complaint in page.browser.complaints}
     assert errors == {
         "Failed to load resource: the server responded with a status of 503 (Service Unavailable)"

@@ -53,7 +53,7 @@ def run(data: Path | None, epochs: int, seeds: int, out: Path, console: Console)
         console.print(text, style=style, highlight=False, soft_wrap=True)
 
     say(f"Two learning rates. {title}.\n")
-    say("[bold]1. Keras alone[/], where model_copy is no copy:\n")
+    say("[bold]1. Keras alone[/], where model_copy is not a copy:\n")
     say(SCRIPT, "cyan")
     with console.status("loading Keras ..."):
         _import_all()

@@ -101,7 +101,7 @@ def refuse_unsuitable_model(model: keras.Model, validates: bool) -> None:
     if model.run_eagerly:
         raise Unsuitable("the model is compiled with run_eagerly=True")
     if jax.config.jax_disable_jit:
-        raise Unsuitable("jax_disable_jit is set, so that nothing may be compiled")
+        raise Unsuitable("jax_disable_jit is set, so JAX compiles nothing")
     if (method := keras_private.own_training_loop(model, validates)) is not None:
         raise Unsuitable(f"{type(model).__name__} has its own {method}(), which lanes do not call")
     names = [layer.name for layer in keras_private.all_layers(model) if not layer.supports_jit]
@@ -140,7 +140,7 @@ def refuse_unsuitable_code(model: keras.Model, foreign: str, eager: bool, valida
         Unsuitable: it does not.
     """
     if model.jit_compile is False and (foreign or eager):
-        raise Unsuitable("the model is compiled with jit_compile=False, so that its code runs in each step")
+        raise Unsuitable("the model is compiled with jit_compile=False, so its Python code runs in each step")
     if eager and validates and model.test_function is not None:
         raise Unsuitable("a callback has evaluated the model before its first batch")
 
@@ -163,7 +163,7 @@ def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callb
     if name is None:
         return
     if own_callbacks:
-        raise Unsuitable(f"{name} computes its results in each epoch from what a callback may change")
+        raise Unsuitable(f"{name} computes its results in each epoch from values that a callback may change")
     before = plain_attributes(owners)
     for variable, value in zip(model.metrics_variables, rest, strict=True):
         variable.assign(np.logical_not(value) if value.dtype == bool else value + np.ones((), value.dtype))
@@ -310,6 +310,6 @@ def refuse_callbacks_of_ones_own(callbacks: Sequence[Any]) -> None:
             callback, keras.callbacks.LambdaCallback
         ):
             raise Unsuitable(
-                f"callback {kind.__name__} runs code of yours, which belongs to this session, and lanes run "
+                f"callback {kind.__name__} runs your own code, which must run in this session, and lanes run "
                 "in a worker process"
             )

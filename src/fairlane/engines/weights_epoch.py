@@ -1,10 +1,8 @@
 """Which epoch's logs the trained weights are of.
 
-In: a model's weights as each epoch's logs were measured on them, and as they are when training has ended.
-    Out: the
-number of that epoch. It is the last, unless a callback goes back to an earlier one, as
-``EarlyStopping(restore_best_weights=True)`` does; and none, where averages over steps take the weights'
-place.
+In: a model's weights when each epoch's logs were measured, and when training has ended. Out: the number of
+the epoch that the trained weights belong to. It is the last, unless a callback restored an earlier one, as
+``EarlyStopping(restore_best_weights=True)`` does. It is none if the weights are averages over steps.
 """
 
 from __future__ import annotations

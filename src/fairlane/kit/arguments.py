@@ -102,9 +102,9 @@ def wrong(name: str, value: Any, expected: str) -> StudyError:
 
     Example:
         >>> print(wrong("confidence", 3, "a number between 0 and 1"))
-        confidence is a number between 0 and 1, not 3
+        confidence must be a number between 0 and 1, not 3
     """
-    return StudyError(f"{name} is {expected}, not {given(value)}")
+    return StudyError(f"{name} must be {expected}, not {given(value)}")
 
 
 def text(name: str, value: Any, expected: str = "a string") -> str:
@@ -175,7 +175,9 @@ def path(name: str, value: Any, example: str) -> Path:
         raise wrong(name, value, f"the path of a file, such as {example!r}")
     found = Path(value)
     if not found.name or found.is_dir():
-        raise StudyError(f"{name} is the path of a file, such as {example!r}; {str(value)!r} is a folder")
+        raise StudyError(
+            f"{name} must be the path of a file, such as {example!r}; {str(value)!r} is a folder"
+        )
     return found
 
 

@@ -225,8 +225,8 @@ def _selected_by_itself(question: Question, select: str | None) -> list[str]:
     if select is None or question.select != question.metric:
         return []
     return [
-        f"{question.metric!r} both selects and is reported: the first row is the best of several by these "
-        "values, so it looks better than it is, and is no test result. Report another metric, of test_data"
+        f"{question.metric!r} both selects and is reported: these values have chosen the first row, so it "
+        "looks better than it is, and is not a test result. Report another metric, such as one of test_data"
     ]
 
 

@@ -171,7 +171,8 @@ neither Keras nor the name says so. Give mode='min' or mode='max'
         >>> direction("loss", mode="most")
         Traceback (most recent call last):
             ...
-        fairlane.errors.StudyError: mode is 'auto', 'min' or 'max', or a dict with one per metric; not 'most'
+        fairlane.errors.StudyError: mode must be 'auto', 'min' or 'max', or a dict with one per metric; \
+not 'most'
     """
     found = find_direction(metric, mode, known)
     if found is not None:
@@ -227,11 +228,11 @@ def check_mode(mode: Any, metrics: Sequence[str] | None = None) -> None:
     if isinstance(mode, Mapping):
         for name, one in mode.items():
             if one not in ("auto", "min", "max"):
-                raise StudyError(f"mode of {name!r} is 'auto', 'min' or 'max', not {one!r}")
+                raise StudyError(f"mode of {name!r} must be 'auto', 'min' or 'max', not {one!r}")
             if metrics is not None:
                 _check_name(name, metrics)
     elif not (isinstance(mode, str) and mode in ("auto", "min", "max")):
-        raise StudyError(f"mode is 'auto', 'min' or 'max', or a dict with one per metric; not {mode!r}")
+        raise StudyError(f"mode must be 'auto', 'min' or 'max', or a dict with one per metric; not {mode!r}")
 
 
 def _check_name(name: Any, metrics: Sequence[str]) -> None:

@@ -63,11 +63,11 @@ def export(
     """
     path = Path(path)
     if what not in FRAMES:
-        raise StudyError(f"what is one of {', '.join(map(repr, FRAMES))}, not {what!r}")
+        raise StudyError(f"what must be one of {', '.join(map(repr, FRAMES))}, not {what!r}")
     form = form or FORMATS.get(path.suffix.lower())
     if form not in _WRITERS:
         formats = ", ".join(map(repr, _WRITERS))
-        raise StudyError(f"the format is one of {formats}, not {form or path.suffix!r}")
+        raise StudyError(f"the format must be one of {formats}, not {form or path.suffix!r}")
     write, frame = _WRITERS[form], FRAMES[what](study, metric=metric, mode=mode)
     write_whole(path, lambda part: write(frame, part))
     return len(frame)

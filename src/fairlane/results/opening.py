@@ -34,21 +34,21 @@ def open(
 ) -> Study:
     """Read a stored study, also while another process trains it.
 
-    The store is read again on each use of the study, so that it grows while it is trained. Its models are
+    The store is read again on each use of the study, so that results of a running training appear. Models are
     built from Keras's own configs, in Keras's safe mode: a class or function that is not Keras's is used only
     if it is given here, and nothing in the store is ever executed.
 
     Args:
-        store: as given to `compare`.
-        name: the study's.
-        build: its builder, for models that can't be built from a config.
-        custom_objects: name → class or function, for what its models use that is not Keras's own.
+        store: as for `compare`.
+        name: the study's name.
+        build: the study's builder, for models that can't be built from a config.
+        custom_objects: name → class or function, for those that its models use and that are not Keras's own.
 
     Returns:
         The study: history, trials, summary, figures, and trained models.
 
     Raises:
-        StudyError: there is no such study; which there are.
+        StudyError: there is no such study; the message lists the studies of the store.
         StoreError: there is no such store, or it can't be read.
 
     Example:
@@ -132,8 +132,8 @@ class _ModelsOfStore:
         if self._build is None:
             if description is None:
                 raise StudyError(
-                    f"the store does not say how the model of {trial} is built: give the study's builder, "
-                    "build="
+                    f"the store does not describe how to build the model of {trial}: give the study's "
+                    "builder as build="
                 )
             return model_of(description, self._custom_objects, weights)
         for name, value in trial.variant.builder_arguments.items():

@@ -91,7 +91,7 @@ def ask(records: Sequence[Record], metric: str, select: str | None, at: At, mode
     check_mode(mode, [*logs, *tests] or None)
     if select in tests:
         raise StudyError(
-            f"select={select!r} would choose by the test data, and then they no longer test the choice; "
+            f"select={select!r} would choose by the test data, which would then no longer test the choice; "
             f"select by a validation metric, and report {select!r}"
         )
     if select is None:

@@ -250,8 +250,8 @@ def choosing(records: Sequence[Record], metric: str, mode: Modes, at: At) -> Val
     """
     if arguments.metric("metric", metric) in test_metrics(records):
         raise StudyError(
-            f"{metric!r} is measured on the test data. A choice by it would be no test any more; choose by a "
-            f"validation metric, and read {metric!r} of the chosen trial in study.trials"
+            f"{metric!r} is measured on the test data. If it chooses the trial, it no longer tests the "
+            f"choice; choose by a validation metric, and read {metric!r} of the chosen trial in study.trials"
         )
     return read(records, metric, at=at, mode=mode)
 

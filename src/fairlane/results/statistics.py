@@ -109,7 +109,7 @@ def estimate(
     """
     check_options(confidence, resamples, interval)
     if statistic not in _STATISTICS:
-        raise StudyError(f"statistic is one of {', '.join(map(repr, _STATISTICS))}, not {statistic!r}")
+        raise StudyError(f"statistic must be one of {', '.join(map(repr, _STATISTICS))}, not {statistic!r}")
     x = vector(values, "values")
     if x.size == 0 or not np.isfinite(x).all():
         return NOTHING

@@ -71,7 +71,7 @@ class Callbacks:
                 self._ready = {trial.number: self._asked(trial) for trial in trials}
         else:
             raise StudyError(
-                "callbacks is a function that returns a list of fresh callbacks, or a list; got "
+                "callbacks must be a function that returns a list of fresh callbacks, or a list; got "
                 f"{type(callbacks).__name__}"
             )
         self._files.check_removals()
@@ -180,7 +180,7 @@ def _takes_trial(function: Callable[..., Any]) -> bool:
     needed = [p for p in parameters if p.default is p.empty and p.kind not in kinds]
     if len(needed) > 1 or any(p.kind is inspect.Parameter.KEYWORD_ONLY for p in needed):
         raise StudyError(
-            "callbacks is a function that takes nothing, or one argument, the trial; this one needs "
+            "callbacks must be a function without arguments, or with one argument, the trial; this one needs "
             f"{', '.join(p.name for p in needed)}"
         )
     return len(needed) == 1
@@ -314,8 +314,8 @@ def _key(path: str) -> str:
 def _collision(first: _Claim, second: _Claim) -> StudyError:
     what = first.what if first.what == second.what else f"{first.what} and {second.what}"
     return StudyError(
-        f"{first.trial} and {second.trial} would both write {second.path} ({what}), and each would spoil "
-        "what the other has written. " + _ways_on(second)
+        f"{first.trial} and {second.trial} would both write {second.path} ({what}), so its content "
+        "would be wrong. " + _ways_on(second)
     )
 
 

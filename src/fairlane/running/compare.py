@@ -71,54 +71,58 @@ def compare(
 
     Each trial's history and weights are what a fresh process gives for
     ``keras.utils.set_random_seed(seed)``, ``build(**hyperparameters)`` and ``fit``, to float rounding,
-    whatever runs beside it. The session (random generators, name counters, dtype policy) is left as found.
+    whatever runs beside it. A call does not change the session's state (random generators, name counters,
+    dtype policy).
 
     Args:
         model: a builder, a function that takes hyperparameters and returns a fresh, compiled
             ``keras.Model``; or such a model as a template, which is read and never trained.
-        variants: a dict of lists, whose grid is meant, or a list of dicts. Keys are arguments of the
+        variants: a dict of lists, which gives all combinations, or a list of dicts. Keys are arguments of the
             builder (for a template: dotted paths such as ``"optimizer.learning_rate"``), or arguments of
             ``Model.fit`` such as ``batch_size``.
         x: training inputs, as for ``Model.fit``.
         y: targets, as for ``Model.fit``.
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
-        engine: ``"lanes"`` trains all trials together, ``"reference"`` calls ``Model.fit`` for one after
-            another, ``"auto"`` uses lanes, and the reference engine for what lanes can't run (`Study.trials`
-            says why).
-            Where Keras does not run on JAX, lanes run in a worker process that does.
-        store: where to keep the study: the path of an SQLite file, such as ``"runs.db"``, or the URL of a
+        engine: ``"lanes"`` trains all trials together. ``"reference"`` calls ``Model.fit`` for one after
+            another. ``"auto"`` uses lanes, and the reference engine for trials that lanes can't run
+            (`Study.trials` gives the reason). If Keras does not run on JAX, lanes run in a worker process
+            that does.
+        store: where to store the study: the path of a SQLite file, such as ``"runs.db"``, or the URL of a
             PostgreSQL database, ``"postgresql+psycopg://user@host/database?artifacts=/a/folder"``. By
-            default in memory. A study in a store continues where it ended when the same call is made again:
-            trials that were trained to their end are read, and not trained again; others go on from their
-            last checkpoint, exactly; new variants, seeds and more ``epochs`` are added. `fairlane.open` reads
+            default, it stays in memory. If the same call is made again, a stored study continues: trials
+            that were trained to their end are read, and not trained again; others continue exactly from
+            their last checkpoint; new variants, seeds and more ``epochs`` are added. `fairlane.open` reads
             it.
         name: the study's name, in figures and reports, and to find it in a store.
-        resume: for a study that is in the store already: ``"auto"`` continues it if the model, data,
-            arguments, callbacks and the session's settings are the same, as far as their state can be read;
-            ``"force"`` continues it also if they differ or can't be read; ``"never"`` refuses.
+        resume: for a study that is already in the store: ``"auto"`` continues it if the model, data,
+            arguments, callbacks and the session's settings are the same. If they differ, or if their state
+            can't be read, it raises an error. ``"force"`` continues it also then. ``"never"`` always raises
+            an error.
         checkpoint_every: for a study in a store, how often the state of each running trial is saved, to
             continue from after a crash: a number of epochs, or a time such as ``"60s"`` or ``"5min"``
             (saved at the end of the epoch). None saves it only when the trial ends.
         callbacks: a function that returns a list of fresh callbacks, called once per trial (with the
             `Trial`, if it takes an argument) before the first is trained; or a list, deep-copied for each
-            trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own are filled in.
-        on_error: ``"record"`` goes on when a trial fails, ``"raise"`` stops at the first that does.
-        verbose: 0 is silent, 1 and ``"auto"`` show progress.
+            trial. ``{trial}`` and ``{seed}`` in the paths of Keras's own callbacks are filled in.
+        on_error: ``"record"`` records a failed trial and continues, ``"raise"`` stops at the first failure.
+        verbose: 0 is silent, 1 and ``"auto"`` show progress, 2 prints a line per ended trial.
         test_data: ``(x, y)``, ``(x, y, sample_weight)``, ``(x,)``, or a dataset, which no trial sees until
             all are trained. Then each finished trial's model is evaluated on it once, as by
-            ``Model.evaluate``: the columns ``test_<metric>`` of `Study.trials`, and ``summary("test_loss")``.
+            ``Model.evaluate``. The results are the columns ``test_<metric>`` of `Study.trials`, and
+            ``summary("test_loss")``.
         trackers: tools that show the study while it is trained: a list of `fairlane.trackers.TensorBoard`
-            and `fairlane.trackers.MLflow`. One that raises is switched off with a warning; training goes on.
+            and `fairlane.trackers.MLflow`. If one raises an error, it is switched off with a warning, and
+            training continues.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
-        The study. After Ctrl-C, too, with everything that was finished.
+        The study; after Ctrl-C, with everything that was finished.
 
     Raises:
-        StudyError: wrong variants, seeds, data or arguments, two trials' callbacks would write one file, a
-            stored study that is another, or a tracker that can't begin; before any training.
+        StudyError: variants, seeds, data or arguments are wrong, two trials' callbacks would write one file,
+            the stored study of this name differs, or a tracker can't begin; before any training.
         StoreError: the store can't be opened, or another process trains the study; before any training. Or
-            it can't be written any more: the error's ``study`` is what was trained until then.
+            the store can't be written any more; then the error's ``study`` has all results until then.
         BuilderError: the builder returns something other than a compiled model; before any training.
         SharedStateError: the builder's models share state, or two trials a callback; before any training.
         LanesError: ``engine="lanes"``, and a trial can't run there.
@@ -241,14 +245,14 @@ def fit(
     verbose: Any = "auto",
     **fit_arguments: Any,
 ) -> list[keras.callbacks.History]:
-    """Train several compiled models at once, in place, each as its own ``fit`` would have.
+    """Train several compiled models at once, in place, each as its own ``fit`` would train it.
 
     Args:
         models: separately built, compiled models.
         x: training inputs, as for ``Model.fit``.
         y: targets, as for ``Model.fit``.
-        seed: of the batch order, the same for all models: each is trained as after
-            ``keras.utils.set_random_seed(seed)``. By default drawn once from NumPy's global generator.
+        seed: the seed of the batch order, the same for all models: each is trained as after
+            ``keras.utils.set_random_seed(seed)``. By default, it is drawn once from NumPy's global generator.
         engine: as for `compare`.
         callbacks: as for `compare`: a function called once per model, or a list copied for each.
         verbose: as for `compare`.
@@ -260,10 +264,10 @@ def fit(
     Raises:
         SharedStateError: two of the models are one, or share variables, an optimizer, a metric or a
             callback; before any training.
-        BuilderError: one of the models is no compiled ``keras.Model``; before any training.
+        BuilderError: one of the models is not a compiled ``keras.Model``; before any training.
         StudyError: wrong arguments, or two models' callbacks would write one file; before any training.
         LanesError: ``engine="lanes"``, and a model can't be trained there.
-        TrialError: training a model raised; the others have been trained to their end.
+        TrialError: the training of a model raised an error; the others have been trained to their end.
 
     Example:
         >>> import fairlane as fl, keras, numpy as np
@@ -356,14 +360,14 @@ def _warn_of(kept: Records) -> None:
 
 def _check_choices(engine: str, on_error: str) -> None:
     if engine not in _ENGINES:
-        raise StudyError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
+        raise StudyError(f"engine must be one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
     if on_error not in _ON_ERROR:
-        raise StudyError(f"on_error is 'record' or 'raise', not {on_error!r}")
+        raise StudyError(f"on_error must be 'record' or 'raise', not {on_error!r}")
 
 
 def _check_resume(resume: Any) -> None:
     if resume not in _RESUME:
-        raise StudyError(f"resume is one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
+        raise StudyError(f"resume must be one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
 
 
 def _checked_models(models: Any) -> list[keras.Model]:

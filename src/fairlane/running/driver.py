@@ -85,7 +85,7 @@ class Driver:
                 raise
             warn_at(
                 caller(),
-                "interrupted: the study holds the epochs that were finished; trials cut off are "
+                "interrupted: the study has all finished epochs; trials that did not finish are "
                 "marked 'interrupted'",
                 FairlaneWarning,
             )

@@ -78,8 +78,8 @@ def check_on_models(models: Sequence[keras.Model], data: Mapping[str, Any], tria
             if not keras_private.is_array_data(*training.values()) or _unfit(spare, training) is None:
                 lacks = "; it has no targets" if "y" in training and "y" not in given else ""
                 raise StudyError(
-                    f"{name} can't be evaluated by the model of {trial}: {first_line(error)}{lacks}. It was "
-                    f"noticed before any training. Given: {_described(name, data[name])}; to train on: "
+                    f"{name} can't be evaluated by the model of {trial}: {first_line(error)}{lacks}. Nothing "
+                    f"was trained. Given: {_described(name, data[name])}; training data: "
                     + "; ".join(_described(key, value) for key, value in training.items())
                 ) from error
 
@@ -170,8 +170,8 @@ def arguments_of_evaluate(name: str, held_out: Any) -> dict[str, Any]:
         return {"x": held_out}
     if not 1 <= len(held_out) <= 3:
         raise StudyError(
-            f"{name} is (x, y), (x, y, sample_weight), (x,), or a dataset; not {len(held_out)} things in a "
-            f"{type(held_out).__name__}"
+            f"{name} must be (x, y), (x, y, sample_weight), (x,), or a dataset; not a "
+            f"{type(held_out).__name__} of length {len(held_out)}"
         )
     given = dict(zip(("x", "y", "sample_weight"), held_out, strict=False))
     return {key: value for key, value in given.items() if value is not None or key == "x"}

@@ -120,8 +120,8 @@ def pace_of(checkpoint_every: Any) -> Pace | None:
     except ValueError:
         pass
     raise StudyError(
-        "checkpoint_every is a number of epochs, 1 or more, or a time such as '60s' or '5min', or None for "
-        f"never; not {checkpoint_every!r}"
+        "checkpoint_every must be a number of epochs, 1 or more, or a time such as '60s' or '5min', or None "
+        f"for no checkpoints during training; not {checkpoint_every!r}"
     )
 
 

@@ -77,7 +77,7 @@ class Models:
     def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> list[keras.Model]:
         """Build one trial's model twice, and check that both are compiled and independent.
 
-        If the builder itself raises, no error is raised here: the trial will fail with it, and others go on.
+        If the builder itself raises an error, none is raised here: that trial fails, and others continue.
 
         Args:
             trial: the trial.

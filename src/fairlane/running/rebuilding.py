@@ -57,10 +57,9 @@ class Rebuilt:
             if not changed:
                 return model
             raise StudyError(
-                f"the model of {trial} can't be built again: it shares {changed[0]!r} with this program, "
-                "which has another value now than when the trial was trained, and giving it the old one "
-                "would change yours. "
-                f"A copy of the model can't be made either: {why}"
+                f"the model of {trial} can't be built again: it shares {changed[0]!r} with your program, and "
+                "the value has changed since the trial was trained. Restoring the old value would change "
+                f"your program. A copy of the model can't be made either: {why}"
             ) from why
 
 

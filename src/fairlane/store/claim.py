@@ -93,8 +93,8 @@ class Claim:
                 ""
                 if self._writer.is_beside(other)
                 else (
-                    f" Its last sign of life was {other.silent:.0f} s ago; if it is dead, the study is free "
-                    f"after {SILENCE:.0f} s without one."
+                    f" Its last sign of life was {other.silent:.0f} s ago; if that process ended, the study "
+                    f"can be trained after {SILENCE:.0f} s without one."
                 )
             )
             raise StoreError(

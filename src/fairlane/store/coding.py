@@ -169,7 +169,7 @@ def weights_of_tree(found: Any) -> Weights:
         raise StoreError("the file holds no weights")
     layers = found.get("layers")  # older versions did not write it
     if layers is not None and not (isinstance(layers, list) and all(isinstance(one, dict) for one in layers)):
-        raise StoreError("the file holds something else than what the layers of a model hold")
+        raise StoreError("the file does not hold the state of a model's layers")
     return Weights(State(*groups), layers)
 
 

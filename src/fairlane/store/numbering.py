@@ -95,9 +95,9 @@ class Numbering:
             other = self._by_key.setdefault(key, variant)
             if other is not variant:
                 raise StudyError(
-                    f"variants {other.number} ({other.label}) and {variant.number} ({variant.label}) look "
-                    "the same to a store. It compares values by their state, and the state of these can't "
-                    "be read. Give their class a __repr__ that contains all that matters"
+                    f"variants {other.number} ({other.label}) and {variant.number} ({variant.label}) "
+                    "can't be distinguished. A store compares values by their state, and the state of these "
+                    "can't be read. Give their class a __repr__ that contains all that matters"
                 )
             if key in self._stored and not self._trusts:
                 self._refuse_unreadable(variant)

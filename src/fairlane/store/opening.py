@@ -163,14 +163,14 @@ def located(store: Any) -> tuple[Any, Path | str | None]:
     """
     if not isinstance(store, str | os.PathLike) or not str(store) or str(store) == ":memory:":
         raise StudyError(
-            f"store is a path such as 'runs.db', or a URL such as postgresql+psycopg://user@host/database, "
-            f"not {store!r}; without store=, a study stays in memory"
+            f"store must be a path such as 'runs.db', or a URL such as postgresql+psycopg://user@host/"
+            f"database, not {store!r}; without store=, a study stays in memory"
         )
     for package in ("sqlalchemy", "alembic", "fsspec", "safetensors"):
         needed(package)
     text = os.fspath(store)
     if not isinstance(text, str):
-        raise StudyError(f"store is a path of text, not {text!r}")
+        raise StudyError(f"store must be a path as a string, not {text!r}")
     if isinstance(store, os.PathLike) or "://" not in text:
         return _beside(_path(text))
     return _located_url(text)
@@ -219,7 +219,7 @@ def _located_url(text: str) -> tuple[Any, Path | str | None]:
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise StudyError(
-                "the store's URL names no file: give one, or leave store= away, and the study stays in memory"
+                "the store's URL names no file: give one; or leave out store=, and the study stays in memory"
             )
         path, beside = _beside(_path(url.database))
         return path, files or beside

@@ -42,14 +42,15 @@ class Facts:
 class Tracker(ABC):
     """Receives the events of a study, while it is trained or afterwards, and writes them for a tool.
 
-    The order of calls is: `begin`, then `take` for each event, then `end`. After that, `begin` may come
-    again, with another study or the same one: what was written of a trial before is then replaced.
+    The order of calls is: `begin`, then `take` for each event, then `end`. After that, `begin` may be called
+    again, for another study or the same one. For a trial that was already written, it replaces the old data.
 
-    Each of them may raise. While a study is trained, an error switches the tracker off, with a warning.
+    Each method may raise an error. While a study is trained, an error switches the tracker off, with a
+    warning.
 
     Attributes:
-        live: whether events of several trials may alternate, as while a study is trained; else the tracker is
-            only for exports.
+        live: whether the tracker can be used during training, when events of several trials alternate; if
+            not, it is only for exports.
 
     Example:
         >>> import fairlane as fl, keras, numpy as np
@@ -77,10 +78,10 @@ class Tracker(ABC):
 
     @abstractmethod
     def begin(self, facts: Facts) -> None:
-        """Get ready for the events of a study.
+        """Prepare for the events of a study.
 
         Args:
-            facts: what is known of it.
+            facts: the study's name and its trials.
         """
 
     @abstractmethod
@@ -88,18 +89,17 @@ class Tracker(ABC):
         """Write one event for the tool.
 
         Args:
-            event: of a trial that is trained now; in an export, of every trial that was begun.
-                ``TrialStarted`` with an epoch k rewinds: what was written of epoch k and later ones is
-                deleted.
-            record: the trial's, which holds the event already; in an export, also all that followed.
+            event: during training, an event of a running trial; in an export, of any trial that has started.
+                After ``TrialStarted`` with an epoch k, delete what was written of epoch k and later ones.
+            record: the trial's record, which already has the event; in an export, also all later events.
         """
 
     @abstractmethod
     def end(self, records: Iterable[Record]) -> None:
-        """No more events come. A trial that was begun and has not ended was interrupted.
+        """Finish: there are no more events. A trial that has started and not ended was interrupted.
 
         Args:
-            records: of all trials, as they are now.
+            records: the records of all trials.
         """
 
 

@@ -35,7 +35,7 @@ class LiveTrackers:
         listed = list(trackers) if isinstance(trackers, Sequence) and not isinstance(trackers, str) else None
         if listed is None or not all(isinstance(one, Tracker) for one in listed):
             raise StudyError(
-                "trackers is a list such as [fairlane.trackers.TensorBoard('logs')], of TensorBoard and "
+                "trackers must be a list such as [fairlane.trackers.TensorBoard('logs')], of TensorBoard and "
                 f"MLflow; not {trackers!r}"
             )
         for one in listed:

@@ -92,7 +92,7 @@ class TensorBoard(Tracker):
                     self._state(record)
 
     def end(self, records: Iterable[Record]) -> None:
-        """Write of interrupted trials that they were interrupted."""
+        """Write the state of interrupted trials."""
         for record in records:
             if record.trial.number in self._open and record.state.ended:
                 self._end(record)

@@ -44,7 +44,7 @@ class WandB(Tracker):
         entity: str | None = None,
     ) -> None:
         if mode not in ("offline", "online"):
-            raise StudyError(f"mode is 'offline' or 'online', not {mode!r}")
+            raise StudyError(f"mode must be 'offline' or 'online', not {mode!r}")
         needed("wandb", _WHAT)
         self._project, self._mode, self._entity = project, mode, entity
         self._dir = None if dir is None else os.fspath(dir)

@@ -28,7 +28,7 @@ RESERVED_COLUMNS = frozenset(
 
 
 class TrialState(StrEnum):
-    """Where a trial stands: a string, so that data frames and files have it as it is.
+    """The state of a trial: a string, so that data frames and files contain it unchanged.
 
     Example:
         >>> TrialState.DONE == "done", TrialState.DONE.ended, TrialState.RUNNING.ended
@@ -36,9 +36,9 @@ class TrialState(StrEnum):
     """
 
     WAITING = "waiting"
-    """Not begun."""
+    """Not started."""
     RUNNING = "running"
-    """Begun, not ended."""
+    """Started, not ended."""
     DONE = "done"
     """Trained to its last epoch, or stopped early by a callback."""
     DIVERGED = "diverged"
@@ -46,7 +46,7 @@ class TrialState(StrEnum):
     FAILED = "failed"
     """Its builder, training or callback raised an exception."""
     INTERRUPTED = "interrupted"
-    """Stopped by Ctrl-C, or with its process; the epochs before that are stored."""
+    """Stopped by Ctrl-C, or because its process ended; its finished epochs are stored."""
 
     @property
     def ended(self) -> bool:

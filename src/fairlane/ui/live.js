@@ -1,11 +1,11 @@
-// Asks this server for news, for as long as the page is seen.
+// Requests updates from this server, while the page is visible.
 
 const STATES = ["done", "running", "waiting", "diverged", "failed", "interrupted"];
-const FAST = 2000, SLOW = 10000; // milliseconds between two questions, while something is trained, and else
-const PATIENCE = 4; // times as long as an answer took, at least: a large study is not asked for without end
+const FAST = 2000, SLOW = 10000; // milliseconds between two requests, while something is trained, and otherwise
+const PATIENCE = 4; // a page waits at least this many times as long as the last answer took, so that a large study costs little
 
-// `show(told)` is given what is new, and says whether more is to be expected soon; `status(problem, since)` is told after
-// every question what is wrong, and since when, or null.
+// `show(told)` receives a new answer, and returns whether more is expected soon. `status(problem, since)` receives after every
+// request the problem and its start, or null.
 function follow(address, show, status) {
   let [version, since, timer, asking, soon] = [null, null, null, false, false];
 
@@ -25,7 +25,7 @@ function follow(address, show, status) {
   }
 
   async function ask() {
-    if (asking || document.hidden) return; // once it is seen again, it asks at once
+    if (asking || document.hidden) return; // when it is visible again, it asks immediately
     asking = true;
     const began = performance.now();
     const problem = await news();
@@ -42,7 +42,7 @@ function follow(address, show, status) {
 }
 
 function troubled(problem, since, known) {
-  const before = known ? " What is shown is from before." : "";
+  const before = known ? " The page shows older data." : "";
   return `Since ${since.toLocaleTimeString([], { hour12: false })}: ${problem}${/[.?]$/.test(problem) ? "" : "."}${before}`;
 }
 

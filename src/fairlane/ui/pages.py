@@ -1,6 +1,6 @@
-"""The pages that show a store, before they have asked for what stands in it.
+"""The pages that show a store, before they have requested its content.
 
-In: what is known without reading the store. Out: HTML, whose program may ask this server, and no other.
+In: what is known without reading the store. Out: HTML, whose program may request data from this server only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def studies(place: str, notice: str = "") -> str:
 
     Args:
         place: where the store is, in words.
-        notice: what to say above them.
+        notice: a text above them.
     """
     programs = part("elements.js"), _ours("live.js"), _ours("studies.js")
     return _page(f"Studies in {place}", {"place": place, "notice": notice}, programs)

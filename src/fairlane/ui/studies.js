@@ -1,4 +1,4 @@
-// The page of all studies. In: what `fairlane.ui.board.Board.studies` tells, again and again.
+// The page of all studies. In: the answers of `fairlane.ui.board.Board.studies`.
 
 const given = JSON.parse(document.getElementById("facts").textContent);
 const status = html("p", { role: "status" }, "Reading the store …");
@@ -15,7 +15,7 @@ const columns = [
     name: "progress", value: (row) => (row.planned ? row.epochs / row.planned : null), text: (row) => `${progressOf(row)}, ${statesOf(row)}`,
     cell: (row) => [barOf(row, "Epochs done"), html("br"), progressOf(row), html("br"), statesOf(row)],
   },
-  { name: "begun", value: (row) => row.begun },
+  { name: "started", value: (row) => row.begun },
   { name: "trained now by", value: (row) => row.writer },
 ];
 let known = null;

@@ -1,4 +1,4 @@
-// The page of one study. In: what `fairlane.ui.board.Board.study` tells, again and again.
+// The page of one study. In: the answers of `fairlane.ui.board.Board.study`.
 
 const root = document.getElementById("report");
 const status = html("p", { role: "status" }, "Reading the study …");
@@ -23,7 +23,7 @@ function show(facts) {
 function now() {
   const open = ["waiting", "running", "interrupted"].reduce((sum, state) => sum + (live.states[state] || 0), 0);
   if (live.writer) return `Training now: ${live.writer}.`;
-  if (open) return `Nobody trains it now, and ${plural(open, "trial has", "trials have")} not ended. The call that began it goes on from there.`;
+  if (open) return `No process trains it now, and ${plural(open, "trial has", "trials have")} not ended. To continue, make the same call of compare again.`;
   return "Finished.";
 }
 

@@ -113,7 +113,7 @@ class Admission:
             return Lane(job, self._resources, data, job.checkpoint if data.repeats else None)
         except CannotGoOn as why:
             warnings.warn(
-                f"{job.trial} begins again from its first epoch: {why}", FairlaneWarning, stacklevel=2
+                f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
             return Lane(job, self._resources, data)
 

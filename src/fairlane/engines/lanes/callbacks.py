@@ -159,8 +159,8 @@ class LaneCallbacks:
         keras_private.set_pending_state(model, None)
         if after is not None and after.sizes != look().sizes:
             raise LanesError(
-                f"a callback changed which variables are trainable in the model of {self._trial}, or gave it "
-                "others. Keras's fit can't go on with that either: it takes a compile() and another fit"
+                f"a callback changed which variables of the model of {self._trial} are trainable, or "
+                "replaced variables. Keras's fit can't continue after that either: call compile() and fit"
             )
         return after if after is not None and _changed(look(), held, after) else None
 

@@ -217,7 +217,9 @@ class Chunk:
             for lane in self.lanes:
                 examination = lane.examination
                 if examination.trace_later(kind) and not steps.takes(examination.own_tracing(), kind):
-                    raise TooLate("batches of another size came up, which its model treats otherwise")
+                    raise TooLate(
+                        "a batch of another size appeared, and the model's code handles it differently"
+                    )
 
     # --- work for a worker thread -------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class Examination:
             with self._session:
                 tracing.trace_later(kind)
         except Changed as error:
-            raise TooLate(f"batches of another size came up, and {error}") from error
+            raise TooLate(f"a batch of another size appeared, and {error}") from error
         return True
 
     # --- whether it is still so ---------------------------------------------------------------------

@@ -131,8 +131,8 @@ class Forming:
         narrower = max(1, min(ran_out.fits or width // 2, width // 2))
         chunk.fleet.narrow(narrower)
         warnings.warn(
-            f"memory is too small for {width} lanes at once ({first_line(ran_out)}): going on with "
-            f"{narrower} at a time. No finished epoch is lost",
+            f"memory is too small for {width} lanes at once ({first_line(ran_out)}): training continues "
+            f"with {narrower} at a time. No finished epoch is lost",
             FairlaneWarning,
             stacklevel=2,
         )

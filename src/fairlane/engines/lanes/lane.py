@@ -267,8 +267,8 @@ class Lane:
             self.kept.note(self.epoch, changed or look())
         if self.model.stop_evaluating:
             raise LanesError(
-                f"a callback of {self.trial} set model.stop_evaluating in on_test_begin, which would end the "
-                "validation after one batch, and on lanes it is not cut short; train with engine='reference'"
+                f"a callback of {self.trial} set model.stop_evaluating in on_test_begin. On lanes, "
+                "validation can't be stopped after one batch; train with engine='reference'"
             )
         if not self._in_test_before:
             self._in_test_before = True

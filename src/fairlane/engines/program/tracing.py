@@ -232,7 +232,7 @@ class Tracing:
         self._trace_all(kinds)
         if digest != self.digest or not same_numbers(numbers, self.numbers):
             raise NotPure(
-                "its training step is traced differently each time: its code draws random numbers, looks at "
+                "its training step is traced differently each time: its code draws random numbers, reads "
                 "a clock or counts its calls"
             )
         registry.pure.add(digest)
@@ -259,7 +259,7 @@ class Tracing:
         self._trace(kind)
         self.steps = steps
         if self.digests[kind] != digest or not same_numbers(numbers, self.numbers):
-            raise Changed(f"what its {what} step reads has changed since then")
+            raise Changed(f"what its {what} step reads has changed since it was traced")
 
     def earlier(self, kind: Kind) -> Kind:
         """The first step of the same sort that was traced."""

@@ -87,7 +87,7 @@ class ReferenceEngine:
             yield from self._train(fit)
         except CannotGoOn as why:
             warnings.warn(
-                f"{job.trial} begins again from its first epoch: {why}", FairlaneWarning, stacklevel=2
+                f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
             yield TrialStarted(job.trial, self.name, job.reason)
             yield from self._train(Fit(replace(job, checkpoint=None), self._resources))

@@ -310,7 +310,7 @@ class _Run:
         """Jobs that the worker took and does not speak of any more, because its engine raised."""
         for sent in list(self._going.values()):
             self._forget(sent)
-            yield Declined(sent.job, f"the worker process could not go on ({error})")
+            yield Declined(sent.job, f"the worker process could not continue ({error})")
 
     def _bury(self, death: WorkerDied) -> Generator[EngineEvent]:
         """The worker has died: what it had is tried once more, each trial by itself."""

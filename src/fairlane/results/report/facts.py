@@ -105,7 +105,7 @@ def facts_of(
         "compared": [] if found.table is None else _compared(found.table.to_dict("records")),
         "trials": [trial_row(record, logs, tests) for record in records],
         "errors": _errors(records),
-        "unended": "".join(of_some([r for r in records if not r.state.ended], "not ended yet")),
+        "unended": "".join(of_some([r for r in records if not r.state.ended], "waiting or running")),
         "unusual": unusual(records, labels),
     }
 

@@ -189,7 +189,7 @@ function trialTable(view, changed) {
     { name: "seed", value: (trial) => trial.seed, number: true },
     { name: "state", value: (trial) => trial.state, mark: (trial) => `state-${trial.state}` },
     { name: "epochs done", value: (trial) => trial.epochs.length, number: true },
-    ...(facts.trials.some(restored) ? [{ name: "epoch of the weights", value: (trial) => (trial.weights_epoch == null || trial.weights_epoch < 0 ? null : trial.weights_epoch + 1), number: true }] : []),
+    ...(facts.trials.some(restored) ? [{ name: "epoch of the weights (from 1)", value: (trial) => (trial.weights_epoch == null || trial.weights_epoch < 0 ? null : trial.weights_epoch + 1), number: true }] : []),
     ...lasts(facts),
     ...facts.tests.map((name, i) => ({ name, value: (trial) => trial.tests[i], number: true })),
     { name: "seconds", value: (trial) => trial.seconds, number: true },

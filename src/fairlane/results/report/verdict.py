@@ -22,8 +22,8 @@ from fairlane.results.report.values import listed
 from fairlane.store import Record
 
 _FLATTERED = (
-    "The values that are shown also chose the best variant, so it looks better than it is; the more so the "
-    "more variants and the fewer seeds there are."
+    "The values that are shown also chose the best variant, so it looks better than it is. This effect grows "
+    "with more variants and with fewer seeds."
 )
 
 _MOST = 5

@@ -26,10 +26,10 @@ class Models(Base):
 
     @arguments.checked
     def model(self, trial: Trial | int) -> keras.Model:
-        """A trial's trained, compiled model. It is built again and shares nothing with any other.
+        """A trial's trained, compiled model. Each call builds a new one, which shares nothing with others.
 
-        Its name is the name it was built with and the trial's number, as ``sequential_trial_0``, with another
-        number after it from the second call on, so that models of studies can be parts of one Keras model.
+        Its name is the name from the builder with the trial's number, such as ``sequential_trial_0``. From
+        the second call on, another number follows, so that models of studies can be parts of one Keras model.
 
         For an interrupted trial, it is the model after the last finished epoch.
 
@@ -37,7 +37,7 @@ class Models(Base):
             trial: the trial, or its number.
 
         Returns:
-            The model, with its trained weights and its optimizer's state. Each call builds another.
+            The model, with its trained weights and its optimizer's state.
 
         Raises:
             StudyError: there is no such trial, or it has no trained state.
@@ -83,7 +83,7 @@ class Models(Base):
             path: a name that ends with ``.keras``.
 
         Raises:
-            StudyError: as `model`; or the name has another ending.
+            StudyError: as for `model`; or the name has another ending.
 
         Example:
             >>> with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ class Models(Base):
         """
         file = arguments.path("path", path, "model.keras")
         if not file.name.endswith(".keras"):
-            raise StudyError(f"path: the name of a model's file must end with .keras, not as {str(path)!r}")
+            raise StudyError(f"path: the name of a model's file must end with .keras, not {str(path)!r}")
         if not file.parent.is_dir():
             raise StudyError(f"path: the folder {file.parent} does not exist")
         self.model(trial).save(file)

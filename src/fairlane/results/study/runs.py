@@ -69,7 +69,7 @@ class Runs(Base):
         mode: Literal["offline", "online"] = "offline",
         entity: str | None = None,
     ) -> int:
-        """Write Weights & Biases' runs, one per trial, in a group with the study's name; new ones each time.
+        """Write Weights & Biases' runs, one per trial, in a group with the study's name; new runs each time.
 
         Args:
             project: the project that the runs belong to.
@@ -83,7 +83,7 @@ class Runs(Base):
 
         Raises:
             StoreError: the package ``wandb`` is not installed.
-            StudyError: an unknown mode, or the runs can't be written.
+            StudyError: the mode is unknown, or the runs can't be written.
 
         Example:
             >>> with tempfile.TemporaryDirectory() as folder:

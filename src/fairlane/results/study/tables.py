@@ -96,7 +96,7 @@ class Tables(Base):
         """A row per variant, the best first: mean, median, interquartile mean, and paired differences.
 
         The values that are shown also choose the best variant. So it looks better than it is, and the
-        differences to it look larger; the more so the more variants and the fewer seeds there are.
+        differences to it look larger. This effect grows with more variants and with fewer seeds.
         ``baseline=`` compares with a variant that was chosen before. ``select=`` with ``report=`` shows
         another metric than the one that chooses, preferably one of ``compare(..., test_data=...)``.
 
@@ -115,9 +115,11 @@ class Tables(Base):
                 many others; for the rest it does not guess.
             baseline: the variant to compare with: its number, or hyperparameters that only it has, as a
                 dict; by default the best.
-            interval: ``"t"``, which is right for few seeds, or ``"bootstrap"``; over seeds.
-            confidence: of the intervals.
-            resamples: of the bootstrap, and the most combinations of signs to try for a p-value.
+            interval: the kind of interval over seeds: ``"t"``, which is right for few seeds, or
+                ``"bootstrap"``.
+            confidence: the confidence of the intervals, such as 0.95.
+            resamples: the number of resamples of the bootstrap, and the largest number of combinations of
+                signs to try for a p-value.
             rng: the generator for resampling, or a seed for one; by default seed 0, so that two calls give
                 the same numbers.
 
