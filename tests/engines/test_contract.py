@@ -371,6 +371,38 @@ def test_a_fork_that_can_not_be_exact_is_refused(make):
     assert_equal(ran, jobs[0])
 
 
+def test_a_fork_onto_another_model_is_refused(name):
+    if name == "workers":
+        pytest.skip("a worker process gives no copies")
+
+    def sized(learning_rate, units=6):
+        layers = keras.layers
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(units, "tanh"), layers.Dense(1)])
+        model.compile(keras.optimizers.Adam(learning_rate), loss="mse")
+        return model
+
+    jobs, new = [job(0, pace=COPIES)], job(1, pace=COPIES, units=7)
+    ran = run(ENGINES[name](resources(sized)), jobs, ForksAt(0, 1, new))
+    (refused,) = [e for e in ran.events if isinstance(e, ForkRefused)]
+    assert refused.job.trial is new.trial
+    assert "a model with other variables" in refused.reason
+    assert not ran.of(new.trial, TrialStarted)
+    assert_equal(ran, jobs[0], builder=sized)
+
+
+def test_a_fork_with_other_hyperparameters_trains_on_with_them(name):
+    """A dropout rate of its own: the state is the source's, the model the new trial's."""
+    if name == "workers":
+        pytest.skip("a worker process gives no copies")
+    jobs = [job(0, pace=COPIES, rate=0.25)]
+    new = job(1, pace=COPIES, rate=0.6, learning_rate=0.02)
+    ran = run(ENGINES[name](resources()), jobs, ForksAt(0, 1, new))
+    source, copy = ran.history(jobs[0].trial), ran.history(new.trial)
+    assert len(copy["loss"]) == EPOCHS - 2
+    assert copy["loss"][0] != pytest.approx(source["loss"][2], rel=1e-3)
+    assert copy["loss"][0] == pytest.approx(source["loss"][2], rel=0.5)
+
+
 # --- data that are read ---------------------------------------------------------------------------------
 
 

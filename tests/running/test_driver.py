@@ -8,10 +8,11 @@ import pytest
 
 import fairlane as fl
 from fairlane.engines.contract import Fork, GoOn, Pause, Stop
+from fairlane.engines.reference.watching import Last
 from fairlane.running.driver import Driver
 from fairlane.running.policy import EverybodyGoesOn, OrderBook
 from fairlane.store import MemoryStore
-from fairlane.trials import EpochEnded, Trial, TrialState, Variant
+from fairlane.trials import EpochEnded, Trial, TrialDone, TrialStarted, TrialState, Variant
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engines"))
 from _jobs import COPIES, EPOCHS, alone, job, resources
@@ -113,3 +114,99 @@ def test_everybody_goes_on():
     trials = [Trial(i, Variant(i, {}), 0) for i in range(2)]
     book = OrderBook(EverybodyGoesOn.standing)
     assert [(type(order), order.trial) for order in book.take(trials)] == [(GoOn, trial) for trial in trials]
+
+
+# --- orders that can't be followed ----------------------------------------------------------------------
+
+
+class Twice(Only):
+    """Gives one trial two answers."""
+
+    def after(self, event):
+        return [*super().after(event), *super().after(event)]
+
+
+@pytest.mark.parametrize("engine", ["reference", "lanes"])
+def test_two_answers_to_one_epoch_are_an_error(engine):
+    with pytest.raises(
+        fl.StudyError, match=r"gave trial 0 .* two orders at the end of one epoch: Stop, then Stop"
+    ):
+        driven(Twice(1, Stop), [job(0)], engine)
+
+
+@pytest.mark.parametrize("engine", ["reference", "lanes"])
+def test_an_order_for_a_trial_that_has_ended_is_an_error(engine):
+    new = job(3, pace=COPIES)
+
+    class TooLate(Only):
+        def after(self, event):
+            if isinstance(event, TrialDone):
+                return [Fork(event.trial, new)]
+            return super().after(event)
+
+    with pytest.raises(
+        fl.StudyError, match=r"gave trial 0 .* the order Fork, but the trial did not wait for one"
+    ):
+        driven(TooLate(0, Stop), [job(0, pace=COPIES)], engine)
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+def interrupted(engine, kind, number):
+    """The records and states of a study that is interrupted when the n-th event of a kind is about to be written."""
+    seen = []
+
+    class Store(MemoryStore):
+        def write(self, event):
+            if isinstance(event, kind):
+                seen.append(event)
+                if len(seen) == number:
+                    raise KeyboardInterrupt
+            return super().write(event)
+
+    jobs = [job(i) for i in range(2)]
+    store = Store([one.trial for one in jobs])
+    driver = Driver(store, engine, "record", None, lambda record: None)
+    with pytest.warns(fl.FairlaneWarning, match="interrupted"):
+        driver.run(jobs, resources(), interruptible=True)
+    return jobs, store
+
+
+@pytest.mark.parametrize("engine", ["reference", "lanes", "auto"])
+@pytest.mark.parametrize(
+    ("kind", "number"), [(EpochEnded, 1), (EpochEnded, 3), (TrialDone, 1), (TrialStarted, 2)]
+)
+def test_history_and_state_are_of_one_epoch_whenever_ctrl_c_comes(engine, kind, number):
+    jobs, store = interrupted(engine, kind, number)
+    assert kind is not EpochEnded or any(record.epochs for record in store)
+    for one in jobs:
+        record, cut = store[one.trial], store.cut_off(one.trial)
+        assert [epoch for epoch, _ in record.epochs] == list(range(len(record.epochs)))
+        if record.state is TrialState.DONE:
+            assert len(record.epochs) == EPOCHS
+            state = store.weights(one.trial).state
+        elif record.epochs:
+            assert cut.epoch == len(record.epochs)
+            state = cut.weights.state
+        else:
+            assert cut is None
+            continue
+        _, model = alone(one, len(record.epochs))
+        for ours, theirs in zip(state.trainable, model.trainable_variables, strict=True):
+            np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_ctrl_c_while_a_checkpoint_is_made_loses_no_epoch(monkeypatch):
+    def save(self, epoch):
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Last, "_save", save)
+    one = job(0)
+    store = MemoryStore([one.trial])
+    driver = Driver(store, "reference", "record", None, lambda record: None)
+    with pytest.warns(fl.FairlaneWarning, match="interrupted"):
+        driver.run([one], resources(), interruptible=True)
+    assert [epoch for epoch, _ in store[one.trial].epochs] == [0, 1, 2]
+    assert store.cut_off(one.trial).epoch == 3

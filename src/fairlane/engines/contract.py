@@ -18,7 +18,7 @@ iterates.
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
@@ -58,6 +58,7 @@ class Job:
         callbacks: the key of what makes its callbacks; empty where it has none.
         arguments: of ``Model.fit``, without those of the data, ``callbacks`` and ``verbose``.
         checkpoint: what it goes on from, or None.
+        forked: whether the checkpoint is a copy of another trial's state, without which it does not begin.
         pace: how often its checkpoints are taken; None for never.
         varying: the numbers among its hyperparameters that other trials have with another value.
         alike: how many jobs will probably share its program, itself included.
@@ -70,6 +71,7 @@ class Job:
     callbacks: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
+    forked: bool = False
     pace: Pace | None = None
     varying: tuple[float, ...] = ()
     alike: int = 1
@@ -79,6 +81,11 @@ class Job:
     def epochs(self) -> int:
         """Up to which epoch ``fit`` is to train."""
         return int(self.arguments.get("epochs", 1))
+
+
+def forked(job: Job, copy: Checkpoint) -> Job:
+    """A job that begins with a copy of another trial's state."""
+    return replace(job, checkpoint=replace(copy, trial=job.trial), forked=True)
 
 
 class Nothing(Enum):
@@ -232,5 +239,6 @@ class Engine(Protocol):
         """What a run that was closed before its end did not report.
 
         Epochs that were finished meanwhile, and a `CutOff` with the state of each trial that had finished an
-        epoch.
+        epoch. The last event that was yielded may be among them: whoever closed the run may not have come to
+        handle it.
         """

@@ -20,7 +20,7 @@ from fairlane.running.choosing import engine_for
 from fairlane.running.evaluation import evaluate
 from fairlane.running.jobs import PlannedFeed
 from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
-from fairlane.store import Record, Store
+from fairlane.store import Record, Store, next_epoch
 from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, TrialFailed, TrialState
 
 
@@ -52,6 +52,7 @@ class Driver:
         self._policy: Policy = policy or EverybodyGoesOn()
         self._orders = OrderBook(self._policy.standing)
         self._failure: TrialFailed | None = None
+        self._taken_when_idle = -1
         self._resources = Resources()
 
     def run(self, jobs: Sequence[Job], resources: Resources, interruptible: bool) -> None:
@@ -72,6 +73,7 @@ class Driver:
             with left_as_found():
                 for event in source:
                     self._take(event)
+                self._orders.check_none_is_left()
         except TrialError as error:
             source.close()
             self._take_unreported(engine.unreported())
@@ -125,9 +127,11 @@ class Driver:
             raise self._error(self._failure) from self._failure.exception
 
     def _take_unreported(self, events: Sequence[Event]) -> None:
-        """Write what an engine that was closed did not report."""
+        """Write what an engine that was closed did not report, as far as it is not written."""
         for event in events:
-            if not self._store[event.trial].state.ended:
+            record = self._store[event.trial]
+            written = isinstance(event, EpochEnded) and event.epoch < next_epoch(record)
+            if not (written or record.state.ended):
                 record = self._store.write(event)
                 self._show(record)
                 if self._track is not None and isinstance(event, EpochEnded):
@@ -166,7 +170,10 @@ class Driver:
             case _:
                 self._write(event)
         ordered = self._orders.give(self._policy.after(event))
-        if isinstance(event, Idle) and not ordered:
+        stuck, self._taken_when_idle = self._orders.taken == self._taken_when_idle, -1
+        if isinstance(event, Idle):
+            self._taken_when_idle = self._orders.taken
+        if isinstance(event, Idle) and (stuck or not ordered):
             waiting = ", ".join(map(str, event.waiting)) or "none"
             raise StudyError(
                 "nothing can be trained any more: no job is left to begin, and the trials that wait for an "

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from fairlane.engines.contract import EngineEvent, GoOn, Order
+from fairlane.engines.contract import EngineEvent, GoOn, Order, Pause, Stop
+from fairlane.errors import StudyError
 from fairlane.trials import Trial
 
 
@@ -44,6 +45,11 @@ class EverybodyGoesOn:
 class OrderBook:
     """The orders that were given and not taken yet.
 
+    An order for a trial that does not wait stays until it waits.
+
+    Attributes:
+        taken: how many were taken.
+
     Args:
         standing: whether every trial that waits may go on at once.
     """
@@ -51,6 +57,7 @@ class OrderBook:
     def __init__(self, standing: bool) -> None:
         self.standing = standing
         self._orders: list[Order] = []
+        self.taken = 0
 
     def give(self, orders: Iterable[Order]) -> bool:
         """Add orders; says whether there were any."""
@@ -66,5 +73,38 @@ class OrderBook:
             return ()
         wanted = {id(trial) for trial in waiting}
         taken = [order for order in self._orders if id(order.trial) in wanted]
+        _check_answers(taken)
         self._orders = [order for order in self._orders if id(order.trial) not in wanted]
+        self.taken += len(taken)
         return taken
+
+    def check_none_is_left(self) -> None:
+        """See that every order was for a trial that waited at some time.
+
+        Raises:
+            StudyError: one was not.
+        """
+        left = [order for order in self._orders if not isinstance(order, Pause)]
+        if left:
+            raise StudyError(
+                f"the policy gave {left[0].trial} the order {type(left[0]).__name__}, but the trial did not "
+                "wait for one: it had ended, or already had its answer"
+            )
+
+
+def _check_answers(orders: Sequence[Order]) -> None:
+    """See that each trial gets one answer, after its forks; `Pause` is none.
+
+    Raises:
+        StudyError: one gets two.
+    """
+    answered: dict[int, Order] = {}
+    for order in orders:
+        first = answered.get(id(order.trial))
+        if first is not None:
+            raise StudyError(
+                f"the policy gave {order.trial} two orders at the end of one epoch: {type(first).__name__}, "
+                f"then {type(order).__name__}. Forks come first, and then one GoOn or Stop"
+            )
+        if isinstance(order, GoOn | Stop):
+            answered[id(order.trial)] = order

@@ -11,7 +11,7 @@ import warnings
 from collections import deque
 from typing import Any
 
-from fairlane.engines.contract import OVER, Declined, Feed, Job
+from fairlane.engines.contract import OVER, Declined, Feed, ForkRefused, Job
 from fairlane.engines.data.fit_data import FitData, test_batches
 from fairlane.engines.eligibility import Unsuitable
 from fairlane.engines.lanes.fleets import Fleets
@@ -100,6 +100,8 @@ class Admission:
             self._limit_lanes(lane, job, data)
         except Unsuitable as reason:
             self._reports.add(Declined(job, str(reason)))
+        except CannotGoOn as why:
+            self._reports.add(ForkRefused(job, str(why)))
         except Exception as error:
             self._reports.add(failed(job, None, error, 0.0))
         else:
@@ -112,6 +114,8 @@ class Admission:
         try:
             return Lane(job, self._resources, data, job.checkpoint if data.repeats else None)
         except CannotGoOn as why:
+            if job.forked:  # it is a copy, or it is not
+                raise
             warnings.warn(
                 f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from fairlane.engines.contract import Fork, ForkRefused, GoOn, Job, Order, Orders, Stop
+from fairlane.engines.contract import Fork, ForkRefused, GoOn, Job, Order, Orders, Stop, forked
 from fairlane.engines.lanes.callbacks import Look
 from fairlane.engines.lanes.chunk import Chunk, Outcome, Shape
 from fairlane.engines.lanes.convoy import Leg
@@ -163,7 +162,7 @@ class Landing:
         if isinstance(copy, str):
             self._reports.add(ForkRefused(order.job, copy))
         else:
-            self._fork(replace(order.job, checkpoint=replace(copy, trial=order.job.trial)))
+            self._fork(forked(order.job, copy))
 
     # --- where it is broken off ---------------------------------------------------------------------
 

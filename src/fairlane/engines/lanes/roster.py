@@ -23,6 +23,7 @@ class Reports:
 
     def __init__(self) -> None:
         self._events: deque[EngineEvent] = deque()
+        self._given: EngineEvent | None = None
 
     def add(self, event: EngineEvent) -> None:
         """Note what happened."""
@@ -31,12 +32,18 @@ class Reports:
     def given_out(self) -> Iterator[EngineEvent]:
         """Each event, once; where this is closed, the others are still there."""
         while self._events:
-            yield self._events.popleft()
+            self._given = self._events.popleft()
+            yield self._given
+            self._given = None
 
     def rest(self) -> list[Event]:
-        """What a store can take of that which was never given out."""
+        """What a store can take of that which was never given out.
+
+        The event that was given out last comes first, unless somebody came back for the next.
+        """
+        last = [] if self._given is None or isinstance(self._given, Checkpoint) else [self._given]
         kinds = (TrialStarted, EpochEnded, TrialDone, TrialFailed, Checkpoint, CutOff)
-        return [event for event in self.given_out() if isinstance(event, kinds)]
+        return [event for event in (*last, *self._events) if isinstance(event, kinds)]
 
 
 class Roster:

@@ -24,6 +24,7 @@ from fairlane.engines.contract import (
     Order,
     Orders,
     Stop,
+    forked,
 )
 from fairlane.engines.reference.fit import Fit
 from fairlane.engines.resources import Resources
@@ -82,20 +83,28 @@ class ReferenceEngine:
 
     def _begin(self, job: Job) -> Iterator[EngineEvent]:
         fit = Fit(job, self._resources)
-        yield TrialStarted(job.trial, self.name, job.reason, epoch=fit.first_epoch)
+        started = TrialStarted(job.trial, self.name, job.reason, epoch=fit.first_epoch)
         try:
-            yield from self._train(fit)
+            if job.forked:  # whether it can take over the state is known when training has begun
+                yield from self._train(fit, started)
+            else:
+                yield started
+                yield from self._train(fit)
         except CannotGoOn as why:
+            if job.forked:
+                yield ForkRefused(job, str(why))
+                return
             warnings.warn(
-                f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
+                f"{job.trial} begins again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
             yield TrialStarted(job.trial, self.name, job.reason)
             yield from self._train(Fit(replace(job, checkpoint=None), self._resources))
 
-    def _train(self, fit: Fit) -> Iterator[EngineEvent]:
+    def _train(self, fit: Fit, started: TrialStarted | None = None) -> Iterator[EngineEvent]:
         """Train until the end of an epoch, or of the trial."""
         self._current = fit
-        yield from fit.go_on()
+        events = fit.go_on()
+        yield from events if started is None else [started, *events]
         self._current, self._latest = None, fit.trial
         if fit.ended:
             self._ended = True
@@ -117,7 +126,7 @@ class ReferenceEngine:
                 if isinstance(copy, str):
                     yield ForkRefused(order.job, copy)
                 else:
-                    self._forked.append(replace(order.job, checkpoint=replace(copy, trial=order.job.trial)))
+                    self._forked.append(forked(order.job, copy))
 
     def _leave(self) -> None:
         """End every ``fit`` that is under way."""

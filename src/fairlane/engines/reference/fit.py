@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextvars
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import greenlet
@@ -24,7 +24,7 @@ from fairlane.engines.resources import Resources, session_of
 from fairlane.kit.error_text import one_line
 from fairlane.models.callback_memory import trial_memory
 from fairlane.models.variables import read_state, same_weights, weights_of
-from fairlane.trials import Checkpoint, Event, TrialDone, TrialFailed, Weights
+from fairlane.trials import Checkpoint, CutOff, Event, TrialDone, TrialFailed, Weights
 
 
 class Fit:
@@ -50,6 +50,8 @@ class Fit:
         self._session = session_of(job)
         self._first = First()
         self._last = Last(job, self._checkpoint, can_repeat, self._first, self._leave_session)
+        self._final: TrialDone | TrialFailed | None = None
+        self._away = 0.0
         self._greenlet = greenlet.greenlet(self._run)
         # What the trial sets for its context alone (as ``numpy.errstate`` does) is not for the caller's.
         self._greenlet.gr_context = contextvars.copy_context()
@@ -59,17 +61,17 @@ class Fit:
         """Whether the trial is over."""
         return bool(self._greenlet.dead)
 
-    def go_on(self) -> Iterator[EngineEvent]:
+    def go_on(self) -> list[EngineEvent]:
         """Train until the end of the next epoch, or of the trial.
 
-        Yields:
+        Returns:
             What happened.
 
         Raises:
             CannotGoOn: it can't go on exactly from its checkpoint.
         """
         self._last.stops = self.stopped
-        yield from self._switch("go on")
+        return self._switch("go on")  # type: ignore[no-any-return]
 
     def checkpoint(self) -> Checkpoint | str:
         """A copy of the whole state of a trial that waits at the end of an epoch; or why there is none."""
@@ -79,12 +81,18 @@ class Fit:
         """End it where it stands.
 
         Returns:
-            The state after its last finished epoch, if somebody can want it.
+            Its end, if it has come to it; else its last finished epoch, and the state after it. They may have
+            been reported before.
         """
         if self._greenlet and not self._greenlet.dead:
             self._greenlet.parent = greenlet.getcurrent()
             self._greenlet.throw(greenlet.GreenletExit)
-        return [] if self._last.cut_off is None else [self._last.cut_off]
+        if self._final is not None:
+            return [self._final]
+        ended, cut = self._last.latest
+        if cut is None and self._job.forked and self._checkpoint is not None:  # nobody else has this state
+            cut = CutOff(self.trial, self._checkpoint.epoch, self._checkpoint.weights)
+        return [event for event in (ended, cut) if event is not None]
 
     def _switch(self, request: str) -> Any:
         self._greenlet.parent = greenlet.getcurrent()
@@ -92,8 +100,12 @@ class Fit:
 
     def _leave_session(self, answer: Any) -> Any:
         """Hand an answer over, outside of the session; returns the next request."""
-        with self._session.left():
-            return greenlet.getcurrent().parent.switch(answer)
+        began = time.perf_counter()
+        try:
+            with self._session.left():
+                return greenlet.getcurrent().parent.switch(answer)
+        finally:
+            self._away += time.perf_counter() - began
 
     def _run(self, request: str) -> list[EngineEvent]:
         """What runs in the greenlet: the events since the last epoch are its result."""
@@ -102,20 +114,17 @@ class Fit:
         try:
             with self._session:
                 weights, kept = self._fit()
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - began - self._away
             memory = _memory(last.end, weights)
-            done = TrialDone(
+            self._final = TrialDone(
                 self.trial, seconds, weights, memory=memory, weights_epoch=kept, stopped=self.stopped
             )
-            last.cut_off = None
-            return [*last.events, done]
         except trial_memory.CannotGoOn:
             raise
         except Exception as error:
-            last.cut_off = None
-            seconds, text = time.perf_counter() - began, traceback.format_exc()
-            failed = TrialFailed(self.trial, first.epoch, one_line(error), text, seconds, error)
-            return [*last.events, failed]
+            seconds, text = time.perf_counter() - began - self._away, traceback.format_exc()
+            self._final = TrialFailed(self.trial, first.epoch, one_line(error), text, seconds, error)
+        return [*last.events, self._final]
 
     def _fit(self) -> tuple[Weights | None, int | None]:
         """Build the model and train it.

@@ -73,7 +73,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         held_by_several: the addresses of objects that other trials' callbacks hold too.
         in_place: whether the model is the caller's own.
         stops: whether training ends with this epoch.
-        cut_off: the state after the last finished epoch.
+        latest: the last finished epoch, and the state after it, where that is not the caller's own model.
         end: the checkpoint at the end of the last epoch.
     """
 
@@ -92,7 +92,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         self.others: list[Any] = []
         self.held_by_several: frozenset[int] = frozenset()
         self.in_place = self.stops = False
-        self.cut_off: CutOff | None = None
+        self.latest: tuple[EpochEnded | None, CutOff | None] = None, None
         self.end: Checkpoint | None = None
         self._directions_reported = False
         self._structure: Structure | None = None
@@ -130,9 +130,10 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         """Hand out the epoch, and a checkpoint where one is due; then wait."""
         directions = {} if self._directions_reported else keras_private.metric_directions(self.model)
         self._directions_reported = True
-        self.events.append(EpochEnded(self._job.trial, epoch, dict(logs or {}), directions))
-        if not self.in_place:
-            self.cut_off = CutOff(self._job.trial, epoch + 1, weights_of(self.model))
+        ended = EpochEnded(self._job.trial, epoch, dict(logs or {}), directions)
+        cut = None if self.in_place else CutOff(self._job.trial, epoch + 1, weights_of(self.model))
+        self.latest = ended, cut  # both or none, whenever Ctrl-C comes
+        self.events.append(ended)
         self._save(epoch + 1)
         answer: Any = list(self.events)
         self.events.clear()
