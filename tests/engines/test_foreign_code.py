@@ -426,7 +426,7 @@ class SetsForTests(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("cls", [Weighted, keras.Sequential], ids=["own class", "of keras"])
 def test_a_callback_changes_the_test_step_where_validation_begins(cls):
-    """Keras traces it only then. The trial begins anew, on the reference engine."""
+    """Keras traces it only then. The trial starts again, on the reference engine."""
 
     def build(rate):
         return network(layers.Dropout(0.5), cls=cls, optimizer=keras.optimizers.SGD(rate))
@@ -663,7 +663,7 @@ def test_a_study_whose_callbacks_changed_the_model_begins_anew(engine, tmp_path)
     arguments = {**FIT, "callbacks": lambda: [Steepens()], "verbose": 0, "engine": engine}
     grid = {"rate": [0.1]}
     fl.compare(sloped, grid, X, Y, **{**arguments, "epochs": 2}, **store)
-    with pytest.warns(fl.FairlaneWarning, match="begins anew"):
+    with pytest.warns(fl.FairlaneWarning, match="starts again from its first epoch"):
         more = fl.compare(sloped, grid, X, Y, **{**arguments, "epochs": 4}, **store)
     alone = keras_alone(sloped, {"rate": 0.1}, 0, X, Y, callbacks=[Steepens()], **{**FIT, "epochs": 4})
     assert_logs_agree(history_of(more, 0), alone.logs)

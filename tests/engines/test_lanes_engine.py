@@ -116,7 +116,7 @@ def test_no_thread_is_left_when_the_run_is_given_up():
     run = lanes(4, epochs=50)
     next(run)
     run.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("fairlane")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("fairlane_")]
 
 
 def test_a_crash_of_a_worker_costs_its_lanes_only(monkeypatch):

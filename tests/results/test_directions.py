@@ -99,11 +99,11 @@ def test_modes_by_metric():
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("up", "mode is 'auto', 'min' or 'max', or a dict with one per metric; not 'up'"),
+        ("up", "mode must be 'auto', 'min' or 'max', or a dict with one per metric; not 'up'"),
         (None, "not None"),
         (3, "not 3"),
         (["max"], r"not \['max'\]"),
-        ({"loss": "up"}, "mode of 'loss' is 'auto', 'min' or 'max', not 'up'"),
+        ({"loss": "up"}, "mode of 'loss' must be 'auto', 'min' or 'max', not 'up'"),
         ({"val_los": "min"}, "a metric 'val_los', which no trial has logged. Did you mean 'val_loss'"),
         ({3: "min"}, "a metric 3, which no trial has logged. Logged metrics: loss, val_loss"),
     ],

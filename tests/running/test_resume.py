@@ -90,7 +90,7 @@ def interrupted(cut, store, epochs=5, **changes):
 def started(monkeypatch):
     """The epochs in which trials are begun from here on."""
     begun = {}
-    for name in ("lanes.engine", "reference"):
+    for name in ("lanes.roster", "reference.engine"):
         module = __import__(f"fairlane.engines.{name}", fromlist=["TrialStarted"])
         real = module.TrialStarted
 
@@ -346,7 +346,8 @@ def test_a_list_that_trials_share_makes_them_begin_anew(cut, tmp_path, monkeypat
     monkeypatch.undo()
     begun = started(monkeypatch)
     with pytest.warns(
-        fl.FairlaneWarning, match=r"begins anew: .* attribute shared changes while .* shared by"
+        fl.FairlaneWarning,
+        match=r"starts again from its first epoch: .* attribute shared changes while .* shared by",
     ):
         compare(tmp_path / "runs.db", epochs=8, callbacks=shared(), **given)
     assert 0 in begun.values()
@@ -363,7 +364,7 @@ def test_a_callback_that_can_not_be_told_makes_its_trials_begin_anew(cut, tmp_pa
     interrupted(cut, tmp_path / "runs.db", **given)
     monkeypatch.undo()
     begun = started(monkeypatch)
-    words = r"trial \d .* begins anew: .* callback Opaque, attribute thing is a generator, which is no plain"
+    words = r"trial \d .* starts again from its first epoch: .* callback Opaque, attribute thing is a generator, which is no plain"
     with pytest.warns(fl.FairlaneWarning, match=words):
         study = compare(tmp_path / "runs.db", **given)
     assert begun == {0: 0, 1: 0}
@@ -382,7 +383,8 @@ def test_a_checkpoint_of_another_model_is_not_used(cut, tmp_path, monkeypatch, e
     with pytest.raises(fl.StudyError, match="resume='force'"):
         compare(tmp_path / "runs.db", model=wider, engine=engine)
     with pytest.warns(
-        fl.errors.FairlaneWarning, match=r"trial \d .* begins anew: its checkpoint is of a model"
+        fl.errors.FairlaneWarning,
+        match=r"trial \d .* starts again from its first epoch: its checkpoint is of a model",
     ):
         study = compare(tmp_path / "runs.db", model=wider, engine=engine, resume="force")
     assert study.trials["state"].tolist() == ["done"] * 2
