@@ -95,7 +95,7 @@ class ReferenceEngine:
                 yield ForkRefused(job, str(why))
                 return
             warnings.warn(
-                f"{job.trial} begins again from its first epoch: {why}", FairlaneWarning, stacklevel=2
+                f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
             yield TrialStarted(job.trial, self.name, job.reason)
             yield from self._train(Fit(replace(job, checkpoint=None), self._resources))
