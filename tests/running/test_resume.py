@@ -364,7 +364,10 @@ def test_a_callback_that_can_not_be_told_makes_its_trials_begin_anew(cut, tmp_pa
     interrupted(cut, tmp_path / "runs.db", **given)
     monkeypatch.undo()
     begun = started(monkeypatch)
-    words = r"trial \d .* starts again from its first epoch: .* callback Opaque, attribute thing is a generator, which is no plain"
+    words = (
+        r"trial \d .* starts again from its first epoch: .* "
+        r"callback Opaque, attribute thing is a generator, which is not plain data"
+    )
     with pytest.warns(fl.FairlaneWarning, match=words):
         study = compare(tmp_path / "runs.db", **given)
     assert begun == {0: 0, 1: 0}
