@@ -132,7 +132,7 @@ def test_a_teacher_is_shared(engine):
         [1.0, 2.0, 3.0, 4.0]
     )  # and then the class's models would change what is now
     changed = values(teacher)
-    with pytest.raises(fl.StudyError, match="another value now than when the trial was trained"):
+    with pytest.raises(fl.StudyError, match="the value has changed since the trial was trained"):
         study.model(1)
     assert_same(changed, values(teacher))
 
