@@ -16,6 +16,7 @@ import numpy as np
 from fairlane.engines.program.tracing import NotPure
 from fairlane.kit.error_text import first_line
 from fairlane.kit.libraries import is_foreign_code
+from fairlane.kit.values import same_values
 from fairlane.models import keras_private
 from fairlane.models.variables import metrics_at_rest
 
@@ -174,7 +175,7 @@ def refuse_unsuitable_metrics(model: keras.Model, rest: Sequence[Any], own_callb
     if plain_attributes(owners) != before:
         raise Unsuitable(f"{name} counts how often it is reset or read")
     for variable, a, b in zip(model.metrics_variables, rest, now, strict=True):
-        if not np.array_equal(a, b, equal_nan=np.issubdtype(a.dtype, np.floating)):
+        if not same_values(a, b):
             raise Unsuitable(f"{name} does not reset {variable.path!r} at the beginning of an epoch")
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from fairlane.engines.eligibility import has_own, refuse_unsuitable_callbacks
 from fairlane.errors import LanesError
+from fairlane.kit.values import same_values
 from fairlane.models import keras_private
 from fairlane.models.session import Session
 from fairlane.models.variables import read_state
@@ -183,11 +183,7 @@ def _changed(before: State, held: State | None, after: State) -> bool:
     """
     groups = zip(before, held or (([None] * len(g)) for g in before), after, strict=True)
     return any(
-        new is not old and not np.array_equal(np.asarray(b), np.asarray(new), equal_nan=_is_floating(b))
+        new is not old and not same_values(b, new)
         for group in groups
         for b, old, new in zip(*group, strict=True)
     )
-
-
-def _is_floating(x: Any) -> bool:
-    return np.issubdtype(np.asarray(x).dtype, np.floating)
