@@ -2,6 +2,7 @@
 
 import gc
 import random
+import re
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -254,7 +255,8 @@ def test_a_copy_goes_on_as_the_original_does(build: Any) -> None:
     copied = fl.copy(model)
     assert fl.shared_state(model, copied) == []
     assert type(copied) is type(model)
-    assert copied.name == f"{model.name}_copy"
+    # A number comes after it where some model of that name was copied before, in another test.
+    assert re.fullmatch(rf"{model.name}_copy(_\d+)?", copied.name)
     assert_same(values(copied), values(model))
     assert_same(train(copied, *DATA[build]), train(model, *DATA[build]))
     assert_same(values(copied), values(model))

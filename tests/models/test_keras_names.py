@@ -660,3 +660,88 @@ def test_given_to_callbacks():
     built(fitted=False).fit(X, Y, verbose=0, callbacks=[callback])
     assert set(vars(callback)) | {"model"} == keras_private.GIVEN_TO_CALLBACKS
     assert callback.model is not None
+
+
+# --- initial values -----------------------------------------------------------------------------------------
+
+
+class Noted:
+    """Does what Keras does, and notes it."""
+
+    def __init__(self):
+        self.seeds, self.variables, self.kinds = [], [], []
+
+    def seed_made(self, seed):
+        self.seeds.append(seed)
+
+    def initialize(self, variable, initializer, keras_own):
+        self.variables.append(variable)
+        keras_own(initializer)
+
+    def draw(self, kind, keras_own, shape, *args, **kwargs):
+        self.kinds.append(kind)
+        return keras_own(shape, *args, **kwargs)
+
+
+INITIALIZERS = ("random_uniform", "random_normal", "truncated_normal", "glorot_uniform", "he_normal")
+
+
+def test_drawing_by():
+    noted = Noted()
+    kept = {
+        kind: getattr(keras.src.backend.random, kind) for kind in ("uniform", "normal", "truncated_normal")
+    }
+    keras.utils.set_random_seed(3)
+    with keras_private.drawing_by(noted):
+        dense = [layers.Dense(2, kernel_initializer=name) for name in INITIALIZERS]
+        dropout = layers.Dropout(0.5)
+        for layer in dense:
+            layer.build((None, 4))
+        thread = threading.Thread(target=lambda: layers.Dense(1).build((None, 1)))
+        thread.start()
+        thread.join()
+    state = dropout.seed_generator.state
+    assert noted.variables == [state, *(w for d in dense for w in d.weights)]
+    assert noted.seeds == [d.kernel_initializer.seed for d in dense] + [int(state.value[0])]
+    assert noted.kinds == ["uniform", "normal", "truncated_normal", "uniform", "truncated_normal"]
+    assert {kind: getattr(keras.src.backend.random, kind) for kind in kept} == kept
+    layers.Dense(1).build((None, 1))
+    assert len(noted.seeds) == 6
+
+
+def test_draws_from_a_number():
+    own = keras.initializers.GlorotUniform
+
+    class Foreign(own):
+        pass
+
+    assert keras_private.draws_from_a_number(own(seed=1))
+    assert not keras_private.draws_from_a_number(own(seed=keras.random.SeedGenerator(1)))
+    assert not keras_private.draws_from_a_number(Foreign(seed=1))
+    assert not keras_private.draws_from_a_number(keras.initializers.Zeros())
+
+
+def test_value_held():
+    variable = keras.Variable([1.0])
+    assert keras_private.value_held(variable) is keras_private.value_held(variable)
+    before = keras_private.value_held(variable)
+    variable.assign([1.0])
+    assert keras_private.value_held(variable) is not before
+
+
+def test_has_drawn_globally():
+    keras.utils.set_random_seed(1)
+    assert not keras_private.has_drawn_globally(keras_private.attributes())
+    keras.random.normal((2,))
+    assert keras_private.has_drawn_globally(keras_private.attributes())
+
+
+def test_with_seed():
+    keras.utils.set_random_seed(1)
+    expected = keras_private.attributes()
+    keras.utils.set_random_seed(2)
+    found = keras_private.with_seed(keras_private.attributes(), 1)
+    counters = keras_private.settings_only(expected)
+    assert {k: v for k, v in found.items() if k not in counters} == {
+        k: v for k, v in expected.items() if k not in counters
+    }

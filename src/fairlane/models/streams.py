@@ -108,6 +108,34 @@ def left_for_a_while(stream: Stream) -> Iterator[None]:
             suspended.remove(stream)
 
 
+def drawn_apart(stream: Stream, function: Callable[[Any], Any]) -> Any:
+    """Call ``function`` with a generator of its own that stands where a stream's NumPy generator stands.
+
+    What it draws counts as drawn from the stream. Much cheaper than `drawing_from`, where it is known that
+    ``function`` draws by its argument alone.
+    """
+    if _NUMPY.loaded is stream:
+        _NUMPY.load(PROGRAM)
+    apart = _apart()
+    apart.set_state(stream.states[1])
+    result = function(apart)
+    stream.states[1] = apart.get_state()
+    return result
+
+
+class _Apart(threading.local):
+    generator: Any = None
+
+
+_own = _Apart()
+
+
+def _apart() -> Any:
+    if _own.generator is None:
+        _own.generator = np.random.RandomState()
+    return _own.generator
+
+
 # --- whose state is in the generators -------------------------------------------------------------------
 
 _NO_STREAM = Stream()

@@ -8,6 +8,7 @@ is not an array, or too large for the device, becomes a `fairlane.engines.data.s
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,26 @@ class Batches:
     samples: int
     arguments: Mapping[str, Any]
     adapter: Any = field(repr=False)
+
+    @functools.cached_property
+    def shuffles_plainly(self) -> bool:
+        """Whether an epoch's order is ``numpy.random.permutation`` of the samples, and nothing else is drawn.
+
+        Keras's own iterator shows it: its orders, and where it leaves the generator.
+        """
+        if not self.is_whole or not self.arguments["shuffle"]:
+            return False
+        iterator, session = self.numbers(1, whole=True), Session(0)
+        with session:
+            drawn = [_draw(iterator, 1)[0] for _ in range(2)]
+        expected = np.random.RandomState(0)
+        alike = all(np.array_equal(order, expected.permutation(self.samples)) for order in drawn)
+        return alike and all(map(np.array_equal, session.generators()[1], expected.get_state()))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether Keras shuffles a whole epoch together, and begins each epoch with the first batch."""
+        return self.arguments["steps_per_epoch"] is None and self.arguments["shuffle"] != "batch"
 
     def iterator(self, steps_per_execution: int) -> Any:
         """A new Keras iterator over the batches themselves."""
@@ -230,18 +251,33 @@ class BatchOrder:
     """
 
     def __init__(self, batches: Batches, session: Session | None, steps_per_execution: int = 1) -> None:
-        cut = batches.arguments
-        # Without steps_per_epoch, Keras shuffles the whole epoch together: draw it in one piece.
-        self._whole = cut["steps_per_epoch"] is None and cut["shuffle"] != "batch"
-        self._size = batches.adapter.batch_size
+        self._batches, self._session = batches, session
+        self._whole, self._size = batches.is_whole, batches.adapter.batch_size
         self._at_once = 1 if self._whole else steps_per_execution
-        self._iterator = batches.numbers(self._at_once, whole=self._whole)
-        self._session = session
+        self._plain = session is not None and batches.shuffles_plainly
+        # Without steps_per_epoch, Keras shuffles the whole epoch together: draw it in one piece.
+        self._iterator = None if self._plain else batches.numbers(self._at_once, whole=self._whole)
 
     @property
     def goes_on(self) -> bool:
         """Whether an epoch continues where the one before ended, as with ``steps_per_epoch``."""
-        return self._iterator.steps_per_epoch is not None
+        return self._batches.arguments["steps_per_epoch"] is not None
+
+    def skip_first_read(self) -> None:
+        """Draw what Keras draws where it reads a first batch to build the model, before the first epoch."""
+        if self._plain:
+            self._permutation()
+            return
+        assert self._session is not None
+        iterator = self._batches.numbers(self._at_once, whole=self._whole)
+
+        def read() -> None:
+            for _, _, batches in iterator:
+                next(batches)
+                break
+            iterator.reset()
+
+        self._session.draw(read)
 
     def next_epoch(self) -> list[Indices]:
         """The next epoch's sample numbers, cut into runs of batches of one size.
@@ -250,21 +286,39 @@ class BatchOrder:
             Arrays ``(steps, batch)`` of int32, in the order of training. A smaller last batch is a run
             of its own.
         """
-        draw = self._one_epoch
-        drawn = draw() if self._session is None else self._session.draw(draw)
-        if not self._whole:
-            return [np.stack(list(run)) for _, run in groupby(drawn, key=len)]
-        numbers, full = drawn[0], len(drawn[0]) // self._size * self._size
+        if self._plain:
+            numbers = self._permutation()
+        else:
+            drawn = self._draw()
+            if not self._whole:
+                return [np.stack(list(run)) for _, run in groupby(drawn, key=len)]
+            numbers = drawn[0]
+        full = len(numbers) // self._size * self._size
         runs = [numbers[:full].reshape(-1, self._size), numbers[None, full:]]
         return [run for run in runs if run.size]
 
-    def _one_epoch(self) -> list[NDArray[np.int32]]:
-        drawn: list[NDArray[np.int32]] = []
-        with self._iterator.catch_stop_iteration():
-            for _, _, batches in self._iterator:
-                drawn.append(next(batches))
-                drawn.extend(islice(batches, self._at_once - 1))
+    def _permutation(self) -> NDArray[np.int32]:
+        assert self._session is not None
+        samples = self._batches.samples
+        drawn: NDArray[np.int64] = self._session.draw_apart(lambda generator: generator.permutation(samples))
+        return drawn.astype("int32")
+
+    def _draw(self) -> list[NDArray[np.int32]]:
+        def draw() -> list[NDArray[np.int32]]:
+            return _draw(self._iterator, self._at_once)
+
+        drawn: list[NDArray[np.int32]] = draw() if self._session is None else self._session.draw(draw)
         return drawn
+
+
+def _draw(iterator: Any, at_once: int) -> list[NDArray[np.int32]]:
+    """An epoch's batches of sample numbers, as Keras's iterator gives them."""
+    drawn: list[NDArray[np.int32]] = []
+    with iterator.catch_stop_iteration():
+        for _, _, batches in iterator:
+            drawn.append(next(batches))
+            drawn.extend(islice(batches, at_once - 1))
+    return drawn
 
 
 def validation_runs(batches: Batches, steps_per_execution: int = 1) -> list[tuple[int, int, int]]:

@@ -7,6 +7,7 @@ lanes.
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections import deque
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 from fairlane.engines.contract import OVER, Declined, Feed, ForkRefused, Job
 from fairlane.engines.data.fit_data import FitData, test_batches
 from fairlane.engines.eligibility import Unsuitable
+from fairlane.engines.lanes.beginning import begin
 from fairlane.engines.lanes.fleets import Fleets
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.memory import lanes_that_fit
+from fairlane.engines.lanes.replicas import Replicas
 from fairlane.engines.lanes.roster import ENGINE, Reports, Roster, failed
 from fairlane.engines.lanes.turns import Turns
 from fairlane.engines.lanes.yard import Yard
@@ -24,7 +27,7 @@ from fairlane.engines.program.tracing import LOGS, Kind, Registry, kind_of, need
 from fairlane.engines.resources import Resources
 from fairlane.errors import FairlaneWarning
 from fairlane.models.callback_memory.trial_memory import CannotGoOn
-from fairlane.trials import TrialStarted
+from fairlane.trials import Checkpoint, TrialStarted
 
 
 class Admission:
@@ -59,6 +62,7 @@ class Admission:
         self._limit: float | None = None
         self._registry = Registry()
         self._tests: dict[Any, list[Any]] = {}
+        self._replicas = Replicas(resources)
 
     def limit(self) -> float:
         """How many lanes may be under way at once, as far as that is known: by the first lane."""
@@ -111,15 +115,23 @@ class Admission:
 
     def _lane(self, job: Job, data: FitData) -> Lane:
         """The job's lane, where its checkpoint was taken; or at the beginning, where it can't go on there."""
+        checkpoint = job.checkpoint if data.repeats else None
         try:
-            return Lane(job, self._resources, data, job.checkpoint if data.repeats else None)
+            return self._begun(job, data, checkpoint)
         except CannotGoOn as why:
             if job.forked:  # it is a copy, or it is not
                 raise
             warnings.warn(
                 f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
-            return Lane(job, self._resources, data)
+            return self._begun(job, data, None)
+
+    def _begun(self, job: Job, data: FitData, checkpoint: Checkpoint | None) -> Lane:
+        began = time.perf_counter()
+        beginning = self._replicas.find(job, data) or begin(job, self._resources, data, checkpoint)
+        lane = Lane(job, self._resources, data, beginning, checkpoint)
+        lane.spend(time.perf_counter() - began)
+        return lane
 
     def _limit_lanes(self, lane: Lane, job: Job, data: FitData) -> None:
         """Find out, by the first lane, how many may be under way at once."""
@@ -149,6 +161,9 @@ class Admission:
         except Unsuitable as reason:
             self._withdraw(lane, str(reason), reason.__cause__)
             return
+        if lane.beginning is not None and not lane.finished:
+            self._replicas.learn(lane.job, data, lane.beginning)
+        lane.beginning = None
         fleet = self.fleets.of(lane, data)
         if fleet.failure:
             self._withdraw(lane, fleet.failure, fleet.error)

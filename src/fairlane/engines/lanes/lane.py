@@ -6,38 +6,30 @@ once. Every call of a user's callback happens here, in the trial's own session.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-import keras
-import numpy as np
-
 from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import BatchOrder, FitData, Indices, sized
-from fairlane.engines.data.sources import Reading, Source
-from fairlane.engines.eligibility import has_foreign_method, refuse_step_limit, refuse_unsuitable_model
-from fairlane.engines.lanes.callbacks import LaneCallbacks, Look
-from fairlane.engines.lanes.examination import Examination
+from fairlane.engines.data.sources import Source
+from fairlane.engines.eligibility import has_foreign_method
+from fairlane.engines.lanes.beginning import Beginning
+from fairlane.engines.lanes.callbacks import Look
 from fairlane.engines.lanes.lane_logs import epoch_logs_of, first_steps, keras_logs, place_logs
 from fairlane.engines.lanes.lane_memory import LaneMemory, go_on_from
 from fairlane.engines.program.tracing import Kind, Registry
-from fairlane.engines.resources import Resources, session_of
-from fairlane.engines.weights_epoch import KeptWeights
+from fairlane.engines.resources import Resources
 from fairlane.errors import LanesError
 from fairlane.models import keras_private
 from fairlane.models.callback_memory import trial_memory
-from fairlane.models.session import Session
 from fairlane.models.variables import (
-    metrics_at_rest,
     read_state,
     to_weights,
     variable_groups,
     weights_of,
     write_state,
 )
-from fairlane.trials import Checkpoint, CutOff, ModelDescribed, State, Weights
+from fairlane.trials import Checkpoint, CutOff, State, Weights
 
 
 class Lane:
@@ -59,6 +51,7 @@ class Lane:
         epoch: the next epoch, from 0.
         epochs: the epoch at which it ends.
         seconds: its share of the time spent.
+        beginning: what it began with, until it joins a fleet.
         ended: whether it is over.
         stopped: whether an order ended it.
 
@@ -66,43 +59,45 @@ class Lane:
         job: its job.
         resources: what the job names by a key.
         data: its data, taken apart.
+        beginning: what it begins with.
         checkpoint: what to go on from, or None to begin.
 
     Raises:
-        Unsuitable: it can't run on lanes.
         CannotGoOn: it can't go on exactly from the checkpoint.
     """
 
     def __init__(
-        self, job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint | None = None
+        self,
+        job: Job,
+        resources: Resources,
+        data: FitData,
+        beginning: Beginning,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
-        began = time.perf_counter()
         self.job, self.trial = job, job.trial
         self.in_place = resources.builder_of(job).in_place
-        self.described: ModelDescribed | None = None
-        self.session: Session = session_of(job)
         self._validation_freq = job.arguments.get("validation_freq", 1)
         self.validates = data.validation is not None
-        with self.session:
-            self.model = self._build(resources, data, checkpoint)
-            self._begin_training(resources, data, checkpoint)
-        self._held = resources.watch_shared(job, self.model)
-        self._groups = variable_groups(self.model)
-        self.examination = Examination(
-            self.model, self.session, self.rest, self.callbacks.eager, self.in_place
-        )
-        # `evaluate`, in a callback or of what is shared, uses up the model's own arrays
-        copies = bool(self.callbacks.users or self._held)
-        state = read_state(self.model)
-        self._state: State | None = jax.tree.map(np.array, state) if copies else state
-        limit = self._most_epochs
+        self.beginning: Beginning | None = beginning
+        built = beginning.built
+        self.model, self.session = built.model, beginning.session
+        self.examination, self.callbacks = built.examination, beginning.callbacks
+        self.kept, self.rest = beginning.kept, built.rest
+        self.reading, self.described = beginning.reading, beginning.described
+        self.steps_per_execution = built.steps_per_execution
+        self._state: State | None = beginning.state
+        self._held = beginning.held
+        self._directions = dict(built.directions)
+        self._groups = variable_groups(self.model) if self.in_place else ()
+        limit = built.most_epochs
         self.epochs = min(job.epochs, limit) if limit else job.epochs
         first_epoch = int(job.arguments.get("initial_epoch") or 0)
         self.epoch = keras_private.initial_epoch(self.model) or first_epoch
         self.runs: list[Indices] = []
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
-        self.ended = self.stopped = self._examined = self._validated = False
+        self.ended = self.stopped = self._validated = False
+        self._examined = beginning.birth is None
         self.weights_epoch: int | None = None
         self._order: BatchOrder | None = None
         if not isinstance(data.training, Source):
@@ -122,46 +117,6 @@ class Lane:
         self._names: dict[str, str] | None = None
         # The caller's own models may have counted their metrics' names differently from each other.
         self.metric_names = list(self.model.get_metrics_result()) if self.in_place else []
-        self.seconds += time.perf_counter() - began
-
-    def _build(self, resources: Resources, data: FitData, checkpoint: Checkpoint | None) -> keras.Model:
-        """Build the model and all of its variables, as ``fit`` does before its first epoch."""
-        builder, limit = resources.builder_of(self.job), keras.config.max_steps_per_epoch()
-        model = builder.build(self.trial)
-        self.described = builder.describe(self.trial, model, data)
-        refuse_unsuitable_model(model, self.validates)
-        refuse_step_limit(limit)
-        self._most_epochs = keras.config.max_epochs()  # the builder may have set it, for this trial
-        self.steps_per_execution = int(model.steps_per_execution)
-        self.reading: Reading | None = None
-        if isinstance(data.training, Source):
-            at = None if checkpoint is None else checkpoint.memory["generators"]
-            self.reading = data.training.join(model, self.steps_per_execution, at)
-            self._steps = self.reading.steps
-        else:
-            iterator = data.training.iterator(self.steps_per_execution)
-            self._steps = iterator.num_batches
-            keras_private.symbolic_build(model, iterator)
-        if isinstance(data.validation, Source):
-            data.validation.check()
-        if builder.settle is not None:
-            builder.settle(self.trial, model)
-        return model
-
-    def _begin_training(self, resources: Resources, data: FitData, checkpoint: Checkpoint | None) -> None:
-        """Make the callbacks, and call their ``on_train_begin``."""
-        model, made = self.model, resources.callbacks_of(self.job)
-        self.callbacks = LaneCallbacks(self.trial, model, made, self.job.epochs, self._steps, self.in_place)
-        model.stop_training = False
-        if checkpoint is not None:
-            trial_memory.append_to_files(self.callbacks.users, checkpoint.epoch)
-        self.callbacks.train_begin()
-        self.rest = metrics_at_rest(model)
-        if checkpoint is not None:
-            trial_memory.refuse_incomplete(checkpoint.memory)
-            trial_memory.restore_layers(checkpoint, model)
-        self.kept = KeptWeights(model, self.callbacks.users)
-        self._directions = keras_private.metric_directions(model)
 
     # --- its state ----------------------------------------------------------------------------------
 
@@ -190,7 +145,10 @@ class Lane:
         Raises:
             Unsuitable: its step can't be traced, or not twice alike.
         """
-        self._examined, self._validated = True, self.validates_now()
+        self._validated = self.validates_now()
+        if self._examined:  # with another lane's model
+            return
+        self._examined = True
         self.examination.examine(self.own_state(), kinds, registry, self.validates)
 
     def batches(self, data: FitData) -> list[Any]:

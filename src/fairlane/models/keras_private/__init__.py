@@ -20,6 +20,12 @@ from fairlane.models.keras_private.data import (
     is_array_data,
     split,
 )
+from fairlane.models.keras_private.drawing import (
+    drawing_by,
+    draws_from_a_number,
+    has_drawn_globally,
+    value_held,
+)
 from fairlane.models.keras_private.layers import (
     all_layers,
     copy_operation,
@@ -41,6 +47,7 @@ from fairlane.models.keras_private.session import (
     replace_attributes,
     settings_only,
     tensorflow_random_state,
+    with_seed,
     without_tensorflow,
 )
 from fairlane.models.keras_private.training import (
@@ -71,8 +78,11 @@ __all__ = [
     "configuration",
     "copy_operation",
     "custom_objects",
+    "drawing_by",
+    "draws_from_a_number",
     "epoch_iterator",
     "excluded_from_weight_decay",
+    "has_drawn_globally",
     "has_settable_learning_rate",
     "has_tensorflow_strategy",
     "initial_epoch",
@@ -99,6 +109,8 @@ __all__ = [
     "symbolic_build_from",
     "tensorflow_random_state",
     "trained_variables",
+    "value_held",
     "weight_decays",
+    "with_seed",
     "without_tensorflow",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
-from keras.src.utils import module_utils
+from keras.src.utils import module_utils, rng_utils
 
 _SETTINGS = (
     "dtype_policy",
@@ -66,6 +66,11 @@ def _own(value: Any) -> Any:
 def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
     """Of ``values``, what a fresh process would have: settings, no counters, no generators."""
     return {k: v for k, v in values.items() if k in _SETTINGS or not k}
+
+
+def with_seed(values: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """``values`` as if ``keras.utils.set_random_seed`` had been called with another seed."""
+    return {**values, rng_utils.GLOBAL_RANDOM_SEED: seed}
 
 
 def configuration() -> dict[str, str]:

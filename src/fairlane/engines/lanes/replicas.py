@@ -1,0 +1,174 @@
+"""Further seeds of a variant: what a lane begins with, known without building its model.
+
+In: what lanes began with whose models were built. Out: a `Beginning` for another seed of the same variant:
+the values that its variables would begin with, and a session whose generators stand where they would stand.
+
+A seed decides what Keras draws, and nothing else, in most builders. Whether a builder is one of them is seen:
+all that its trial has drawn must be the seeds that Keras makes up (`fairlane.models.initial_values`), and the
+batch that is read to build the model. Then the model of the next seed is predicted, built all the same, and
+compared with the prediction: values, generators, and all numbers that its program reads, bit for bit. Only
+from then on are models of the variant not built. Where every value is known to come from an initializer of
+Keras's, one comparison counts for all variants whose models have that structure.
+
+What runs foreign code in its step, has callbacks, shares variables or reads its batches is always built.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairlane.engines.contract import Job
+from fairlane.engines.data.fit_data import Batches, BatchOrder, FitData
+from fairlane.engines.lanes.beginning import Beginning, Birth, Built
+from fairlane.engines.lanes.callbacks import LaneCallbacks
+from fairlane.engines.resources import Resources
+from fairlane.engines.weights_epoch import KeptWeights
+from fairlane.kit.values import same_bits, same_trees, same_values
+from fairlane.models import layer_state
+from fairlane.models.initial_values import Pattern
+from fairlane.models.sharing import Held
+from fairlane.models.variables import variable_groups
+from fairlane.trials import State
+
+_MOST_VARIANTS, _MOST_BYTES = 64, 2**28
+"""How many variants are remembered, the last ones: each holds a model."""
+
+
+@dataclass(eq=False)
+class _Variant:
+    """What is known of a variant's models."""
+
+    built: Built
+    pattern: Pattern
+    sizes: Sequence[int]
+    layers: Any
+    proven: bool
+
+    def begin(self, job: Job, data: FitData) -> Beginning:
+        """What a lane of another seed begins with."""
+        seed, built = job.trial.seed, self.built
+        values, python = self.pattern.begin(seed)
+        session = built.session.for_seed(seed, (python, np.random.RandomState(seed).get_state()))
+        assert isinstance(data.training, Batches)
+        BatchOrder(data.training, session, built.steps_per_execution).skip_first_read()
+        state = State.of_flat([*values, *built.rest], (*self.sizes, len(built.rest)))
+        callbacks = LaneCallbacks(job.trial, built.model, None, job.epochs, built.steps, in_place=False)
+        kept, held = KeptWeights(built.model, ()), Held((), str(job.trial))
+        return Beginning(built, session, state, callbacks, kept, held)
+
+
+class Replicas:
+    """The variants of a run whose models need not be built again.
+
+    Args:
+        resources: what jobs name by a key.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._variants: OrderedDict[Any, _Variant | None] = OrderedDict()
+        self._proven: set[tuple[str, str]] = set()
+
+    def find(self, job: Job, data: FitData) -> Beginning | None:
+        """What a job's lane begins with; None where its model has to be built."""
+        variant = self._variants.get(_key(job))
+        if variant is None or not variant.proven or job.checkpoint is not None:
+            return None
+        self._variants.move_to_end(_key(job))
+        return variant.begin(job, data)
+
+    def learn(self, job: Job, data: FitData, found: Beginning) -> None:
+        """Look at what a lane began with whose model was built, and whose program is known.
+
+        Args:
+            job: its job.
+            data: what it is trained on.
+            found: what it began with.
+        """
+        key, birth = _key(job), found.birth
+        if birth is None or not self._may_be_known(job, data):
+            return
+        if key not in self._variants:
+            self._variants[key] = self._variant(job, birth, found.built)
+            self._forget()
+            return
+        variant = self._variants[key]
+        if variant is None or variant.proven:
+            return
+        if _is_as_predicted(variant, variant.begin(job, data), found, birth):
+            variant.proven = True
+            if variant.pattern.certain:
+                self._proven.add(_structure(job, variant.built))
+        else:
+            self._variants[key] = None
+
+    def _forget(self) -> None:
+        """Let go of the variants that were used the longest time ago, where there are many, or large ones."""
+        sizes = [0 if v is None else v.pattern.nbytes for v in self._variants.values()]
+        while len(sizes) > 1 and (len(sizes) > _MOST_VARIANTS or sum(sizes) > _MOST_BYTES):
+            self._variants.popitem(last=False)
+            sizes.pop(0)
+
+    def _may_be_known(self, job: Job, data: FitData) -> bool:
+        builder = self._resources.builder_of(job)
+        whole = isinstance(data.training, Batches) and not data.is_read
+        seeded = job.trial.seed is not None
+        return (
+            whole and seeded and not (job.callbacks or job.checkpoint or builder.in_place or builder.settle)
+        )
+
+    def _variant(self, job: Job, birth: Birth, built: Built) -> _Variant | None:
+        seed, model = job.trial.seed, built.model
+        if built.examination.tracing is not None or built.session.has_drawn_globally:
+            return None
+        if self._resources.watch_shared(job, model) or not _has_drawn_seeds_alone(birth, seed):
+            return None
+        groups = variable_groups(model)[:3]
+        pattern = Pattern.of(birth.drawing, [v for group in groups for v in group])
+        if pattern is None:
+            return None
+        proven = pattern.certain and _structure(job, built) in self._proven
+        return _Variant(built, pattern, [len(g) for g in groups], layer_state.read_layers(model), proven)
+
+
+def _key(job: Job) -> Any:
+    return job.builder, job.data, job.trial.variant.number
+
+
+def _structure(job: Job, built: Built) -> tuple[str, str]:
+    return job.builder, built.examination.structure.key
+
+
+def _has_drawn_seeds_alone(birth: Birth, seed: int) -> bool:
+    """Whether nothing was drawn while a model was built but the seeds that Keras made up."""
+    made = random.Random(seed)
+    if [made.randint(1, int(1e9)) for _ in birth.drawing.seeds] != birth.drawing.seeds:
+        return False
+    numpy = np.random.RandomState(seed).get_state()
+    return made.getstate() == birth.after_all[0] and _same_numpy(birth.after_builder[1], numpy)
+
+
+def _is_as_predicted(variant: _Variant, predicted: Beginning, found: Beginning, birth: Birth) -> bool:
+    """Whether a model that was built is the one that was predicted."""
+    python, numpy = predicted.session.generators()
+    a, b = variant.built, found.built
+    return (
+        python == birth.after_all[0]
+        and _same_numpy(numpy, birth.after_all[1])
+        and not b.session.has_drawn_globally
+        and same_trees(predicted.state, found.state, same_bits)
+        and a.examination.likeness() == b.examination.likeness()
+        and same_trees(a.examination.numbers, b.examination.numbers, same_bits)
+        and (a.steps, a.most_epochs, a.directions) == (b.steps, b.most_epochs, b.directions)
+        and same_trees(variant.layers, layer_state.read_layers(b.model), same_values)
+    )
+
+
+def _same_numpy(some: Any, others: Any) -> bool:
+    return all(map(np.array_equal, some, others))
