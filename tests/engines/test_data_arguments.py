@@ -18,7 +18,8 @@ from keras import layers, ops
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone
-from fairlane.engines.data.fit_data import BatchOrder, FitData, validation_runs
+from fairlane.engines.data.fit_data import FitData
+from fairlane.engines.data.orders import BatchOrder, validation_runs
 from fairlane.models import keras_private
 from fairlane.models.session import Session
 
@@ -296,7 +297,7 @@ def test_order_is_that_of_fit(n, batch_size, split, shuffle, steps, seed, built)
                 keras.utils.set_random_seed(seed)
             keras_private.symbolic_build(model, data.training.iterator(1))
         order = BatchOrder(data.training, session)
-        runs = [order.next_epoch() for _ in range(3)]
+        runs = [order.next_epoch().runs for _ in range(3)]
     drawn = [[batch.tolist() for run in epoch for batch in run] for epoch in runs]
     assert drawn == expected
     for epoch in runs:

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from fairlane.errors import StudyError
 from fairlane.models import keras_private
 from fairlane.models.streams import (
+    apart,
     drawing_from,
-    drawn_apart,
     enter,
     generators_now,
     leave,
@@ -144,25 +145,35 @@ class Session:
         with self._drawing(eager=False):
             return function()
 
-    def draw_apart(self, function: Callable[[Any], Any]) -> Any:
-        """Call ``function`` with a ``RandomState`` that stands where this session's NumPy generator stands.
+    def apart(self) -> np.random.RandomState:
+        """A generator that stands where the session's NumPy generator stands, and draws for it.
 
-        Much cheaper than `draw`, for what draws by its argument alone.
+        Drawing from it is much cheaper than `draw`.
         """
         assert self._stream is not None, "a session must have been entered before"
-        return drawn_apart(self._stream, function)
+        return apart(self._stream)
 
-    def for_seed(self, seed: int, states: States) -> Session:
-        """A session of another seed in which the same was done, but for what was drawn.
+    def owe(self, draw: Callable[[], object]) -> None:
+        """Let something be drawn from the generator `apart` later, in any thread.
+
+        Args:
+            draw: draws it, unless that was done; called before anything else is drawn in the session.
+        """
+        assert self._stream is not None, "a session must have been entered before"
+        self._stream.owed = draw
+
+    def for_seed(self, seed: int, python: Any) -> Session:
+        """A session of another seed in which the same was done, but nothing was drawn from NumPy's generator.
 
         Args:
             seed: its seed.
-            states: where its generators stand, as `generators` gives it.
+            python: where Python's generator stands, as ``random.getstate()`` gives it.
         """
         assert self._own is not None, "a session must have been entered before"
         other = Session(seed)
         other._own = replace(self._own, keras=keras_private.with_seed(self._own.keras, seed))
-        other._stream = Stream(states)
+        other._stream = Stream((python, None))
+        other._stream.apart = np.random.RandomState(seed)
         return other
 
     @property

@@ -26,6 +26,10 @@ class Stream:
         states: where they stand, as `fairlane.models.streams.generators_now` gives it. Without, they stand
             anywhere until they are seeded.
 
+    Attributes:
+        states: where they stand, while they are not in the global generators.
+        apart: a ``RandomState`` that stands where NumPy's stands, instead of its state, or None.
+
     Example:
         >>> import random
         >>> from fairlane.models.streams import drawing_from, generators_now
@@ -39,6 +43,21 @@ class Stream:
 
     def __init__(self, states: States | None = None) -> None:
         self.states: list[Any] = list(states or (None, None))
+        self.apart: Any = None
+        self.owed: Callable[[], object] | None = None
+
+    def settle(self) -> None:
+        """Draw what is owed."""
+        owed, self.owed = self.owed, None
+        if owed is not None:
+            owed()
+
+    def state(self, position: int) -> Any:
+        """Where Python's (0) or NumPy's generator (1) stands."""
+        if position == 1 and self.apart is not None:
+            self.settle()
+            self.states[1], self.apart = self.apart.get_state(), None
+        return self.states[position]
 
 
 PROGRAM = Stream()

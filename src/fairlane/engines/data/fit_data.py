@@ -1,9 +1,8 @@
-"""The data arguments of ``Model.fit`` → arrays, the validation split, and each trial's batch order.
+"""The data arguments of ``Model.fit`` → arrays, the validation split, and how an epoch is cut into batches.
 
 In: ``x``, ``y`` and the other data arguments, as ``Model.fit`` takes them. Out: a `FitData` that every
-trial of a fleet shares, and a `BatchOrder` per trial. Splitting, checking, converting and shuffling are
-Keras's own: the order of a trial's batches is what Keras's iterator yields over the sample numbers. What
-is not an array, or too large for the device, becomes a `fairlane.engines.data.sources.Source`.
+trial of a fleet shares. Splitting, checking, converting and shuffling are Keras's own. What is not an array,
+or too large for the device, becomes a `fairlane.engines.data.sources.Source`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 import keras
@@ -22,9 +21,6 @@ from numpy.typing import NDArray
 from fairlane.engines.data.sources import Source
 from fairlane.models import keras_private
 from fairlane.models.session import Session
-
-Indices = NDArray[np.int32]
-"""Sample numbers, shape ``(steps, batch)``."""
 
 DATA_ARGUMENTS = (
     "x",
@@ -68,7 +64,7 @@ class Batches:
             return False
         iterator, session = self.numbers(1, whole=True), Session(0)
         with session:
-            drawn = [_draw(iterator, 1)[0] for _ in range(2)]
+            drawn = [drawn_epoch(iterator, 1)[0] for _ in range(2)]
         expected = np.random.RandomState(0)
         alike = all(np.array_equal(order, expected.permutation(self.samples)) for order in drawn)
         return alike and all(map(np.array_equal, session.generators()[1], expected.get_state()))
@@ -231,87 +227,7 @@ def sized(arrays: Any, size: int) -> Any:
     )
 
 
-def test_batches(data: FitData, steps_per_execution: int) -> list[Any]:
-    """A batch of each size that validation has, as far as they are known; shapes and dtypes alone count."""
-    part = data.validation
-    if part is None:
-        return []
-    if isinstance(part, Source):
-        return [part.first] if part.first is not None else []
-    return [sized(part.arrays, size) for _, _, size in validation_runs(part, steps_per_execution)]
-
-
-class BatchOrder:
-    """One trial's batches, epoch by epoch, as Keras would draw them.
-
-    Args:
-        batches: the training batches.
-        session: the trial's session, whose NumPy generator shuffles; None draws from the current one.
-        steps_per_execution: the model's.
-    """
-
-    def __init__(self, batches: Batches, session: Session | None, steps_per_execution: int = 1) -> None:
-        self._batches, self._session = batches, session
-        self._whole, self._size = batches.is_whole, batches.adapter.batch_size
-        self._at_once = 1 if self._whole else steps_per_execution
-        self._plain = session is not None and batches.shuffles_plainly
-        # Without steps_per_epoch, Keras shuffles the whole epoch together: draw it in one piece.
-        self._iterator = None if self._plain else batches.numbers(self._at_once, whole=self._whole)
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether an epoch continues where the one before ended, as with ``steps_per_epoch``."""
-        return self._batches.arguments["steps_per_epoch"] is not None
-
-    def skip_first_read(self) -> None:
-        """Draw what Keras draws where it reads a first batch to build the model, before the first epoch."""
-        if self._plain:
-            self._permutation()
-            return
-        assert self._session is not None
-        iterator = self._batches.numbers(self._at_once, whole=self._whole)
-
-        def read() -> None:
-            for _, _, batches in iterator:
-                next(batches)
-                break
-            iterator.reset()
-
-        self._session.draw(read)
-
-    def next_epoch(self) -> list[Indices]:
-        """The next epoch's sample numbers, cut into runs of batches of one size.
-
-        Returns:
-            Arrays ``(steps, batch)`` of int32, in the order of training. A smaller last batch is a run
-            of its own.
-        """
-        if self._plain:
-            numbers = self._permutation()
-        else:
-            drawn = self._draw()
-            if not self._whole:
-                return [np.stack(list(run)) for _, run in groupby(drawn, key=len)]
-            numbers = drawn[0]
-        full = len(numbers) // self._size * self._size
-        runs = [numbers[:full].reshape(-1, self._size), numbers[None, full:]]
-        return [run for run in runs if run.size]
-
-    def _permutation(self) -> NDArray[np.int32]:
-        assert self._session is not None
-        samples = self._batches.samples
-        drawn: NDArray[np.int64] = self._session.draw_apart(lambda generator: generator.permutation(samples))
-        return drawn.astype("int32")
-
-    def _draw(self) -> list[NDArray[np.int32]]:
-        def draw() -> list[NDArray[np.int32]]:
-            return _draw(self._iterator, self._at_once)
-
-        drawn: list[NDArray[np.int32]] = draw() if self._session is None else self._session.draw(draw)
-        return drawn
-
-
-def _draw(iterator: Any, at_once: int) -> list[NDArray[np.int32]]:
+def drawn_epoch(iterator: Any, at_once: int) -> list[NDArray[np.int32]]:
     """An epoch's batches of sample numbers, as Keras's iterator gives them."""
     drawn: list[NDArray[np.int32]] = []
     with iterator.catch_stop_iteration():
@@ -319,9 +235,3 @@ def _draw(iterator: Any, at_once: int) -> list[NDArray[np.int32]]:
             drawn.append(next(batches))
             drawn.extend(islice(batches, at_once - 1))
     return drawn
-
-
-def validation_runs(batches: Batches, steps_per_execution: int = 1) -> list[tuple[int, int, int]]:
-    """How one pass of validation is cut: ``(first sample, steps, batch size)`` per run."""
-    runs = BatchOrder(batches, None, steps_per_execution).next_epoch()
-    return [(int(run[0, 0]), *run.shape) for run in runs]

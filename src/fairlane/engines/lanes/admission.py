@@ -13,7 +13,8 @@ from collections import deque
 from typing import Any
 
 from fairlane.engines.contract import OVER, Declined, Feed, ForkRefused, Job
-from fairlane.engines.data.fit_data import FitData, test_batches
+from fairlane.engines.data.fit_data import FitData
+from fairlane.engines.data.orders import test_batches
 from fairlane.engines.eligibility import Unsuitable
 from fairlane.engines.lanes.beginning import begin
 from fairlane.engines.lanes.fleets import Fleets

@@ -10,17 +10,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fairlane.engines.data.fit_data import Indices
+from fairlane.engines.data.orders import Indices
 from fairlane.engines.data.sources import Piece
 from fairlane.engines.eligibility import TooLate
 from fairlane.engines.lanes.fleet import Fleet
 from fairlane.engines.lanes.lane import Lane
+from fairlane.engines.lanes.lane_logs import rows
 from fairlane.engines.lanes.memory import OutOfMemory, bytes_needed, free_memory, is_out_of_memory
 from fairlane.engines.program.compiled import Carry, Program, Run
 from fairlane.engines.program.lift import Numbers
@@ -46,8 +48,7 @@ class Shape(NamedTuple):
     @classmethod
     def of(cls, lane: Lane) -> Shape:
         """What a lane's coming epoch looks like."""
-        runs = tuple((int(run.shape[0]), int(run.shape[1])) for run in lane.runs)
-        return cls(runs, lane.validates_now(), None if lane.reading is None else lane.most_steps)
+        return cls(lane.order.shapes, lane.validates_now(), None if lane.reading is None else lane.most_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,23 @@ class Outcome:
     steps: Any
     stopped: Any
     seconds: float
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]] | None:
+        return rows(self.logs, len(self.steps))
+
+    @cached_property
+    def _val_rows(self) -> list[dict[str, Any]] | None:
+        return rows(self.val_logs, len(self.steps))
+
+    def logs_of(self, i: int) -> dict[str, Any]:
+        """The training logs of lane ``i``, under the program's names."""
+        assert self._rows is not None
+        return dict(self._rows[i])
+
+    def val_logs_of(self, i: int) -> dict[str, Any] | None:
+        """The validation logs of lane ``i``, likewise; None where there was no validation."""
+        return None if self._val_rows is None else dict(self._val_rows[i])
 
     def steps_of(self, i: int) -> int | None:
         """How many steps lane ``i`` did before its loss stopped being finite, or None."""
@@ -97,6 +115,7 @@ class Chunk:
     epochs: list[int] = field(default_factory=list)
     trained: bool = False
     _lifted: list[Any] = field(default_factory=list)
+    _prepared: Shape | None = None
     _before: State | None = None
 
     @classmethod
@@ -173,8 +192,12 @@ class Chunk:
 
     def orders(self) -> list[Indices]:
         """The sample numbers of its coming epoch, ``(width, steps, batch)`` per run."""
-        filled = [*self.lanes, *self.lanes[:1] * (self.width - len(self.lanes))]
-        return [np.stack([lane.runs[i] for lane in filled]) for i in range(len(self.lanes[0].runs))]
+        orders = [np.empty((self.width, *shape), "int32") for shape in self.lanes[0].order.shapes]
+        for i in range(self.width):
+            lane = self.lanes[i if i < len(self.lanes) else 0]
+            for order, run in zip(orders, lane.order.runs, strict=True):
+                order[i] = run
+        return orders
 
     def carry(self) -> Carry:
         """Its state, at the start of a pass over data."""
@@ -187,9 +210,12 @@ class Chunk:
             executor: where to compile.
             pieces: of the batches that are read, which, and whether they are trained on.
         """
+        shape = Shape.of(self.lanes[0])
+        if shape == self._prepared and not pieces:
+            return
         placed, at_once = self.fleet.placed(), self.fleet.at_once
         wanted: dict[Run, tuple[Any, Any]] = {}
-        for steps, batch in Shape.of(self.lanes[0]).runs:
+        for steps, batch in shape.runs:
             run = Run(True, at_once(steps), batch)
             order = jax.ShapeDtypeStruct((self.width, run.steps, run.batch), "int32")
             wanted[run] = order, placed.training
@@ -203,6 +229,7 @@ class Chunk:
         self._trace_later(wanted)
         self.program.prepare(wanted, carry, self.numbers(), executor)
         self._lifted = self.program.steps.lift.values(self.numbers())
+        self._prepared = shape
 
     def _trace_later(self, wanted: Mapping[Run, tuple[Any, Any]]) -> None:
         """Trace steps for batches of a shape that was not known when the lanes were examined.
@@ -225,10 +252,11 @@ class Chunk:
 
     def epoch(self) -> Callable[[], Outcome]:
         """The work of its coming epoch, up to a halt."""
-        shape, orders = Shape.of(self.lanes[0]), self.orders()
+        shape = Shape.of(self.lanes[0])
 
         def work() -> Outcome:
             began = time.perf_counter()
+            orders = self.orders()
 
             def pass_through(carry: Carry) -> tuple[Carry, Mapping[str, Any], Any, Any, Any]:
                 carry, logs = self.train(carry, orders)

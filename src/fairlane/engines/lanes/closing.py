@@ -44,8 +44,8 @@ def _give_up_place(chunk: Chunk, outcome: Outcome | None, i: int, lane: Lane) ->
         if chunk.trained or (outcome is not None and outcome.val_logs is None and halts):
             look = partial(chunk.look_before, i)
         elif outcome is not None:
-            logs, val_logs = lane.logs_of(outcome.logs, i), lane.logs_of(outcome.val_logs, i)
-            epoch, ended = lane.epoch, lane.end_epoch_silently(logs or {}, val_logs)
+            epoch = lane.epoch
+            ended = lane.end_epoch_silently(outcome.logs_of(i), outcome.val_logs_of(i))
             events.append(EpochEnded(lane.trial, epoch, ended, lane.take_directions()))
     return [*events, *give_up(lane, look)]
 

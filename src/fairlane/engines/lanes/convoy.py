@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from fairlane.engines.data.fit_data import FitData, Indices
+from fairlane.engines.data.fit_data import FitData
+from fairlane.engines.data.orders import Indices
 from fairlane.engines.data.sources import Piece, Reading, Source
 from fairlane.engines.lanes.chunk import Chunk, Outcome, Shape
 from fairlane.engines.lanes.fleet import Fleet

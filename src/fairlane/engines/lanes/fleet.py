@@ -15,7 +15,8 @@ import jax
 import keras
 import numpy as np
 
-from fairlane.engines.data.fit_data import Batches, FitData, validation_runs
+from fairlane.engines.data.fit_data import Batches, FitData
+from fairlane.engines.data.orders import validation_runs
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import Loop
 from fairlane.engines.program.compiled import Carry, Program, on_device

@@ -6,16 +6,17 @@ once. Every call of a user's callback happens here, in the trial's own session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlane.engines.contract import Job
-from fairlane.engines.data.fit_data import BatchOrder, FitData, Indices, sized
+from fairlane.engines.data.fit_data import FitData, sized
+from fairlane.engines.data.orders import BatchOrder, EpochOrder
 from fairlane.engines.data.sources import Source
 from fairlane.engines.eligibility import has_foreign_method
 from fairlane.engines.lanes.beginning import Beginning
 from fairlane.engines.lanes.callbacks import Look
-from fairlane.engines.lanes.lane_logs import epoch_logs_of, first_steps, keras_logs, place_logs
+from fairlane.engines.lanes.lane_logs import epoch_logs_of, keras_logs
 from fairlane.engines.lanes.lane_memory import LaneMemory, go_on_from
 from fairlane.engines.program.tracing import Kind, Registry
 from fairlane.engines.resources import Resources
@@ -46,7 +47,7 @@ class Lane:
         rest: its metrics' variables when reset.
         weights_epoch: the epoch that the trained weights are of, when it has ended.
         reading: what it reads its training batches from, or None.
-        runs: the sample numbers of the coming epoch, drawn by `begin_epoch`, where it reads none.
+        order: the sample numbers of the coming epoch, where it reads no batches.
         most_steps: how many batches of the coming epoch it trains on, or None for all.
         epoch: the next epoch, from 0.
         epochs: the epoch at which it ends.
@@ -93,19 +94,19 @@ class Lane:
         self.epochs = min(job.epochs, limit) if limit else job.epochs
         first_epoch = int(job.arguments.get("initial_epoch") or 0)
         self.epoch = keras_private.initial_epoch(self.model) or first_epoch
-        self.runs: list[Indices] = []
+        self.order = EpochOrder.of(())
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
         self.ended = self.stopped = self._validated = False
         self._examined = beginning.birth is None
         self.weights_epoch: int | None = None
-        self._order: BatchOrder | None = None
+        self._orders: BatchOrder | None = None
         if not isinstance(data.training, Source):
-            self._order = BatchOrder(data.training, self.session, self.steps_per_execution)
+            self._orders = BatchOrder(data.training, self.session, self.steps_per_execution)
         self.seconds = 0.0
         if checkpoint is not None:
             self.last_logs = go_on_from(
-                checkpoint, first_epoch, self.session, self._order, self.callbacks, self.kept
+                checkpoint, first_epoch, self.session, self._orders, self.callbacks, self.kept
             )
             self._state = trial_memory.fitting(checkpoint, self.own_state())
             self.epoch, self.seconds = checkpoint.epoch, float(checkpoint.memory["seconds"])
@@ -155,7 +156,7 @@ class Lane:
         """A training batch of each size that the coming epoch has; shapes and dtypes alone count."""
         if self.reading is not None:
             return [self.reading.first] if self.reading.first is not None else []
-        return [sized(data.training.arrays, run.shape[1]) for run in self.runs]  # type: ignore[union-attr]
+        return [sized(data.training.arrays, size) for _, size in self.order.shapes]  # type: ignore[union-attr]
 
     @property
     def halts(self) -> bool:
@@ -176,14 +177,14 @@ class Lane:
         if self.metric_names != list(template):
             self._names = dict(zip(template, self.metric_names, strict=True))
 
-    def logs_of(self, stacked: Mapping[str, Any] | None, i: int) -> dict[str, Any] | None:
-        """This lane's logs out of a chunk's, as Python floats and with this model's own names."""
-        return None if stacked is None else place_logs(stacked, i, self._names)
+    def named(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Logs under this model's own names, which are under the program's."""
+        return logs if self._names is None else {self._names.get(k, k): v for k, v in logs.items()}
 
     # --- an epoch -----------------------------------------------------------------------------------
 
     def begin_epoch(self, look: Look) -> State | None:
-        """Draw the coming epoch's batches, after the callbacks' ``on_epoch_begin``.
+        """Begin the coming epoch: the callbacks' ``on_epoch_begin``, then the order of its batches.
 
         Args:
             look: reads the lane's current state.
@@ -200,8 +201,8 @@ class Lane:
                     self.examination.check_test_step("a callback, before the first validation,")
         # Keras looks at stop_training after each dispatch.
         self.most_steps = self.steps_per_execution if self.model.stop_training else None
-        if self._order is not None:
-            self.runs = first_steps(self._order.next_epoch(), self.most_steps)
+        if self._orders is not None:
+            self.order = self._orders.next_epoch().first(self.most_steps)
         return changed
 
     def begin_test(self, look: Look, logs: dict[str, float], steps: int | None) -> State | None:
@@ -220,7 +221,9 @@ class Lane:
             TooLate: a callback has changed what the test step reads.
         """
         self.model.stop_evaluating = False
-        changed = self.callbacks.call(lambda: self.callbacks.test_begin(logs, steps), self.session, look)
+        changed = self.callbacks.call(
+            lambda: self.callbacks.test_begin(self.named(logs), steps), self.session, look
+        )
         if self.kept.watches:  # validation sees what the callbacks have made of the weights
             self.kept.note(self.epoch, changed or look())
         if self.model.stop_evaluating:
@@ -249,7 +252,8 @@ class Lane:
             The epoch's logs in Keras's order; and the lane's new state, where a callback changed it.
         """
         self._validated |= val_logs is not None
-        val_logs = None if val_logs is None else dict(sorted(val_logs.items()))
+        val_logs = None if val_logs is None else dict(sorted(self.named(val_logs).items()))
+        logs = self.named(logs)
         epoch_logs = self.last_logs = epoch_logs_of(logs, val_logs)
         changed = None
         if self.callbacks.are_called:
@@ -281,7 +285,7 @@ class Lane:
         Returns:
             The epoch's logs.
         """
-        self.last_logs = epoch_logs_of(logs, val_logs)
+        self.last_logs = epoch_logs_of(self.named(logs), None if val_logs is None else self.named(val_logs))
         self.epoch += 1
         return self.last_logs
 

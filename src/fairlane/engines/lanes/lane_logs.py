@@ -9,22 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from fairlane.engines.data.fit_data import Indices
 
-
-def place_logs(stacked: Mapping[str, Any], i: int, names: Mapping[str, str] | None) -> dict[str, Any]:
-    """One lane's logs out of a chunk's.
+def rows(stacked: Mapping[str, Any] | None, width: int) -> list[dict[str, Any]] | None:
+    """The logs of each lane out of a chunk's, under the program's names; None where there are none.
 
     Args:
         stacked: an array over lanes each.
-        i: the lane's place.
-        names: the program's name for a metric → the model's own; None where they are the same.
+        width: how many lanes it has.
     """
-    logs = keras_logs({k: jax.tree.map(lambda a: a[i], v) for k, v in stacked.items()})
-    return logs if names is None else {names.get(k, k): v for k, v in logs.items()}
+    if stacked is None:
+        return None
+    columns = {name: _column(array) for name, array in _flat(stacked).items()}
+    return [{name: column[i] for name, column in columns.items()} for i in range(width)]
+
+
+def _flat(logs: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _column(array: Any) -> Sequence[Any]:
+    """A value per lane: Python floats, as Keras gives them to callbacks, or arrays."""
+    values = np.asarray(array)
+    numbers: list[Any] = values.astype("float64").tolist() if values.ndim == 1 else list(values)
+    return numbers
 
 
 def epoch_logs_of(logs: Mapping[str, float], val_logs: Mapping[str, float] | None) -> dict[str, float]:
@@ -33,24 +45,6 @@ def epoch_logs_of(logs: Mapping[str, float], val_logs: Mapping[str, float] | Non
     return dict(sorted({**logs, **prefixed}.items()))
 
 
-def first_steps(runs: Sequence[Indices], steps: int | None) -> list[Indices]:
-    """The first ``steps`` batches of an epoch's runs; all of them where it is None."""
-    if steps is None:
-        return list(runs)
-    cut: list[Indices] = []
-    for run in runs:
-        if steps > 0:
-            cut.append(run[:steps])
-        steps -= len(run)
-    return cut
-
-
 def keras_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
     """Logs as Keras hands them to callbacks: flat, with Python floats."""
-    flat: dict[str, Any] = {}
-    for key, value in logs.items():
-        if isinstance(value, dict):
-            flat.update(keras_logs(value))
-        else:
-            flat[key] = float(value) if np.ndim(value) == 0 else value
-    return flat
+    return {name: float(value) if np.ndim(value) == 0 else value for name, value in _flat(logs).items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlane.engines.contract import Pace
-from fairlane.engines.data.fit_data import BatchOrder
+from fairlane.engines.data.orders import BatchOrder
 from fairlane.engines.data.sources import Reading
 from fairlane.engines.lanes.callbacks import LaneCallbacks
 from fairlane.engines.lanes.examination import Examination

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from fairlane.engines.contract import Job
-from fairlane.engines.data.fit_data import Batches, BatchOrder, FitData
+from fairlane.engines.data.fit_data import Batches, FitData
+from fairlane.engines.data.orders import BatchOrder
 from fairlane.engines.lanes.beginning import Beginning, Birth, Built
 from fairlane.engines.lanes.callbacks import LaneCallbacks
 from fairlane.engines.resources import Resources
@@ -54,7 +55,7 @@ class _Variant:
         """What a lane of another seed begins with."""
         seed, built = job.trial.seed, self.built
         values, python = self.pattern.begin(seed)
-        session = built.session.for_seed(seed, (python, np.random.RandomState(seed).get_state()))
+        session = built.session.for_seed(seed, python)
         assert isinstance(data.training, Batches)
         BatchOrder(data.training, session, built.steps_per_execution).skip_first_read()
         state = State.of_flat([*values, *built.rest], (*self.sizes, len(built.rest)))

@@ -32,10 +32,8 @@ class Turns:
             Its new state, where they changed it.
         """
         lane, look = chunk.lanes[i], chunk.viewer(i)
-        logs = lane.logs_of(outcome.logs, i)
         try:
-            assert logs is not None
-            return lane.begin_test(look, logs, outcome.steps_of(i))
+            return lane.begin_test(look, outcome.logs_of(i), outcome.steps_of(i))
         except TooLate as reason:
             self._roster.decline(lane, str(reason), reason)
         except Exception as error:
@@ -49,10 +47,9 @@ class Turns:
             Its new state, where callbacks changed it.
         """
         lane, look = chunk.lanes[i], chunk.viewer(i)
-        logs, val_logs = lane.logs_of(outcome.logs, i), lane.logs_of(outcome.val_logs, i)
+        logs, val_logs = outcome.logs_of(i), outcome.val_logs_of(i)
         steps, epoch = outcome.steps_of(i), lane.epoch
         try:
-            assert logs is not None
             epoch_logs, changed = lane.end_epoch(look, logs, val_logs, steps)
         except Exception as error:
             self._lose(lane, epoch, error, look)
