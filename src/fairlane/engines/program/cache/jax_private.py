@@ -1,4 +1,4 @@
-"""JAX's private names that a program kept between processes needs. Tried with jax 0.10 and 0.12.
+"""JAX's private names that a program kept between processes needs. Tried with jax 0.7, 0.10 and 0.12.
 
 JAX lowers a function to an MLIR module and hands that, with all compile options, to its client, the object
 behind `jax.devices`. In: a lowered program, and a function to be called in the client's place. Out: JAX's
@@ -23,21 +23,18 @@ class Request(NamedTuple):
 
     Attributes:
         client: JAX's own.
-        module: the program, in MLIR.
         devices: where it is to run.
         options: all compile options.
         compile: compiles it.
     """
 
     client: Any
-    module: Any
     devices: Any
     options: Any
     compile: Callable[[], Any]
 
     def parts(self) -> Iterable[tuple[str, bytes]]:
-        """All that decides what the compiler makes, but for the machine; without places in source files."""
-        yield "module", self.module.operation.get_asm(enable_debug_info=False).encode()
+        """What decides what the compiler makes, but for the program itself and the machine."""
         yield "options", self.options.SerializeAsString()
         yield "platform", f"{self.client.platform} {self.client.platform_version}".encode()
         yield "devices", repr([(device.id, device.device_kind) for device in self.devices]).encode()
@@ -47,7 +44,7 @@ class Request(NamedTuple):
         """A digest of what the devices are; empty where the platform has none."""
         try:
             return str(xla_client.get_topology_for_devices([*self.devices]).fingerprint()).encode()
-        except jax.errors.JaxRuntimeError:
+        except (jax.errors.JaxRuntimeError, AttributeError):  # JAX 0.7 has none on any platform
             return b""
 
     def load(self, payload: bytes) -> Any:
@@ -84,7 +81,7 @@ class _Client:
 
         if more:  # host callbacks, which are addresses of this process
             return compile_it()
-        return self._answer(Request(self._client, module, executable_devices, compile_options, compile_it))
+        return self._answer(Request(self._client, executable_devices, compile_options, compile_it))
 
 
 def can_answer(lowered: jax.stages.Lowered) -> bool:

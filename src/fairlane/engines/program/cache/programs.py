@@ -15,7 +15,7 @@ import jax
 from fairlane.engines.program.cache.folder import Folder, cache_folder
 from fairlane.engines.program.cache.jax_private import Request, can_answer, compile_with
 
-_ENVIRONMENT = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "PJRT_NPROC", "NPROC", "CUDA_VISIBLE_DEVICES")
+_ENVIRONMENT = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "PJRT_NPROC", "NPROC")
 """Variables that XLA reads."""
 
 _OF_THE_PROCESSOR = ("model name", "flags", "Features", "CPU part")
@@ -33,8 +33,12 @@ def compiled(lowered: jax.stages.Lowered, options: Mapping[str, Any] | None) -> 
     if folder is None or not can_answer(lowered):
         return lowered.compile(compiler_options=options)
 
+    # The text has all constants of the program, and no places in source files, which do not matter. `answer`
+    # holds its digest only: JAX holds `answer` while the program lives, so it must not hold the program.
+    program = hashlib.sha256(lowered.as_text().encode()).digest()
+
     def answer(request: Request) -> Any:
-        key = _key([*request.parts(), *_machine()])
+        key = _key([("program", program), *request.parts(), *_machine()])
         return _loaded(request, folder.read(key)) or _compiled(request, folder, key)
 
     return compile_with(lowered, options, answer)
