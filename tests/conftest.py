@@ -1,8 +1,9 @@
-"""For all tests: Keras on JAX; and one compilation cache for all processes, since many train the same small models.
+"""For all tests: Keras on JAX; and caches of compiled programs for all processes, since many train the same small
+models.
 
-Both are set in the environment, before anything imports Keras or JAX: pytest's workers and the processes that
-tests start inherit them. Who sets ``JAX_COMPILATION_CACHE_DIR`` keeps the programs for the next run; who sets
-``XLA_FLAGS``, to nothing too, has every program compiled with those.
+They are set in the environment, before anything imports Keras or JAX: pytest's workers and the processes that
+tests start inherit them. Who sets ``JAX_COMPILATION_CACHE_DIR`` and ``FAIRLANE_CACHE`` keeps the programs for the
+next run; who sets ``XLA_FLAGS``, to nothing too, has every program compiled with those.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-_cache = None
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    _cache = tempfile.TemporaryDirectory(prefix="fairlane-tests-", ignore_cleanup_errors=True)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+_caches = []
+for _variable in ("JAX_COMPILATION_CACHE_DIR", "FAIRLANE_CACHE"):
+    if _variable not in os.environ:
+        _caches.append(tempfile.TemporaryDirectory(prefix="fairlane-tests-", ignore_cleanup_errors=True))
+        os.environ[_variable] = _caches[-1].name
 
 if "FAIRLANE_CONFORMANCE" not in os.environ:  # what goes into the documentation is what users have
     hurry()
 
 
 def pytest_unconfigure() -> None:
-    if _cache is not None:
-        _cache.cleanup()
+    for cache in _caches:
+        cache.cleanup()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,6 +14,7 @@ import _processes
 import fairlane
 from fairlane import demo
 from fairlane.cli import app
+from fairlane.engines.program.cache.folder import Folder
 from fairlane.errors import StudyError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -70,6 +71,7 @@ def test_help_loads_nothing_heavy():
 import sys
 from typer.testing import CliRunner
 from fairlane.cli import app
+from fairlane.engines.program.cache.folder import Folder
 assert CliRunner().invoke(app, ["--help"]).exit_code == 0
 print([m for m in ("keras", "jax", "pandas", "matplotlib", "numpy") if m in sys.modules])
 """
@@ -257,3 +259,56 @@ def assert_refused(words, *arguments):
     assert result.exit_code == 2
     assert words in words_of(result.output)
     assert "Traceback" not in result.output
+
+
+# --- cache ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    folder = Folder(tmp_path / "cache")
+    monkeypatch.setenv("FAIRLANE_CACHE", str(folder.path))
+    folder.write("a" * 64, bytes(3 * 2**20))
+    folder.write("b" * 64, bytes(2**20))
+    return folder
+
+
+def test_cache_shows_the_folder_its_size_and_its_limit(cache):
+    result = call("cache")
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"folder    {cache.path}",
+        "programs  2",
+        "size      4.0 MiB",
+        "limit     1,024.0 MiB; the least recently used programs are removed first",
+    ]
+
+
+def test_cache_clear_removes_the_programs(cache):
+    result = call("cache", "--clear")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[1:] == [
+        "programs  0",
+        "size      0.0 MiB",
+        "limit     1,024.0 MiB; the least recently used programs are removed first",
+        "removed   2 programs, 4.0 MiB",
+    ]
+    assert cache.contents().programs == 0
+
+
+def test_cache_says_that_it_is_off(monkeypatch):
+    monkeypatch.setenv("FAIRLANE_CACHE", "off")
+    result = call("cache")
+    assert result.exit_code == 0
+    assert result.output == "the cache is off (FAIRLANE_CACHE=off)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_cache_says_why_a_folder_is_not_used(cache):
+    cache.path.chmod(0o777)
+    result = call("cache")
+    assert result.exit_code == 0
+    assert (
+        "not used  another user owns it or can write to it, and their programs are not safe to run"
+        in result.output.splitlines()
+    )

@@ -5,6 +5,7 @@ In: arguments. Out: an exit code: 0 for success, 1 if `check` has findings, 2 if
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -298,3 +299,34 @@ def ui(
 
     with _reported("ui"):
         serve(store, host, port, browser, typer.echo)
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all programs from the cache.")] = False,
+) -> None:
+    """Show the cache of compiled programs: its folder, size and limit.
+
+    The next run loads from there what one run has compiled. FAIRLANE_CACHE=off switches the cache off, and
+    FAIRLANE_CACHE=PATH chooses another folder.
+    """
+    from fairlane.engines.program.cache.folder import VARIABLE, cache_folder
+
+    folder = cache_folder()
+    if folder is None:
+        typer.echo(f"the cache is off ({VARIABLE}={os.environ.get(VARIABLE, '')})")
+        return
+    with _reported("cache"):
+        removed = folder.clear() if clear else None
+        contents = folder.contents()
+    refusal = folder.refusal()
+    typer.echo(f"folder    {folder.path}" + (f"\nnot used  {refusal}" if refusal else ""))
+    typer.echo(f"programs  {contents.programs}")
+    typer.echo(f"size      {_megabytes(contents.size)}")
+    typer.echo(f"limit     {_megabytes(folder.limit)}; the least recently used programs are removed first")
+    if removed is not None:
+        typer.echo(f"removed   {removed.programs} programs, {_megabytes(removed.size)}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"

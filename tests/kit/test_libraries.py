@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import cProfile
 import dataclasses
 import functools
 import sys
@@ -80,6 +81,7 @@ def run_by(function):
 def test_who_ran():
     assert run_by(lambda: None) == "test_who_ran.<locals>.<lambda>"
     assert run_by(functools.partial(np.zeros, 3)) == ""
+    keras.ops.relu(np.ones(3))  # the first call imports modules, by pytest's own hook
     assert run_by(functools.partial(keras.ops.relu, np.ones(3))) == ""
     assert run_by(functools.partial(sorted, [2, 1], key=lambda x: x)).endswith("<lambda>")
 
@@ -96,3 +98,19 @@ def test_a_profiler_that_was_on_is_on_afterwards():
         assert sys.getprofile() is profiler
     finally:
         sys.setprofile(before)
+
+
+def test_cprofile_that_was_on_is_on_afterwards():
+    profile = cProfile.Profile()
+    before = sys.getprofile()
+    profile.enable()
+    try:
+        with watched() as witness:
+            keras.ops.relu(np.ones(3))
+        Mine().method()
+    finally:
+        profile.disable()
+        sys.setprofile(before)
+    profile.create_stats()
+    assert "method" in {function for _, _, function in profile.stats}
+    assert witness.foreign == ""

@@ -13,6 +13,7 @@ questions, which are not the same:
 
 from __future__ import annotations
 
+import cProfile
 import functools
 import gc
 import importlib.util
@@ -120,18 +121,28 @@ def watched() -> Iterator[Witness]:
         '<lambda>'
     """
     witness = Witness()
+    known: dict[int, types.CodeType] = {}  # by id: a code object's hash is of all that is in it
 
     def notice(frame: types.FrameType, event: str, arg: Any) -> None:
-        if event == "call" and is_foreign_code(frame.f_code, frame.f_globals.get("__name__", "")):
-            witness.foreign = witness.foreign or frame.f_code.co_qualname
+        if event != "call" or id(frame.f_code) in known:
+            return
+        code = frame.f_code
+        if is_foreign_code(code, frame.f_globals.get("__name__", "")):
+            witness.foreign = witness.foreign or code.co_qualname
+        elif not code.co_filename.startswith("<"):  # whose it is does not depend on the module
+            known[id(code)] = code
 
-    before, collects = sys.getprofile(), gc.isenabled()
+    before: Any = sys.getprofile()
+    collects = gc.isenabled()
     gc.disable()  # the collector's callbacks and finalizers are somebody's code, but not the block's
     sys.setprofile(notice)
     try:
         yield witness
     finally:
-        sys.setprofile(before)
+        if isinstance(before, cProfile.Profile):  # up to Python 3.11: an object, and not a function
+            before.enable()
+        else:
+            sys.setprofile(before)
         if collects:
             gc.enable()
 

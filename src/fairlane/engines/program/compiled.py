@@ -18,6 +18,7 @@ import jax.extend
 import jax.numpy as jnp
 
 from fairlane.engines.data.fit_data import Batches
+from fairlane.engines.program.cache import programs
 from fairlane.engines.program.lift import Numbers
 from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
 from fairlane.engines.program.steps import Steps
@@ -150,7 +151,7 @@ class Program:
 
         def compiled() -> Any:
             began = time.perf_counter()
-            piece = lowered.compile(compiler_options=self._effort(run))
+            piece = programs.compiled(lowered, self._effort(run))
             self.seconds_compiling += tracing + time.perf_counter() - began
             return piece
 

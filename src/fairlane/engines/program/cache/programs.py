@@ -1,0 +1,95 @@
+"""A lowered program → a compiled one: loaded from the cache folder, or compiled and written to it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import jax
+
+from fairlane.engines.program.cache.folder import Folder, cache_folder
+from fairlane.engines.program.cache.jax_private import Request, can_answer, compile_with
+
+_ENVIRONMENT = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "PJRT_NPROC", "NPROC")
+"""Variables that XLA reads."""
+
+_OF_THE_PROCESSOR = ("model name", "flags", "Features", "CPU part")
+"""Lines of Linux's ``/proc/cpuinfo`` that name the processor and its instruction sets."""
+
+
+def compiled(lowered: jax.stages.Lowered, options: Mapping[str, Any] | None) -> jax.stages.Compiled:
+    """Compile a program, or load what an earlier process compiled.
+
+    Args:
+        lowered: the program.
+        options: compiler options.
+    """
+    folder = cache_folder()
+    if folder is None or not can_answer(lowered):
+        return lowered.compile(compiler_options=options)
+
+    # The text has all constants of the program, and no places in source files, which do not matter. `answer`
+    # holds its digest only: JAX holds `answer` while the program lives, so it must not hold the program.
+    program = hashlib.sha256(lowered.as_text().encode()).digest()
+
+    def answer(request: Request) -> Any:
+        key = _key([("program", program), *request.parts(), *_machine()])
+        return _loaded(request, folder.read(key)) or _compiled(request, folder, key)
+
+    return compile_with(lowered, options, answer)
+
+
+def _loaded(request: Request, payload: bytes | None) -> Any:
+    """The executable of a file, or None where there is none, or XLA can't read it."""
+    try:
+        return None if payload is None else request.load(payload)
+    except Exception:
+        return None
+
+
+def _compiled(request: Request, folder: Folder, key: str) -> Any:
+    executable = request.compile()
+    payload = request.dump(executable)
+    if payload is not None:
+        folder.write(key, payload)
+    return executable
+
+
+def _key(parts: Iterable[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, value in parts:
+        digest.update(f"{name} {len(value)} ".encode())
+        digest.update(value)
+    return digest.hexdigest()
+
+
+def _machine() -> Iterable[tuple[str, bytes]]:
+    """What else decides what the compiler makes: versions, flags, and what the processor can do."""
+    yield "versions", f"{jax.__version__} {version('jaxlib')}".encode()
+    yield "environment", repr([(name, os.environ.get(name)) for name in _ENVIRONMENT]).encode()
+    yield "processor", _processor().encode()
+    # XLA divides work on the CPU by the threads it has.
+    yield "threads", str(_threads()).encode()
+
+
+@functools.cache
+def _processor() -> str:
+    """The processor and its instruction sets: a home folder may be shared by machines that differ."""
+    known = f"{platform.machine()} {platform.processor()}"
+    try:
+        with open("/proc/cpuinfo") as lines:
+            found = {
+                line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
+            }
+    except OSError:
+        return known
+    return "".join([known, *sorted(found)])
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
