@@ -174,11 +174,18 @@ def image_gradients(strides: tuple[int, int] = (1, 1), padding: str = "SAME") ->
 def test_batches_are_taken_in_parts(
     cached: int, strides: tuple[int, int], features: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(convolutions, "WHOLE_PATCHES", 0)
     monkeypatch.setattr(convolutions, "CACHED_PATCHES", cached)
     x, w = normal(6, 11, 11, 8), normal(3, 3, 8, features, seed=1)
     function = image_gradients(strides)
     assert "scan" in primitives(for_cpu(function), x, w)
     assert_close(for_cpu(function)(x, w), function(x, w))
+
+
+def test_patches_are_made_once_for_a_convolution_and_its_gradient() -> None:
+    function = for_cpu(lambda x, w: image_gradients(padding="VALID")(x, w)[1][1])  # of the weights alone
+    text = jax.jit(function).lower(normal(6, 11, 11, 8), normal(3, 3, 8, 16, seed=1)).compile().as_text()
+    assert sum(" concatenate(" in line for line in text.splitlines()) == 1, text
 
 
 def test_convolutions_under_vmap_and_scan() -> None:
