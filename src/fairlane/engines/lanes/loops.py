@@ -19,7 +19,7 @@ WIDEST_ON_CPU = 8
 """Lanes per dispatch on a CPU: wider is hardly faster (`benchmarks/NOTES.md`), and early stops leave gaps."""
 
 WIDEST_RECURRENT_ON_CPU = 4
-"""The same for models with a loop over time: eight lanes of an LSTM take half as long again for each."""
+"""The same for models with a loop over time: each of eight lanes takes a fifth to a half longer."""
 
 WIDEST_ON_ACCELERATOR = 512
 
