@@ -20,8 +20,11 @@ from fairlane.engines.program.rewrite.arrays import MOST_SLICES, Rule, once, pos
 LARGEST_PATCHES = 256 * 2**20
 """Bytes of one sample's patches beyond which a convolution is left to XLA."""
 
+WHOLE_PATCHES = 8 * 2**20
+"""Bytes of patches to make in one piece: then XLA makes them once for a convolution and its gradient."""
+
 CACHED_PATCHES = 2 * 2**20
-"""Bytes of patches to make in one piece: a larger batch is taken in parts that stay in the cache."""
+"""Bytes of the patches of a part, where a batch is taken in parts: they stay in the cache."""
 
 
 class _Conv(NamedTuple):
@@ -91,7 +94,9 @@ def convolution(eqn: JaxprEqn) -> Rule | None:
 
 
 def _parts(samples: int, size: int) -> int:
-    """The fewest equal parts of a batch that are small enough for a cache."""
+    """One part where it is not too large, or the fewest equal parts of a batch that fit a cache."""
+    if size <= WHOLE_PATCHES:
+        return 1
     return next(
         n for n in range(1, samples + 1) if n == samples or (samples % n == 0 and size <= n * CACHED_PATCHES)
     )
@@ -114,18 +119,23 @@ def _gathered(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
 
 
 def _correlated(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:
-    """What is under the whole kernel for every output, times the kernel."""
-    lhs = jnp.moveaxis(once(_surrounded(lhs, conv)), (0, -1), (-1, 0))
+    """What is under the whole kernel for every output, times the kernel.
+
+    In a gradient to the weights, what is "channels" here are the samples. With them in front these are
+    the patches of the convolution itself, operation by operation, so that XLA makes them once for both.
+    """
+    lhs = once(jnp.moveaxis(_surrounded(lhs, conv), (0, -1), (-1, 0)))
     batch = lhs.shape[-1]
-    inner = tuple(range(rhs.ndim - 1))
+    summed = tuple(range(rhs.ndim - 1))
 
     def part(lhs: Any, rhs: Any) -> Any:
         pieces = slices(lhs, conv.outputs, conv.strides, conv.kernel, conv.dilation)
-        patches = jnp.concatenate([jnp.moveaxis(piece, -1, 0) for piece in pieces])
-        return conv.dot(patches, rhs, ((tuple(i + 1 for i in inner), inner), ((), ())))
+        patches = jnp.concatenate(pieces, axis=-1)
+        # the kernel comes first: XLA copies the transposed first factor, and here that is the smaller one
+        return conv.dot(rhs, patches, ((summed, summed), ((), ())))
 
-    result = _sum(part, lhs, rhs, parts).reshape(*conv.outputs, batch, -1)
-    return jnp.moveaxis(result, -2, 0)
+    result = _sum(part, lhs, rhs, parts).reshape(-1, *conv.outputs, batch)
+    return jnp.moveaxis(result, (0, -1), (-1, 0))
 
 
 def _scattered(lhs: Any, rhs: Any, conv: _Conv, parts: int) -> Any:

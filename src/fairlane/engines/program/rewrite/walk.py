@@ -1,8 +1,8 @@
 """Goes through a traced program and puts other operations in the place of those that are slow on a CPU.
 
 In: a traced function of arrays, such as ``Model.train_step``, and arrays. Out: its results, for which random
-bits, convolutions and poolings are computed in other ways: random bits are the same bit for bit, everything
-else to float rounding. It can be traced under ``jit``, ``vmap`` and ``scan``.
+bits, convolutions, poolings and sums are computed in other ways: random bits are the same bit for bit,
+everything else to float rounding. It can be traced under ``jit``, ``vmap`` and ``scan``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fairlane.engines.program.rewrite.arrays import Rule
 from fairlane.engines.program.rewrite.convolutions import convolution
 from fairlane.engines.program.rewrite.pooling import max_gradient, pool, sum_pool
 from fairlane.engines.program.rewrite.random_bits import random_bits, random_split, threefry2x32
+from fairlane.engines.program.rewrite.sums import last_axis_sum
 
 _RECURSED = frozenset(
     {
@@ -45,6 +46,7 @@ _RULES: dict[str, Callable[[JaxprEqn], Rule | None]] = {
     "random_split": random_split,
     "threefry2x32": threefry2x32,
     "conv_general_dilated": convolution,
+    "reduce_sum": last_axis_sum,
     "reduce_window_max": functools.partial(pool, lax.max, -math.inf),
     "reduce_window_sum": sum_pool,
     "select_and_scatter_add": max_gradient,
