@@ -14,8 +14,8 @@ import _processes
 import fairlane
 from fairlane import demo
 from fairlane.cli import app
-from fairlane.engines.program.cache.folder import Folder
 from fairlane.errors import StudyError
+from fairlane.kit.kept_programs.folder import Folder
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -71,7 +71,7 @@ def test_help_loads_nothing_heavy():
 import sys
 from typer.testing import CliRunner
 from fairlane.cli import app
-from fairlane.engines.program.cache.folder import Folder
+from fairlane.kit.kept_programs.folder import Folder
 assert CliRunner().invoke(app, ["--help"]).exit_code == 0
 print([m for m in ("keras", "jax", "pandas", "matplotlib", "numpy") if m in sys.modules])
 """

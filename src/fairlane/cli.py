@@ -310,7 +310,7 @@ def cache(
     The next run loads from there what one run has compiled. FAIRLANE_CACHE=off switches the cache off, and
     FAIRLANE_CACHE=PATH chooses another folder.
     """
-    from fairlane.engines.program.cache.folder import VARIABLE, cache_folder
+    from fairlane.kit.kept_programs.folder import VARIABLE, cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlane.engines.program.cache.folder import LIMIT, Contents, Folder, cache_folder
+from fairlane.kit.kept_programs.folder import LIMIT, Contents, Folder, cache_folder
 
 KEY, OTHER = "a" * 64, "b" * 64
 NOBODY = 65534

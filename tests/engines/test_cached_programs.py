@@ -12,8 +12,8 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import _processes
-from fairlane.engines.program.cache import jax_private, programs
-from fairlane.engines.program.cache.folder import Folder
+from fairlane.kit.kept_programs import jax_private, programs
+from fairlane.kit.kept_programs.folder import Folder
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ SCRIPT = """
 import json, sys
 import keras, numpy as np
 import fairlane as fl
-from fairlane.engines.program.cache import programs
+from fairlane.kit.kept_programs import programs
 from keras.src import backend
 
 if "elu" in sys.argv:

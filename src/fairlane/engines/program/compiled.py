@@ -18,11 +18,11 @@ import jax.extend
 import jax.numpy as jnp
 
 from fairlane.engines.data.fit_data import Batches
-from fairlane.engines.program.cache import programs
 from fairlane.engines.program.lift import Numbers
 from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
 from fairlane.engines.program.steps import Steps
 from fairlane.engines.program.tracing import LOGS, DoesNotTrace, Kind, Runner, kind_of
+from fairlane.kit.kept_programs import programs
 from fairlane.trials import Arrays, State
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import jax
 
-from fairlane.engines.program.cache.folder import Folder, cache_folder
-from fairlane.engines.program.cache.jax_private import Request, can_answer, compile_with
+from fairlane.kit.kept_programs.folder import Folder, cache_folder
+from fairlane.kit.kept_programs.jax_private import Request, can_answer, compile_with
 
 _ENVIRONMENT = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "PJRT_NPROC", "NPROC")
 """Variables that XLA reads."""
