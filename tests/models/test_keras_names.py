@@ -697,6 +697,7 @@ def test_drawing_by():
         dropout = layers.Dropout(0.5)
         for layer in dense:
             layer.build((None, 4))
+        assert not keras_private.draws_itself()
         thread = threading.Thread(target=lambda: layers.Dense(1).build((None, 1)))
         thread.start()
         thread.join()
@@ -705,6 +706,7 @@ def test_drawing_by():
     assert noted.seeds == [d.kernel_initializer.seed for d in dense] + [int(state.value[0])]
     assert noted.kinds == ["uniform", "normal", "truncated_normal", "uniform", "truncated_normal"]
     assert {kind: getattr(keras.src.backend.random, kind) for kind in kept} == kept
+    assert keras_private.draws_itself()
     layers.Dense(1).build((None, 1))
     assert len(noted.seeds) == 6
 

@@ -19,7 +19,7 @@ import functools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,11 @@ class Drawing:
             yield
         finally:
             self._inside -= 1
+
+
+def drawn_quickly() -> AbstractContextManager[Any]:
+    """As `Drawing`, where nobody asks what was drawn; inside of one, that one remembers it."""
+    return Drawing() if keras_private.draws_itself() else nullcontext()
 
 
 def _quick(initializer: Callable[..., Any]) -> Callable[..., Any]:

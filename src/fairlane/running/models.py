@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from fairlane.errors import BuilderError, SharedStateError
-from fairlane.models.initial_values import Drawing
+from fairlane.models.initial_values import drawn_quickly
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Known, changed_by_step
@@ -56,7 +56,7 @@ class Models:
         return model
 
     def _built(self, trial: Trial) -> keras.Model:
-        with Drawing():
+        with drawn_quickly():
             model = self._build(trial.variant.builder_arguments)
         who = f"{self.what} for {trial}"
         if not isinstance(model, keras.Model):

@@ -23,6 +23,7 @@ from fairlane.models.keras_private.data import (
 from fairlane.models.keras_private.drawing import (
     drawing_by,
     draws_from_a_number,
+    draws_itself,
     has_drawn_globally,
     value_held,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "custom_objects",
     "drawing_by",
     "draws_from_a_number",
+    "draws_itself",
     "epoch_iterator",
     "excluded_from_weight_decay",
     "has_drawn_globally",

@@ -62,6 +62,11 @@ def drawing_by(drawing: Drawing) -> Iterator[None]:
         _install(-1)
 
 
+def draws_itself() -> bool:
+    """Whether this thread draws initial values as Keras does."""
+    return _here.drawing is None
+
+
 class _Random:
     """Stands for ``random`` where Keras makes up seeds."""
 
