@@ -29,6 +29,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlane.kit.kept_programs import programs as kept_programs
 from fairlane.models import keras_private
 
 _LENGTHS = tuple(4096 * 4**i for i in range(5))
@@ -155,15 +156,11 @@ def _draw(
         return None
     key = np.array([seed, 0], "uint32")
     length = next(length for length in _LENGTHS if count <= length)
-    if kind == "uniform":
-        return _first(_uniform(length)(key, first, second), shape)
-    sample = _first(_normal(length)(key) if kind == "normal" else _truncated(length)(key, -2.0, 2.0), shape)
-    # As Keras: two operations, each rounded.
-    return sample * np.float32(second) + np.float32(first)
-
-
-def _first(numbers: Any, shape: Any) -> NDArray[np.float32]:
-    return np.asarray(numbers)[: math.prod(shape)].reshape(tuple(shape))
+    low, high = (first, second) if kind == "uniform" else (-2.0, 2.0)  # where Keras truncates
+    sample: NDArray[np.float32] = np.asarray(_numbers(kind, length, key, low, high))[:count]
+    if kind != "uniform":  # as Keras: two operations, each rounded
+        sample = sample * np.float32(second) + np.float32(first)
+    return sample.reshape(tuple(shape))
 
 
 def _bits_go_by_place() -> bool:
@@ -171,19 +168,28 @@ def _bits_go_by_place() -> bool:
     return bool(jax.config.jax_threefry_partitionable) and jax.config.jax_default_prng_impl == "threefry2x32"
 
 
-@functools.cache
-def _uniform(length: int) -> Any:
-    return jax.jit(lambda key, low, high: jax.random.uniform(key, (length,), "float32", low, high))
+_DRAWS: Mapping[str, Callable[..., Any]] = {
+    "uniform": lambda length, key, low, high: jax.random.uniform(key, (length,), "float32", low, high),
+    "normal": lambda length, key, low, high: jax.random.normal(key, (length,), "float32"),
+    "truncated_normal": lambda length, key, low, high: jax.random.truncated_normal(
+        key, low, high, (length,), "float32"
+    ),
+}
+
+
+def _numbers(kind: str, length: int, key: Any, low: float, high: float) -> Any:
+    """So many random numbers of a kind."""
+    program = _program(kind, length, jax.default_backend(), jax.config.jax_default_device)
+    return program(key, np.float32(low), np.float32(high))
 
 
 @functools.cache
-def _normal(length: int) -> Any:
-    return jax.jit(lambda key: jax.random.normal(key, (length,), "float32"))
-
-
-@functools.cache
-def _truncated(length: int) -> Any:
-    return jax.jit(lambda key, low, high: jax.random.truncated_normal(key, low, high, (length,), "float32"))
+def _program(kind: str, length: int, backend: str, device: Any) -> Any:
+    """A program that draws; the places where it runs are of its key."""
+    number = jax.ShapeDtypeStruct((), "float32")
+    draw = functools.partial(_DRAWS[kind], length)
+    lowered = jax.jit(draw, keep_unused=True).lower(jax.ShapeDtypeStruct((2,), "uint32"), number, number)
+    return kept_programs.compiled(lowered, None)
 
 
 # --- drawing again for another seed -------------------------------------------------------------------

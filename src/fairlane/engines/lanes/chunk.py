@@ -353,7 +353,7 @@ class TooLarge(Exception):
 def stacked(states: Sequence[State], width: int) -> State:
     """States → one with an axis in front, filled up to ``width`` with the first."""
     filled = [*states, *[states[0]] * (width - len(states))]
-    together: State = jax.tree.map(lambda *a: jnp.asarray(np.stack([np.asarray(x) for x in a])), *filled)
+    together: State = jax.device_put(jax.tree.map(lambda *a: np.stack([np.asarray(x) for x in a]), *filled))
     return together
 
 
