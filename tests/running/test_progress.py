@@ -12,6 +12,7 @@ import pytest
 import _processes
 from fairlane.errors import StudyError
 from fairlane.running.progress import Progress
+from fairlane.running.tally import Tally
 from fairlane.store import Record
 from fairlane.trials import Trial, TrialState, Variant
 
@@ -242,6 +243,30 @@ def test_no_rate_before_two_epochs(clock):
     with Progress(records, 2, file=file, clock=clock) as progress:
         train(progress, records[0], 1, clock, 10.0, TrialState.RUNNING)
     assert "1/2 epochs, 0:10 elapsed" in lines_of(file)[1]
+
+
+def test_until_the_first_epoch_has_ended_it_is_compiling(clock):
+    records = make_records([0.1])
+    tally = Tally(records, 10, clock)
+    clock.now += 12
+    assert tally.pace() == "compiling, 0:12 elapsed"
+    epoch(records[0], 0.5)
+    tally.take(records[0])
+    assert tally.pace() == "0:12 elapsed"
+
+
+def test_the_time_left_is_honest_from_the_second_epoch_on(clock):
+    """A minute of compilation, then epochs of four lanes, two seconds each: 4 of 40 epochs take 2 seconds."""
+    records = make_records([0.1], seeds=range(4))
+    tally = Tally(records, 40, clock)
+    clock.now += 60
+    for end in range(1, 4):
+        for record in records:
+            epoch(record, 0.5)
+            tally.take(record)
+        if end > 1:
+            assert tally.pace() == f"2.0 epochs/s, 0:{(40 - 4 * end) // 2:02} left"
+        clock.now += 2
 
 
 def test_a_study_can_be_long(clock):

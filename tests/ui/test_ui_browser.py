@@ -114,13 +114,14 @@ def test_a_store_without_studies(store, show):
 
 def test_a_study_grows_from_its_first_epoch_to_its_last(study, show):
     page = show("study?name=a")
-    assert page.status == "Training now: this process."
+    assert page.status == "Compiling now, before the first epoch ends: this process."
     assert "No epoch has been logged yet." in page.texts("p")
     assert page.column("state") == ["running"] * 4
     assert page.column("epochs done") == ["0"] * 4
     assert "What was unusual" not in page.texts("h2")
     study.train(0, 2)
     page.wait(lambda: page.column("epochs done") == ["2"] * 4)
+    assert page.status == "Training now: this process."
     # Of two variants the mean of two seeds, and these two, of training and validation.
     assert page.points() == [2] * 12
     assert page.texts("h3") == ["loss"]

@@ -140,7 +140,12 @@ class Tally:
         return [f"{counts[state]} {state}" for state in troubles if counts[state]]
 
     def pace(self) -> str:
-        """``45.2 epochs/s, 0:07 left``; before there is a rate, ``0:10 elapsed``."""
+        """``45.2 epochs/s, 0:07 left``; before there is a rate, ``0:10 elapsed``.
+
+        Until the first epoch has ended, most of the time is compilation: ``compiling, 0:10 elapsed``.
+        """
+        if self.done == self._before:
+            return f"compiling, {_duration(self._clock() - self._began)} elapsed"
         since, before = self._samples[0] if self._samples else (self._last, self.done)
         if not (self.done > before and self._last > since):
             return f"{_duration(self._clock() - self._began)} elapsed"

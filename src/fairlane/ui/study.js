@@ -22,6 +22,7 @@ function show(facts) {
 
 function now() {
   const open = ["waiting", "running", "interrupted"].reduce((sum, state) => sum + (live.states[state] || 0), 0);
+  if (live.writer && !live.epochs) return `Compiling now, before the first epoch ends: ${live.writer}.`;
   if (live.writer) return `Training now: ${live.writer}.`;
   if (open) return `No process trains it now, and ${plural(open, "trial has", "trials have")} not ended. To continue, make the same call of compare again.`;
   return "Finished.";
