@@ -23,6 +23,29 @@ def digits_mlp(learning_rate: float = 1e-3) -> keras.Model:
     return _compiled(model, keras.optimizers.RMSprop(learning_rate))
 
 
+def digits_units(units: int = 32) -> keras.Model:
+    """The same with another width of both hidden layers; the learning rate is RMSprop's own."""
+    model = keras.Sequential(
+        [
+            keras.Input((64,)),
+            layers.Dense(units, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(units, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    return _compiled(model, keras.optimizers.RMSprop())
+
+
+def digits_depths(depth: int = 2, units: int = 32) -> keras.Model:
+    """As many hidden layers of a width, each normalised; AdamW."""
+    inner = []
+    for _ in range(depth):
+        inner += [layers.Dense(units, activation="gelu"), layers.LayerNormalization(), layers.Dropout(0.1)]
+    model = keras.Sequential([keras.Input((64,)), *inner, layers.Dense(10, activation="softmax")])
+    return _compiled(model, keras.optimizers.AdamW(1e-3))
+
+
 def digits_own_loss(learning_rate: float = 1e-3) -> keras.Model:
     """The same with a loss function of one's own, which calculates what Keras's does."""
     model = digits_mlp(learning_rate)

@@ -63,6 +63,21 @@ def digits_own_loss(trials: int, epochs: int, validation: bool = True) -> Task:
     return _task(_models.digits_own_loss, trials, x, y, _fit(epochs, 32, validation))
 
 
+def widths(trials: int, epochs: int) -> Task:
+    """The digits MLP of as many widths, from 16 on in steps of 2; one seed."""
+    x, y = _data.digits()
+    grid: dict[str, list[float]] = {"units": [16 + 2 * i for i in range(trials)]}
+    return Task(_models.digits_units, grid, [0], x, y, _fit(epochs, 32, True))
+
+
+def structures(trials: int, epochs: int) -> Task:
+    """A deeper MLP on the digits: 2, 3 and 4 hidden layers of as many widths as it takes; one seed."""
+    x, y = _data.digits()
+    units: list[float] = [24 + 8 * i for i in range(trials // 3)]
+    grid: dict[str, list[float]] = {"depth": [2, 3, 4], "units": units}
+    return Task(_models.digits_depths, grid, [0], x, y, _fit(epochs, 32, True))
+
+
 def mnist(epochs: int, data: str | None = None, validation: bool = True) -> Task:
     """The MNIST MLP at RMSprop 0.001 against 0.0001; batch 128, one seed."""
     x, y = _data.images(data)

@@ -27,8 +27,12 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         variants = {"learning_rate": [1e-3 * (1 + i / rates) for i in range(rates)]}
         fit = {**task.fit, "epochs": epochs}
         began, spent = time.perf_counter(), time.thread_time()
-        fl.compare(task.build, variants, task.x, task.y, seeds=seeds, engine="lanes", verbose=0, **fit)
-        return time.thread_time() - spent, time.perf_counter() - began
+        study = fl.compare(
+            task.build, variants, task.x, task.y, seeds=seeds, engine="lanes", verbose=0, **fit
+        )
+        seconds = time.thread_time() - spent, time.perf_counter() - began
+        assert (study.trials["state"] == "done").all(), study.trials["error"].dropna().iloc[0]
+        return seconds
 
     lanes, epochs = parameters["lanes"], parameters["epochs"]
     few, started = max(1, lanes // 4), time.perf_counter()
