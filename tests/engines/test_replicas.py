@@ -14,8 +14,8 @@ from fairlane.engines.lanes.replicas import Replicas
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(50, 6)).astype("float32")
 Y = (X[:, 0] > 0).astype("int32")
-SEEDS, RATES = [3, 1, 4, 2**31, 0], [0.1, 0.01]
-FIT = {"epochs": 3, "batch_size": 16, "validation_split": 0.2}
+SEEDS, RATES = [3, 1, 4, 2**31], [0.1, 0.01]
+FIT = {"epochs": 2, "batch_size": 16, "validation_split": 0.2}
 
 
 def compiled(inner, rate, last=None):
@@ -122,13 +122,24 @@ def own_loss(rate=0.1):
 UNKNOWN = [scaled, from_numpy, by_chance, unseeded, own_initializer, reads_a_weight, own_loss]
 
 
-def compare(build, engine="lanes", **changes):
-    arguments = {**FIT, "seeds": SEEDS, "verbose": 0, "engine": engine, **changes}
+def compare(build, **changes):
+    arguments = {**FIT, "seeds": SEEDS, "verbose": 0, "engine": "lanes", **changes}
     return fl.compare(build, {"rate": RATES}, X, Y, **arguments)
 
 
-def numbers(study):
-    return study.history.select_dtypes("float").drop(columns=["seconds"], errors="ignore").to_numpy()
+def assert_alone(build, study, *numbers, **changes):
+    """Trials of a study have the history and weights that Keras alone gives."""
+    pairs = list(itertools.product(RATES, SEEDS))
+    for number in numbers:
+        rate, seed = pairs[number]
+        keras.utils.set_random_seed(seed)
+        model = build(rate)
+        alone = model.fit(X, Y, verbose=0, **{**FIT, **changes}).history
+        found = study.history[study.history["trial"] == number]
+        for name, values in alone.items():
+            np.testing.assert_allclose(found[name], values, rtol=2e-5, atol=1e-6)
+        for a, b in zip(study.model(number).get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 @pytest.fixture
@@ -148,8 +159,7 @@ def built(monkeypatch):
 
 @pytest.mark.parametrize("build", KNOWN)
 def test_models_of_further_seeds_are_not_built(build, built):
-    study, expected = compare(build), compare(build, "reference")
-    np.testing.assert_allclose(numbers(study), numbers(expected), rtol=2e-5, atol=1e-6)
+    assert_alone(build, compare(build), 3, 6)
     # Where it is not certain what a seed decides, each variant is proven by a second model of its own.
     proven = 1 if build in (plain, unbuilt, functional, averaging) else 2
     assert sum(built) == len(SEEDS) * len(RATES) - len(RATES) - proven
@@ -157,9 +167,9 @@ def test_models_of_further_seeds_are_not_built(build, built):
 
 @pytest.mark.parametrize("build", UNKNOWN)
 def test_other_models_are_built(build, built):
-    study, expected = compare(build), compare(build, "reference")
+    study = compare(build)
     assert not any(built)
-    np.testing.assert_allclose(numbers(study), numbers(expected), rtol=2e-5, atol=1e-6)
+    assert_alone(build, study, 6)
 
 
 def test_what_a_seed_does_not_decide_is_seen(built):
@@ -186,16 +196,16 @@ def test_what_a_seed_does_not_decide_is_seen(built):
     [
         {"shuffle": False},
         {"shuffle": "batch"},
-        {"steps_per_epoch": 2},
+        {"steps_per_epoch": 1},
         {"batch_size": 50},
         {"validation_split": 0.0},
     ],
     ids=str,
 )
 def test_orders_are_those_of_keras(changes, built):
-    study, expected = compare(plain, **changes), compare(plain, "reference", **changes)
+    study = compare(plain, **changes)
     assert any(built)
-    np.testing.assert_allclose(numbers(study), numbers(expected), rtol=2e-5, atol=1e-6)
+    assert_alone(plain, study, 6, **changes)
 
 
 def test_with_callbacks_each_model_is_built(built):
@@ -203,22 +213,18 @@ def test_with_callbacks_each_model_is_built(built):
     assert not any(built)
 
 
-def test_their_models_are_there_when_somebody_looks(built):
-    study, expected = compare(plain), compare(plain, "reference")
+def test_their_models_share_nothing(built):
+    study = compare(plain)
     assert any(built)
-    models, others = ([one.model(number) for number in range(10)] for one in (study, expected))
-    for model, other in zip(models, others, strict=True):
-        for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    assert fl.shared_state(*models) == []
+    assert fl.shared_state(*(study.model(number) for number in range(8))) == []
 
 
 def test_they_go_on_from_a_store(tmp_path, built):
-    whole = compare(plain, epochs=4)
+    whole = compare(plain, epochs=3)
     compare(plain, epochs=2, store=tmp_path / "s", name="n", checkpoint_every=1)
     assert any(built)
-    longer = compare(plain, epochs=4, store=tmp_path / "s", name="n", checkpoint_every=1)
-    np.testing.assert_array_equal(numbers(longer), numbers(whole))
+    longer = compare(plain, epochs=3, store=tmp_path / "s", name="n", checkpoint_every=1)
+    np.testing.assert_array_equal(longer.history["loss"], whole.history["loss"])
 
 
 def test_the_session_is_left_as_it_was(built):
