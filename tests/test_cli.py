@@ -303,6 +303,27 @@ def test_cache_says_that_it_is_off(monkeypatch):
     assert result.output == "the cache is off (FAIRLANE_CACHE=off)\n"
 
 
+def test_cache_says_that_a_file_is_not_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FAIRLANE_CACHE", str(tmp_path / "file"))
+    result = call("cache")
+    assert result.exit_code == 0
+    assert f"folder    {tmp_path / 'file'}\nnot used  it is not a folder\n" in result.output
+
+
+def test_cache_shows_the_whole_path_of_a_relative_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAIRLANE_CACHE", "here")
+    assert f"folder    {tmp_path / 'here'}\n" in call("cache").output
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root can write everywhere")
+def test_cache_says_why_a_folder_can_not_be_written_to(cache):
+    cache.path.chmod(0o500)
+    assert "not used  you can't write to it" in call("cache").output
+    cache.path.chmod(0o700)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_cache_says_why_a_folder_is_not_used(cache):
     cache.path.chmod(0o777)

@@ -52,7 +52,7 @@ def test_it_is_where_the_platform_keeps_caches(platform, environment, where, mon
     assert cache_folder() == Folder(Path(where.format(home=tmp_path)), LIMIT)
 
 
-@pytest.mark.parametrize("value", ["off", "OFF", " off "])
+@pytest.mark.parametrize("value", ["off", "OFF", " off ", "0", "false", "No"])
 def test_it_can_be_off(value, monkeypatch):
     monkeypatch.setenv("FAIRLANE_CACHE", value)
     assert cache_folder() is None

@@ -175,24 +175,51 @@ def test_a_pattern_gives_what_another_seed_gives(build):
     )
 
 
-def test_a_pattern_is_certain_where_initializers_of_kerass_gave_all():
-    assert Pattern.of(*built(mlp, 1)[:2]).certain
-    assert Pattern.of(*built(attention, 1)[:2]).certain
-
+def test_there_is_no_pattern_where_what_was_drawn_was_used_for_something_else():
     def pretrained():
         model = mlp()
         model.set_weights([w + 1 for w in model.get_weights()])
         return model
 
-    assert not Pattern.of(*built(pretrained, 1)[:2]).certain
-    given = np.ones((6, 2), "float32")
-    constant = [keras.Input((6,)), layers.Dense(2, kernel_initializer=keras.initializers.Constant(given))]
-    assert not Pattern.of(*built(lambda: keras.Sequential(constant), 1)[:2]).certain
+    def shifted():
+        model = mlp()
+        keras.initializers.RandomUniform()((2,))
+        return model
+
+    def moved():
+        keras.random.uniform((), seed=keras.random.SeedGenerator())
+        return mlp()
+
+    assert [Pattern.of(*built(build, 1)[:2]) for build in (pretrained, shifted, moved)] == [None] * 3
+
+
+def test_looks_at_values_are_counted():
+    with Drawing() as drawing:
+        model = mlp()
+        assert drawing.looks == 0
+        model.layers[0].kernel.numpy()
+        assert drawing.looks == 1
+        float(model.layers[0].kernel[0, 0])
+        assert drawing.looks == 2
+        model.get_weights()
+        assert drawing.looks == 2 + len(model.weights)
+
+
+@pytest.mark.parametrize("parameters", [(0.0, np.ones(4, "float32")), (-np.ones(4), np.ones(4))])
+def test_parameters_that_are_arrays_are_left_to_keras(parameters):
+    normal = isinstance(parameters[0], float)
+    kind = keras.initializers.RandomNormal if normal else keras.initializers.RandomUniform
+    expected = variable(kind(*parameters, seed=5), (3, 4))
+    with Drawing():
+        found = variable(kind(*parameters, seed=5), (3, 4))
+    alike(found, expected)
 
 
 def test_nothing_is_left_behind():
-    before = vars(keras.src.backend.Variable).get("_initialize_with_initializer")
+    names = ("_initialize_with_initializer", "value")
+    before = [getattr(keras.src.backend.Variable, name) for name in names]
     with pytest.raises(ZeroDivisionError), Drawing():
         1 / 0  # noqa: B018
-    assert vars(keras.src.backend.Variable).get("_initialize_with_initializer") is before
+    assert [getattr(keras.src.backend.Variable, name) for name in names] == before
+    assert not set(names) & set(vars(keras.src.backend.Variable))
     assert keras.src.random.seed_generator.python_random is random

@@ -669,7 +669,7 @@ class Noted:
     """Does what Keras does, and notes it."""
 
     def __init__(self):
-        self.seeds, self.variables, self.kinds = [], [], []
+        self.seeds, self.variables, self.kinds, self.looks = [], [], [], 0
 
     def seed_made(self, seed):
         self.seeds.append(seed)
@@ -677,6 +677,9 @@ class Noted:
     def initialize(self, variable, initializer, keras_own):
         self.variables.append(variable)
         keras_own(initializer)
+
+    def look(self):
+        self.looks += 1
 
     def draw(self, kind, keras_own, shape, *args, **kwargs):
         self.kinds.append(kind)
@@ -698,6 +701,9 @@ def test_drawing_by():
         for layer in dense:
             layer.build((None, 4))
         assert not keras_private.draws_itself()
+        assert noted.looks == 0
+        assert dense[0].kernel.value is keras_private.value_held(dense[0].kernel)
+        assert noted.looks == 1
         thread = threading.Thread(target=lambda: layers.Dense(1).build((None, 1)))
         thread.start()
         thread.join()

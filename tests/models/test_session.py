@@ -286,3 +286,19 @@ def test_a_trial_is_what_a_fresh_process_gives():
     assert made[-1] == (names, first)
     np.testing.assert_allclose(study.history["loss"], losses, rtol=1e-5)
     assert Last.drawn == (python, numpy)
+
+
+def test_a_policy_that_keras_has_made_itself_is_not_carried_on():
+    """A builder that sets floatx has layers of it, whoever has read the default policy before."""
+    keras.config.dtype_policy()
+    before = keras.config.floatx()
+    try:
+        with Session(1):
+            keras.config.set_floatx("bfloat16")
+            assert keras.layers.Dense(1).dtype == "bfloat16"
+        assert keras.config.floatx() == before
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        with Session(1):
+            assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -43,7 +43,7 @@ class Initialized:
 
     Attributes:
         variable: the variable.
-        initializer: what gave it.
+        initializer: what gave it, as it was then.
         value: what it gave.
     """
 
@@ -59,6 +59,8 @@ class Drawing:
     Attributes:
         seeds: those that Keras has made up inside, in order.
         initialized: the variables that an initializer gave their values, in order.
+        drawn: the seeds that arrays were drawn from, for variables or for anything else.
+        looks: how often the value of a variable was read.
 
     Example:
         >>> import keras
@@ -71,6 +73,8 @@ class Drawing:
 
     seeds: list[int] = field(default_factory=list)
     initialized: list[Initialized] = field(default_factory=list)
+    drawn: set[int] = field(default_factory=set)
+    looks: int = 0
     _inside: int = 0
     _entered: Any = None
 
@@ -95,12 +99,19 @@ class Drawing:
         """Give a variable the value that Keras gives it."""
         with self.for_initializer():
             keras_own(_quick(initializer))
-        self.initialized.append(Initialized(variable, initializer, keras_private.value_held(variable)))
+        used = copy.copy(initializer) if keras_private.draws_from_a_number(initializer) else initializer
+        self.initialized.append(Initialized(variable, used, keras_private.value_held(variable)))
 
     def draw(self, kind: str, keras_own: Callable[..., Any], shape: Any, *args: Any, **kwargs: Any) -> Any:
         """Draw what Keras draws; for an initializer, without a compilation for its shape."""
+        if type(kwargs.get("seed")) is int:
+            self.drawn.add(kwargs["seed"])
         drawn = _draw(kind, shape, *args, **kwargs) if self._inside else None
         return keras_own(shape, *args, **kwargs) if drawn is None else jax.device_put(drawn)
+
+    def look(self) -> None:
+        """The value of a variable is read."""
+        self.looks += not self._inside
 
     @contextmanager
     def for_initializer(self) -> Iterator[None]:
@@ -151,6 +162,8 @@ def _draw(
     second = named.pop("maxval", named.pop("stddev", high_or_deviation))
     count = math.prod(shape)
     if named or type(seed) is not int or str(dtype or keras.config.floatx()) != "float32":
+        return None
+    if not (isinstance(first, (int, float)) and isinstance(second, (int, float))):
         return None
     if not (0 <= seed < 2**32 and 0 < count <= _LENGTHS[-1] and _bits_go_by_place()):
         return None
@@ -224,12 +237,9 @@ class _Again:
 class Pattern:
     """What the variables of a model begin with, as a function of the seed.
 
-    Attributes:
-        certain: whether every value is known to depend on the seed as the pattern says. Else values that no
-            initializer of Keras's drew are assumed to depend on none, which another seed has to show.
+    Values that no initializer of Keras's drew are assumed to depend on none: another seed has to show it.
     """
 
-    certain: bool
     _seeds: int
     _again: Mapping[int, _Again]
     _others: Sequence[NDArray[Any]]
@@ -243,25 +253,23 @@ class Pattern:
             variables: the model's.
 
         Returns:
-            The pattern; None where Keras made up a seed twice, so that it is not known which is whose.
+            The pattern; None where something else was made of what was drawn than first values of variables:
+            a rate, a choice, another value.
         """
-        if len(set(drawing.seeds)) < len(drawing.seeds):
-            return None
         places = {seed: i for i, seed in enumerate(drawing.seeds)}
         made = {id(one.variable): one for one in drawing.initialized}
+        if len(places) < len(drawing.seeds) or not all(map(_is_untouched, drawing.initialized)):
+            return None
         again: dict[int, _Again] = {}
-        certain = True
         for i, variable in enumerate(variables):
             first = made.get(id(variable))
             if first is not None and keras_private.value_held(variable) is first.value:
-                if (how := _again(first, places)) is not None:
-                    again[i] = how
-                    continue
-                if _gives_one_number(first.initializer):
-                    continue
-            # One number is a learning rate or a step count, given as it is. More may come from anywhere.
-            certain = certain and math.prod(variable.shape) <= 1
-        return cls(certain, len(drawing.seeds), again, [np.array(v.value) for v in variables])
+                how = _again(first, places)
+                again |= {} if how is None else {i: how}
+        used = {drawing.seeds[one.seed] for one in again.values()}
+        if not drawing.drawn & places.keys() <= used:
+            return None
+        return cls(len(drawing.seeds), again, [np.array(v.value) for v in variables])
 
     @property
     def nbytes(self) -> int:
@@ -293,15 +301,15 @@ def _again(first: Initialized, places: Mapping[int, int]) -> _Again | None:
     shape, dtype = tuple(first.value.shape), str(first.value.dtype)
     if keras_private.draws_from_a_number(first.initializer):
         place = places.get(first.initializer.seed)
-        return None if place is None else _Again(place, copy.copy(first.initializer), shape, dtype)
+        return None if place is None else _Again(place, first.initializer, shape, dtype)
     if shape == (2,) and dtype == "uint32":  # the state of a seed generator: its seed, and a count
         seed, count = np.asarray(first.value).tolist()
         return _Again(places[seed], None, shape, dtype) if seed in places and not count else None
     return None
 
 
-def _gives_one_number(initializer: Any) -> bool:
-    """Whether all values that an initializer gives are the same number, which depends on no seed."""
-    if type(initializer) is keras.initializers.Constant:
-        return isinstance(initializer.value, (int, float))
-    return type(initializer) in (keras.initializers.Zeros, keras.initializers.Ones)
+def _is_untouched(first: Initialized) -> bool:
+    """Whether nothing was drawn from the seed generator that a first value is the state of, if it is one."""
+    value = first.value
+    is_state = tuple(value.shape) == (2,) and str(value.dtype) == "uint32"
+    return not is_state or keras_private.value_held(first.variable) is value

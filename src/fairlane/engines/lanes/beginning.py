@@ -66,11 +66,13 @@ class Birth:
 
     Attributes:
         drawing: by initializers.
+        looks: how often the builder has read the value of a variable.
         after_builder: where the generators stood when the builder had returned.
         after_all: where they stood when all variables were built.
     """
 
     drawing: Drawing
+    looks: int
     after_builder: Any
     after_all: Any
 
@@ -119,7 +121,7 @@ def begin(job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint 
     with session, Drawing() as drawing:
         limit = keras.config.max_steps_per_epoch()
         model = resources.builder_of(job).build(job.trial)
-        after_builder = generators_now()
+        after_builder, looks = generators_now(), drawing.looks
         described = resources.builder_of(job).describe(job.trial, model, data)
         refuse_unsuitable_model(model, data.validation is not None)
         refuse_step_limit(limit)
@@ -131,7 +133,7 @@ def begin(job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint 
             trial_memory.refuse_incomplete(checkpoint.memory)
             trial_memory.restore_layers(checkpoint, model)
         kept, directions = KeptWeights(model, callbacks.users), keras_private.metric_directions(model)
-        birth = Birth(drawing, after_builder, generators_now())
+        birth = Birth(drawing, looks, after_builder, generators_now())
     held = resources.watch_shared(job, model)
     examination = Examination(model, session, rest, callbacks.eager, in_place)
     state = read_state(model)

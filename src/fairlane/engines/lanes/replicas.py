@@ -7,8 +7,7 @@ A seed decides what Keras draws, and nothing else, in most builders. Whether a b
 all that its trial has drawn must be the seeds that Keras makes up (`fairlane.models.initial_values`), and the
 batch that is read to build the model. Then the model of the next seed is predicted, built all the same, and
 compared with the prediction: values, generators, and all numbers that its program reads, bit for bit. Only
-from then on are models of the variant not built. Where every value is known to come from an initializer of
-Keras's, one comparison counts for all variants whose models have that structure.
+from then on are models of the variant not built.
 
 What runs foreign code in its step, has callbacks, shares variables or reads its batches is always built.
 """
@@ -49,7 +48,7 @@ class _Variant:
     pattern: Pattern
     sizes: Sequence[int]
     layers: Any
-    proven: bool
+    proven: bool = False
 
     def begin(self, job: Job, data: FitData) -> Beginning:
         """What a lane of another seed begins with."""
@@ -74,7 +73,6 @@ class Replicas:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._variants: OrderedDict[Any, _Variant | None] = OrderedDict()
-        self._proven: set[tuple[str, str]] = set()
 
     def find(self, job: Job, data: FitData) -> Beginning | None:
         """What a job's lane begins with; None where its model has to be built."""
@@ -104,8 +102,6 @@ class Replicas:
             return
         if _is_as_predicted(variant, variant.begin(job, data), found, birth):
             variant.proven = True
-            if variant.pattern.certain:
-                self._proven.add(_structure(job, variant.built))
         else:
             self._variants[key] = None
 
@@ -134,20 +130,20 @@ class Replicas:
         pattern = Pattern.of(birth.drawing, [v for group in groups for v in group])
         if pattern is None:
             return None
-        proven = pattern.certain and _structure(job, built) in self._proven
-        return _Variant(built, pattern, [len(g) for g in groups], layer_state.read_layers(model), proven)
+        return _Variant(built, pattern, [len(g) for g in groups], layer_state.read_layers(model))
 
 
 def _key(job: Job) -> Any:
     return job.builder, job.data, job.trial.variant.number
 
 
-def _structure(job: Job, built: Built) -> tuple[str, str]:
-    return job.builder, built.examination.structure.key
-
-
 def _has_drawn_seeds_alone(birth: Birth, seed: int) -> bool:
-    """Whether nothing was drawn while a model was built but the seeds that Keras made up."""
+    """Whether nothing was drawn while a model was built but the seeds that Keras made up.
+
+    Nor was a value looked at, on which the builder could have made anything depend.
+    """
+    if birth.looks:
+        return False
     made = random.Random(seed)
     if [made.randint(1, int(1e9)) for _ in birth.drawing.seeds] != birth.drawing.seeds:
         return False

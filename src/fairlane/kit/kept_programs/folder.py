@@ -8,7 +8,9 @@ nothing. What is loaded is machine code, so a folder or file that another user c
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import operator
 import os
 import re
 import stat
@@ -24,6 +26,8 @@ VARIABLE = "FAIRLANE_CACHE"
 LIMIT = 2**30
 """Bytes that the programs of a folder may take together."""
 
+_NOT_A_FOLDER = "it is not a folder"
+_OFF = ("off", "0", "no", "false")
 _MAGIC = b"fairlane program 1\n"
 _NAME = re.compile(r"[0-9a-f]{64}\.program")
 _PART = re.compile(r"fairlane-\w+\.part")
@@ -44,12 +48,15 @@ class Contents(NamedTuple):
 
 
 def cache_folder() -> Folder | None:
-    """The folder that ``FAIRLANE_CACHE`` names, or this platform's; None where the cache is off."""
+    """The folder that ``FAIRLANE_CACHE`` names, or this platform's; None where the cache is off.
+
+    A relative path is one from the working directory of the moment.
+    """
     chosen = os.environ.get(VARIABLE, "").strip()
-    if chosen.lower() == "off":
+    if chosen.lower() in _OFF:
         return None
     try:
-        return Folder(Path(chosen).expanduser() if chosen else _platform_folder())
+        return Folder(Path(chosen).expanduser().absolute() if chosen else _platform_folder())
     except RuntimeError:  # the user has no home
         return None
 
@@ -122,10 +129,12 @@ class Folder:
             status = os.stat(self.path)
         except FileNotFoundError:
             return ""
+        except NotADirectoryError:
+            return _NOT_A_FOLDER
         except OSError as error:
             return f"it can't be read ({error.strerror})"
         if not stat.S_ISDIR(status.st_mode):
-            return "it is not a folder"
+            return _NOT_A_FOLDER
         if _others_may_have_written(status):
             return "another user owns it or can write to it, and their programs are not safe to run"
         return "" if os.access(self.path, os.R_OK | os.W_OK | os.X_OK) else "you can't write to it"
@@ -177,7 +186,7 @@ class Folder:
 
     def _files(self, name: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
         """The files of such names; another process may remove some meanwhile."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.path) as entries:
             for entry in entries:
                 if name.fullmatch(entry.name):
                     with contextlib.suppress(FileNotFoundError):
@@ -192,7 +201,8 @@ def _header(key: str, payload: bytes) -> bytes:
 def _read(path: Path) -> bytes | None:
     """A file's content, or None where another user may have written it."""
     # The open file is looked at, not its name: another file could be put under the name in between.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    handle = os.open(path, functools.reduce(operator.or_, flags, os.O_RDONLY))
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or _others_may_have_written(status):

@@ -34,6 +34,9 @@ class Drawing(Protocol):
             keras_own: does what Keras does, with an initializer.
         """
 
+    def look(self) -> None:
+        """The value of a variable is read."""
+
     def draw(self, kind: str, keras_own: Callable[..., Any], shape: Any, *args: Any, **kwargs: Any) -> Any:
         """Draw an array as ``keras.random.uniform``, ``normal`` or ``truncated_normal`` does."""
 
@@ -94,6 +97,8 @@ def _install(by: int) -> None:
             _originals["initialize"] = vars(variable).get("_initialize_with_initializer")
             _originals.update({kind: getattr(drawn, kind) for kind in KINDS})
             variable._initialize_with_initializer = _initializing(variable._initialize_with_initializer)
+            _originals["value"] = vars(variable).get("value")
+            variable.value = _looking(variable.value)
             for kind in KINDS:
                 setattr(drawn, kind, _drawing(kind, _originals[kind]))
             seed_generator.python_random = _Random()
@@ -102,6 +107,10 @@ def _install(by: int) -> None:
                 del variable._initialize_with_initializer
             else:
                 variable._initialize_with_initializer = _originals["initialize"]
+            if _originals["value"] is None:
+                del variable.value
+            else:
+                variable.value = _originals["value"]
             for kind in KINDS:
                 setattr(drawn, kind, _originals[kind])
             seed_generator.python_random = random
@@ -115,6 +124,18 @@ def _initializing(keras_own: Callable[[Any, Any], None]) -> Callable[[Any, Any],
             _here.drawing.initialize(variable, initializer, lambda given: keras_own(variable, given))
 
     return initialize
+
+
+def _looking(keras_own: property) -> property:
+    assert keras_own.fget is not None
+    read = keras_own.fget
+
+    def value(variable: Any) -> Any:
+        if _here.drawing is not None:
+            _here.drawing.look()
+        return read(variable)
+
+    return property(value, keras_own.fset, keras_own.fdel, keras_own.__doc__)
 
 
 def _drawing(kind: str, keras_own: Callable[..., Any]) -> Callable[..., Any]:

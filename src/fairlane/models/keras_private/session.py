@@ -64,8 +64,15 @@ def _own(value: Any) -> Any:
 
 
 def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Of ``values``, what a fresh process would have: settings, no counters, no generators."""
-    return {k: v for k, v in values.items() if k in _SETTINGS or not k}
+    """Of ``values``, what a fresh process would have: settings, no counters, no generators.
+
+    Where nobody has set a dtype policy, Keras makes one of ``floatx`` when it is first needed, and keeps it.
+    That is not carried on, so that a builder which sets ``floatx`` has the policy of it.
+    """
+    policy = values.get("dtype_policy")
+    default = isinstance(policy, keras.DTypePolicy) and policy.get_config() == {"name": keras.config.floatx()}
+    carried = set(_SETTINGS) - ({"dtype_policy"} if default else set())
+    return {k: v for k, v in values.items() if k in carried or not k}
 
 
 def with_seed(values: Mapping[str, Any], seed: int) -> dict[str, Any]:
