@@ -61,14 +61,23 @@ COPIES = Pace()
 """The pace of jobs that can be forked."""
 
 
+_alone = {}
+
+
 def alone(one, epochs=EPOCHS, builder=build, fit=FIT, make_callbacks=None):
-    """What Keras alone makes of a job: the history, and the model."""
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(one.trial.seed)
-    model = builder(**one.trial.builder_arguments)
-    made = make_callbacks(one.trial) if make_callbacks else []
-    history = model.fit(**{**fit, "epochs": epochs}, callbacks=made, verbose=0)
-    return history.history, model
+    """What Keras alone makes of a job: the history, and the model, to be read only.
+
+    Many tests compare with the same trial, and each fit compiles; so it is trained once in a process.
+    """
+    asked = (repr(one.trial.hyperparameters), one.trial.seed, epochs, builder, make_callbacks, id(fit))
+    if asked not in _alone:
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(one.trial.seed)
+        model = builder(**one.trial.builder_arguments)
+        made = make_callbacks(one.trial) if make_callbacks else []
+        history = model.fit(**{**fit, "epochs": epochs}, callbacks=made, verbose=0)
+        _alone[asked] = history.history, model, fit
+    return _alone[asked][:2]
 
 
 class Listed:

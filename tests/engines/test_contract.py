@@ -43,7 +43,6 @@ def declined_by_lanes(shared):
 ENGINES = {
     "reference": ReferenceEngine,
     "lanes": LanesEngine,
-    "one thread": lambda shared: LanesEngine(shared, threads=1),
     "fallback": declined_by_lanes,
     "workers": workers,
 }
@@ -241,7 +240,7 @@ def test_a_trial_that_is_stopped_is_the_trial_of_so_many_epochs(make):
         assert_equal(ran, one, epochs=3 if stops else EPOCHS)
 
 
-@pytest.mark.parametrize("rung", [0, 2, EPOCHS - 1])
+@pytest.mark.parametrize("rung", [0, EPOCHS - 1])
 def test_the_better_half_goes_on_from_a_rung(make, rung):
     jobs = [job(i) for i in range(4)]
     policy = BetterHalf(4, rung)

@@ -163,7 +163,7 @@ def test_columns_that_are_gone(runs, table, column):
     assert any(isinstance(error, StoreError) and column in str(error) for error in everything(runs))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     changes=st.lists(
         st.tuples(

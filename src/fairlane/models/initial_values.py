@@ -167,6 +167,8 @@ def _draw(
         return None
     if not (0 <= seed < 2**32 and 0 < count <= _LENGTHS[-1] and _bits_go_by_place()):
         return None
+    if jax.config.jax_disable_jit:
+        return None
     key = np.array([seed, 0], "uint32")
     length = next(length for length in _LENGTHS if count <= length)
     low, high = (first, second) if kind == "uniform" else (-2.0, 2.0)  # where Keras truncates

@@ -75,7 +75,7 @@ class BatchOrder:
 
     def __init__(self, batches: Batches, session: Session | None, steps_per_execution: int = 1) -> None:
         self._batches, self._session = batches, session
-        self._whole, self._size = batches.is_whole, batches.adapter.batch_size
+        self._whole, self._size = batches.is_whole, int(batches.adapter.batch_size)
         self._at_once = 1 if self._whole else steps_per_execution
         self._plain = session is not None and batches.shuffles_plainly
         # Without steps_per_epoch, Keras shuffles the whole epoch together: draw it in one piece.
@@ -107,7 +107,7 @@ class BatchOrder:
         if self._plain:
             samples, size = self._batches.samples, self._size
             steps, rest = divmod(samples, size)
-            shapes = [(steps, size)] * (steps > 0) + [(1, rest)] * (rest > 0)
+            shapes = [shape for shape in ((steps, size), (1, rest)) if all(shape)]
             assert self._session is not None
             generator = self._session.apart()
 
