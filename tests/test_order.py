@@ -15,6 +15,7 @@ LAYERS = (
     "check",
     "trials",
     "models",
+    "searching",
     "engines",
     "provenance",
     "store",
