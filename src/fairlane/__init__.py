@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from fairlane.results.opening import open, studies
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
+    from fairlane.running.search import search
+    from fairlane.searching.domains import Choice, Float, Int, When
+    from fairlane.searching.space import Space
     from fairlane.trials import Trial, TrialState, Variant
 
 _HOMES = {
@@ -39,6 +42,12 @@ _HOMES = {
     "open": "results.opening",
     "studies": "results.opening",
     "fit": "running.compare",
+    "search": "running.search",
+    "Choice": "searching.domains",
+    "Float": "searching.domains",
+    "Int": "searching.domains",
+    "When": "searching.domains",
+    "Space": "searching.space",
     "Study": "results.study",
     "guard": "models.guard.watch",
     "continuing": "models.guard.watch",
@@ -63,10 +72,14 @@ _HOMES = {
 __all__ = [
     "AlreadyTrainedWarning",
     "BuilderError",
+    "Choice",
     "FairlaneError",
     "FairlaneWarning",
+    "Float",
+    "Int",
     "LanesError",
     "SharedStateError",
+    "Space",
     "StoreError",
     "Study",
     "StudyError",
@@ -74,6 +87,7 @@ __all__ = [
     "TrialError",
     "TrialState",
     "Variant",
+    "When",
     "__version__",
     "check_independent",
     "compare",
@@ -83,6 +97,7 @@ __all__ = [
     "fresh",
     "guard",
     "open",
+    "search",
     "shared_state",
     "studies",
 ]

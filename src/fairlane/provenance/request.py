@@ -29,9 +29,18 @@ class Request:
         common: ``Model.fit``'s arguments that are the same for all trials, data among them.
         callbacks: ``compare``'s argument.
         test_data: ``compare``'s argument.
+        search: what is searched, and how, in words; None where the variants are given.
     """
 
-    def __init__(self, model: Any, common: Mapping[str, Any], callbacks: Any, test_data: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        common: Mapping[str, Any],
+        callbacks: Any,
+        test_data: Any,
+        search: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._search = search
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
         # The spec is computed later, and a callback may change the settings until then.
@@ -42,7 +51,8 @@ class Request:
     def spec(self) -> fingerprint.Spec:
         """What is requested of the training; reads all of its data, the first time."""
         spec = fingerprint.spec(self._model, self._common, self._callbacks)
-        return {**spec, "settings": self._settings}
+        searched = {} if self._search is None else {"search": dict(self._search)}
+        return {**spec, **searched, "settings": self._settings}
 
     def __enter__(self) -> Request:
         return self

@@ -60,6 +60,7 @@ class Callbacks:
         self._owners: dict[int, tuple[weakref.ref[Any], Trial]] = {}
         self._files = _Files()
         self._copies: list[list[Any]] = []
+        self._listed: list[Any] | None = None
         if callbacks is None:
             return
         if isinstance(callbacks, (list, tuple, keras.callbacks.Callback)):
@@ -74,6 +75,22 @@ class Callbacks:
                 "callbacks must be a function that returns a list of fresh callbacks, or a list; got "
                 f"{type(callbacks).__name__}"
             )
+        self._files.check_removals()
+
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Make the callbacks of further trials.
+
+        Raises:
+            StudyError: as for the first.
+            SharedStateError: as for the first.
+        """
+        if self._make is None:
+            return
+        if self._listed is None:
+            with left_as_found():
+                self._ready |= {trial.number: self._asked(trial) for trial in trials}
+        else:
+            self._claim(self._listed, trials)
         self._files.check_removals()
 
     @property
@@ -107,6 +124,10 @@ class Callbacks:
         if not listed:
             return
         self._make = lambda trial: [_named(copied(callback), trial) for callback in listed]
+        self._listed = list(listed)
+        self._claim(listed, trials)
+
+    def _claim(self, listed: Sequence[Any], trials: Iterable[Trial]) -> None:
         named = [callback for callback in listed if any(_paths(callback))]
         for trial in trials if named else ():
             self._files.claim(trial, named)

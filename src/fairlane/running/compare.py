@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import keras
@@ -18,8 +17,7 @@ import numpy as np
 
 from fairlane.engines.contract import Pace
 from fairlane.engines.resources import Builder
-from fairlane.errors import BuilderError, FairlaneWarning, StoreError, StudyError
-from fairlane.kit.call_sites import caller, warn_at
+from fairlane.errors import BuilderError, StoreError, StudyError
 from fairlane.models.copies import copy
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import left_as_found
@@ -27,7 +25,9 @@ from fairlane.models.sharing import changed_by_step, held_in_common
 from fairlane.provenance.machine import versions
 from fairlane.provenance.request import Request
 from fairlane.results.study import Study
+from fairlane.running.budget import Budget
 from fairlane.running.callbacks import Callbacks
+from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
@@ -39,13 +39,9 @@ from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.seeds import check_seed
-from fairlane.store import MemoryStore, Record, Records, Store, next_epoch, written
+from fairlane.store import MemoryStore, Store, next_epoch, written
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
-
-_ENGINES = ("auto", "lanes", "reference")
-_ON_ERROR = ("record", "raise")
-_RESUME = ("auto", "force", "never")
 
 
 def compare(
@@ -65,6 +61,7 @@ def compare(
     verbose: Any = "auto",
     test_data: Any = None,
     trackers: Any = (),
+    budget: str | float | timedelta | None = None,
     **fit_arguments: Any,
 ) -> Study:
     """Train a model with every variant of its hyperparameters and every seed, and compare them.
@@ -113,6 +110,8 @@ def compare(
         trackers: tools that show the study while it is trained: a list of `fairlane.trackers.TensorBoard`
             and `fairlane.trackers.MLflow`. If one raises an error, it is switched off with a warning, and
             training continues.
+        budget: a time such as ``"10min"``, or seconds: no epoch begins that would end after it. What is there
+            is compared after equal epochs; the same call continues a stored study.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
@@ -139,10 +138,10 @@ def compare(
         >>> study.trials["state"].tolist()
         ['done', 'done']
     """
-    _check_choices(engine, on_error)
-    _check_resume(resume)
+    check_choices(engine, on_error)
+    check_resume(resume)
     pace = pace_of(checkpoint_every)
-    live = LiveTrackers(trackers)
+    live, allowed = LiveTrackers(trackers), Budget.of(budget)
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     planned = _planned(model, variants, seeds, {"x": x, "y": y}, fit_arguments, engine, test_data)
@@ -156,7 +155,7 @@ def compare(
         try:
             run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
             study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
-            _train(run, study, on_error, verbose, test_data, live)
+            _train(run, study, on_error, verbose, test_data, live, allowed)
         except StoreError as error:
             error.study = study
             with suppress(StoreError):  # closing it fails for the same reason, and knows of no study
@@ -164,8 +163,8 @@ def compare(
             raise
         finally:
             kept.close()
-        _warn_of(kept)
-        _warn_of_nothing(run.records)
+        warn_of(kept)
+        warn_of_nothing(run.records)
         return study
 
 
@@ -193,8 +192,8 @@ def _planned(
     data = Data(common, [trial.variant for trial in trials], engine)
     check_test_data(test_data, len(trials))
     models = Models(model)
-    rehearsed = _rehearsed(models, trials[0], data, common, test_data)
-    check_on_models(rehearsed, {**common, "test_data": test_data}, trials[0])
+    fresh = rehearsed(models, trials[0], data, common, test_data)
+    check_on_models(fresh, {**common, "test_data": test_data}, trials[0])
     return _Planned(trials, common, data, models)
 
 
@@ -208,7 +207,7 @@ class _KeptRun:
         epochs = [epochs_of(arguments_of(common, trial)) for trial in planned.trials]
         self.store, self.engine = kept, engine
         self.trials = kept.adopt(planned.trials, epochs)
-        _warn_of(kept)
+        warn_of(kept)
         left = _left(kept, self.trials)
         makers = Callbacks(callbacks, left)
         builder = Builder(
@@ -223,11 +222,17 @@ class _KeptRun:
 
 
 def _train(
-    run: _KeptRun, study: Study, on_error: str, verbose: Any, test_data: Any, live: LiveTrackers
+    run: _KeptRun,
+    study: Study,
+    on_error: str,
+    verbose: Any,
+    test_data: Any,
+    live: LiveTrackers,
+    budget: Budget | None,
 ) -> None:
     """Train what is left of a study, and evaluate it."""
     with live.following(study.name, run.store), Progress(run.records, run.epochs, verbose) as progress:
-        driver = Driver(run.store, run.engine, on_error, study, progress.update, live.take)
+        driver = Driver(*(run.store, run.engine, on_error, study, progress.update, live.take), budget=budget)
         driver.run(run.jobs, run.resources, interruptible=True)
         if test_data is not None:
             driver.test(study, run.trials, test_data, run.batch_size)
@@ -279,7 +284,7 @@ def fit(
         >>> [len(h.history["loss"]) for h in histories]
         [3, 3]
     """
-    _check_choices(engine, "record")
+    check_choices(engine, "record")
     check_fit_arguments(fit_arguments)
     models = _checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}
@@ -325,49 +330,7 @@ def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
     return left
 
 
-def _rehearsed(
-    models: Models, trial: Trial, data: Data, common: Mapping[str, Any], test_data: Any
-) -> list[keras.Model]:
-    """Fresh models of a trial to try data on; none where its builder raises."""
-    rehearsed = models.rehearse(trial, partial(data.batch, trial.variant))
-    if rehearsed and common.get("validation_data") is not None and test_data is not None:
-        rehearsed += models.rehearse(trial)
-    return rehearsed
-
-
-def _warn_of_nothing(records: Sequence[Record]) -> None:
-    """Warn of a study of which every trial failed before its first epoch."""
-    if all(record.state is TrialState.FAILED and not record.epochs for record in records):
-        first = records[0]
-        how_many = "the only trial" if len(records) == 1 else f"each of the {len(records)} trials"
-        warn_at(
-            caller(),
-            f"nothing was trained: {how_many} failed before its first epoch. The first, {first.trial}: "
-            f"{first.error}",
-            FairlaneWarning,
-        )
-
-
-def _warn_of(kept: Records) -> None:
-    """Pass on what the store has to say."""
-    notes, kept.notes[:] = list(kept.notes), []
-    for note in notes:
-        warn_at(caller(), note, FairlaneWarning)
-
-
 # --- checks and small parts -----------------------------------------------------------------------------
-
-
-def _check_choices(engine: str, on_error: str) -> None:
-    if engine not in _ENGINES:
-        raise StudyError(f"engine must be one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
-    if on_error not in _ON_ERROR:
-        raise StudyError(f"on_error must be 'record' or 'raise', not {on_error!r}")
-
-
-def _check_resume(resume: Any) -> None:
-    if resume not in _RESUME:
-        raise StudyError(f"resume must be one of {', '.join(map(repr, _RESUME))}, not {resume!r}")
 
 
 def _checked_models(models: Any) -> list[keras.Model]:

@@ -41,12 +41,23 @@ class Data:
     """
 
     def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
-        self._common = common
+        self._common, self._engine = common, engine
         self._session = session_reason()
         self._keys: dict[Any, str] = {}
         self._reasons: dict[str, str] = {}
         self.by_key: dict[str, TrainingData] = {}
-        on_lanes = engine != "reference" and not self._session
+        self.add(variants)
+
+    def add(self, variants: Sequence[Variant]) -> None:
+        """Take the data of further variants apart, where they are not those of others.
+
+        Args:
+            variants: one for each trial.
+
+        Raises:
+            StudyError: they can't be trained on.
+        """
+        on_lanes = self._engine != "reference" and not self._session
         counts = Counter(self._chosen(variant)[0] for variant in variants)
         for variant in variants:
             chosen_key, chosen = self._chosen(variant)
@@ -59,6 +70,11 @@ class Data:
             key = self._keys[chosen_key] = f"data {len(self._keys)}"
             self._reasons[key] = reason
             self.by_key[key] = TrainingData(chosen, parts, counts[chosen_key])
+
+    @property
+    def common(self) -> Mapping[str, Any]:
+        """``Model.fit``'s arguments that are the same for all."""
+        return self._common
 
     def reason(self, variant: Variant) -> str:
         """Why a variant can't run on lanes, as far as session and data show; empty where it can."""

@@ -10,18 +10,31 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fairlane.engines.contract import Declined, EngineEvent, ForkRefused, Idle, Job
+from fairlane.engines.contract import NOT_YET, Declined, EngineEvent, Feed, ForkRefused, Idle, Job, Nothing
 from fairlane.engines.resources import Resources
 from fairlane.errors import FairlaneWarning, LanesError, StudyError, TrialError
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models.session import left_as_found
 from fairlane.results.study import Study
+from fairlane.running.budget import Budget, BudgetSpent
 from fairlane.running.choosing import engine_for
 from fairlane.running.evaluation import evaluate
 from fairlane.running.jobs import PlannedFeed
-from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
+from fairlane.running.policy import EachGoesOn, EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store, next_epoch
 from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, TrialFailed, TrialState
+
+
+class _Limited:
+    """A feed that gives no job any more once a budget is spent."""
+
+    def __init__(self, feed: Feed, budget: Budget | None) -> None:
+        self._feed, self._budget = feed, budget
+
+    def next(self) -> Job | Nothing:
+        """The next job."""
+        spent = self._budget is not None and self._budget.spent
+        return NOT_YET if spent else self._feed.next()
 
 
 class Driver:
@@ -35,6 +48,7 @@ class Driver:
         show: gets each trial's record when it has changed.
         track: gets each event with its record, for trackers.
         policy: decides who trains on; by default everybody does.
+        budget: how long training may take; None where there is no limit.
     """
 
     def __init__(
@@ -46,17 +60,19 @@ class Driver:
         show: Callable[[Record], None],
         track: Callable[[Event, Record], None] | None = None,
         policy: Policy | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._store, self._engine, self._on_error = store, engine, on_error
         self._study, self._show, self._track = study, show, track
-        self._policy: Policy = policy or EverybodyGoesOn()
-        self._orders = OrderBook(self._policy.standing)
+        self._budget = budget
+        self._policy: Policy = policy or (EverybodyGoesOn() if budget is None else EachGoesOn())
+        self._orders = OrderBook(self._policy.standing, lambda: budget is not None and budget.spent)
         self._failure: TrialFailed | None = None
         self._taken_when_idle = -1
         self._resources = Resources()
 
     def run(self, jobs: Sequence[Job], resources: Resources, interruptible: bool) -> None:
-        """Run the jobs to their end.
+        """Run jobs to their end; as `run_feed`.
 
         Args:
             jobs: what to run.
@@ -64,11 +80,31 @@ class Driver:
             interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
         """
         self._resources = resources
+        self.check(jobs)
+        self.run_feed(PlannedFeed(jobs, self._store.checkpoint), resources, interruptible)
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Refuse, before they begin, jobs that must run on lanes and can't.
+
+        Raises:
+            StudyError: as `run`.
+            LanesError: as `run`.
+        """
         for job in jobs:
             if job.reason:
                 self._check_declined(job, job.reason)
+
+    def run_feed(self, feed: Feed, resources: Resources, interruptible: bool) -> None:
+        """Run the jobs of a feed to their end.
+
+        Args:
+            feed: gives what to run.
+            resources: what they name by a key.
+            interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
+        """
+        self._resources = resources
         engine = engine_for(self._engine, resources)
-        source = engine.run(PlannedFeed(jobs, self._store.checkpoint), self._orders)
+        source = engine.run(_Limited(feed, self._budget), self._orders)
         try:
             with left_as_found():
                 for event in source:
@@ -79,6 +115,11 @@ class Driver:
             self._take_unreported(engine.unreported())
             self._store.interrupt(diverged=None if self._failure is not None else error.trial)
             raise
+        except BudgetSpent:
+            source.close()
+            self._take_unreported(engine.unreported())
+            self._store.interrupt()
+            warn_at(caller(), self._spent(), FairlaneWarning)
         except KeyboardInterrupt:
             source.close()
             self._take_unreported(engine.unreported())
@@ -156,6 +197,13 @@ class Driver:
                 "engine, which calls Model.fit"
             )
 
+    def _spent(self) -> str:
+        assert self._budget is not None
+        return (
+            f"the budget of {self._budget.words} is spent: trials that are not trained to their end are "
+            "marked 'interrupted', and compared after equal epochs. In a store, the same call continues them"
+        )
+
     def _take(self, event: EngineEvent) -> None:
         """Do what an event asks for, and let the policy decide what follows from it."""
         match event:
@@ -169,6 +217,10 @@ class Driver:
                 pass
             case _:
                 self._write(event)
+        if self._budget is not None:
+            self._budget.note(event)
+            if isinstance(event, Idle) and self._budget.spent:
+                raise BudgetSpent
         ordered = self._orders.give(self._policy.after(event))
         stuck, self._taken_when_idle = self._orders.taken == self._taken_when_idle, -1
         if isinstance(event, Idle):

@@ -7,12 +7,12 @@ decisions do not depend on which engine was faster.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from fairlane.engines.contract import EngineEvent, GoOn, Order, Pause, Stop
 from fairlane.errors import StudyError
-from fairlane.trials import Trial
+from fairlane.trials import EpochEnded, Trial
 
 
 class Policy(Protocol):
@@ -42,6 +42,16 @@ class EverybodyGoesOn:
         return ()
 
 
+class EachGoesOn:
+    """Every trial is trained to its end, with an order after each epoch, which may be held back."""
+
+    standing = False
+
+    def after(self, event: EngineEvent) -> Iterable[Order]:
+        """One order for each epoch that ended."""
+        return [GoOn(event.trial)] if isinstance(event, EpochEnded) else ()
+
+
 class OrderBook:
     """The orders that were given and not taken yet.
 
@@ -52,10 +62,11 @@ class OrderBook:
 
     Args:
         standing: whether every trial that waits may go on at once.
+        closed: says whether no trial may go on any more.
     """
 
-    def __init__(self, standing: bool) -> None:
-        self.standing = standing
+    def __init__(self, standing: bool, closed: Callable[[], bool] = lambda: False) -> None:
+        self.standing, self._closed = standing, closed
         self._orders: list[Order] = []
         self.taken = 0
 
@@ -72,6 +83,8 @@ class OrderBook:
         if not self._orders:
             return ()
         wanted = {id(trial) for trial in waiting}
+        if self._closed():
+            return ()
         taken = [order for order in self._orders if id(order.trial) in wanted]
         _check_answers(taken)
         self._orders = [order for order in self._orders if id(order.trial) not in wanted]

@@ -6,7 +6,7 @@ In: the records of a study's trials, as they change. Out: text on a stream.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, TextIO
 
 from fairlane.errors import StudyError
@@ -72,6 +72,16 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._display.stop(self._tally.closing(stopped=kind is not None))
         self._display = Silent()
+
+    def expect(self, records: Sequence[Record], epochs: Sequence[float], later: int) -> None:
+        """Show further trials.
+
+        Args:
+            records: theirs.
+            epochs: how many epochs each of them will probably train.
+            later: how many more trials are expected after them, each with as many epochs.
+        """
+        self._tally.expect(records, epochs, later)
 
     def update(self, record: Record) -> None:
         """Show a change of a record; fast enough for a call after every event.

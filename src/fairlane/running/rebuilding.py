@@ -37,6 +37,10 @@ class Rebuilt:
         self._kept, self._models, self._common, self._data = kept, models, common, data
         self._own = {id(trial) for trial in trials}
 
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Know further trials of this study."""
+        self._own |= {id(trial) for trial in trials}
+
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         """The trial's model, as it was before its first epoch, to be given its weights."""
         if id(trial) in self._own:

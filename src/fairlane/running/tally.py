@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fairlane.kit.text import plural
 from fairlane.store import Record
@@ -36,6 +36,7 @@ class Tally:
         self._records = records
         self._several_seeds = len({record.trial.seed for record in records}) > 1
         self._planned = _Planned(records, epochs_total)
+        self._later, self._later_epochs = 0, 0.0
         self.total = float(epochs_total)
         self.done = 0
         self._epochs: dict[int, int] = {}
@@ -47,7 +48,25 @@ class Tally:
 
     @property
     def _trials(self) -> int:
-        return len(self._records)
+        return len(self._records) + self._later
+
+    def expect(self, records: Sequence[Record], epochs: Sequence[float], later: int) -> None:
+        """Count further trials.
+
+        Args:
+            records: theirs.
+            epochs: how many epochs each of them will probably train.
+            later: how many more trials are expected after them, each with as many epochs.
+        """
+        for record, count in zip(records, epochs, strict=True):
+            self._records.append(record)
+            self._planned.own[record.trial.number] = count
+        mean = sum(epochs) / len(epochs) if epochs else 0.0
+        self.total += sum(epochs) + later * mean - self._later_epochs
+        self._later, self._later_epochs = later, later * mean
+        self._several_seeds = len({record.trial.seed for record in self._records}) > 1
+        for record in records:
+            self.take(record)
 
     def begin(self) -> None:
         """Start the clock; epochs that are done already do not count for the rate."""
@@ -183,6 +202,7 @@ class _Planned:
     """How many epochs each trial is planned to train."""
 
     def __init__(self, records: list[Record], epochs_total: int) -> None:
+        self.own: dict[int, float] = {}
         own = [n for n in map(self._own, records) if n is not None]
         others = len(records) - len(own)
         self._common = (epochs_total - sum(own)) / others if others else 0.0
@@ -196,9 +216,10 @@ class _Planned:
         own = self._own(record)
         return self._common if own is None else own
 
-    @staticmethod
-    def _own(record: Record) -> float | None:
-        """The epochs of a trial that has them as a hyperparameter."""
+    def _own(self, record: Record) -> float | None:
+        """The epochs of a trial that has them as a hyperparameter, or that came later."""
+        if record.trial.number in self.own:
+            return self.own[record.trial.number]
         own = record.trial.variant.fit_arguments.get("epochs")
         return float(own) if isinstance(own, int) else None
 

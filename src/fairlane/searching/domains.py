@@ -136,7 +136,8 @@ class Float(_Range):
             step = 0 if self.step is None else round((value - self.low) / self.step)
             return (step + 0.5) / self.size
         scale = math.log if self.log else float
-        return float((scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low)))
+        low, high = scale(self.low), scale(self.high)
+        return float((scale(value) - low) / (high - low))
 
     def values(self) -> list[float]:
         """All values, where there is a step."""
@@ -193,8 +194,8 @@ class Int(_Range):
         """The place of a value."""
         if self.log:
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
-            return (math.log(value) - low) / (high - low)
-        return ((value - self.low) // (self.step or 1) + 0.5) / self.size
+            return float((math.log(value) - low) / (high - low))
+        return float(((value - self.low) // (self.step or 1) + 0.5) / self.size)
 
     def values(self) -> list[int]:
         """All values."""
@@ -294,7 +295,7 @@ class When:
             (name, list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values])
             for name, values in conditions.items()
         ]
-        self.domain = domain if inner is None else inner.domain
+        self.domain: Any = domain if inner is None else inner.domain
         self.conditions += [] if inner is None else inner.conditions
 
     def __repr__(self) -> str:

@@ -35,7 +35,7 @@ class Bracket:
         if size >= self.sizes[0]:
             return self
         sizes = [max(1, math.ceil(n * size / self.sizes[0])) for n in self.sizes]
-        return Bracket(tuple([size, *(min(size, n) for n in sizes[1:])]), self.epochs)
+        return Bracket((size, *(min(size, n) for n in sizes[1:])), self.epochs)
 
 
 def hyperband(epochs: int, factor: int = FACTOR) -> list[Bracket]:

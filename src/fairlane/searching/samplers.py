@@ -1,8 +1,8 @@
 """What proposes the next variant: the contract, and the samplers that need no other package.
 
-In: a `fairlane.searching.space.Space`, and what is known of the variants until now. Out: a variant. A proposal
-depends on nothing but these, a seed, and how many proposals there were before: so a search that was stopped
-proposes the same again.
+In: a `fairlane.searching.space.Space`, and what is known of the variants until now. Out: a variant. A
+proposal depends on nothing but these, a seed, and how many proposals there were before: so a search that
+was stopped proposes the same again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fairlane.errors import StudyError
 from fairlane.searching.space import Space
 
 _PER_STRUCTURE = 4
-"""How many variants of one structure are drawn, where there are more structures than a search could compile."""
+"""How many variants of one structure are drawn, where a search could not compile all structures."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Sampler(ABC):
             seen: all variants until now, in order.
         """
 
-    def check(self, space: Space, objectives: int) -> None:
-        """Refuse, before any training, a space or a number of objectives that it can't take.
+    def check(self, space: Space, objectives: int) -> None:  # noqa: B027
+        """Refuse, before any training, a space or a number of objectives that it can't take; none here.
 
         Raises:
             StudyError: it can't.

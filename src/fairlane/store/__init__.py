@@ -7,9 +7,10 @@ writing, and `read` for reading.
 
 from fairlane.store.memory import MemoryStore
 from fairlane.store.opening import in_words, overview, read, written
-from fairlane.store.records import Record, Records, Store, next_epoch
+from fairlane.store.records import Decision, Record, Records, Store, next_epoch
 
 __all__ = [
+    "Decision",
     "MemoryStore",
     "Record",
     "Records",

@@ -20,6 +20,7 @@ from fairlane.store.loading import StudyRows
 from fairlane.store.records import KEPT_CHECKPOINTS
 from fairlane.store.saved import SavedFile
 from fairlane.store.steps import (
+    AddDecision,
     AddDirections,
     AddEpochs,
     Rewind,
@@ -81,6 +82,8 @@ class Batch:
                     self._add_directions(connection, step)
                 case SetWeightsEpoch():
                     self._set_weights_epoch(connection, step)
+                case AddDecision():
+                    self._add_decision(connection, step)
         self._insert_rows(connection, rows, None)
         self._set_trials(connection, states)
         return self
@@ -188,6 +191,15 @@ class Batch:
         table, row_id = tables.weights_epochs, self._study.ids[step.number]
         connection.execute(sa.delete(table).where(table.c.trial_id == row_id))
         connection.execute(sa.insert(table), [{"trial_id": row_id, "epoch": step.epoch}])
+
+    def _add_decision(self, connection: sa.Connection, step: AddDecision) -> None:
+        row = {
+            "study_id": self._study.row.id,
+            "place": step.place,
+            "about": step.about,
+            "content": step.content,
+        }
+        connection.execute(self._database.insert(tables.decisions).on_conflict_do_nothing(), [row])
 
     def _add_site(self, connection: sa.Connection, here: Site) -> None:
         row = {"study_id": self._study.row.id, "machine": here.machine, "git": here.commit}

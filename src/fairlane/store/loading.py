@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from fairlane.store import coding, rows, tables
 from fairlane.store.artifacts import Artifact
-from fairlane.store.records import Record
+from fairlane.store.records import Decision, Record
 from fairlane.store.saved import SavedFile
 from fairlane.trials import Site, Trial, Variant
 
@@ -36,6 +36,7 @@ class StudyRows:
         models: variant's number → how its model is built.
         directions: variant's number → metric → ``"min"`` or ``"max"``, as Keras knows it.
         sites: where it was trained.
+        decisions: what a search has decided, in order.
     """
 
     row: Any
@@ -50,6 +51,7 @@ class StudyRows:
     models: dict[int, str] = field(default_factory=dict)
     directions: dict[int, dict[str, str]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
 
 def study_row(connection: sa.Connection, name: str) -> Any:
@@ -76,6 +78,8 @@ def load(connection: sa.Connection, row: Any) -> StudyRows:
     if sa.inspect(connection).has_table(tables.directions.name):  # since version 3 of the tables
         _load_directions(connection, row.id, by_id, study, number_of)
         _load_weights_epochs(connection, row.id, by_id)
+    if sa.inspect(connection).has_table(tables.decisions.name):  # since version 4 of the tables
+        study.decisions = _load_decisions(connection, row.id)
     study.sites = _load_sites(connection, row.id)
     return study
 
@@ -178,6 +182,13 @@ def rows_of_trials(
     by = [table.c[name] for name in order]
     within = tables.trials
     return rows.select(connection, table, within.c.study_id == study_id, order=by, within=within, named=named)
+
+
+def _load_decisions(connection: sa.Connection, study_id: int) -> list[Decision]:
+    table = tables.decisions
+    rows.check_references(connection, table, "study_id")
+    found = rows.select(connection, table, table.c.study_id == study_id, order=[table.c.place])
+    return [Decision(row.about, row.content) for row in found]
 
 
 def _load_sites(connection: sa.Connection, study_id: int) -> list[Site]:

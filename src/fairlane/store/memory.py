@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fairlane.store.records import KEPT_CHECKPOINTS, Record, Store, next_epoch
+from fairlane.store.records import KEPT_CHECKPOINTS, Decision, Record, Store, next_epoch
 from fairlane.trials import (
     Checkpoint,
     CutOff,
@@ -37,6 +37,7 @@ class MemoryStore(Store):
         self._checkpoints: dict[int, list[Checkpoint]] = {}
         self._cut_off: dict[int, CutOff] = {}
         self._descriptions: dict[int, str] = {}
+        self._decisions: list[Decision] = []
         listed = list(trials)
         self.adopt(listed, [0] * len(listed))
 
@@ -57,7 +58,7 @@ class MemoryStore(Store):
 
     def unfinished(self, trial: Trial) -> bool:
         """Whether it has not been trained to its end."""
-        return self[trial].state not in (TrialState.DONE, TrialState.DIVERGED)
+        return self[trial].state not in (TrialState.DONE, TrialState.STOPPED, TrialState.DIVERGED)
 
     def write(self, event: Event) -> Record:
         """Record one event; return the record of its trial, brought up to date."""
@@ -88,6 +89,14 @@ class MemoryStore(Store):
     def describe(self, trial: Trial, description: str) -> None:
         """Store how the model of the trial's variant is built."""
         self._descriptions[trial.variant.number] = description
+
+    def decide(self, decision: Decision) -> None:
+        """Store a decision of a search."""
+        self._decisions.append(decision)
+
+    def decisions(self) -> list[Decision]:
+        """What a search has decided."""
+        return list(self._decisions)
 
     def interrupt(self, diverged: Trial | None = None) -> None:
         """Mark every trial that has not ended as interrupted."""

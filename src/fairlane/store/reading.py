@@ -19,7 +19,7 @@ from fairlane.store.artifacts import Artifacts
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
 from fairlane.store.loading import StudyRows, load, study_row
-from fairlane.store.records import Record, Records
+from fairlane.store.records import Decision, Record, Records
 from fairlane.store.saved import read_checkpoint, read_cut_off, read_weights
 from fairlane.trials import Checkpoint, CutOff, Site, Trial, TrialState, Weights
 
@@ -77,6 +77,10 @@ class StoredRecords(Records):
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
         return self._now().models.get(trial.variant.number)
+
+    def decisions(self) -> list[Decision]:
+        """What a search has decided."""
+        return list(self._now().decisions)
 
     def sites(self) -> list[Site]:
         """Where trials were trained."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,19 @@ from fairlane.trials import (
 
 KEPT_CHECKPOINTS = 2
 """Checkpoints of each trial that a store holds: the newest, and one before it in case that is damaged."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a search has decided.
+
+    Attributes:
+        about: what it is about: a word, then numbers, such as ``("rung", 0, 1)``.
+        content: the decision, as JSON data.
+    """
+
+    about: tuple[Any, ...]
+    content: Mapping[str, Any]
 
 
 @dataclass(eq=False)
@@ -95,7 +108,8 @@ class Record:
                 self.directions |= event.directions
                 self.error = self.error or divergence(event.epoch, logs)
             case TrialDone():
-                self.state = TrialState.DIVERGED if self.error else TrialState.DONE
+                ended = TrialState.STOPPED if event.stopped else TrialState.DONE
+                self.state = TrialState.DIVERGED if self.error else ended
                 self.seconds = event.seconds
                 self.loop = event.loop or self.loop
                 self.weights_epoch = event.weights_epoch
@@ -223,6 +237,10 @@ class Records(ABC):
         """How the model of the trial's variant is built, as given to `Store.describe`; else None."""
 
     @abstractmethod
+    def decisions(self) -> list[Decision]:
+        """What a search has decided, in order; empty for a study that is not a search."""
+
+    @abstractmethod
     def sites(self) -> list[Site]:
         """Where trials were trained: the site of each process that wrote an event, in order, each once.
 
@@ -243,7 +261,7 @@ class Store(Records):
     ``EpochEnded``    running                     running; epochs come in ascending order
     ``Checkpoint``    running                     running; the newest two stay
     ``CutOff``        running, interrupted        the same; deleted when the trial is trained again
-    ``TrialDone``     running                     done, or diverged; the checkpoints are deleted
+    ``TrialDone``     running                     done, stopped or diverged; no checkpoints stay
     ``TrialFailed``   waiting, running            failed; the checkpoints stay
     ``Tested``        done                        done; an earlier test is replaced
     ``rewind``        any                         waiting; as ``TrialStarted``
@@ -285,6 +303,10 @@ class Store(Records):
     @abstractmethod
     def describe(self, trial: Trial, description: str) -> None:
         """Store how the model of the trial's variant is built."""
+
+    @abstractmethod
+    def decide(self, decision: Decision) -> None:
+        """Store a decision of a search, after those before it."""
 
     @abstractmethod
     def rewind(self, trial: Trial, epoch: int) -> Record:

@@ -158,6 +158,18 @@ def _inside(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
+def _about(value: Any) -> tuple[Any, ...]:
+    """JSON of a list of a word and numbers."""
+    text = _text(value)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _Wrong("JSON") from None
+    if not (isinstance(found, list) and found and all(type(one) in (str, int) for one in found)):
+        raise _Wrong("JSON of a list of a word and numbers")
+    return tuple(found)
+
+
 def _spec(value: Any) -> dict[str, Any]:
     found = _object(value)
     for section in ("data", "arguments"):
@@ -251,6 +263,7 @@ _SCHEMA: Mapping[str, Mapping[str, Check]] = {
         "sha256": _like("[0-9a-f]{64}", "a SHA-256, of 64 digits"),
     },
     "fairlane_directions": {"variant_id": _whole(), "metric": _text, "better": _one_of("min", "max")},
+    "fairlane_decisions": {"study_id": _whole(), "place": _whole(), "about": _about, "content": _object},
     "fairlane_weights_epochs": {"trial_id": _whole(), "epoch": _whole(-1)},
 }
 """Table → column → what it may hold."""

@@ -83,8 +83,26 @@ class SetWeightsEpoch:
     epoch: int
 
 
+@dataclass(frozen=True)
+class AddDecision:
+    """A decision of a search; ``about`` and ``content`` are JSON."""
+
+    place: int
+    about: str
+    content: str
+
+
 Step = (
-    AddEpochs | SetTest | SetTrial | SetModel | Rewind | SaveFile | AddSite | AddDirections | SetWeightsEpoch
+    AddEpochs
+    | SetTest
+    | SetTrial
+    | SetModel
+    | Rewind
+    | SaveFile
+    | AddSite
+    | AddDirections
+    | SetWeightsEpoch
+    | AddDecision
 )
 
 

@@ -179,6 +179,18 @@ directions = sa.Table(
 """A row per compiled metric of a variant, if Keras knows whether small (``min``) or large (``max``) values
 are better. Since version 3 of the tables."""
 
+decisions = sa.Table(
+    "fairlane_decisions",
+    metadata,
+    sa.Column("study_id", sa.ForeignKey("fairlane_studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("about", Text, nullable=False),
+    sa.Column("content", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A row per decision of a search, in order: ``about`` is a JSON list, ``content`` a JSON object.
+Since version 4 of the tables."""
+
 weights_epochs = sa.Table(
     "fairlane_weights_epochs",
     metadata,

@@ -8,6 +8,7 @@ written whole.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,10 +25,11 @@ from fairlane.store.committer import Committer
 from fairlane.store.database import Database
 from fairlane.store.lease import BEAT
 from fairlane.store.numbering import Numbering
-from fairlane.store.records import Record, Store, next_epoch
+from fairlane.store.records import Decision, Record, Store, next_epoch
 from fairlane.store.request import StudyRequest
 from fairlane.store.saved import HAS_TRAINED_WEIGHTS, read_checkpoint, read_cut_off, read_weights
 from fairlane.store.steps import (
+    AddDecision,
     AddDirections,
     AddEpochs,
     AddSite,
@@ -57,7 +59,7 @@ from fairlane.trials import (
 
 _PARALLEL_FILES = 8
 """Files that are written in parallel."""
-_TRAINED = (TrialState.DONE, TrialState.DIVERGED)
+_TRAINED = (TrialState.DONE, TrialState.STOPPED, TrialState.DIVERGED)
 
 
 class SqlStore(Store):
@@ -179,6 +181,10 @@ class SqlStore(Store):
         """How the model of the trial's variant is built."""
         return self._study.models.get(trial.variant.number)
 
+    def decisions(self) -> list[Decision]:
+        """What a search has decided."""
+        return list(self._study.decisions)
+
     def sites(self) -> list[Site]:
         """Where trials were trained, as far as it has been written."""
         return list(self._study.sites)
@@ -261,6 +267,13 @@ class SqlStore(Store):
         if self._study.models.get(number) != description:
             self._study.models[number] = description
             self._put([SetModel(number, description)])
+
+    def decide(self, decision: Decision) -> None:
+        """Store a decision of a search."""
+        place = len(self._study.decisions)
+        self._study.decisions.append(decision)
+        about, content = json.dumps(list(decision.about)), json.dumps(dict(decision.content))
+        self._put([AddDecision(place, about, content)])
 
     def rewind(self, trial: Trial, epoch: int) -> Record:
         """Delete an epoch and all after it."""

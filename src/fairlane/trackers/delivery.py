@@ -123,7 +123,7 @@ def events_of(record: Record) -> Iterator[Event]:
         yield TrialStarted(trial, record.engine, record.reason, record.fleet, record.loop)
     for epoch, logs in record.epochs:
         yield EpochEnded(trial, epoch, logs)
-    if state in (TrialState.DONE, TrialState.DIVERGED):
+    if state in (TrialState.DONE, TrialState.STOPPED, TrialState.DIVERGED):
         yield TrialDone(trial, record.seconds, None, record.loop)
     if state is TrialState.FAILED:
         within = next_epoch(record) if record.epochs else None

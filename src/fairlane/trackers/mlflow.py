@@ -20,7 +20,7 @@ from fairlane.trials import EpochEnded, Event, Tested, Trial, TrialDone, TrialFa
 _WHAT = "writing MLflow's runs"
 _PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "fairlane.study", "fairlane.trial"
 _ERROR = "fairlane.error"
-_STATUS = {TrialState.DONE: "FINISHED", TrialState.INTERRUPTED: "KILLED"}
+_STATUS = {TrialState.DONE: "FINISHED", TrialState.STOPPED: "FINISHED", TrialState.INTERRUPTED: "KILLED"}
 _EVERY = 5.0
 """Seconds for which metrics of running trials are collected before they are sent."""
 _PER_CALL = {"metrics": 1000, "params": 100}

@@ -47,6 +47,8 @@ class TrialState(StrEnum):
     """Its builder, training or callback raised an exception."""
     INTERRUPTED = "interrupted"
     """Stopped by Ctrl-C, or because its process ended; its finished epochs are stored."""
+    STOPPED = "stopped"
+    """Ended by a search before its last epoch, because others were better."""
 
     @property
     def ended(self) -> bool:

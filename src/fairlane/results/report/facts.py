@@ -34,7 +34,8 @@ from fairlane.results.report.request import requested, sources
 from fairlane.results.report.unusual import of_some, unusual
 from fairlane.results.report.values import plain, shortened, time_of
 from fairlane.results.report.verdict import verdict
-from fairlane.store import Record
+from fairlane.results.searched import counting
+from fairlane.store import Record, Records
 from fairlane.trials import TrialState
 
 FORMAT = 3
@@ -76,13 +77,14 @@ def facts_of(
         StudyError: trials have logs, but none of this name; or it is not known whether its small or large
             values are better.
     """
+    counted = counting(records) if isinstance(records, Records) else list(records)
     records = list(records)
     metric = _checked_metric(records, metric, mode)
     names, cells = named_cells(records)
     logs = [log for log in ordered_logs(records) if is_single(log, epochs_of(records))]
     tests = [test for test in test_metrics(records) if is_single(test, (r.test_logs for r in records))]
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
-    found = verdict(records, metric, mode)
+    found = verdict(counted, metric, mode)
     return {
         "format": FORMAT,
         "title": f"Study {name}" if name else "Study",

@@ -6,6 +6,7 @@ In: the records of a store. Out: `Base`, with the default metric and a record by
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import keras
 
@@ -13,6 +14,8 @@ from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.provenance.origin import Origin
 from fairlane.results import logs
+from fairlane.results import searched as searching
+from fairlane.results.directions import Modes
 from fairlane.store import Record, Records
 from fairlane.trials import Trial, Weights
 
@@ -43,7 +46,21 @@ class Base:
         self.name = name
 
     def _metric(self, metric: str | None) -> str:
+        searched = searching.objective(self._store)
+        if metric is None and searched is not None:
+            return searched[0]
         return logs.default_metric(self._store) if metric is None else arguments.metric("metric", metric)
+
+    def _mode(self, mode: Modes, metric: str) -> Modes:
+        """The direction; that of a search's objective, where nothing else is requested."""
+        searched = searching.objective(self._store)
+        if mode == "auto" and searched is not None and searched[0] == metric:
+            return cast(Modes, searched[1])
+        return mode
+
+    def _counting(self) -> list[Record]:
+        """The records by which variants are compared."""
+        return searching.counting(self._store)
 
     def _record(self, trial: Trial | int) -> Record:
         records = list(self._store)

@@ -49,7 +49,8 @@ class Choice(Base):
             >>> study.best_variant("loss").hyperparameters["learning_rate"]
             0.1
         """
-        found = ranking.choosing(list(self._store), self._metric(metric), mode, at)
+        name = self._metric(metric)
+        found = ranking.choosing(self._counting(), name, self._mode(mode, name), at)
         for note in found.notes_of_values:
             warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
         variants = {record.trial.variant.number: record.trial.variant for record in self._store}
@@ -87,9 +88,9 @@ class Choice(Base):
             0.1
             >>> model = build(**best.builder_arguments)  # and model.fit(x, y, **best.fit_arguments)
         """
-        records = list(self._store)
+        records, name = self._counting(), self._metric(metric)
         arguments.one_of("of", of, ("variant", "trials"))
-        found = ranking.choosing(records, self._metric(metric), mode, at)
+        found = ranking.choosing(records, name, self._mode(mode, name), at)
         for note in found.notes_of_values:
             warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
         return ranking.best_of(records, found, of).trial

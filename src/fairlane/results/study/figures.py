@@ -86,11 +86,12 @@ class Figures(Tables):
         x = options.pop("x", None)
         table = self._summary(metric, **options)
         choice = {name: options[name] for name in ("select", "at", "mode") if name in options}
+        choice["mode"] = self._mode(choice.get("mode", "auto"), metric)
         if kind == "paired":
             baseline = options.get("baseline")
-            pairs = comparison.differences(self._store, metric, baseline=baseline, **choice)
+            pairs = comparison.differences(self._counting(), metric, baseline=baseline, **choice)
             return plots.paired(pairs, table, names, title=title)
-        values = comparison.values(self._store, metric, **choice)
+        values = comparison.values(self._counting(), metric, **choice)
         if kind == "sweep":
             return plots.sweep(values, table, names, x, title=title)
         return plots.final(values, table, names, title=title)
@@ -101,7 +102,7 @@ class Figures(Tables):
         bad = Counter(str(record.state) for record in self._store if record.state.ended)
         note = ", ".join(f"{plural(n, 'trial')} {state}" for state, n in bad.items() if state != "done")
         try:
-            values = comparison.values(self._store, self._metric(None))
+            values = comparison.values(self._counting(), self._metric(None))
         except StudyError:
             return None, note
         first = values.iloc[:1]

@@ -56,8 +56,8 @@ class Tables(Base):
     def trials(self) -> pd.DataFrame:
         """A row per trial: hyperparameters, seed, how it ended, its last logs, and how it was trained.
 
-        - ``state``: ``"done"``, ``"diverged"``, ``"failed"``, ``"interrupted"``, ``"running"`` or
-          ``"waiting"``; ``error`` has the reason of a failure.
+        - ``state``: ``"done"``, ``"diverged"``, ``"failed"``, ``"stopped"`` by a search, ``"interrupted"``,
+          ``"running"`` or ``"waiting"``; ``error`` has the reason of a failure.
         - ``epochs``: how many epochs are done.
         - ``weights_epoch``: the epoch that the trained weights belong to, counted from 0. This is the last,
           unless a callback restored an earlier one, as ``EarlyStopping(restore_best_weights=True)`` does. It
@@ -170,7 +170,9 @@ class Tables(Base):
 
     def _summary(self, metric: str | None = None, rng: Any = None, **options: Any) -> pd.DataFrame:
         generator = arguments.generator("rng", rng)
-        return comparison.summary(self._store, self._metric(metric), rng=generator, **options)
+        name = self._metric(metric)
+        options["mode"] = self._mode(options.get("mode", "auto"), name)
+        return comparison.summary(self._counting(), name, rng=generator, **options)
 
     @arguments.checked
     def described(self, metric: str | None = None, *, mode: Modes = "auto") -> str:

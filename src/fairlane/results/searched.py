@@ -1,0 +1,49 @@
+"""Which trials of a search its results speak of.
+
+In: the records of a study, and what its search has decided. Out: the records by which variants are compared.
+
+Where the best variants were trained again, these trials alone count: the value that a variant was chosen by
+is the best of many, and too good. Elsewhere, variants that a rule has stopped do not count beside those that
+were trained to their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlane.store import Record, Records
+from fairlane.trials import TrialState
+
+
+def counting(records: Records) -> list[Record]:
+    """The records by which variants are compared; all, for a study that is not a search.
+
+    Args:
+        records: of the study.
+    """
+    every = list(records)
+    confirmed = _last(records, "confirm")
+    if confirmed:
+        variants, seeds = set(confirmed["variants"]), set(confirmed["seeds"])
+        again = [r for r in every if r.trial.variant.number in variants and r.trial.seed in seeds]
+        if any(record.epochs for record in again):
+            return again
+    stopped = {record.trial.variant.number for record in every if record.state is TrialState.STOPPED}
+    return [record for record in every if record.trial.variant.number not in stopped] or every
+
+
+def objective(records: Records) -> tuple[str, str] | None:
+    """What a search looks for, and its direction, which may be ``"auto"``; None for other studies.
+
+    Args:
+        records: of the study.
+    """
+    search = _last(records, "search")
+    return (str(search["objective"]), str(search["mode"])) if search else None
+
+
+def _last(records: Records, word: str) -> Mapping[str, Any]:
+    """The newest decision about something; empty where there is none."""
+    found = [one.content for one in records.decisions() if one.about[0] == word]
+    return found[-1] if found else {}

@@ -1,0 +1,136 @@
+"""What a search looks for: the argument ``objective``, and the values of trials by it.
+
+In: ``"val_loss"``, a name with its direction, or a list of these; and the records of a variant's trials. Out:
+a value per objective, of which small ones are better, or an error where there is no such log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fairlane.errors import StudyError
+from fairlane.kit.text import did_you_mean
+from fairlane.results.directions import find_direction
+from fairlane.store import Record
+from fairlane.trials import OF_NO_EPOCH, Trial, TrialState
+
+PARAMETERS = "parameters"
+"""The objective that is no log: how many parameters are trained."""
+
+
+class Objectives:
+    """What a search looks for.
+
+    Args:
+        given: a log's name; a pair of a name and ``"min"`` or ``"max"``; or a list of these.
+        validates: whether there are validation data.
+
+    Attributes:
+        names: of the objectives.
+
+    Raises:
+        StudyError: it is something else, or there are no validation data.
+    """
+
+    def __init__(self, given: Any, validates: bool) -> None:
+        listed = given if isinstance(given, list) else [given]
+        pairs = [_pair(one) for one in listed]
+        self.names = [name for name, _ in pairs]
+        self._modes: dict[str, str | None] = dict(pairs)
+        if not pairs or len(set(self.names)) < len(self.names):
+            raise StudyError(f"objective must name one or more different logs, not {given!r}")
+        for name in self.names:
+            if name.startswith("val_") and not validates:
+                raise StudyError(
+                    f"objective={name!r} needs validation data, so that variants are not chosen by what they "
+                    "were trained on: give validation_data=... or validation_split=..., or another objective"
+                )
+        if self.names[0] == PARAMETERS:
+            raise StudyError(f"the first objective must be a log, such as 'val_loss', not {PARAMETERS!r}")
+        self._signs: dict[str, int] = {PARAMETERS: 1}
+
+    @property
+    def main(self) -> str:
+        """The first objective's name."""
+        return self.names[0]
+
+    @property
+    def mode(self) -> Any:
+        """Its direction as `fairlane.Study.summary` takes it."""
+        return self._modes[self.main] or "auto"
+
+    def check(self, record: Record) -> None:
+        """See that a trial's first epoch has logged what is looked for.
+
+        Raises:
+            StudyError: it has not, or it is not known whether small or large values are better.
+        """
+        logs, known = record.last_logs, {k: [v] for k, v in record.directions.items()}
+        for name in self.names:
+            if name in self._signs:
+                continue
+            if name not in logs:
+                raise StudyError(
+                    f"objective={name!r}, and {record.trial} did not log it.{did_you_mean(name, logs)} It "
+                    f"logged {', '.join(logs)}"
+                )
+            better = self._modes[name] or find_direction(name, "auto", known)
+            if better is None:
+                raise StudyError(
+                    f"it is not known whether small or large values of {name!r} are better; give "
+                    f"objective=({name!r}, 'min') or ({name!r}, 'max')"
+                )
+            self._signs[name] = -1 if better == "max" else 1
+
+    def values(
+        self, records: Sequence[Record], epochs: int, parameters: Callable[[Trial], int]
+    ) -> tuple[float, ...]:
+        """The objectives of a variant: means over its trials, small ones being better.
+
+        Infinite where one of them failed, or its value is not finite.
+
+        Args:
+            records: of its trials.
+            epochs: after how many epochs; a trial that ended before counts with the epoch of its weights.
+            parameters: says how many parameters of a trial's model are trained; 0 where it is not known.
+        """
+        return tuple(self._mean(name, records, epochs, parameters) for name in self.names)
+
+    def _mean(
+        self, name: str, records: Sequence[Record], epochs: int, parameters: Callable[[Trial], int]
+    ) -> float:
+        if name == PARAMETERS:
+            found = [float(parameters(record.trial)) for record in records]
+        else:
+            found = [self._value(name, record, epochs) for record in records]
+        mean = math.fsum(found) / len(found) if all(map(math.isfinite, found)) else math.inf
+        return self._signs.get(name, 1) * mean if math.isfinite(mean) else math.inf
+
+    def _value(self, name: str, record: Record, epochs: int) -> float:
+        if record.state is TrialState.FAILED or not record.epochs:
+            return math.inf
+        until = epochs - 1
+        of_weights = record.weights_epoch
+        if record.state.ended and record.epochs[-1][0] <= until and of_weights not in (None, OF_NO_EPOCH):
+            until = of_weights or 0
+        logged = [logs[name] for epoch, logs in record.epochs if epoch <= until and name in logs]
+        lost = any(
+            not math.isfinite(logs.get("loss", 0.0)) for epoch, logs in record.epochs if epoch <= until
+        )
+        return math.inf if lost or not logged else float(logged[-1])
+
+
+def _pair(given: Any) -> tuple[str, str | None]:
+    if isinstance(given, str) and given:
+        return given, None
+    name, mode = getattr(given, "name", None), getattr(given, "direction", None)
+    if isinstance(given, tuple) and len(given) == 2:
+        name, mode = given
+    if isinstance(name, str) and mode in ("min", "max"):
+        return name, str(mode)
+    raise StudyError(
+        "objective must be a log's name such as 'val_loss', a pair such as ('val_auc', 'max'), or a list of "
+        f"these; not {given!r}"
+    )

@@ -1,0 +1,263 @@
+"""A search while it runs: the feed and the policy of its trials.
+
+In: a `fairlane.searching.course.Course`, which decides, and the events of the engine. Out: jobs as variants
+begin, and orders at the ends of epochs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fairlane.engines.contract import (
+    NOT_YET,
+    OVER,
+    EngineEvent,
+    GoOn,
+    Job,
+    Nothing,
+    Order,
+    Stop,
+)
+from fairlane.running.objectives import Objectives
+from fairlane.searching.course import Begin, Confirm, Course, End, TrainTo
+from fairlane.store import Decision, Record, Store, next_epoch
+from fairlane.trials import (
+    EpochEnded,
+    Trial,
+    TrialDone,
+    TrialFailed,
+    TrialStarted,
+    TrialState,
+    Variant,
+)
+
+Enlist = Callable[[Sequence[Trial], float, int], tuple[list[Trial], list[Job]]]
+"""Planned trials, how many epochs each will probably get, and how many more are expected → the trials as
+their store numbers them, and a job for each that is not trained yet."""
+
+
+class StoredLog:
+    """The decisions of a search, in its study's store.
+
+    Args:
+        store: of the study.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._made = {one.about: one.content for one in store.decisions()}
+
+    def find(self, *about: Any) -> Mapping[str, Any] | None:
+        """The decision about something; None where there is none."""
+        return self._made.get(about)
+
+    def add(self, *about: Any, **content: Any) -> None:
+        """Record a decision."""
+        self._made[about] = content
+        self._store.decide(Decision(about, content))
+
+
+class Search:
+    """The feed and the policy of a search.
+
+    Args:
+        course: decides.
+        store: of the study.
+        objectives: what is looked for.
+        seeds: of each variant's trials.
+        fresh: the seeds of those that are trained again.
+        epochs: the most that a trial gets.
+        fit_names: the hyperparameters that are arguments of ``Model.fit``.
+        enlist: makes trials and jobs of variants that begin.
+        standing: whether no trial ever waits for a decision.
+
+    Attributes:
+        trials: all that have begun, in order.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        store: Store,
+        objectives: Objectives,
+        seeds: Sequence[int],
+        fresh: Sequence[int],
+        epochs: int,
+        fit_names: Iterable[str],
+        enlist: Enlist,
+        standing: bool,
+    ) -> None:
+        self._course, self._store, self._objectives = course, store, objectives
+        self._seeds, self._fresh, self._epochs = seeds, fresh, epochs
+        self._fit_names, self._enlist = frozenset(fit_names), enlist
+        self.standing = standing
+        self.trials: list[Trial] = []
+        self._variants: dict[int, list[Record]] = {}
+        self._given: dict[int, Mapping[str, Any]] = {}
+        self._allowed: dict[int, float] = {}
+        self._jobs: deque[Job] = deque()
+        self._held: dict[int, list[Job]] = {}
+        self._waiting: dict[int, Trial] = {}
+        self._number_of: dict[int, int] = {}
+        self._parameters: dict[int, int] = {}
+        self._confirming: set[int] = set()
+        self._ended: set[int] = set()
+
+    def begin(self) -> None:
+        """Let the first variants begin, and replay what the store has of an earlier run."""
+        self._advance()
+
+    def _advance(self) -> None:
+        while steps := self._course.advance(self):
+            self._take(steps)
+
+    # --- the feed ---
+
+    def next(self) -> Job | Nothing:
+        """The next job."""
+        if not self._jobs:
+            return OVER if self._course.over else NOT_YET
+        job = self._jobs.popleft()
+        return job if job.pace is None else replace(job, checkpoint=self._store.checkpoint(job.trial))
+
+    # --- the policy ---
+
+    def after(self, event: EngineEvent) -> Iterable[Order]:
+        """The orders that follow from an event."""
+        if not isinstance(event, EpochEnded | TrialDone | TrialFailed):
+            return ()
+        trial = event.trial
+        if isinstance(event, EpochEnded):
+            self._objectives.check(self._store[trial])
+            self._waiting[id(trial)] = trial
+        else:
+            self._waiting.pop(id(trial), None)
+        self._advance()
+        return [] if self.standing else list(self._orders())
+
+    def _orders(self) -> Iterable[Order]:
+        for trial in list(self._waiting.values()):
+            number = self._number_of[id(trial)]
+            if number in self._ended and id(trial) not in self._confirming:
+                order: Order = Stop(trial)
+            elif next_epoch(self._store[trial]) < self._allowed_of(trial, number):
+                order = GoOn(trial)
+            else:
+                continue
+            del self._waiting[id(trial)]
+            yield order
+
+    def _allowed_of(self, trial: Trial, number: int) -> float:
+        allowed = self._allowed[number]
+        last = allowed >= self._epochs or id(trial) in self._confirming
+        return float("inf") if last else allowed  # after the last epoch, an order lets it end
+
+    # --- what the course asks for ---
+
+    def _take(self, steps: Sequence[Begin | TrainTo | End | Confirm]) -> None:
+        begun = [step for step in steps if isinstance(step, Begin)]
+        if begun:
+            self._begin(begun)
+        for step in steps:
+            match step:
+                case TrainTo():
+                    self._allowed[step.variant] = step.epochs
+                    self._release(step.variant)
+                case End():
+                    self._end(step.variant)
+                case Confirm():
+                    self._confirm(step.variants)
+
+    def _begin(self, steps: Sequence[Begin]) -> None:
+        planned = []
+        for step in steps:
+            self._given[step.variant] = step.hyperparameters
+            variant = self._variant(step.variant)
+            planned += [Trial(0, variant, seed) for seed in self._seeds]
+        trials = self._enlisted(planned, self._course.left() * len(self._seeds))
+        for i, step in enumerate(steps):
+            own = trials[i * len(self._seeds) : (i + 1) * len(self._seeds)]
+            records = self._variants[step.variant] = [self._store[trial] for trial in own]
+            for record in records:
+                if record.epochs:  # of an earlier run
+                    self._objectives.check(record)
+            self._number_of |= {id(trial): step.variant for trial in own}
+
+    def _variant(self, number: int) -> Variant:
+        given = self._given[number]
+        return Variant(number, given, {k: v for k, v in given.items() if k in self._fit_names})
+
+    def _enlisted(self, planned: list[Trial], later: int) -> list[Trial]:
+        first = len(self.trials)
+        planned = [Trial(first + i, one.variant, one.seed) for i, one in enumerate(planned)]
+        trials, jobs = self._enlist(planned, self._epochs, later)
+        self.trials += trials
+        for job in jobs:
+            self._held.setdefault(id(job.trial), []).append(job)
+        return trials
+
+    def _release(self, variant: int) -> None:
+        """Let the jobs of a variant come that have something to train."""
+        for record in self._variants[variant]:
+            if next_epoch(record) < self._allowed[variant] or self._allowed[variant] >= self._epochs:
+                self._jobs.extend(self._held.pop(id(record.trial), ()))
+
+    def _end(self, variant: int) -> None:
+        """End a variant's trials; those whose process ended while they waited have no epoch to train."""
+        self._ended.add(variant)
+        for record in self._variants[variant]:
+            if self._held.pop(id(record.trial), None):
+                trial = record.trial
+                checkpoint = self._store.checkpoint(trial)
+                weights = (
+                    checkpoint.weights if checkpoint and checkpoint.epoch == next_epoch(record) else None
+                )
+                self._store.write(TrialStarted(trial, record.engine, epoch=next_epoch(record)))
+                self._store.write(TrialDone(trial, record.seconds, weights, stopped=True))
+
+    def _confirm(self, variants: Sequence[int]) -> None:
+        planned = []
+        for number in variants:
+            numbered = self._variants[number][0].trial.variant
+            planned += [Trial(0, numbered, seed) for seed in self._fresh]
+        trials = self._enlisted(planned, 0)
+        for trial in trials:
+            self._confirming.add(id(trial))
+            self._number_of[id(trial)] = trial.variant.number
+            self._jobs.extend(self._held.pop(id(trial), ()))
+
+    # --- what the course knows ---
+
+    def epochs(self, variant: int) -> int:
+        """How many epochs all of a variant's trials have, of those that have not ended."""
+        if variant not in self._variants:
+            return 0
+        records = self._variants[variant]
+        running = [record for record in records if not _has_ended(record)]
+        found = [next_epoch(record) for record in running or records]
+        return min(found) if running else max(found)
+
+    def ended(self, variant: int) -> bool:
+        """Whether all of a variant's trials have ended by themselves."""
+        return variant in self._variants and all(map(_has_ended, self._variants[variant]))
+
+    def values(self, variant: int, epochs: int) -> tuple[float, ...]:
+        """The objectives after so many epochs."""
+        return self._objectives.values(self._variants[variant], epochs, self._count)
+
+    def _count(self, trial: Trial) -> int:
+        """How many parameters of a trial's model are trained."""
+        if trial.number not in self._parameters:
+            weights = self._store.weights(trial)
+            if weights is None:
+                return 0
+            self._parameters[trial.number] = sum(int(a.size) for a in weights.state.trainable)
+        return self._parameters[trial.number]
+
+
+def _has_ended(record: Record) -> bool:
+    """A trial that a rule has stopped would have gone on, so it has not."""
+    return record.state in (TrialState.DONE, TrialState.DIVERGED, TrialState.FAILED)
