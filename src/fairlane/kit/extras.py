@@ -18,6 +18,9 @@ _EXTRA = {
     "wandb": "wandb",
     "starlette": "ui",
     "uvicorn": "ui",
+    "optuna": "optuna",
+    "cmaes": "optuna",
+    "torch": "backends",
 }
 
 

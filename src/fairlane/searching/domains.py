@@ -137,14 +137,16 @@ class Float(_Range):
             return (step + 0.5) / self.size
         scale = math.log if self.log else float
         low, high = scale(self.low), scale(self.high)
-        return float((scale(value) - low) / (high - low))
+        return float((scale(value) - low) / (high - low)) if high > low else 0.0
 
     def values(self) -> list[float]:
         """All values, where there is a step."""
         return [self._stepped(i) for i in range(self.size or 0)]
 
     def _stepped(self, i: int) -> float:
-        return float(f"{self.low + i * (self.step or 0):.{_DIGITS}g}")
+        if self.step is None or i == 0:
+            return float(self.low)
+        return float(f"{self.low + i * self.step:.{_DIGITS}g}")
 
     def contains(self, value: Any) -> bool:
         """Whether it is in the range, and on a step."""

@@ -1,0 +1,228 @@
+"""Optuna's samplers, as a search uses them.
+
+In: a sampler's name, or one of Optuna's samplers; and what is known of the variants. Out: proposals.
+
+Optuna's study is only a copy, in memory, of what the search knows: it is filled again whenever that is not
+what it was plus more. A variant whose loss was not finite has an infinite value, so that the sampler avoids
+its neighbours: it would learn nothing from a failed one.
+
+Source: the samplers are those of Optuna 5, https://optuna.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fairlane.errors import StudyError
+from fairlane.kit.extras import needed
+from fairlane.kit.text import did_you_mean
+from fairlane.searching.domains import Choice, Domain, Float, Int
+from fairlane.searching.samplers import Sampler, Seen, SobolSampler
+from fairlane.searching.space import Space
+
+NAMES = ("tpe", "gp", "cmaes", "nsga2")
+_FIRST = 10
+"""Up to how many variants come from a Sobol sequence before the sampler knows enough to propose."""
+_ALSO = {"gp": "torch", "cmaes": "cmaes"}
+"""What some of Optuna's samplers need besides."""
+_SEVERAL = ("tpe", "nsga2")
+"""The samplers that take several objectives."""
+
+
+def optuna_sampler(given: Any, seed: int, trials: int) -> Sampler:
+    """One of Optuna's samplers.
+
+    Args:
+        given: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"nsga2"``, or an ``optuna.samplers.BaseSampler``.
+        seed: of all draws; a sampler object has its own.
+        trials: how many variants will be requested.
+
+    Raises:
+        StudyError: there is no such sampler, or Optuna is not installed.
+    """
+    if isinstance(given, str) and given not in NAMES:
+        known = ("auto", "random", "sobol", "grid", *NAMES)
+        raise StudyError(
+            f"there is no sampler {given!r}.{did_you_mean(given, known)} There are: {', '.join(known)}"
+        )
+    needed("optuna", f"sampler={given!r}")
+    if given in _ALSO:
+        needed(_ALSO[given], f"sampler={given!r}")
+    return _OptunaSampler(given, seed, trials)
+
+
+class _OptunaSampler(Sampler):
+    """Proposes what a sampler of Optuna's proposes."""
+
+    learns = True
+
+    def __init__(self, given: Any, seed: int, trials: int) -> None:
+        self.name = given if isinstance(given, str) else type(given).__name__
+        self._given, self._seed = given, seed
+        self._first = min(_FIRST, max(1, trials // 4))
+        self._sobol = SobolSampler(seed, trials)
+        self._study: Any = None
+        self._told: list[Seen] = []
+        self._numbers: list[int] = []
+        self._proposed: tuple[int, dict[str, Any]] | None = None
+
+    def check(self, space: Space, objectives: int) -> None:
+        """Refuse several objectives for a sampler that takes one.
+
+        Raises:
+            StudyError: which samplers take them.
+        """
+        if objectives > 1 and isinstance(self._given, str) and self._given not in _SEVERAL:
+            raise StudyError(
+                f"sampler={self.name!r} takes one objective, and {objectives} are given; "
+                f"{' and '.join(map(repr, _SEVERAL))} take several"
+            )
+
+    def propose(self, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any] | None:
+        """The next variant: one of a Sobol sequence at first, then what Optuna proposes."""
+        if number < self._first or not space.domains:
+            return self._sobol.propose(space, number, seen)
+        optuna = needed("optuna")
+        with _quietly(optuna):
+            self._tell(optuna, space, seen)
+            self._study.sampler = self._sampler(optuna, space, number)
+            trial, proposal = self._asked(space)
+            self._proposed = trial.number, proposal
+            return proposal
+
+    # --- what Optuna knows ---
+
+    def _tell(self, optuna: Any, space: Space, seen: Sequence[Seen]) -> None:
+        """Bring Optuna's study up to date: one trial of it for each variant, in order."""
+        same = [a.hyperparameters == b.hyperparameters for a, b in zip(self._told, seen, strict=False)]
+        if self._study is None or len(seen) < len(self._told) or not all(same):
+            objectives = max((len(one.values) for one in seen), default=1)
+            self._study = optuna.create_study(directions=["minimize"] * max(1, objectives))
+            self._told, self._numbers = [], []
+        self._take_proposal(optuna, space, seen)
+        for one in seen[len(self._told) :]:
+            self._numbers.append(len(self._study.get_trials(deepcopy=False)))
+            self._study.add_trial(_running(optuna, space, one))
+            self._told.append(_as_running(one))
+        for place, one in enumerate(seen):
+            if one.state != "running" and self._told[place].state == "running":
+                self._end(optuna, self._numbers[place], one)
+                self._told[place] = one
+
+    def _take_proposal(self, optuna: Any, space: Space, seen: Sequence[Seen]) -> None:
+        """See whether what was proposed last became the next variant; the search may have refused it."""
+        if self._proposed is None:
+            return
+        number, proposal = self._proposed
+        self._proposed = None
+        place = len(self._told)
+        if len(seen) > place and space.key(seen[place].hyperparameters) == space.key(proposal):
+            self._numbers.append(number)
+            self._told.append(_as_running(seen[place]))
+        elif number < len(self._study.get_trials(deepcopy=False)):
+            self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+
+    def _end(self, optuna: Any, number: int, one: Seen) -> None:
+        if one.state == "stopped" and len(one.values) == 1:
+            storage, trial = self._study._storage, self._study.get_trials(deepcopy=False)[number]
+            storage.set_trial_intermediate_value(trial._trial_id, one.epochs, one.values[0])
+            self._study.tell(number, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(number, list(one.values))
+
+    # --- what it proposes ---
+
+    def _sampler(self, optuna: Any, space: Space, number: int) -> Any:
+        """The sampler, whose draws depend on the seed and on the number alone, if it is one by name."""
+        seed = int(np.random.default_rng([self._seed, number]).integers(2**31))
+        samplers = optuna.samplers
+        if self._given == "tpe":
+            options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 1}
+            return samplers.TPESampler(seed=seed, group=space.has_conditions, **options)
+        if self._given == "gp":
+            return samplers.GPSampler(seed=seed, n_startup_trials=1)
+        if self._given == "cmaes":
+            return samplers.CmaEsSampler(seed=seed, n_startup_trials=1)
+        if self._given == "nsga2":
+            return samplers.NSGAIISampler(seed=seed)
+        return self._given
+
+    def _asked(self, space: Space) -> tuple[Any, dict[str, Any]]:
+        """Ask for a variant: all hyperparameters together, or along the conditions."""
+        if not space.has_conditions:
+            import optuna
+
+            fixed = {name: _distribution(optuna, domain) for name, domain in space.domains.items()}
+            trial = self._study.ask(fixed)
+            params = trial.params
+            return trial, space.assigned({n: _value(d, params[n]) for n, d in space.domains.items()})
+        trial, values = self._study.ask(), dict[str, Any]()
+        for name, domain in space.domains.items():
+            if space.exists(name, {**space.fixed, **values}):
+                values[name] = _value(domain, _suggested(trial, name, domain))
+        first = {name: domain.value(0.0) for name, domain in space.domains.items()}
+        return trial, space.assigned({**first, **values})
+
+
+def _as_running(one: Seen) -> Seen:
+    return Seen(one.hyperparameters, "running")
+
+
+def _running(optuna: Any, space: Space, one: Seen) -> Any:
+    """A variant as a trial of Optuna's that runs."""
+    names = [name for name in space.domains if name in one.hyperparameters]
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.RUNNING,
+        params={name: space.domains[name].encode(one.hyperparameters[name]) for name in names},
+        distributions={name: _distribution(optuna, space.domains[name]) for name in names},
+    )
+
+
+def _suggested(trial: Any, name: str, domain: Domain) -> Any:
+    if isinstance(domain, Float):
+        return trial.suggest_float(name, domain.low, domain.high, log=domain.log, step=domain.step)
+    if isinstance(domain, Int):
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.log, step=domain.step or 1)
+    assert isinstance(domain, Choice)
+    if domain.ordered:
+        return trial.suggest_int(name, 0, len(domain.values()) - 1)
+    return trial.suggest_categorical(name, list(range(len(domain.values()))))
+
+
+def _distribution(optuna: Any, domain: Domain) -> Any:
+    """A domain as one of Optuna's distributions; of a list, the places."""
+    kinds = optuna.distributions
+    if isinstance(domain, Float):
+        return kinds.FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
+    if isinstance(domain, Int):
+        return kinds.IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step or 1)
+    assert isinstance(domain, Choice)
+    if domain.ordered:
+        return kinds.IntDistribution(0, len(domain.values()) - 1)
+    return kinds.CategoricalDistribution(list(range(len(domain.values()))))
+
+
+def _value(domain: Domain, encoded: Any) -> Any:
+    """What Optuna proposes, as a value of the domain."""
+    if isinstance(domain, Float):
+        # With a step, Optuna's sums are rounded otherwise.
+        return domain.value(domain.unit(float(encoded))) if domain.step is not None else float(encoded)
+    return domain.decode(encoded)
+
+
+@contextmanager
+def _quietly(optuna: Any) -> Iterator[None]:
+    """Without Optuna's progress lines and its warnings of what is experimental there."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

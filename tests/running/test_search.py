@@ -1,0 +1,260 @@
+"""Searches with training: each trial is what Keras alone gives, and nothing depends on when it was stopped."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import fairlane as fl
+from _alone import assert_logs_agree, history_of, keras_alone
+from fairlane.running.budget import Budget
+
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(48, 4)).astype("float32")
+Y = (X @ RNG.normal(size=(4, 1))).astype("float32")
+FIT = {"validation_split": 0.25, "batch_size": 16}
+SPACE = {"learning_rate": fl.Float(1e-3, 1e-1, log=True), "rate": fl.Float(0.0, 0.5)}
+
+
+def build(learning_rate, rate=0.0, units=8):
+    layers = [keras.Input((4,)), keras.layers.Dense(units, "tanh"), keras.layers.Dropout(rate)]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(learning_rate), "mse", metrics=["mae"])
+    return model
+
+
+def search(**options):
+    given = {"trials": 9, "epochs": 9, "stop": "hyperband", "verbose": 0, **FIT, **options}
+    return fl.search(build, given.pop("space", SPACE), X, Y, **given)
+
+
+def decisions(study):
+    return {one.about: dict(one.content) for one in study._store.decisions()}
+
+
+@pytest.fixture(scope="module")
+def hyperband():
+    return search(seeds=2, confirm=(2, 3))
+
+
+def test_a_promoted_trial_is_what_keras_alone_gives(hyperband):
+    trials = hyperband.trials
+    whole = trials[(trials["state"] == "done") & (trials["epochs"] == 9)]
+    assert len(whole) >= 2 + 2 * 3
+    for row in whole.iloc[[0, -1]].to_dict("records"):
+        alone = keras_alone(
+            build, {name: row[name] for name in SPACE}, int(row["seed"]), X, Y, epochs=9, **FIT
+        )
+        assert_logs_agree(history_of(hyperband, row["trial"]), alone.logs)
+
+
+def test_a_stopped_trial_has_the_first_epochs_of_keras_alone(hyperband):
+    row = hyperband.trials.query("state == 'stopped' and epochs == 3").iloc[0]
+    alone = keras_alone(build, {name: row[name] for name in SPACE}, int(row["seed"]), X, Y, epochs=9, **FIT)
+    first = {name: values[:3] for name, values in alone.logs.items()}
+    assert_logs_agree(history_of(hyperband, row["trial"]), first)
+
+
+def test_a_rung_decides_by_the_mean_over_the_seeds(hyperband):
+    rung = decisions(hyperband)["rung", 0, 0]
+    history = hyperband.history.query("epoch == 0")
+    first = history[history["trial"] < 2 * 9].groupby(["learning_rate"], sort=False)["val_loss"].mean()
+    assert np.allclose(list(rung["values"].values()), first, rtol=1e-12)
+    assert rung["promoted"] == sorted(np.argsort(first)[:3])
+
+
+def test_the_summary_speaks_of_the_trials_that_confirm(hyperband):
+    confirm = decisions(hyperband)["confirm", 9]
+    assert confirm["seeds"] == [2, 3, 4]
+    table = hyperband.summary(confidence=0.5)
+    assert sorted(table["variant"]) == sorted(confirm["variants"])
+    again = hyperband.trials[hyperband.trials["seed"] >= 2]
+    means = again.groupby("learning_rate")["val_loss"].mean()
+    assert np.allclose(sorted(table["mean"]), sorted(means))
+    assert hyperband.best_variant().number == table["variant"][0]
+    assert hyperband.best().seed in (2, 3, 4)
+
+
+def test_without_confirmation_stopped_variants_do_not_count():
+    study = search(seeds=1)
+    stopped = set(study.trials.query("state == 'stopped'")["learning_rate"])
+    assert len(stopped) == 8
+    with pytest.warns(fl.FairlaneWarning):
+        assert not set(study.summary()["learning_rate"]) & stopped
+    assert "8 stopped" in study.described()
+
+
+def test_the_same_call_gives_the_same_search(hyperband):
+    again = search(seeds=2, confirm=(2, 3))
+    assert decisions(again) == decisions(hyperband)
+    assert again.history.equals(hyperband.history)
+
+
+def test_the_reference_engine_gives_the_same_search():
+    lanes, reference = search(trials=4, epochs=3), search(trials=4, epochs=3, engine="reference")
+    assert lanes.trials["state"].tolist() == reference.trials["state"].tolist()
+    assert lanes.trials["epochs"].tolist() == reference.trials["epochs"].tolist()
+    assert np.allclose(lanes.history["val_loss"], reference.history["val_loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("stop", ["median", "halving", None])
+def test_every_rule_comes_to_its_end(stop):
+    study = search(stop=stop, trials=8, epochs=4, sampler="sobol")
+    states = study.trials["state"].tolist()
+    assert len(states) == 8
+    assert set(states) <= {"done", "stopped"}
+    assert ("stopped" in states) == (stop is not None)
+
+
+def test_a_larger_value_is_better_where_it_is_said():
+    study = search(objective=("val_mae", "max"), trials=4, epochs=2, stop=None)
+    assert study.best().number == study.trials["val_mae"].idxmax()
+
+
+def test_a_grid_ends_where_the_space_does():
+    study = search(space={"learning_rate": [0.1, 0.01], "rate": 0.1}, trials=50, sampler="grid", stop=None)
+    assert study.trials["learning_rate"].tolist() == [0.1, 0.01]
+    assert study.trials["rate"].tolist() == [0.1, 0.1]
+
+
+def test_a_stored_search_is_read_back_and_grows(tmp_path):
+    kept = {"store": tmp_path / "s.db", "name": "search", "stop": None, "epochs": 2}
+    first = search(trials=4, **kept)
+    again = search(trials=6, **kept)
+    assert again.trials["trial"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert again.history[again.history["trial"] < 4].equals(first.history)
+    found = fl.open(tmp_path / "s.db", "search")
+    assert decisions(found) == decisions(again)
+    assert found.best_variant().number == again.best_variant().number
+    with pytest.raises(fl.StudyError, match=r"was trained for another request.*\nsearch, rng"):
+        search(trials=6, rng=1, **kept)
+
+
+PROGRAM = """
+import sys; sys.path[:0] = {path!r}
+import test_search
+test_search.killable({store!r})
+"""
+
+
+def killable(store):
+    return search(
+        trials=12, epochs=9, confirm=(2, 2), store=store, name="killed", checkpoint_every=1, engine="lanes"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*ended without closing it:fairlane.errors.FairlaneWarning")
+def test_a_search_that_is_killed_at_random_moments_comes_to_the_same(tmp_path):
+    expected = search(trials=12, epochs=9, confirm=(2, 2), engine="lanes")
+    store, moments = str(tmp_path / "s.db"), random.Random(2)
+    program = PROGRAM.format(path=[os.path.dirname(__file__), *sys.path], store=store)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+        deadline, wanted = time.monotonic() + 120, moments.randrange(1, 40)
+        while process.poll() is None and time.monotonic() < deadline:
+            if _epochs(store) >= wanted:
+                os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.05)
+        process.wait()
+    study = killable(store)
+    assert decisions(study).keys() == decisions(expected).keys()
+    for about, content in decisions(expected).items():
+        found = decisions(study)[about]
+        assert found.keys() == content.keys()
+        for name in content.keys() - {"values"}:
+            assert found[name] == content[name], about
+    assert study.trials["state"].tolist() == expected.trials["state"].tolist()
+    assert np.allclose(study.history["val_loss"], expected.history["val_loss"], rtol=1e-4)
+    assert study.best_variant().number == expected.best_variant().number
+
+
+def _epochs(store):
+    try:
+        return len(fl.open(store, "killed").history)
+    except fl.FairlaneError:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"objective": "val_los"}, "did not log it. Did you mean 'val_loss'"),
+        ({"validation_split": 0.0}, "objective='val_loss' needs validation data"),
+        ({"space": {"units": [1], "epochs": [1, 2]}}, "'epochs' can't be in the space of a search"),
+        ({"space": {**SPACE, "unit": [1, 2]}}, "'unit' is neither an argument of the builder.*'units'"),
+        ({"trials": 0}, "trials must be a whole number, 1 or more; not 0"),
+        ({"stop": "asha"}, "stop must be one of 'hyperband', 'halving', 'median'"),
+        ({"sampler": 3}, "sampler must be a name or a sampler of Optuna's, not 3"),
+        ({"budget": "soon"}, "budget must be a time such as '10min'"),
+        ({"confirm": 2, "objective": ["val_loss", "parameters"]}, "confirm= needs one objective"),
+        ({"objective": ["parameters"]}, "the first objective must be a log"),
+    ],
+)
+def test_what_is_not_possible_is_refused(options, words):
+    with pytest.raises(fl.StudyError, match=words):
+        search(**options)
+
+
+def test_a_space_of_structures_only_is_warned_of():
+    with pytest.warns(
+        fl.FairlaneWarning, match="almost every one of the 8 variants needs a program of its own"
+    ):
+        search(space={"learning_rate": 0.1, "units": fl.Int(1, 100)}, trials=8, epochs=1, stop=None)
+
+
+def test_a_spent_budget_ends_a_study_that_can_be_continued(tmp_path):
+    kept = {"store": tmp_path / "b.db", "name": "b", "epochs": 400, "trials": 4, "stop": None}
+    with pytest.warns(fl.FairlaneWarning, match="the budget of 0.2s is spent"):
+        study = search(budget="0.2s", **kept)
+    done = study.trials["epochs"]
+    assert set(study.trials["state"]) == {"interrupted"}
+    assert (done < 400).all()
+    whole = search(**kept)
+    assert set(whole.trials["state"]) == {"done"}
+    assert whole.history.groupby("trial").size().tolist() == [400] * 4
+
+
+def test_a_budget_looks_ahead():
+    now = [0.0]
+    budget = Budget(10.0, "10 s", clock=lambda: now[0])
+    assert not budget.spent
+    trial = fl.Trial(0, fl.Variant(0, {}), 0)
+    from fairlane.trials import EpochEnded, TrialStarted
+
+    for moment, event in [(0, TrialStarted(trial, "lanes")), (6, EpochEnded(trial, 0, {}))]:
+        now[0] = float(moment)
+        budget.note(event)
+    assert budget.spent  # as far as is known, an epoch takes 6 seconds
+    now[0] = 7.0
+    budget.note(EpochEnded(trial, 1, {}))  # without compilation, it takes one
+    assert not budget.spent
+    now[0] = 9.5
+    assert budget.spent
+
+
+def test_tpe_searches_with_training_and_again_the_same(tmp_path):
+    options = {"trials": 14, "epochs": 4, "stop": None, "sampler": "tpe", "width": 4}
+    first, second = search(**options), search(**options, store=tmp_path / "t.db", name="t")
+    assert decisions(first) == decisions(second)
+    assert len(first.trials) == 14
+    more = search(**{**options, "trials": 16}, store=tmp_path / "t.db", name="t")
+    whole = search(**{**options, "trials": 16}, store=tmp_path / "w.db", name="t")
+    assert [v for k, v in decisions(more).items() if k[0] == "variant"][:14] == [
+        v for k, v in decisions(first).items() if k[0] == "variant"
+    ]
+    assert len(more.trials) == len(whole.trials) == 16
+
+
+def test_a_pruner_of_optunas_stops_variants():
+    optuna = pytest.importorskip("optuna")
+    study = search(
+        stop=optuna.pruners.PercentilePruner(25.0, n_startup_trials=1), trials=12, width=4, epochs=4
+    )
+    assert "stopped" in set(study.trials["state"])

@@ -1,0 +1,175 @@
+"""The course of a search, with values of a formula instead of training: who begins, goes on and ends."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fairlane as fl
+from fairlane.searching.course import Begin, Confirm, Course, End, TrainTo
+from fairlane.searching.rungs import Bracket, halving, hyperband, is_worse_than_median, promoted
+from fairlane.searching.samplers import RandomSampler, Sampler
+from fairlane.searching.stopping import stopping_of
+
+SPACE = fl.Space({"quality": fl.Float(0.0, 1.0)})
+
+
+class Log:
+    def __init__(self, made=None):
+        self.made = dict(made or {})
+
+    def find(self, *about):
+        return self.made.get(about)
+
+    def add(self, *about, **content):
+        assert about not in self.made
+        self.made[about] = content
+
+
+class Learner(Sampler):
+    """Proposes what depends on all that is known, so that any difference shows."""
+
+    name, learns = "learner", True
+
+    def propose(self, space, number, seen):
+        known = sum(sum(one.values) + one.epochs for one in seen if one.state != "running")
+        return {"quality": (math.sin(number + known) + 1) / 2}
+
+
+class Farm:
+    """Trains by a formula, one epoch of one variant at a time, in an order of its own."""
+
+    def __init__(self, course, order, ends=None, known=None):
+        self.course, self.order, self.ends = course, order, ends or {}
+        self.trained, self.allowed, self.over = {}, {}, set()
+        self.quality, self.begun, self.confirmed = {}, [], ()
+        self.known = known or {}
+
+    def epochs(self, variant):
+        return self.trained.get(variant, 0)
+
+    def ended(self, variant):
+        return variant in self.ends and self.epochs(variant) >= self.ends[variant]
+
+    def values(self, variant, epochs):
+        return (self.quality[variant] + 1 / max(1, epochs),)
+
+    def run(self, stop_after=math.inf):
+        steps = 0
+        while True:
+            while found := self.course.advance(self):
+                self.take(found)
+            able = [
+                v
+                for v, n in self.allowed.items()
+                if self.epochs(v) < n and v not in self.over and not self.ended(v)
+            ]
+            if not able or steps >= stop_after:
+                return self
+            chosen = self.order.choice(able)
+            self.trained[chosen] = self.epochs(chosen) + 1
+            steps += 1
+
+    def take(self, steps):
+        for step in steps:
+            match step:
+                case Begin():
+                    self.begun.append(step.variant)
+                    self.quality[step.variant] = step.hyperparameters["quality"]
+                    self.trained[step.variant] = self.known.get(step.variant, 0)
+                case TrainTo():
+                    self.allowed[step.variant] = step.epochs
+                case End():
+                    self.over.add(step.variant)
+                case Confirm():
+                    self.confirmed = step.variants
+
+
+def course(stop="hyperband", trials=49, epochs=27, sampler=None, width=10**9, confirm=0, log=None):
+    made = sampler or RandomSampler(0, trials)
+    stopping = stopping_of(stop)
+    return Course(SPACE, made, stopping, trials, epochs, width, confirm, [7, 8], log or Log())
+
+
+def test_hyperband_has_the_brackets_of_kerastuner():
+    kerastuner = pytest.importorskip("keras_tuner")
+    for epochs, factor in [(27, 3), (100, 3), (10, 3), (16, 2), (81, 3)]:
+        oracle = kerastuner.oracles.HyperbandOracle("val_loss", max_epochs=epochs, factor=factor)
+        theirs = [
+            Bracket(
+                tuple(oracle._get_size(s, i) for i in range(s + 1)),
+                tuple(oracle._get_epochs(s, i) for i in range(s + 1)),
+            )
+            for s in reversed(range(oracle._get_num_brackets()))
+        ]
+        assert hyperband(epochs, factor) == theirs
+
+
+def test_hyperband_trains_375_epochs_of_49_variants():
+    # Both numbers are those of KerasTuner's Hyperband(max_epochs=27, factor=3), from its table of brackets.
+    farm = Farm(course(), random.Random(0)).run()
+    assert len(farm.begun) == 49
+    assert sum(farm.trained.values()) == 375
+    assert sorted(farm.trained.values()).count(27) == 1 + 2 + 2 + 4
+
+
+@pytest.mark.parametrize("stop", ["hyperband", "halving", "median", None])
+@settings(max_examples=15, deadline=None)
+@given(order=st.integers(0, 10**6), learns=st.booleans(), width=st.sampled_from([1, 3, 8, 10**9]))
+def test_the_course_does_not_depend_on_which_trial_was_faster(stop, order, learns, width):
+    ends = {2: 2, 5: 1}  # by callbacks of their own
+
+    def run(seed):
+        log = Log()
+        sampler = Learner() if learns else None
+        farm = Farm(course(stop, 20, 9, sampler, width, 3, log), random.Random(seed), ends).run()
+        return log.made, farm.trained, farm.over, farm.confirmed
+
+    assert run(order) == run(0)
+
+
+@pytest.mark.parametrize("stop", ["hyperband", "median"])
+@settings(max_examples=15, deadline=None)
+@given(moment=st.integers(0, 80), order=st.integers(0, 10**6))
+def test_a_search_that_is_stopped_at_any_moment_goes_on_the_same(stop, moment, order):
+    whole = Log()
+    expected = Farm(course(stop, 20, 9, Learner(), 6, 3, whole), random.Random(1)).run()
+    half = Log()
+    first = Farm(course(stop, 20, 9, Learner(), 6, 3, half), random.Random(order)).run(moment)
+    # Some epochs are lost, as where the newest checkpoint is older.
+    known = {v: max(0, n - random.Random(order + v).randrange(3)) for v, n in first.trained.items()}
+    again = Log(half.made)
+    second = Farm(course(stop, 20, 9, Learner(), 6, 3, again), random.Random(order), known=known).run()
+    assert again.made == whole.made
+    assert (second.trained, second.confirmed) == (expected.trained, expected.confirmed)
+
+
+def test_more_trials_add_to_a_search():
+    log = Log()
+    Farm(course(None, 6, 3, log=log), random.Random(0)).run()
+    more = Farm(course(None, 10, 3, log=Log(log.made)), random.Random(0)).run()
+    assert len(more.begun) == 10
+    assert [log.made["variant", i] for i in range(6)] == [
+        more.course._log.made["variant", i] for i in range(6)
+    ]
+
+
+def test_never_more_than_half_are_stopped_by_the_median():
+    assert is_worse_than_median([3.0], [[1.0], [2.0], [4.0], [5.0]], 9) is False
+    assert is_worse_than_median([3.1], [[1.0], [2.0], [3.0], [5.0]], 9) is True
+    assert is_worse_than_median([9.0], [[1.0], [2.0], [3.0]], 9) is False  # too few to compare with
+    farm = Farm(course("median", 16, 9), random.Random(0)).run()
+    assert 0 < len(farm.over) <= 8
+
+
+def test_what_diverged_is_never_promoted():
+    assert promoted({0: math.inf, 1: 2.0, 2: 1.0}, 3) == [1, 2]
+    assert halving(9, 9) == Bracket((9, 3, 1), (1, 3, 9))
+
+
+def test_the_best_are_confirmed():
+    farm = Farm(course("hyperband", 20, 9, confirm=3), random.Random(0)).run()
+    whole = [v for v, n in farm.trained.items() if n == 9]
+    assert list(farm.confirmed) == sorted(whole, key=lambda v: farm.quality[v])[:3]
