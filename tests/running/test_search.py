@@ -258,3 +258,9 @@ def test_a_pruner_of_optunas_stops_variants():
         stop=optuna.pruners.PercentilePruner(25.0, n_startup_trials=1), trials=12, width=4, epochs=4
     )
     assert "stopped" in set(study.trials["state"])
+
+
+def test_a_confirmed_search_goes_to_optuna_as_it_was_searched(hyperband):
+    study = hyperband.to_optuna()
+    assert [trial.user_attrs["seeds"] for trial in study.trials] == [[0, 1]] * 9
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE", "PRUNED"}

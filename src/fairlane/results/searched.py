@@ -33,6 +33,17 @@ def counting(records: Records) -> list[Record]:
     return [record for record in every if record.trial.variant.number not in stopped] or every
 
 
+def searching(records: Records) -> list[Record]:
+    """The records of the search itself, without the trials that confirm; all, for other studies.
+
+    Args:
+        records: of the study.
+    """
+    seeds = {s for one in records.decisions() if one.about[0] == "confirm" for s in one.content["seeds"]}
+    every = list(records)
+    return [record for record in every if record.trial.seed not in seeds] or every
+
+
 def objective(records: Records) -> tuple[str, str] | None:
     """What a search looks for, and its direction, which may be ``"auto"``; None for other studies.
 

@@ -58,6 +58,10 @@ class Base:
             return cast(Modes, searched[1])
         return mode
 
+    def _searched(self) -> list[Record]:
+        """The records of a search itself, without those that confirm."""
+        return searching.searching(self._store)
+
     def _counting(self) -> list[Record]:
         """The records by which variants are compared."""
         return searching.counting(self._store)
