@@ -26,6 +26,7 @@ def records(seeds=(0, 1)):
     return made
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optuna_reads_it_back(tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     optuna_study.to_optuna(records(), "rates", url, "loss", "auto")

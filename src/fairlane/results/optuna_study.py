@@ -16,8 +16,8 @@ import pandas as pd
 from fairlane.errors import StudyError
 from fairlane.kit.extras import needed
 from fairlane.results.directions import Modes
-from fairlane.results.logs import single
 from fairlane.results.question import Question, ask
+from fairlane.results.variants import mean_curve
 from fairlane.store import Record
 from fairlane.trials import TrialState, short
 
@@ -169,7 +169,7 @@ def _trial(optuna: Any, own: Sequence[Record], question: Question, distributions
         )
         for name in names
     }
-    curve = _curve(own, question)
+    curve = mean_curve(own, question.metric)
     states = optuna.trial.TrialState
     stopped = any(record.state is TrialState.STOPPED for record in own)
     done = all(record.state is TrialState.DONE for record in own)
@@ -187,17 +187,3 @@ def _trial(optuna: Any, own: Sequence[Record], question: Question, distributions
             "seeds": [record.trial.seed for record in own],
         },
     )
-
-
-def _curve(own: Sequence[Record], question: Question) -> dict[int, float]:
-    """Epoch → the mean over the seeds, of the epochs that all of them have."""
-    logged = [
-        {
-            e: single(r, question.metric, logs[question.metric])
-            for e, logs in r.epochs
-            if question.metric in logs
-        }
-        for r in own
-    ]
-    common = [epoch for epoch in logged[0] if all(epoch in one for one in logged)]
-    return {epoch: math.fsum(one[epoch] for one in logged) / len(logged) for epoch in common}

@@ -10,5 +10,28 @@ from __future__ import annotations
 from fairlane.results.plots.lines import curves, panel, style_legend
 from fairlane.results.plots.points import final, paired
 from fairlane.results.plots.scatter import sweep
+from fairlane.results.plots.searches import (
+    contour,
+    importances,
+    optimization,
+    parallel,
+    rungs,
+    slices,
+    varied,
+)
 
-__all__ = ["curves", "final", "paired", "panel", "style_legend", "sweep"]
+__all__ = [
+    "contour",
+    "curves",
+    "final",
+    "importances",
+    "optimization",
+    "paired",
+    "panel",
+    "parallel",
+    "rungs",
+    "slices",
+    "style_legend",
+    "sweep",
+    "varied",
+]

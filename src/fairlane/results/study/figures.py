@@ -16,7 +16,10 @@ from fairlane.kit import arguments
 from fairlane.kit.text import plural
 from fairlane.results import cells, comparison, histories, logs, plots, report
 from fairlane.results.directions import Modes
+from fairlane.results.question import ask
+from fairlane.results.study.searched import Searched
 from fairlane.results.study.tables import Tables
+from fairlane.results.variants import variants
 
 _SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
@@ -24,17 +27,38 @@ _PLOTS = {
     "final": _SUMMARY,
     "sweep": ("x", *_SUMMARY),
     "paired": ("baseline", *_SUMMARY),
+    "optimization": ("metric", "mode"),
+    "rungs": ("metric", "mode"),
+    "parallel": ("metric", "mode"),
+    "slice": ("metric", "mode"),
+    "contour": ("x", "y", "metric", "mode"),
+    "importance": ("metric", "mode", "method", "rng"),
 }
+_OF_SEARCHES = ("optimization", "rungs", "parallel", "slice", "contour", "importance")
 """Kind of figure → its options."""
 
 
-class Figures(Tables):
+Kind = Literal[
+    "curves",
+    "final",
+    "sweep",
+    "paired",
+    "optimization",
+    "rungs",
+    "parallel",
+    "slice",
+    "contour",
+    "importance",
+]
+
+
+class Figures(Tables, Searched):
     """The figures and the report of a study."""
 
     @arguments.checked
     def plot(
         self,
-        kind: Literal["curves", "final", "sweep", "paired"] = "curves",
+        kind: Kind = "curves",
         *,
         metrics: Sequence[str] | None = None,
         title: str | None = None,
@@ -49,6 +73,15 @@ class Figures(Tables):
         - ``plot("paired")``: each seed's difference to the best variant, or to ``baseline=...``.
 
         The last three take ``metric`` and the options of `summary`.
+
+        What a search has seen, a variant being the mean over its seeds; all take ``metric`` and ``mode``:
+
+        - ``plot("optimization")``: each variant's value in the order of the search, and the best so far.
+        - ``plot("rungs")``: each variant's curve, to the epoch in which it was stopped.
+        - ``plot("parallel")``: a line per variant through its hyperparameters, coloured by its value.
+        - ``plot("slice")``: the value against each hyperparameter.
+        - ``plot("contour", x="learning_rate", y="units")``: the value over two hyperparameters.
+        - ``plot("importance")``: how much each matters, as `importance` says; also ``method`` and ``rng``.
 
         Args:
             kind: which figure.
@@ -83,6 +116,8 @@ class Figures(Tables):
                 **options,
             )
         metric = self._metric(options.pop("metric", None))
+        if kind in _OF_SEARCHES:
+            return self._of_search(kind, metric, title, options)
         x = options.pop("x", None)
         table = self._summary(metric, **options)
         choice = {name: options[name] for name in ("select", "at", "mode") if name in options}
@@ -95,6 +130,32 @@ class Figures(Tables):
         if kind == "sweep":
             return plots.sweep(values, table, names, x, title=title)
         return plots.final(values, table, names, title=title)
+
+    def _of_search(self, kind: str, metric: str, title: str | None, options: dict[str, Any]) -> Any:
+        """A figure of what a search has seen."""
+        if kind == "importance":
+            return plots.importances(self.importance(metric, **options), title=title)
+        records = self._searched()
+        mode = self._mode(options.get("mode", "auto"), metric)
+        better = ask(records, metric, None, "last", mode).better
+        frame = variants(records, metric)
+        if kind == "optimization":
+            return plots.optimization(frame, better, title=title)
+        if kind == "rungs":
+            return plots.rungs(frame, better, title=title)
+        names = plots.varied(frame, cells.hyperparameters(self._store))
+        if kind == "parallel":
+            return plots.parallel(frame, names, better, title=title)
+        if kind == "slice":
+            return plots.slices(frame, names, better, title=title)
+        x, y = (options.get(name) for name in ("x", "y"))
+        for name, value in (("x", x), ("y", y)):
+            if value not in names:
+                raise StudyError(
+                    f"plot('contour') needs {name}=..., a hyperparameter that varies: {', '.join(names)}; "
+                    f"not {value!r}"
+                )
+        return plots.contour(frame, str(x), str(y), better, title=title)
 
     def _best_and_troubles(self) -> tuple[dict[str, Any] | None, str]:
         """The best variant's hyperparameters, as columns have them; and how many trials did not finish."""

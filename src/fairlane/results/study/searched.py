@@ -23,8 +23,8 @@ class Searched(Base):
         """The study as one of Optuna's, for ``optuna.visualization`` and optuna-dashboard.
 
         It has a trial per variant: its hyperparameters, the mean over its seeds as its value, the mean curve
-        as intermediate values (steps are epochs, counted from 0), and the attributes ``variant``, ``trials`` and
-        ``seeds``. A variant that a rule has stopped is pruned there, and one with a trial that failed or
+        as intermediate values (steps are epochs, counted from 0), and the attributes ``variant``, ``trials``
+        and ``seeds``. A variant that a rule has stopped is pruned there, and one with a trial that failed or
         diverged has failed. For a search that was confirmed, the trials of the search count.
 
         Args:

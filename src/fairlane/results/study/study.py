@@ -6,10 +6,9 @@ from fairlane.results.study.choice import Choice
 from fairlane.results.study.figures import Figures
 from fairlane.results.study.models import Models
 from fairlane.results.study.runs import Runs
-from fairlane.results.study.searched import Searched
 
 
-class Study(Figures, Choice, Models, Runs, Searched):
+class Study(Figures, Choice, Models, Runs):
     """All trials of one question, and their results.
 
     `compare` returns it, and `fairlane.open` reads it back. The examples of its methods continue this one.
