@@ -16,7 +16,7 @@ import keras
 
 from fairlane.kerastuner.entries import Condition, Entry
 from fairlane.kerastuner.hyperparameters import HyperParameters
-from fairlane.searching.domains import Domain, When
+from fairlane.searching.domains import Choice, Domain, When
 from fairlane.trials import RESERVED_COLUMNS
 
 
@@ -59,10 +59,10 @@ class Translation:
         for column in self._columns:
             if column.entry.name == condition.name:
                 domain = column.entry.domain()
-                if isinstance(domain, Domain):
-                    listed = domain.values() if column.entry.values else []
-                    allowed = [v for v in listed if v in condition.values]
-                    allowed = allowed or [v for v in condition.values if domain.contains(v)]
+                if isinstance(domain, Choice):  # its own values, since 1 and True are not the same for it
+                    allowed = [value for value in domain.values() if value in condition.values]
+                elif isinstance(domain, Domain):
+                    allowed = [value for value in condition.values if domain.contains(value)]
                 else:
                     allowed = [domain] if domain in condition.values else []
                 if allowed:
