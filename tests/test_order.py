@@ -22,6 +22,7 @@ LAYERS = (
     "trackers",
     "results",
     "running",
+    "kerastuner",
     "ui",
     "",  # fairlane/__init__.py, which names the public ones, to be loaded on first use
     "demo",
