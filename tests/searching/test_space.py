@@ -73,13 +73,14 @@ SPACE = fl.Space({"rate": fl.Float(1e-4, 1e-1, log=True), "units": fl.Int(8, 64)
 
 @pytest.mark.parametrize("kind", [RandomSampler, SobolSampler])
 def test_a_sampler_proposes_the_same_again(kind):
-    first, second = kind(3, 16), kind(3, 16)
+    first, second = kind(3, 32), kind(3, 32)
     proposals = [first.propose(SPACE, i, []) for i in range(8)]
     assert proposals == [second.propose(SPACE, i, []) for i in range(8)]
-    assert proposals != [kind(4, 16).propose(SPACE, i, []) for i in range(8)]
+    assert proposals != [kind(4, 32).propose(SPACE, i, []) for i in range(8)]
     # Four in a row share a structure, since there are more structures than variants.
     assert len({(p["units"], p["act"]) for p in proposals}) == 2
     assert len({p["rate"] for p in proposals}) == 8
+    assert len({kind(3, 31).propose(SPACE, i, [])["units"] for i in range(8)}) > 4  # a short search
 
 
 def test_no_variant_is_proposed_twice_until_the_space_is_exhausted():

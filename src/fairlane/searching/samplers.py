@@ -21,6 +21,9 @@ from fairlane.searching.space import Space
 _PER_STRUCTURE = 4
 """How many variants of one structure are drawn, where a search could not compile all structures."""
 
+_LONG = 32
+"""From how many variants on structures are repeated."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -166,7 +169,8 @@ def grouping(space: Space, trials: int) -> int:
     """How many variants in a row have one structure: 1 where there are few structures, or no numbers."""
     structures = space.structures
     few = structures is not None and structures * _PER_STRUCTURE <= trials
-    return 1 if few or not space.has_numbers else _PER_STRUCTURE
+    # A short search would see hardly any structure.
+    return 1 if few or not space.has_numbers or trials < _LONG else _PER_STRUCTURE
 
 
 def _mixed(space: Space, numbers: np.ndarray, structure: np.ndarray) -> list[float]:
