@@ -130,3 +130,17 @@ def test_discovery_goes_through_every_scope_and_loop():
 def test_what_is_not_possible_is_refused_with_the_name(request_it, words):
     with pytest.raises(StudyError, match=words):
         request_it(kt.HyperParameters())
+
+
+def test_scopes_of_a_boolean_and_names_of_columns():
+    hp = kt.HyperParameters()
+    hp.Boolean("deep")
+    with hp.conditional_scope("deep", [1]):
+        hp.Int("seed", 1, 3)
+    space = Space(Translation(hp).space())
+    assert str(space).splitlines()[1].endswith("Int(1, 3), where deep is True")
+    assert space.at([0.9, 0.0]) == {"deep": True, "seed (deep=1)": 1}
+    assert Translation(hp).hyperparameters({"deep": True, "seed (deep=1)": 1}).values == {
+        "deep": True,
+        "seed": 1,
+    }

@@ -123,3 +123,21 @@ class OwnFit(kt.HyperModel):
 def test_what_can_not_be_the_same_is_refused_in_words(make, words):
     with pytest.raises(StudyError, match=words):
         make()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_grid_has_kerastuners_scores(asked, tmp_path):
+    def built(hp):
+        keras.utils.set_random_seed(0)  # KerasTuner itself sets no seed
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(hp.Choice("learning_rate", [0.01, 0.9])), loss="mse")
+        return model
+
+    ours = kt.GridSearch(built, objective="loss")
+    ours.search(X, Y, epochs=4, batch_size=4, verbose=0)
+    theirs = keras_tuner.GridSearch(built, objective="loss", directory=tmp_path, project_name="theirs")
+    theirs.search(X, Y, epochs=4, batch_size=4, verbose=0)
+    there = {t.hyperparameters.values["learning_rate"]: t.score for t in theirs.oracle.trials.values()}
+    here = {one.hyperparameters["learning_rate"]: one.score for one in ours._scored(2)}
+    assert here == pytest.approx(there, rel=1e-5)
+    assert ours.get_best_hyperparameters()[0].values == theirs.get_best_hyperparameters()[0].values
