@@ -11,8 +11,6 @@ import pytest
 import fairlane as fl
 from fairlane import kerastuner as kt
 from fairlane.errors import StudyError
-from fairlane.searching.samplers import sampler_named
-from fairlane.searching.space import Space
 
 X, Y = np.linspace(-1, 1, 16).reshape(8, 2), np.linspace(0, 1, 8).reshape(8, 1)
 
@@ -26,17 +24,41 @@ def build(hp):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What was requested of `fairlane.search`, for which `fairlane.compare` stands in."""
-    calls = []
+    """What was requested of `fairlane.search`, which is called all the same."""
+    calls, real = [], fl.search
 
-    def search(model, space, x=None, y=None, *, trials, objective, sampler, stop, rng, **options):
-        calls.append({"trials": trials, "objective": objective, "sampler": sampler, "stop": stop, **options})
-        proposes, known = sampler_named(sampler, rng, trials), Space(space)
-        variants = [proposes.propose(known, i, []) for i in range(min(trials, 3))]
-        return fl.compare(model, variants, x, y, **options)
+    def search(model, space, x=None, y=None, **options):
+        calls.append(options)
+        return real(model, space, x, y, **options)
 
     monkeypatch.setitem(sys.modules, "fairlane.running.search", SimpleNamespace(search=search))
     return calls
+
+
+def test_hyperband_stops_trials_and_gives_the_best_epochs_weights():
+    x, y = np.linspace(-1, 1, 64).reshape(32, 2), np.linspace(0, 1, 32).reshape(32, 1)
+    tuner = kt.Hyperband(build, objective="val_loss", max_epochs=4, factor=2, seed=0)
+    tuner.search(x, y, validation_split=0.25, verbose=0)
+    states = tuner.study.trials["state"]
+    assert len(states) == sum(bracket.sizes[0] for bracket in tuner.brackets)
+    assert {"done", "stopped"} == set(states)
+    (model,) = tuner.get_best_models()
+    assert model.evaluate(x[24:], y[24:], verbose=0) == pytest.approx(
+        tuner.study.history["val_loss"].min(), rel=1e-4
+    )
+
+
+def test_a_trial_is_what_keras_alone_gives_for_its_configuration():
+    tuner = kt.RandomSearch(build, objective="loss", max_trials=2, seed=5)
+    tuner.search(X, Y, epochs=3, verbose=0)
+    for place, found in enumerate(tuner.get_best_hyperparameters(2)):
+        theirs = keras_tuner.HyperParameters()
+        theirs.values = dict(found.values)
+        keras.utils.set_random_seed(0)
+        history = build(theirs).fit(X, Y, epochs=3, verbose=0).history["loss"]
+        ours = tuner.study.history
+        ours = ours[np.isclose(ours["learning_rate"], found["learning_rate"])]["loss"].tolist()
+        assert ours == pytest.approx(history, rel=1e-5), place
 
 
 def test_random_search_gives_the_best_in_kerastuners_words(asked, capsys):

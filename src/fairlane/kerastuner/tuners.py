@@ -6,13 +6,13 @@ proposes them, and which are stopped.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from fairlane.errors import StudyError
 from fairlane.kerastuner.tuner import Tuner
 from fairlane.searching.rungs import FACTOR, Bracket, hyperband
 from fairlane.searching.space import Space
+from fairlane.searching.stopping import Hyperband as Rule
 
 
 class RandomSearch(Tuner):
@@ -128,15 +128,5 @@ class Hyperband(Tuner):
 
     def _course(self) -> dict[str, Any]:
         trials = self.hyperband_iterations * sum(bracket.sizes[0] for bracket in self.brackets)
-        stop = "hyperband" if self.factor == FACTOR else self._rule()
+        stop = "hyperband" if self.factor == FACTOR else Rule(self.factor)
         return {"trials": trials, "epochs": self.max_epochs, "sampler": "random", "stop": stop}
-
-    def _rule(self) -> Any:
-        """The rule with another factor than the one that has a name."""
-        table = self.brackets
-
-        def bracket(self: Any, place: int, left: int, epochs: int, learns: bool) -> Bracket:
-            return table[place % len(table)].cut(left)
-
-        base = import_module("fairlane.searching.stopping").Stopping
-        return type("HyperbandOfFactor", (base,), {"bracket": bracket})()

@@ -199,7 +199,8 @@ class _Wanted:
 
     def described(self) -> dict[str, Any]:
         """What must be the same where a stored search continues."""
-        stop = self.stop if isinstance(self.stop, str) or self.stop is None else type(self.stop).__name__
+        named = isinstance(self.stop, str | Stopping) or self.stop is None
+        stop = self.stop if named else type(self.stop).__name__
         name = self.sampler if isinstance(self.sampler, str) else type(self.sampler).__name__
         return {
             "space": str(self.space),

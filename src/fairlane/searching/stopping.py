@@ -50,11 +50,21 @@ class Everything(Stopping):
 
 
 class Hyperband(Stopping):
-    """All brackets of Hyperband, again and again, until there are no more variants."""
+    """All brackets of Hyperband, again and again, until there are no more variants.
+
+    Args:
+        factor: one of so many variants is promoted at a rung.
+    """
+
+    def __init__(self, factor: int = FACTOR) -> None:
+        self._factor = factor
+
+    def __str__(self) -> str:
+        return f"hyperband, factor {self._factor}"
 
     def bracket(self, place: int, left: int, epochs: int, learns: bool) -> Bracket:
         """The next of Hyperband's brackets; the last one is cut to the variants that are left."""
-        table = hyperband(epochs)
+        table = hyperband(epochs, self._factor)
         return table[place % len(table)].cut(left)
 
 

@@ -1,0 +1,177 @@
+"""Claim: a search on lanes takes a small part of the time of one trial after another.
+
+The digits MLP (64-64-64-10, RMSprop, batch 32, validation_split 0.2) on scikit-learn's digits. One space: the
+learning rate, from 1e-4 to 1e-2 on a logarithmic scale. `hyperband`: the 49 variants and 375 epochs of
+Hyperband(27, 3). `random`: 64 variants × 20 epochs. Each by KerasTuner and by Fairlane, which draw other
+variants of the same space; both have the same number of variants and epochs. On the clock: all of the
+search, compilation included. `overhead`: the decisions of 1,000 variants alone, with values of a formula
+instead of training.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from typing import Any
+
+import _common
+
+PEERS = ("keras-tuner", "fairlane")
+LOW, HIGH = 1e-4, 1e-2
+
+
+def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Run one kind of search with one peer."""
+    if parameters["kind"] == "overhead":
+        return _overhead(parameters["sampler"], parameters["trials"])
+    import _data
+    import _peers
+
+    x, y = _data.digits()
+    search = {"keras-tuner": _keras_tuner, "fairlane": _fairlane}[name](x, y, **parameters)
+    _peers.start_backend()
+    start = time.perf_counter()
+    trials, epochs, best = search()
+    return {
+        "seconds": time.perf_counter() - start,
+        "trials": trials,
+        "epochs": epochs / trials,
+        "outcomes": [],
+        "best": best,
+    }
+
+
+def _keras_tuner(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
+    import keras_tuner
+
+    import _models
+
+    def build(hp: Any) -> Any:
+        return _models.digits_mlp(hp.Float("learning_rate", LOW, HIGH, sampling="log"))
+
+    def search() -> tuple[int, float, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"objective": "val_loss", "seed": 0, "directory": folder, "project_name": "p"}
+            if kind == "hyperband":
+                tuner = keras_tuner.Hyperband(build, max_epochs=epochs, factor=3, **options)
+                tuner.search(x, y, validation_split=0.2, batch_size=32, verbose=0)
+            else:
+                tuner = keras_tuner.RandomSearch(build, max_trials=trials, **options)
+                tuner.search(x, y, validation_split=0.2, batch_size=32, epochs=epochs, verbose=0)
+            done = tuner.oracle.trials.values()
+            best = min(one.score for one in done)
+        total = 375 if kind == "hyperband" and epochs == 27 else trials * epochs
+        return trials, float(total), float(best)
+
+    return search
+
+
+def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
+    import _models
+    import fairlane as fl
+
+    def search() -> tuple[int, float, float]:
+        study = fl.search(
+            _models.digits_mlp,
+            {"learning_rate": fl.Float(LOW, HIGH, log=True)},
+            x,
+            y,
+            trials=trials,
+            epochs=epochs,
+            stop="hyperband" if kind == "hyperband" else None,
+            sampler="random",
+            validation_split=0.2,
+            batch_size=32,
+            verbose=0,
+        )
+        return len(study.trials), float(len(study.history)), float(study.history["val_loss"].min())
+
+    return search
+
+
+def _overhead(sampler: str, trials: int) -> dict[str, Any]:
+    """The seconds of a search's decisions alone."""
+    from fairlane.searching.course import Begin, Course, End, TrainTo
+    from fairlane.searching.domains import Choice, Float
+    from fairlane.searching.optuna_samplers import optuna_sampler
+    from fairlane.searching.samplers import sampler_named
+    from fairlane.searching.space import Space
+    from fairlane.searching.stopping import stopping_of
+
+    space = Space({"a": Float(0, 1), "b": Float(1e-4, 1, log=True), "c": Choice([1, 2, 4])})
+    made = sampler_named(sampler, 0, trials) or optuna_sampler(sampler, 0, trials)
+
+    class Log:
+        def find(self, *about: Any) -> None:
+            return None
+
+        def add(self, *about: Any, **content: Any) -> None:
+            pass
+
+    class Formula:
+        def __init__(self) -> None:
+            self.trained: dict[int, int] = {}
+            self.quality: dict[int, float] = {}
+
+        def epochs(self, variant: int) -> int:
+            return self.trained.get(variant, 0)
+
+        def ended(self, variant: int) -> bool:
+            return False
+
+        def values(self, variant: int, epochs: int) -> tuple[float, ...]:
+            return (self.quality[variant] + 1 / max(1, epochs),)
+
+    results, course = Formula(), Course(space, made, stopping_of("hyperband"), trials, 27, 64, 0, [], Log())
+    start = time.perf_counter()
+    while not course.over:
+        for step in course.advance(results):
+            if isinstance(step, Begin):
+                results.quality[step.variant] = (step.hyperparameters["a"] - 0.3) ** 2
+                results.trained[step.variant] = 0
+            elif isinstance(step, TrainTo):
+                results.trained[step.variant] = step.epochs
+            elif isinstance(step, End):
+                pass
+    seconds = time.perf_counter() - start
+    total = sum(results.trained.values())
+    return {"seconds": seconds, "trials": trials, "epochs": total / trials, "outcomes": [], "best": 0.0}
+
+
+def main() -> None:
+    """Run both peers side by side, and the decisions alone."""
+    parser = _common.parser(__doc__)
+    parser.add_argument("--kinds", default="hyperband,random,overhead", help="which parts to run")
+    options = parser.parse_args()
+    if _common.served(options, worker):
+        return
+    sizes = {"hyperband": (49, 27), "random": (64, 20)}
+    if options.quick:
+        sizes = {"hyperband": (4, 3), "random": (4, 2)}
+    kinds = options.kinds.split(",")
+    jobs = [
+        _common.Job(
+            f"{kind}, {trials} variants × up to {epochs} epochs",
+            peer,
+            {"kind": kind, "trials": trials, "epochs": epochs},
+        )
+        for kind, (trials, epochs) in sizes.items()
+        if kind in kinds
+        for peer in _common.chosen(options, PEERS)
+    ]
+    if "overhead" in kinds:
+        count = 50 if options.quick else 1000
+        jobs += [
+            _common.Job(
+                f"decisions of {count} variants",
+                sampler,
+                {"kind": "overhead", "sampler": sampler, "trials": count},
+            )
+            for sampler in ("random", "tpe")
+        ]
+    rows = _common.run_jobs(__file__, jobs, options)
+    _common.report("search", "digits MLP", rows, options, same=("keras-tuner",), data="scikit-learn's digits")
+
+
+if __name__ == "__main__":
+    main()
