@@ -303,7 +303,7 @@ def test_every_kind_of_plot(study):
 @pytest.mark.parametrize(
     ("kind", "options", "words"),
     [
-        ("curve", {}, "plot draws 'curves', 'final', 'sweep', 'paired', not 'curve'"),
+        ("curve", {}, "plot draws 'curves', 'final', 'sweep', 'paired', 'optimization', .*, not 'curve'"),
         ("final", {"x": "lr"}, r"plot\('final'\) has no option 'x'; its options are title, metric, select"),
         ("final", {"metrics": ["loss"]}, r"plot\('final'\) has no option 'metrics'"),
         ("sweep", {}, r"plot\('sweep'\) needs x=\.\.\."),

@@ -50,7 +50,8 @@ def test_the_policys_orders_reach_the_engine(engine):
     jobs = [job(i) for i in range(3)]
     records = driven(Only(1, Stop), jobs, engine)
     assert {n: len(record.epochs) for n, record in records.items()} == {0: 1, 1: EPOCHS, 2: 1}
-    assert {record.state for record in records.values()} == {TrialState.DONE}
+    stopped = TrialState.STOPPED
+    assert [records[n].state for n in range(3)] == [stopped, TrialState.DONE, stopped]
     for one in jobs:
         expected = alone(one, len(records[one.trial.number].epochs))[0]["loss"]
         ours = [logs["loss"] for _, logs in records[one.trial.number].epochs]

@@ -14,6 +14,7 @@ import pytest
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone
 from fairlane.running.budget import Budget
+from fairlane.trials import EpochEnded, TrialStarted
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(48, 4)).astype("float32")
@@ -209,16 +210,48 @@ def test_a_space_of_structures_only_is_warned_of():
         search(space={"learning_rate": 0.1, "units": fl.Int(1, 100)}, trials=8, epochs=1, stop=None)
 
 
-def test_a_spent_budget_ends_a_study_that_can_be_continued(tmp_path):
-    kept = {"store": tmp_path / "b.db", "name": "b", "epochs": 400, "trials": 4, "stop": None}
-    with pytest.warns(fl.FairlaneWarning, match="the budget of 0.2s is spent"):
-        study = search(budget="0.2s", **kept)
-    done = study.trials["epochs"]
-    assert set(study.trials["state"]) == {"interrupted"}
-    assert (done < 400).all()
+class AfterEpochs(Budget):
+    """Spent after so many epochs, whatever the clock says."""
+
+    def note(self, event):
+        self.ended = getattr(self, "ended", 0) + isinstance(event, EpochEnded)
+
+    @property
+    def spent(self):
+        return getattr(self, "ended", 0) >= 10
+
+
+@pytest.mark.parametrize("engine", ["lanes", "reference"])
+def test_a_spent_budget_ends_a_study_that_can_be_continued(tmp_path, monkeypatch, engine):
+    kept = {
+        "store": tmp_path / "b.db",
+        "name": "b",
+        "epochs": 12,
+        "trials": 3,
+        "stop": None,
+        "engine": engine,
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(Budget, "of", classmethod(lambda cls, given: AfterEpochs(60.0, "1min")))
+        with pytest.warns(fl.FairlaneWarning, match="the budget of 1min is spent"):
+            study = search(budget="1min", **kept)
+    assert 10 <= study.trials["epochs"].sum() <= 13
+    assert "interrupted" in set(study.trials["state"])
     whole = search(**kept)
     assert set(whole.trials["state"]) == {"done"}
-    assert whole.history.groupby("trial").size().tolist() == [400] * 4
+    assert whole.history.groupby("trial").size().tolist() == [12] * 3
+    assert np.allclose(whole.history["loss"], search(**{**kept, "name": "c"}).history["loss"], rtol=1e-4)
+
+
+def test_a_budget_ends_a_comparison_too(monkeypatch):
+    monkeypatch.setattr(Budget, "of", classmethod(lambda cls, given: AfterEpochs(60.0, "1min")))
+    with pytest.warns(fl.FairlaneWarning, match="compared after equal epochs"):
+        study = fl.compare(
+            build, {"learning_rate": [0.1, 0.01]}, X, Y, epochs=30, budget="1min", verbose=0, **FIT
+        )
+    assert study.trials["state"].tolist() == ["interrupted"] * 2
+    with pytest.warns(fl.FairlaneWarning, match="Provisional"):
+        assert study.best_variant().number == 0
 
 
 def test_a_budget_looks_ahead():
@@ -226,8 +259,6 @@ def test_a_budget_looks_ahead():
     budget = Budget(10.0, "10 s", clock=lambda: now[0])
     assert not budget.spent
     trial = fl.Trial(0, fl.Variant(0, {}), 0)
-    from fairlane.trials import EpochEnded, TrialStarted
-
     for moment, event in [(0, TrialStarted(trial, "lanes")), (6, EpochEnded(trial, 0, {}))]:
         now[0] = float(moment)
         budget.note(event)
@@ -264,3 +295,16 @@ def test_a_confirmed_search_goes_to_optuna_as_it_was_searched(hyperband):
     study = hyperband.to_optuna()
     assert [trial.user_attrs["seeds"] for trial in study.trials] == [[0, 1]] * 9
     assert {trial.state.name for trial in study.trials} == {"COMPLETE", "PRUNED"}
+
+
+def test_pages_and_words_say_which_trials_count(hyperband, tmp_path):
+    said = (
+        "Compared are the 2 best of 9 variants, trained again with 3 seeds that the search has not used; the "
+        "values that they were chosen by do not count"
+    )
+    assert said in str(hyperband)
+    page = hyperband.report(tmp_path / "r.html").read_text()
+    assert said in page
+    assert "Search, stop" in page
+    study = search()
+    assert "Compared are the 1 of 9 variants that no rule has stopped" in str(study)

@@ -85,8 +85,8 @@ def studies(store: Any) -> pd.DataFrame:
 
     Returns:
         A row per study, the oldest first: ``study``, ``created`` (a time in UTC), ``trials``, ``done`` (how
-        many of them were trained to their end), ``failed`` (failed or diverged), and ``trained_by`` (the
-        process that trains it now, or empty).
+        many of them were trained to their end), ``stopped`` (by a search), ``failed`` (failed or diverged),
+        and ``trained_by`` (the process that trains it now, or empty).
 
     Raises:
         StoreError: there is no such store, or it can't be read.
@@ -113,6 +113,7 @@ def studies(store: Any) -> pd.DataFrame:
             "created": pd.to_datetime([row["created"] for row in rows], unit="s", utc=True).floor("s"),
             "trials": [row["trials"] for row in rows],
             "done": [row["states"].get(TrialState.DONE, 0) for row in rows],
+            "stopped": [row["states"].get(TrialState.STOPPED, 0) for row in rows],
             "failed": [sum(row["states"].get(state, 0) for state in failed) for row in rows],
             "trained_by": [row["writer"] for row in rows],
         }

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fairlane.kit.text import plural
 from fairlane.store import Record, Records
 from fairlane.trials import TrialState
 
@@ -31,6 +32,32 @@ def counting(records: Records) -> list[Record]:
             return again
     stopped = {record.trial.variant.number for record in every if record.state is TrialState.STOPPED}
     return [record for record in every if record.trial.variant.number not in stopped] or every
+
+
+def which_count(records: Records) -> str:
+    """Which trials of a search are compared, in words; empty for a study that is not a search.
+
+    Args:
+        records: of the study.
+    """
+    if objective(records) is None:
+        return ""
+    every, counted = list(records), counting(records)
+    variants = {record.trial.variant.number for record in every}
+    left = {record.trial.variant.number for record in counted}
+    again = _last(records, "confirm")
+    if again and len(counted) < len(every) and {r.trial.seed for r in counted} <= set(again["seeds"]):
+        return (
+            f"Compared are the {len(left)} best of {len(variants)} variants, trained again with "
+            f"{plural(len(again['seeds']), 'seed')} that the search has not used; the values that they "
+            "were chosen by do not count"
+        )
+    if len(left) < len(variants):
+        return (
+            f"Compared are the {len(left)} of {len(variants)} variants that no rule has stopped; these "
+            "values also chose the best of them"
+        )
+    return ""
 
 
 def searching(records: Records) -> list[Record]:

@@ -20,7 +20,7 @@ from fairlane.running.budget import Budget, BudgetSpent
 from fairlane.running.choosing import engine_for
 from fairlane.running.evaluation import evaluate
 from fairlane.running.jobs import PlannedFeed
-from fairlane.running.policy import EachGoesOn, EverybodyGoesOn, OrderBook, Policy
+from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store, next_epoch
 from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, TrialFailed, TrialState
 
@@ -65,7 +65,7 @@ class Driver:
         self._store, self._engine, self._on_error = store, engine, on_error
         self._study, self._show, self._track = study, show, track
         self._budget = budget
-        self._policy: Policy = policy or (EverybodyGoesOn() if budget is None else EachGoesOn())
+        self._policy: Policy = policy or EverybodyGoesOn()
         self._orders = OrderBook(self._policy.standing, lambda: budget is not None and budget.spent)
         self._failure: TrialFailed | None = None
         self._taken_when_idle = -1

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from fairlane.engines.contract import EngineEvent, GoOn, Order, Pause, Stop
 from fairlane.errors import StudyError
-from fairlane.trials import EpochEnded, Trial
+from fairlane.trials import Trial
 
 
 class Policy(Protocol):
@@ -42,16 +42,6 @@ class EverybodyGoesOn:
         return ()
 
 
-class EachGoesOn:
-    """Every trial is trained to its end, with an order after each epoch, which may be held back."""
-
-    standing = False
-
-    def after(self, event: EngineEvent) -> Iterable[Order]:
-        """One order for each epoch that ended."""
-        return [GoOn(event.trial)] if isinstance(event, EpochEnded) else ()
-
-
 class OrderBook:
     """The orders that were given and not taken yet.
 
@@ -78,13 +68,13 @@ class OrderBook:
 
     def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
         """The orders for some trials, in the order in which they were given; each order is taken once."""
+        if self._closed():
+            return ()
         if self.standing:
             return [GoOn(trial) for trial in waiting]
         if not self._orders:
             return ()
         wanted = {id(trial) for trial in waiting}
-        if self._closed():
-            return ()
         taken = [order for order in self._orders if id(order.trial) in wanted]
         _check_answers(taken)
         self._orders = [order for order in self._orders if id(order.trial) not in wanted]

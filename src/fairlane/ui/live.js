@@ -1,6 +1,6 @@
 // Requests updates from this server, while the page is visible.
 
-const STATES = ["done", "running", "waiting", "diverged", "failed", "interrupted"];
+const STATES = ["done", "stopped", "running", "waiting", "diverged", "failed", "interrupted"];
 const FAST = 2000, SLOW = 10000; // milliseconds between two requests, while something is trained, and otherwise
 const PATIENCE = 4; // a page waits at least this many times as long as the last answer took, so that a large study costs little
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
+from typing import Any, cast
 
 from fairlane.kit.text import plural
 from fairlane.provenance.origin import Origin
@@ -34,7 +34,7 @@ from fairlane.results.report.request import requested, sources
 from fairlane.results.report.unusual import of_some, unusual
 from fairlane.results.report.values import plain, shortened, time_of
 from fairlane.results.report.verdict import verdict
-from fairlane.results.searched import counting
+from fairlane.results.searched import counting, objective, which_count
 from fairlane.store import Record, Records
 from fairlane.trials import TrialState
 
@@ -78,6 +78,10 @@ def facts_of(
             values are better.
     """
     counted = counting(records) if isinstance(records, Records) else list(records)
+    which = which_count(records) if isinstance(records, Records) else ""
+    searched = objective(records) if isinstance(records, Records) else None
+    if searched is not None and metric in (None, searched[0]):
+        metric, mode = searched[0], cast(Modes, searched[1]) if mode == "auto" else mode
     records = list(records)
     metric = _checked_metric(records, metric, mode)
     names, cells = named_cells(records)
@@ -93,7 +97,7 @@ def facts_of(
         "version": metadata.version("fairlane"),
         "verdict": {
             "sentence": found.sentence,
-            "notes": list(found.notes),
+            "notes": [*([f"{which}."] if which else []), *found.notes],
             "metric": metric,
             "when": "" if found.table is None else str(found.table.attrs["when"]),
         },

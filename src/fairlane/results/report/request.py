@@ -37,6 +37,8 @@ def requested(
     yield "Seeds", ranges(seeds)
     if origin.epochs is not None and "epochs" not in names:
         yield "Epochs", str(origin.epochs)
+    for key, value in _flat(origin.spec.get("search", {})):
+        yield f"Search, {key}", "; ".join(value.splitlines())
     for key, value in _flat(origin.spec.get("data", {})):
         yield f"Data, {key}", value
     for key, value in _flat(origin.spec.get("arguments", {})):

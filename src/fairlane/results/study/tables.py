@@ -16,7 +16,7 @@ import pandas as pd
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
 from fairlane.kit.text import plural
-from fairlane.results import comparison, frames, statistics
+from fairlane.results import comparison, frames, searched, statistics
 from fairlane.results.directions import Modes
 from fairlane.results.study.base import CALLER, Base
 from fairlane.trials import TrialState
@@ -197,7 +197,9 @@ class Tables(Base):
             return self._headline()
         shown = table.head(20).to_string(index=False, float_format=lambda v: f"{v:.4g}")
         more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
-        return f"{self._headline()}\n{_what(table)}:\n{shown}{more}"
+        which = searched.which_count(self._store)
+        note = f"{which}.\n" if which else ""
+        return f"{self._headline()}\n{note}{_what(table)}:\n{shown}{more}"
 
     def _headline(self) -> str:
         records = list(self._store)
@@ -227,7 +229,8 @@ class Tables(Base):
         text = f"<p><b>{html.escape(self._headline())}</b></p>"
         if table is None:
             return text
-        caption = f"<p>{html.escape(_what(table))}</p>"
+        which = searched.which_count(self._store)
+        caption = f"<p>{html.escape(f'{which}. ' if which else '')}{html.escape(_what(table))}</p>"
         return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
 
 
