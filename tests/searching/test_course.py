@@ -112,6 +112,7 @@ def test_hyperband_trains_375_epochs_of_49_variants():
     farm = Farm(course(), random.Random(0)).run()
     assert len(farm.begun) == 49
     assert sum(farm.trained.values()) == 375
+    assert sum(farm.course.expected(variant) for variant in farm.begun) == pytest.approx(375)
     assert sorted(farm.trained.values()).count(27) == 1 + 2 + 2 + 4
 
 

@@ -382,9 +382,11 @@ class _Run:
         self.driver: Driver | None = None
         self.progress: Progress | None = None
 
-    def _enlist(self, planned: Sequence[Trial], epochs: float, later: int) -> tuple[list[Trial], list[Job]]:
+    def _enlist(
+        self, planned: Sequence[Trial], expected: Sequence[float], later: int
+    ) -> tuple[list[Trial], list[Job]]:
         """Number trials, and make a job for each that is not trained yet."""
-        trials = self.store.adopt(planned, [int(epochs)] * len(planned))
+        trials = self.store.adopt(planned, [self.wanted.epochs] * len(planned))
         self.planned.data.add([trial.variant for trial in trials])
         self._rebuilt.add(trials)
         left = [trial for trial in trials if self.store.unfinished(trial)]
@@ -399,7 +401,7 @@ class _Run:
         assert self.driver is not None
         assert self.progress is not None
         self.driver.check(jobs)
-        self.progress.expect([self.store[trial] for trial in trials], [epochs] * len(trials), later)
+        self.progress.expect([self.store[trial] for trial in trials], expected, later)
         return trials, jobs
 
     def _varying(self, trial: Trial) -> tuple[float, ...]:

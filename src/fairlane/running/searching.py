@@ -34,7 +34,7 @@ from fairlane.trials import (
     Variant,
 )
 
-Enlist = Callable[[Sequence[Trial], float, int], tuple[list[Trial], list[Job]]]
+Enlist = Callable[[Sequence[Trial], Sequence[float], int], tuple[list[Trial], list[Job]]]
 """Planned trials, how many epochs each will probably get, and how many more are expected → the trials as
 their store numbers them, and a job for each that is not trained yet."""
 
@@ -172,12 +172,13 @@ class Search:
                     self._confirm(step.variants)
 
     def _begin(self, steps: Sequence[Begin]) -> None:
-        planned = []
+        planned, expected = [], []
         for step in steps:
+            expected += [self._course.expected(step.variant)] * len(self._seeds)
             self._given[step.variant] = step.hyperparameters
             variant = self._variant(step.variant)
             planned += [Trial(0, variant, seed) for seed in self._seeds]
-        trials = self._enlisted(planned, self._course.left() * len(self._seeds))
+        trials = self._enlisted(planned, expected, self._course.left() * len(self._seeds))
         for i, step in enumerate(steps):
             own = trials[i * len(self._seeds) : (i + 1) * len(self._seeds)]
             records = self._variants[step.variant] = [self._store[trial] for trial in own]
@@ -190,10 +191,10 @@ class Search:
         given = self._given[number]
         return Variant(number, given, {k: v for k, v in given.items() if k in self._fit_names})
 
-    def _enlisted(self, planned: list[Trial], later: int) -> list[Trial]:
+    def _enlisted(self, planned: list[Trial], expected: Sequence[float], later: int) -> list[Trial]:
         first = len(self.trials)
         planned = [Trial(first + i, one.variant, one.seed) for i, one in enumerate(planned)]
-        trials, jobs = self._enlist(planned, self._epochs, later)
+        trials, jobs = self._enlist(planned, expected, later)
         self.trials += trials
         for job in jobs:
             self._held.setdefault(id(job.trial), []).append(job)
@@ -223,7 +224,7 @@ class Search:
         for number in variants:
             numbered = self._variants[number][0].trial.variant
             planned += [Trial(0, numbered, seed) for seed in self._fresh]
-        trials = self._enlisted(planned, 0)
+        trials = self._enlisted(planned, [self._epochs] * len(planned), 0)
         for trial in trials:
             self._confirming.add(id(trial))
             self._number_of[id(trial)] = trial.variant.number

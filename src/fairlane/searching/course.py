@@ -157,6 +157,14 @@ class Course:
         """How many variants are still to begin, as far as that is known."""
         return 0 if self._exhausted else self._trials - len(self._members)
 
+    def expected(self, variant: int) -> float:
+        """How many epochs a variant will probably get.
+
+        Args:
+            variant: the number of one that has begun.
+        """
+        return self._groups[self._members[variant].bracket].bracket.mean
+
     def advance(self, results: Results) -> list[Step]:
         """All steps that follow from what is known now."""
         steps: list[Step] = []

@@ -30,6 +30,13 @@ class Bracket:
     sizes: tuple[int, ...]
     epochs: tuple[int, ...]
 
+    @property
+    def mean(self) -> float:
+        """How many epochs a variant gets, on the average."""
+        before = (0, *self.epochs[:-1])
+        steps = zip(self.sizes, self.epochs, before, strict=True)
+        return sum(n * (now - then) for n, now, then in steps) / self.sizes[0]
+
     def cut(self, size: int) -> Bracket:
         """The same bracket with fewer variants: each rung keeps its share."""
         if size >= self.sizes[0]:
