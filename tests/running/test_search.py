@@ -308,3 +308,19 @@ def test_pages_and_words_say_which_trials_count(hyperband, tmp_path):
     assert "Search, stop" in page
     study = search()
     assert "Compared are the 1 of 9 variants that no rule has stopped" in str(study)
+
+
+def test_several_objectives_go_to_a_sampler_that_takes_them():
+    study = search(
+        space={**SPACE, "units": [2, 4, 8]},
+        objective=["val_loss", "parameters"],
+        sampler="nsga2",
+        trials=10,
+        epochs=1,
+        stop=None,
+        width=5,
+    )
+    assert len(study.trials) == 10
+    assert study.best_variant().number == study.trials["val_loss"].idxmin()
+    with pytest.raises(fl.StudyError, match="sampler='cmaes' takes one objective"):
+        search(objective=["val_loss", "parameters"], sampler="cmaes")
