@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import fairlane as fl
 from fairlane.searching.course import Begin, Confirm, Course, End, TrainTo
+from fairlane.searching.optuna_samplers import optuna_sampler
 from fairlane.searching.rungs import Bracket, halving, hyperband, is_worse_than_median, promoted
 from fairlane.searching.samplers import RandomSampler, Sampler
 from fairlane.searching.stopping import stopping_of
@@ -145,6 +146,19 @@ def test_a_search_that_is_stopped_at_any_moment_goes_on_the_same(stop, moment, o
     second = Farm(course(stop, 20, 9, Learner(), 6, 3, again), random.Random(order), known=known).run()
     assert again.made == whole.made
     assert (second.trained, second.confirmed) == (expected.trained, expected.confirmed)
+
+
+@pytest.mark.parametrize("name", ["tpe", "cmaes", "nsga2"])
+def test_samplers_of_optuna_go_on_the_same(name):
+    space = fl.Space({"quality": fl.Float(0.0, 1.0), "other": fl.Float(0.0, 1.0)})
+
+    def searched(log, moment=math.inf):
+        made = Course(space, optuna_sampler(name, 0, 60), stopping_of(None), 60, 2, 8, 0, [], log)
+        Farm(made, random.Random(0)).run(moment)
+        return log.made
+
+    whole = searched(Log())
+    assert searched(Log(searched(Log(), 90))) == whole
 
 
 def test_more_trials_add_to_a_search():

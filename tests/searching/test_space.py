@@ -48,6 +48,11 @@ def test_a_condition_decides_what_a_variant_has():
     assert str(space).splitlines()[1] == "momentum   Choice([0.0, 0.9], ordered=True), where optimizer is sgd"
 
 
+def test_a_fixed_value_may_have_a_condition():
+    space = fl.Space({"nesterov": fl.When({"optimizer": "sgd"}, True), "optimizer": ["sgd", "adam"]})
+    assert list(space.grid()) == [{"nesterov": True, "optimizer": "sgd"}, {"optimizer": "adam"}]
+
+
 @pytest.mark.parametrize(
     ("space", "words"),
     [

@@ -257,12 +257,13 @@ class Course:
         number = len(self._members)
         group = self._open_group()
         past = self._log.find("variant", number)
-        if past is not None:
-            found: dict[str, Any] | None = self._space.decode(past["values"])
-            self._asked = int(past["asked"])
-        else:
+        found: dict[str, Any] | None = None
+        if past is None or self._sampler.remembers:
             seen = [self._seen(member) for member in self._members] if self._sampler.learns else []
             found, self._asked = unseen(self._sampler, self._space, self._asked, seen, self._taken)
+        if past is not None:
+            found, self._asked = self._space.decode(past["values"]), int(past["asked"])
+        else:
             if found is not None:
                 encoded = self._space.encode(found)
                 self._log.add("variant", number, values=encoded, asked=self._asked, bracket=group)

@@ -64,6 +64,7 @@ class _OptunaSampler(Sampler):
     def __init__(self, given: Any, seed: int, trials: int) -> None:
         self.name = given if isinstance(given, str) else type(given).__name__
         self._given, self._seed = given, seed
+        self.remembers = given not in ("tpe", "gp")  # others keep their generations in Optuna's trials
         self._first = min(_FIRST, max(1, trials // 4))
         self._sobol = SobolSampler(seed, trials)
         self._study: Any = None
@@ -77,7 +78,8 @@ class _OptunaSampler(Sampler):
         Raises:
             StudyError: which samplers take them.
         """
-        if objectives > 1 and isinstance(self._given, str) and self._given not in _SEVERAL:
+        one = type(self._given).__name__ in ("CmaEsSampler", "GPSampler") or self._given in ("gp", "cmaes")
+        if objectives > 1 and one:
             raise StudyError(
                 f"sampler={self.name!r} takes one objective, and {objectives} are given; "
                 f"{' and '.join(map(repr, _SEVERAL))} take several"
@@ -85,7 +87,9 @@ class _OptunaSampler(Sampler):
 
     def propose(self, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any] | None:
         """The next variant: one of a Sobol sequence at first, then what Optuna proposes."""
-        if number < self._first or not space.domains:
+        # Optuna's samplers learn from what has ended only; before, their draws are independent.
+        ended = sum(one.state != "running" for one in seen)
+        if number < self._first or ended < self._first or not space.domains:
             return self._sobol.propose(space, number, seen)
         optuna = needed("optuna")
         with _quietly(optuna):
@@ -143,7 +147,13 @@ class _OptunaSampler(Sampler):
         samplers = optuna.samplers
         if self._given == "tpe":
             options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 1}
-            return samplers.TPESampler(seed=seed, group=space.has_conditions, **options)
+            made = samplers.TPESampler(seed=seed, group=space.has_conditions, **options)
+            if not space.has_conditions:
+                # All variants have all hyperparameters; Optuna would compare all of its trials to see it.
+                kinds = {name: _distribution(optuna, space.domains[name]) for name in sorted(space.domains)}
+                relative = {name: kind for name, kind in kinds.items() if not kind.single()}
+                made.infer_relative_search_space = lambda study, trial: relative
+            return made
         if self._given == "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=1)
         if self._given == "cmaes":

@@ -1,8 +1,8 @@
 """What proposes the next variant: the contract, and the samplers that need no other package.
 
 In: a `fairlane.searching.space.Space`, and what is known of the variants until now. Out: a variant. A
-proposal depends on nothing but these, a seed, and how many proposals there were before: so a search that
-was stopped proposes the same again.
+proposal depends on nothing but these, a seed, and the proposals before: so a search that was stopped
+proposes the same again.
 """
 
 from __future__ import annotations
@@ -51,10 +51,13 @@ class Sampler(ABC):
     Attributes:
         name: as `fairlane.search` takes it.
         learns: whether a proposal depends on what is known of others.
+        remembers: whether it also depends on the proposals before. Then a search that continues asks for
+            these again, though it knows them.
     """
 
     name: str
     learns: bool = False
+    remembers: bool = False
 
     @abstractmethod
     def propose(self, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any] | None:

@@ -49,7 +49,8 @@ class Space:
         self.domains: dict[str, Domain] = {}
         self.fixed: dict[str, Any] = {}
         inner = {name: one.domain if isinstance(one, When) else one for name, one in given.items()}
-        for name in self._sorted():
+        self._order = self._sorted()
+        for name in self._order:
             domain = domain_of(inner[name])
             if domain is None:
                 self.fixed[name] = inner[name]
@@ -132,7 +133,7 @@ class Space:
             values: name → value, of all that vary and may exist.
         """
         made: dict[str, Any] = {}
-        for name in [*self.fixed, *self.domains]:  # a condition may name a fixed one
+        for name in self._order:  # each after those that its condition names
             if self.exists(name, made):
                 made[name] = self.fixed[name] if name in self.fixed else values[name]
         return {name: made[name] for name in self._given if name in made}
