@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import fairlane as fl
 from fairlane import trials as trials
 from fairlane.errors import FairlaneError, StoreError, StudyError
-from fairlane.store import overview, read, tables, written
+from fairlane.store import Decision, overview, read, tables, written
 from fairlane.store.rows import _SCHEMA
 from fairlane.ui.board import Board
 
@@ -42,6 +42,8 @@ def a_store(runs):
     store.write(trials.TrialDone(trial, 2.5, weights(1.0), "scan×2", weights_epoch=1))
     store.write(trials.Tested(trial, {"test_loss": 1.0, "test_odd": np.arange(2)}))
     store.describe(trial, "{}")
+    store.decide(Decision(("search",), {"sampler": "random", "objective": "loss", "mode": "min"}))
+    store.decide(Decision(("confirm", 1), {"variants": [0], "seeds": [7], "values": {"0": 1.0}}))
     store.close()
 
 
@@ -148,6 +150,7 @@ def test_rows_and_tables_that_are_gone(runs, table, what):
     if what == "DROP TABLE" and table not in (
         "fairlane_sites",
         "fairlane_directions",
+        "fairlane_decisions",
     ):  # new in later versions
         assert any(table in str(error) or "holds no studies" in str(error) for error in errors)
 
@@ -189,6 +192,23 @@ def test_any_values_in_any_columns_give_no_foreign_error(tmp_path_factory, chang
         except (sqlite3.Error, UnicodeEncodeError):
             continue
     everything(runs)
+
+
+@pytest.mark.parametrize(
+    ("about", "content"),
+    [
+        ('["search"]', "{}"),
+        ('["search"]', '{"objective": 3, "mode": "min"}'),
+        ('["confirm", 1]', '{"variants": [0], "seeds": ["a"]}'),
+        ('["confirm", 1]', '{"variants": 0, "seeds": [1]}'),
+    ],
+)
+def test_a_decision_that_lacks_something_is_refused(runs, about, content):
+    a_store(runs)
+    statement = "UPDATE fairlane_decisions SET about = ?, content = ? WHERE place = 1"
+    assert changed(runs, (statement, about, content))
+    with pytest.raises(StoreError, match="table fairlane_decisions, row with place 1, column content"):
+        fl.open(runs, "a")
 
 
 def test_an_integer_in_a_column_of_bytes_allocates_nothing(runs):

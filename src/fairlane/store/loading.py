@@ -187,8 +187,28 @@ def rows_of_trials(
 def _load_decisions(connection: sa.Connection, study_id: int) -> list[Decision]:
     table = tables.decisions
     rows.check_references(connection, table, "study_id")
-    found = rows.select(connection, table, table.c.study_id == study_id, order=[table.c.place])
+    found = list(rows.select(connection, table, table.c.study_id == study_id, order=[table.c.place]))
+    for row in found:
+        for name, is_right in _DECIDED.get(row.about[0], {}).items():
+            if not is_right(row.content.get(name)):
+                why = f"a decision about {row.about[0]!r} has no {name!r} of the right kind"
+                raise rows.wrong(table, f"place {row.place}", "content", why)
     return [Decision(row.about, row.content) for row in found]
+
+
+def _are_whole(value: Any) -> bool:
+    return isinstance(value, list) and all(type(one) is int for one in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_DECIDED: dict[Any, dict[str, Any]] = {
+    "search": {"objective": _is_text, "mode": _is_text},
+    "confirm": {"variants": _are_whole, "seeds": _are_whole},
+}
+"""What results read of a decision, by what it is about, and how it must look."""
 
 
 def _load_sites(connection: sa.Connection, study_id: int) -> list[Site]:

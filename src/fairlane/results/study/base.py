@@ -54,7 +54,7 @@ class Base:
     def _mode(self, mode: Modes, metric: str) -> Modes:
         """The direction; that of a search's objective, where nothing else is requested."""
         searched = searching.objective(self._store)
-        if mode == "auto" and searched is not None and searched[0] == metric:
+        if isinstance(mode, str) and mode == "auto" and searched is not None and searched[0] == metric:
             return cast(Modes, searched[1])
         return mode
 
