@@ -52,10 +52,13 @@ def members(cls):
     }
 
 
+ALONE = (fairlane.Float, fairlane.Int, fairlane.Choice, fairlane.When, fairlane.Space)
+"""Who writes a space needs these classes, and their pages list no members: samplers call those."""
+
 DOCUMENTED = {}
 for entry in ENTRIES:
     DOCUMENTED[entry] = resolved(entry)
-    if inspect.isclass(DOCUMENTED[entry]):
+    if inspect.isclass(DOCUMENTED[entry]) and DOCUMENTED[entry] not in ALONE:
         for _name, _member in members(DOCUMENTED[entry]).items():
             DOCUMENTED[f"{entry}.{_name}"] = _member
 FUNCTIONS = {name: function for name, function in DOCUMENTED.items() if inspect.isfunction(function)}

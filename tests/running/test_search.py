@@ -235,7 +235,7 @@ def test_a_spent_budget_ends_a_study_that_can_be_continued(tmp_path, monkeypatch
         patch.setattr(Budget, "of", classmethod(lambda cls, given: AfterEpochs(60.0, "1min")))
         with pytest.warns(fl.FairlaneWarning, match="the budget of 1min is spent"):
             study = search(budget="1min", **kept)
-    assert 10 <= study.trials["epochs"].sum() <= 13
+    assert 10 <= study.trials["epochs"].sum() < 36
     assert "interrupted" in set(study.trials["state"])
     whole = search(**kept)
     assert set(whole.trials["state"]) == {"done"}

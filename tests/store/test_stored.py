@@ -454,6 +454,7 @@ def test_list_and_show(runs):
         "created",
         "trials",
         "done",
+        "stopped",
         "failed",
         "trained_by",
     ]

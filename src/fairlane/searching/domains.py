@@ -99,7 +99,7 @@ class Float(_Range):
 
     Example:
         >>> Float(1e-4, 1e-1, log=True).value(0.5)  # halfway between 1e-4 and 1e-1 on the scale
-        0.0031622776601683794
+        0.003162277660168382
         >>> Float(0.0, 0.5, step=0.1).values()
         [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
     """
@@ -166,7 +166,7 @@ class Int(_Range):
 
     Example:
         >>> Int(16, 64, step=16).values(), Int(1, 100, log=True).value(0.5)
-        ([16, 32, 48, 64], 8)
+        ([16, 32, 48, 64], 7)
     """
 
     numeric = False
@@ -279,8 +279,9 @@ class Choice(Domain):
 
 
 class When:
-    """A hyperparameter that exists only where others have certain values; elsewhere the builder's default
-    holds.
+    """A hyperparameter that exists only where others have certain values.
+
+    Elsewhere the builder's default holds.
 
     Args:
         conditions: name of another hyperparameter → the value, or a list of the values, that it must have.

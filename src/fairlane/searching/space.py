@@ -31,6 +31,7 @@ class Space:
         StudyError: an entry is not possible; the message names it.
 
     Example:
+        >>> from fairlane import Float, Space
         >>> space = Space({"learning_rate": Float(1e-4, 1e-1, log=True), "units": [16, 32], "rate": 0.5})
         >>> print(space)
         learning_rate  Float(0.0001, 0.1, log=True)

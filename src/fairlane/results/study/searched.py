@@ -75,6 +75,12 @@ class Searched(Base):
         Raises:
             StudyError: too few variants were trained to their end, or no hyperparameter varies.
             StoreError: Optuna is not installed.
+
+        Example:
+            >>> rates = {"learning_rate": [0.1, 0.05, 0.02, 0.01]}
+            >>> found = fl.compare(build, rates, x, y, epochs=3, verbose=0)
+            >>> found.importance("loss")["hyperparameter"].tolist()
+            ['learning_rate']
         """
         name = self._metric(metric)
         return optuna_study.importance(self._searched(), name, self._mode(mode, name), method, rng)
