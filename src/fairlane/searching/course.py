@@ -89,6 +89,7 @@ class _Member:
         epochs: how many it has.
         state: ``"active"``, ``"waiting"`` at a rung, ``"ready"`` to go on, ``"done"`` or ``"stopped"``.
         seen: what a sampler sees of it, once it has ended.
+        curve: the first objective's values, as far as they were looked at.
     """
 
     number: int
@@ -98,6 +99,7 @@ class _Member:
     epochs: int = 0
     state: str = "active"
     seen: Seen | None = None
+    curve: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -213,7 +215,9 @@ class Course:
             )
 
     def _curve(self, member: _Member, results: Results) -> tuple[float, ...]:
-        return tuple(results.values(member.number, epoch + 1)[0] for epoch in range(member.epochs))
+        for epoch in range(len(member.curve), member.epochs):  # a value that was read once does not change
+            member.curve.append(results.values(member.number, epoch + 1)[0])
+        return tuple(member.curve)
 
     # --- who begins ---
 
