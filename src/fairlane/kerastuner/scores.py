@@ -12,6 +12,7 @@ from typing import Any
 
 from fairlane.kerastuner.hypermodel import Objective
 from fairlane.results.directions import Mode, direction
+from fairlane.results.logs import known_directions
 from fairlane.store import Record
 
 _COUNT = ("done", "stopped")
@@ -67,10 +68,7 @@ def signs_of(records: Sequence[Record], objectives: Sequence[Objective]) -> dict
         records: those of the study, which know the compiled metrics.
         objectives: as for `scored`.
     """
-    known: dict[str, list[str]] = {}
-    for record in records:
-        for name, one in record.directions.items():
-            known.setdefault(name, []).append(one)
+    known = known_directions(records)
     modes: dict[str, Mode] = {o.name: o.direction for o in objectives}  # type: ignore[misc]
     return {name: 1.0 if direction(name, mode, known) == "min" else -1.0 for name, mode in modes.items()}
 

@@ -17,6 +17,16 @@ from fairlane.errors import StudyError
 from fairlane.trials import EpochEnded, TrialDone, TrialFailed, TrialStarted
 
 
+def seconds_of(time_given: Any) -> float:
+    """The seconds of a time such as ``"10min"`` or a ``timedelta``; NaN for anything else."""
+    try:
+        if isinstance(time_given, (str, timedelta)):
+            return float(pd.Timedelta(time_given).total_seconds())
+    except ValueError:
+        pass
+    return float("nan")
+
+
 class BudgetSpent(Exception):
     """No epoch may begin any more."""
 
@@ -49,14 +59,8 @@ class Budget:
         """
         if given is None:
             return None
-        seconds = float("nan")
-        try:
-            if isinstance(given, (str, timedelta)):
-                seconds = pd.Timedelta(given).total_seconds()
-            elif isinstance(given, (int, float)) and not isinstance(given, bool):
-                seconds = float(given)
-        except ValueError:
-            pass
+        number = isinstance(given, (int, float)) and not isinstance(given, bool)
+        seconds = float(given) if number else seconds_of(given)
         if not seconds > 0:
             raise StudyError(f"budget must be a time such as '10min', or a number of seconds, not {given!r}")
         return cls(seconds, str(given) if isinstance(given, (str, timedelta)) else f"{given} s")

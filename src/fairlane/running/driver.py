@@ -115,20 +115,17 @@ class Driver:
             self._take_unreported(engine.unreported())
             self._store.interrupt(diverged=None if self._failure is not None else error.trial)
             raise
-        except BudgetSpent:
+        except (BudgetSpent, KeyboardInterrupt) as why:
             source.close()
             self._take_unreported(engine.unreported())
             self._store.interrupt()
-            warn_at(caller(), self._spent(), FairlaneWarning)
-        except KeyboardInterrupt:
-            source.close()
-            self._take_unreported(engine.unreported())
-            self._store.interrupt()
-            if not interruptible:
+            if isinstance(why, KeyboardInterrupt) and not interruptible:
                 raise
             warn_at(
                 caller(),
-                "interrupted: the study has all finished epochs; trials that did not finish are "
+                str(why)
+                if isinstance(why, BudgetSpent)
+                else "interrupted: the study has all finished epochs; trials that did not finish are "
                 "marked 'interrupted'",
                 FairlaneWarning,
             )
@@ -197,13 +194,6 @@ class Driver:
                 "engine, which calls Model.fit"
             )
 
-    def _spent(self) -> str:
-        assert self._budget is not None
-        return (
-            f"the budget of {self._budget.words} is spent: trials that are not trained to their end are "
-            "marked 'interrupted', and compared after equal epochs. In a store, the same call continues them"
-        )
-
     def _take(self, event: EngineEvent) -> None:
         """Do what an event asks for, and let the policy decide what follows from it."""
         match event:
@@ -220,7 +210,11 @@ class Driver:
         if self._budget is not None:
             self._budget.note(event)
             if isinstance(event, Idle) and self._budget.spent:
-                raise BudgetSpent
+                raise BudgetSpent(
+                    f"the budget of {self._budget.words} is spent: trials that are not trained to their end "
+                    "are marked 'interrupted', and compared after equal epochs. In a store, the same call "
+                    "continues them"
+                )
         ordered = self._orders.give(self._policy.after(event))
         stuck, self._taken_when_idle = self._orders.taken == self._taken_when_idle, -1
         if isinstance(event, Idle):

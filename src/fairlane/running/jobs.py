@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from fairlane.engines.contract import OVER, Job, Nothing, Pace
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS
 from fairlane.engines.resources import Builder, CallbackMaker, Resources
 from fairlane.errors import StudyError
+from fairlane.running.budget import seconds_of
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.data import Data
 from fairlane.trials import Checkpoint, Trial
@@ -112,13 +111,9 @@ def pace_of(checkpoint_every: Any) -> Pace | None:
     whole = isinstance(checkpoint_every, (int, np.integer)) and not isinstance(checkpoint_every, bool)
     if whole and checkpoint_every >= 1:
         return Pace(epochs=int(checkpoint_every))
-    try:
-        if isinstance(checkpoint_every, (str, timedelta)):
-            seconds = pd.Timedelta(checkpoint_every).total_seconds()
-            if seconds >= 0:
-                return Pace(seconds=seconds)
-    except ValueError:
-        pass
+    seconds = seconds_of(checkpoint_every)
+    if seconds >= 0:
+        return Pace(seconds=seconds)
     raise StudyError(
         "checkpoint_every must be a number of epochs, 1 or more, or a time such as '60s' or '5min', or None "
         f"for no checkpoints during training; not {checkpoint_every!r}"

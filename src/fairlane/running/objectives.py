@@ -13,6 +13,7 @@ from typing import Any
 from fairlane.errors import StudyError
 from fairlane.kit.text import did_you_mean
 from fairlane.results.directions import find_direction
+from fairlane.results.logs import known_directions
 from fairlane.store import Record
 from fairlane.trials import OF_NO_EPOCH, Trial, TrialState
 
@@ -67,7 +68,7 @@ class Objectives:
         Raises:
             StudyError: it has not, or it is not known whether small or large values are better.
         """
-        logs, known = record.last_logs, {k: [v] for k, v in record.directions.items()}
+        logs, known = record.last_logs, known_directions([record])
         for name in self.names:
             if name in self._signs:
                 continue

@@ -232,18 +232,15 @@ class Course:
                 steps.append(TrainTo(member.number, limit))
                 active += 1
         while active < self._room() and self.left() > 0:
-            member_or_none = self._propose()
-            if member_or_none is None:
+            begun = self._propose()
+            if begun is None:
                 self._exhausted = True
                 self._cut_last_group()
                 for place in range(len(self._groups)):
                     steps += self._decide(place, results)
                 break
-            number, group = member_or_none.number, self._groups[member_or_none.bracket]
-            steps += [
-                Begin(number, member_or_none.hyperparameters),
-                TrainTo(number, 1 if self._stopping.by_epoch else group.bracket.epochs[0]),
-            ]
+            first = 1 if self._stopping.by_epoch else self._groups[begun.bracket].bracket.epochs[0]
+            steps += [Begin(begun.number, begun.hyperparameters), TrainTo(begun.number, first)]
             active += 1
         return steps
 
@@ -267,10 +264,9 @@ class Course:
             found, self._asked = unseen(self._sampler, self._space, self._asked, seen, self._taken)
         if past is not None:
             found, self._asked = self._space.decode(past["values"]), int(past["asked"])
-        else:
-            if found is not None:
-                encoded = self._space.encode(found)
-                self._log.add("variant", number, values=encoded, asked=self._asked, bracket=group)
+        elif found is not None:
+            encoded = self._space.encode(found)
+            self._log.add("variant", number, values=encoded, asked=self._asked, bracket=group)
         if found is None:
             return None
         self._taken.add(self._space.key(found))
