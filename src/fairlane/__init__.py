@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fairlane.results.opening import open, studies
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
+    from fairlane.running.folds import Folds
     from fairlane.running.search import search
     from fairlane.searching.domains import Choice, Float, Int, When
     from fairlane.searching.space import Space
@@ -45,6 +46,7 @@ _HOMES = {
     "search": "running.search",
     "Choice": "searching.domains",
     "Float": "searching.domains",
+    "Folds": "running.folds",
     "Int": "searching.domains",
     "When": "searching.domains",
     "Space": "searching.space",
@@ -76,6 +78,7 @@ __all__ = [
     "FairlaneError",
     "FairlaneWarning",
     "Float",
+    "Folds",
     "Int",
     "LanesError",
     "SharedStateError",

@@ -116,6 +116,7 @@ def of_record(record):
         "number": record.trial.number,
         "hyperparameters": dict(record.trial.hyperparameters),
         "seed": record.trial.seed,
+        "fold": record.trial.fold,
         "state": record.state,
         "epochs": repr(record.epochs),  # in which NaN is like NaN
         "rest": [getattr(record, n) for n in ("seconds", "engine", "reason", "fleet", "loop", "error")],

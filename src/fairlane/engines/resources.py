@@ -32,6 +32,7 @@ class Builder:
             None where models themselves have to travel.
         settle: called with a trial and its model once all variables exist, before training; None for nothing.
         describes: whether models are to be described, the first of each variant.
+        sees_folds: whether it is told the fold, or its samples.
     """
 
     build: Callable[[Trial], keras.Model]
@@ -40,6 +41,7 @@ class Builder:
     portable: Callable[..., keras.Model] | None = None
     settle: Callable[[Trial, keras.Model], None] | None = None
     describes: bool = False
+    sees_folds: bool = False
     _described: set[int] = field(default_factory=set)
 
     def describe(self, trial: Trial, model: keras.Model, data: FitData | None) -> ModelDescribed | None:

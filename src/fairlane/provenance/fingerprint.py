@@ -230,8 +230,8 @@ def described(value: Any) -> str:
     return f"{name} {objects.hashed(json.dumps([tree, reader.found]).encode())}"
 
 
-def key(hyperparameters: Mapping[str, Any], seed: int | None = None) -> str:
-    """A hash that identifies a trial, or without seed a variant, in its study.
+def key(hyperparameters: Mapping[str, Any], seed: int | None = None, fold: int | None = None) -> str:
+    """A hash that identifies a trial, or without seed and fold a variant, in its study.
 
     Example:
         >>> key({"lr": 0.1, "units": 8}, 0) == key({"units": 8, "lr": 0.1}, 0)
@@ -240,4 +240,5 @@ def key(hyperparameters: Mapping[str, Any], seed: int | None = None) -> str:
         False
     """
     parts: Sequence[Any] = [[name, described(hyperparameters[name])] for name in sorted(hyperparameters)]
-    return hashlib.sha256(json.dumps([parts, seed]).encode()).hexdigest()
+    replicate = [seed] if fold is None else [seed, fold]
+    return hashlib.sha256(json.dumps([parts, *replicate]).encode()).hexdigest()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from fairlane.models.identity import objects
 from fairlane.provenance import fingerprint, settings
 from fairlane.provenance.commit import CommitReader, folder_of
 from fairlane.provenance.machine import machine, versions
@@ -30,6 +31,7 @@ class Request:
         callbacks: ``compare``'s argument.
         test_data: ``compare``'s argument.
         search: what is searched, and how, in words; None where the variants are given.
+        folds: the samples of each fold, arrays of training and validation; none where there are no folds.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class Request:
         callbacks: Any,
         test_data: Any,
         search: Mapping[str, Any] | None = None,
+        folds: Sequence[tuple[Any, Any]] = (),
     ) -> None:
-        self._search = search
+        self._search, self._folds = search, folds
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
         # The spec is computed later, and a callback may change the settings until then.
@@ -52,7 +55,10 @@ class Request:
         """What is requested of the training; reads all of its data, the first time."""
         spec = fingerprint.spec(self._model, self._common, self._callbacks)
         searched = {} if self._search is None else {"search": dict(self._search)}
-        return {**spec, **searched, "settings": self._settings}
+        numbers = b"".join(part.tobytes() + b"|" for pair in self._folds for part in pair)
+        cut = {"folds": str(len(self._folds)), "samples": objects.hashed(numbers)}
+        folded = {"cv": cut} if self._folds else {}
+        return {**spec, **searched, **folded, "settings": self._settings}
 
     def __enter__(self) -> Request:
         return self

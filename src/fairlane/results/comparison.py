@@ -21,8 +21,9 @@ from fairlane.results import pairs, statistics
 from fairlane.results.cells import frame_of, same
 from fairlane.results.directions import Modes
 from fairlane.results.frames import At, Rows
+from fairlane.results.means import Means
 from fairlane.results.question import Question
-from fairlane.results.ranking import Values, read
+from fairlane.results.ranking import Replicate, Values, read
 from fairlane.store import Record
 
 Baseline = int | Mapping[str, Any] | None
@@ -45,6 +46,7 @@ def summary(
     confidence: float = 0.95,
     resamples: int = 9999,
     rng: np.random.Generator,
+    share: float | None = None,
 ) -> pd.DataFrame:
     """A row per variant: the metric's mean over seeds, and the difference to one of the variants.
 
@@ -63,6 +65,10 @@ def summary(
     of other variants; without one for all pairs of variants, since any pair might have been the one that is
     compared. Where even the smallest possible p-value is above ``1 - confidence``, p-values are NaN.
 
+    Where there are folds, which share training samples, the intervals of means and differences and the
+    p-values are those of the corrected resampled t test (`fairlane.results.folds`); the seeds of a fold count
+    as one value, their mean, and a median has no interval.
+
     Args:
         records: the trials' records.
         metric: the metric to report: a log's name, such as ``"val_loss"``, or one of the test data, such as
@@ -80,21 +86,23 @@ def summary(
         resamples: how many bootstrap samples to draw for each interval, and the most combinations of signs
             to try for a p-value.
         rng: the generator of random draws.
+        share: validation samples per training sample of the folds, where there are folds.
 
     Returns:
         The best variant first, with columns ``variant`` (its number), the hyperparameters, ``metric`` (the
         metric that is reported), ``selected_by`` (the metric that decides the order, the epochs and, without
         a baseline, the variant compared with), ``selected`` (the mean of that metric; only where it is
-        another one), ``seeds`` (how many trials count), ``mean, low, high``, the same for the ``median`` and
-        the ``iqm`` (interquartile mean), ``difference, difference_low, difference_high`` (this variant minus
-        the one compared with; all three are 0 for that variant itself), ``probability`` (the share of seeds
-        on which it is better; NaN for fewer than 2), ``p_value``, ``pairs`` (how many seeds both variants
-        have), ``failed`` (how many trials failed or diverged, or have no finite value), and ``unfinished``
-        (how many are not trained to their end; they count with what they have). An interval over fewer than 2
-        values is NaN. ``attrs`` has the ``metric``, ``direction``, ``at``, ``selected_by``, ``test`` (whether
-        it is of the test data), ``provisional`` (whether trials are unfinished), ``epoch`` (the epoch that
-        all are compared in then), ``when`` (the epoch in words), ``baseline`` (the number of the variant
-        compared with), ``confidence``, ``interval``, and the ``notes``.
+        another one), ``seeds`` (how many count), ``folds`` (likewise, where there are some), ``mean, low,
+        high``, the same for the ``median`` and the ``iqm`` (interquartile mean), ``difference,
+        difference_low, difference_high`` (this variant minus the one compared with; all three are 0 for that
+        variant itself), ``probability`` (the share of pairs in which it is better; NaN for fewer than 2),
+        ``p_value``, ``pairs`` (how many trials of both variants have the same seed and fold), ``failed`` (how
+        many trials failed or diverged, or have no finite value), and ``unfinished`` (how many are not trained
+        to their end; they count with what they have). An interval over fewer than 2 values is NaN. ``attrs``
+        has the ``metric``, ``direction``, ``at``, ``selected_by``, ``test`` (whether it is of the test data),
+        ``provisional`` (whether trials are unfinished), ``epoch`` (the epoch that all are compared in then),
+        ``when`` (the epoch in words), ``baseline`` (the number of the variant compared with), ``confidence``,
+        ``interval``, and the ``notes``.
 
     Raises:
         StudyError: no such metric or baseline, no trial that counts, or an unknown option.
@@ -127,17 +135,18 @@ def summary(
         "resamples": resamples,
         "rng": rng,
     }
+    means = Means(options, _share(found, share))
     columns = found.columns(order)
     columns |= {"metric": [question.metric] * len(order), "selected_by": [question.selected_by] * len(order)}
     if question.select != question.metric:
-        columns["selected"] = [statistics.estimate(_of(found.selected[n]), **options).value for n in order]
-    columns["seeds"] = [len(found.values[n]) for n in order]
+        columns["selected"] = [means.of(found.selected[n]).value for n in order]
+    columns |= _counts(found, order)
     for statistic in ("mean", "median", "iqm"):
-        estimates = [statistics.estimate(_of(found.values[n]), statistic, **options) for n in order]
+        estimates = [means.of(found.values[n], statistic) for n in order]
         ends = ("low", "high") if statistic == "mean" else (f"{statistic}_low", f"{statistic}_high")
         columns |= _unzipped((statistic, *ends), estimates)
-    columns |= _compared(found, order, reference, options)
-    columns["p_value"], reasons = _p_values(found, order, reference, baseline, confidence, resamples, rng)
+    columns |= _compared(found, order, reference, means)
+    columns["p_value"], reasons = _p_values(found, order, reference, baseline, means)
     columns["pairs"] = [len(_pairs(found, n, reference)[0]) for n in order]
     columns["failed"] = [found.failed[n] for n in order]
     columns["unfinished"] = [found.unfinished[n] for n in order]
@@ -168,8 +177,8 @@ def values(
         StudyError: as for `summary`.
     """
     found = read(list(records), metric, select, at, mode)
-    rows = [(number, seed, value) for number in found.order for seed, value in found.values[number].items()]
-    return _by_seed(found, "value", rows)
+    rows = [(number, one, value) for number in found.order for one, value in found.values[number].items()]
+    return _by_replicate(found, "value", rows)
 
 
 def differences(
@@ -202,19 +211,21 @@ def differences(
     reference = _reference(records, found, baseline)
     top = found.values[reference]
     rows = [
-        (number, seed, value - top[seed])
+        (number, one, value - top[one])
         for number in found.order
         if number != reference
-        for seed, value in found.values[number].items()
-        if seed in top
+        for one, value in found.values[number].items()
+        if one in top
     ]
-    return _by_seed(found, "difference", rows)
+    return _by_replicate(found, "difference", rows)
 
 
-def _by_seed(found: Values, column: str, rows: Sequence[tuple[int, int, float]]) -> pd.DataFrame:
-    """A row per variant and seed, ``(variant, seed, number)``, with the hyperparameters."""
+def _by_replicate(found: Values, column: str, rows: Sequence[tuple[int, Replicate, float]]) -> pd.DataFrame:
+    """A row per variant and replicate, ``(variant, replicate, number)``, with the hyperparameters."""
     columns = found.columns([number for number, _, _ in rows])
-    columns["seed"] = [seed for _, seed, _ in rows]
+    columns["seed"] = [one[0] if isinstance(one, tuple) else one for _, one, _ in rows]
+    if found.folded:
+        columns["fold"] = [one[1] if isinstance(one, tuple) else None for _, one, _ in rows]
     columns[column] = [value for _, _, value in rows]
     frame = frame_of(columns)
     frame.attrs |= found.attrs
@@ -228,6 +239,14 @@ def _selected_by_itself(question: Question, select: str | None) -> list[str]:
         f"{question.metric!r} both selects and is reported: these values have chosen the first row, so it "
         "looks better than it is, and is not a test result. Report another metric, such as one of test_data"
     ]
+
+
+def _share(found: Values, share: float | None) -> float | None:
+    """Validation samples per training sample; where it is not known, of folds that cut the samples once."""
+    if not found.folded or share is not None:
+        return share if found.folded else None
+    folds = {one[1] for values in found.values.values() for one in values if isinstance(one, tuple)}
+    return 1 / max(1, len(folds) - 1)
 
 
 # The variant to compare with
@@ -281,24 +300,34 @@ def _alike(a: Any, b: Any) -> bool:
 # Comparisons
 
 
-def _pairs(found: Values, number: int, reference: int) -> tuple[list[float], list[float]]:
-    """The values of both variants, for the seeds that count in both."""
+def _pairs(found: Values, number: int, reference: int) -> tuple[dict[Replicate, float], ...]:
+    """The values of both variants, for the replicates that count in both."""
     mine, top = found.values[number], found.values[reference]
-    seeds = [seed for seed in mine if seed in top]
-    return [mine[seed] for seed in seeds], [top[seed] for seed in seeds]
+    both = [one for one in mine if one in top]
+    return {one: mine[one] for one in both}, {one: top[one] for one in both}
 
 
-def _compared(
-    found: Values, order: Sequence[int], reference: int, options: Mapping[str, Any]
-) -> dict[str, list[Any]]:
+def _counts(found: Values, order: Sequence[int]) -> dict[str, list[int]]:
+    """How many seeds of a variant count, and how many folds, where there are some."""
+    if not found.folded:
+        return {"seeds": [len(found.values[n]) for n in order]}
+    parts = [list(zip(*found.values[n], strict=True)) or [(), ()] for n in order]
+    return {
+        "seeds": [len(set(seeds)) for seeds, _ in parts],
+        "folds": [len(set(folds)) for _, folds in parts],
+    }
+
+
+def _compared(found: Values, order: Sequence[int], reference: int, means: Means) -> dict[str, list[Any]]:
     """The differences to the reference, and the shares of improvements."""
     estimates, shares = [], []
     for number in order:
         a, b = _pairs(found, number, reference)
         itself = number == reference
         # A variant does not differ from itself, and that is certain even with one seed.
-        estimates.append((0.0, 0.0, 0.0) if itself else pairs.paired_difference(a, b, **options))
-        share = math.nan if itself else pairs.probability_of_improvement(a, b, found.question.better)
+        estimates.append((0.0, 0.0, 0.0) if itself else means.difference(a, b))
+        better = found.question.better
+        share = math.nan if itself else pairs.probability_of_improvement(_of(a), _of(b), better)
         shares.append(share)
     columns = _unzipped(("difference", "difference_low", "difference_high"), estimates)
     return columns | {"probability": shares}
@@ -309,11 +338,10 @@ def _p_values(
     order: Sequence[int],
     reference: int,
     baseline: Baseline,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
+    means: Means,
 ) -> tuple[list[float], list[str]]:
     """The corrected p-values, and why some are NaN."""
+    confidence, resamples = means.options["confidence"], means.options["resamples"]
     values_of = {number: _pairs(found, number, reference) for number in order if number != reference}
     others = sum(bool(a) for a, _ in values_of.values())
     # Without a baseline, the same values chose the best variant, so any pair of variants might be compared
@@ -322,8 +350,9 @@ def _p_values(
     raw = dict.fromkeys(order, math.nan)
     too_few = []
     for number, (a, b) in values_of.items():
-        if a and comparisons * pairs.least_p_value(len(a), resamples) <= 1 - confidence + 1e-12:
-            raw[number] = pairs.paired_p_value(a, b, resamples=resamples, rng=rng)
+        least = 0.0 if found.folded else pairs.least_p_value(len(a), resamples)
+        if a and comparisons * least <= 1 - confidence + 1e-12:
+            raw[number] = means.p_value(a, b)
         elif a:
             too_few.append(len(a))
     corrected = pairs.holm([raw[number] for number in order], comparisons or None)
@@ -348,25 +377,28 @@ def _too_few(
     columns: Mapping[str, list[Any]], variants: int, interval: str, p_values: Sequence[str]
 ) -> list[str]:
     """One note that says why columns are NaN."""
-    counted = [n for n in columns["seeds"] if n]
+    folded = "folds" in columns
+    counted = [n for n in columns["folds" if folded else "seeds"] if n]
     why = []
     if min(counted) < 2:
-        why.append("an interval needs 2 seeds per variant, and there is 1")
+        why.append(f"an interval needs 2 {'folds' if folded else 'seeds'} per variant, and there is 1")
     elif variants > 1:
         why += p_values
     if (
         interval == "t"
+        and not folded
         and 2 <= min(counted) < _FEWEST_FOR_A_MEDIAN
         and any(map(math.isnan, columns["median_low"]))
     ):
         why.append(
             f"an interval of the median needs {_FEWEST_FOR_A_MEDIAN} seeds, and there are {min(counted)}"
         )
-    return [f"Too few seeds{NAN_COLUMNS}: {'; '.join(why)}."] if why else []
+    few = "folds" if folded else "seeds"
+    return [f"Too few {few}{NAN_COLUMNS}: {'; '.join(why)}."] if why else []
 
 
-def _of(by_seed: Mapping[int, float]) -> list[float]:
-    return list(by_seed.values())
+def _of(by_replicate: Mapping[Replicate, float]) -> list[float]:
+    return list(by_replicate.values())
 
 
 def _unzipped(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:

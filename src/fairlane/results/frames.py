@@ -37,10 +37,10 @@ def history(records: Rows) -> pd.DataFrame:
         records: the trials' records.
 
     Returns:
-        Columns ``trial``, the hyperparameters, ``seed``, ``epoch`` (from 0, as in Keras), then the
-        logs: ``loss``, the other training metrics, and their ``val_`` counterparts in the same
-        order. A log that an epoch does not have is NaN, as ``val_loss`` in epochs that
-        ``validation_freq`` leaves out. Without records, only the fixed columns.
+        Columns ``trial``, the hyperparameters, ``seed``, ``fold`` (from 0; only where there are folds),
+        ``epoch`` (from 0, as in Keras), then the logs: ``loss``, the other training metrics, and their
+        ``val_`` counterparts in the same order. A log that an epoch does not have is NaN, as ``val_loss`` in
+        epochs that ``validation_freq`` leaves out. Without records, only the fixed columns.
 
     Example:
         >>> from fairlane.store import Record
@@ -149,11 +149,13 @@ def trials(records: Rows) -> pd.DataFrame:
 def _spec(
     rows: Sequence[Record], names: Sequence[str], cells: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The columns ``trial``, the hyperparameters and ``seed``."""
+    """The columns ``trial``, the hyperparameters, ``seed`` and, where there are folds, ``fold``."""
     columns: dict[str, Any] = {"trial": [record.trial.number for record in rows]}
     for name in names:
         columns[name] = cells_of([cells[record.trial.variant.number] for record in rows], name)
     columns["seed"] = [record.trial.seed for record in rows]
+    if any(record.trial.fold is not None for record in rows):
+        columns["fold"] = [record.trial.fold for record in rows]
     return columns
 
 

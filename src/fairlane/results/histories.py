@@ -89,6 +89,10 @@ def _missing(value: Any) -> bool:
 _LACKING = object()
 
 
+SHARE = "validation samples per training sample"
+"""An attribute of a history with folds; without it, they cut the samples once."""
+
+
 def over_seeds(
     history_frame: pd.DataFrame,
     hyperparameters: Sequence[str],
@@ -133,6 +137,21 @@ def over_seeds(
     means[columns] = means[columns].where(complete)
     seeds = np.broadcast_to(means["seeds"].to_numpy()[:, None], (len(means), len(columns)))
     deviations = groups.std().to_numpy(dtype=float)
+    if "fold" in history_frame:
+        seeds, deviations = _of_folds(history_frame.assign(variant=numbers), columns)
     ends = statistics.student(means[columns].to_numpy(dtype=float), deviations, seeds, confidence)
     low, high = (means.assign(**dict(zip(columns, end.T, strict=True))) for end in ends)
     return means, low, high
+
+
+def _of_folds(history_frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Any, Any]:
+    """How many folds a variant has in each epoch, and the deviation that makes Student's interval theirs.
+
+    That of the corrected resampled t test (`fairlane.results.folds.over_folds`).
+    """
+    by_fold = history_frame.groupby(["variant", "epoch", "fold"])[list(columns)].mean()
+    groups = by_fold.groupby(["variant", "epoch"])
+    folds = groups.count().to_numpy(dtype=float)
+    share = history_frame.attrs.get(SHARE)
+    shares = 1 / np.maximum(1, folds - 1) if share is None else share
+    return folds, groups.std().to_numpy(dtype=float) * np.sqrt(1 + folds * shares)

@@ -29,6 +29,9 @@ from fairlane.trials import OF_NO_EPOCH, TrialState
 
 Of = Literal["variant", "trials"]
 
+Replicate = int | tuple[int, int]
+"""A seed; or a seed and a fold."""
+
 
 @dataclass(frozen=True, eq=False)
 class Values:
@@ -39,8 +42,8 @@ class Values:
         names: the hyperparameters' names.
         cells: variant's number → its hyperparameters, as a column has them.
         labels: variant's number → its hyperparameters in words.
-        values: variant's number → seed → the reported value.
-        selected: variant's number → seed → the value that selects.
+        values: variant's number → replicate (a seed, or a seed and a fold) → the reported value.
+        selected: variant's number → replicate → the value that selects.
         failed: variant's number → how many trials failed or diverged, or have no finite value.
         unfinished: variant's number → how many trials have not ended, or were interrupted.
         averaged: the numbers of trials whose trained weights belong to no single epoch, such as an average.
@@ -50,8 +53,8 @@ class Values:
     names: list[str]
     cells: dict[int, dict[str, Any]]
     labels: dict[int, str]
-    values: dict[int, dict[int, float]]
-    selected: dict[int, dict[int, float]]
+    values: dict[int, dict[Replicate, float]]
+    selected: dict[int, dict[Replicate, float]]
     failed: dict[int, int]
     unfinished: dict[int, int]
     averaged: Sequence[int]
@@ -80,6 +83,11 @@ class Values:
         """
         failed = self.failed[number]
         return failed / (failed + len(self.values[number])) if failed else 0.0
+
+    @property
+    def folded(self) -> bool:
+        """Whether the samples are cut into folds."""
+        return any(isinstance(one, tuple) for found in self.values.values() for one in found)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -146,7 +154,7 @@ class Values:
             number: the variant's.
         """
         counted = len(self.values[number])
-        total = plural(counted + self.failed[number], "seed")
+        total = plural(counted + self.failed[number], "trial" if self.folded else "seed")
         return f"{counted} of {total} count{'s' * (counted == 1)}"
 
     def _of_no_epoch(self) -> list[str]:
@@ -184,15 +192,15 @@ def read(
     names, cells = named_cells(records)
     numbers = sorted(cells)
     labels = {r.trial.variant.number: r.trial.variant.label for r in records}
-    values: dict[int, dict[int, float]] = {number: {} for number in numbers}
-    selected: dict[int, dict[int, float]] = {number: {} for number in numbers}
+    values: dict[int, dict[Replicate, float]] = {number: {} for number in numbers}
+    selected: dict[int, dict[Replicate, float]] = {number: {} for number in numbers}
     failed, unfinished = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0)
     averaged = []
     for record in records:
-        number, seed = record.trial.variant.number, record.trial.seed
+        number, replicate = record.trial.variant.number, record.trial.replicate
         found = _values_of(record, question)
         if found is not None:
-            selected[number][seed], values[number][seed] = found
+            selected[number][replicate], values[number][replicate] = found
             if record.weights_epoch == OF_NO_EPOCH:
                 averaged.append(record.trial.number)
         elif record.state not in OPEN or _is_compared(record, question):
@@ -270,10 +278,10 @@ def best_of(records: Sequence[Record], found: Values, of: Of) -> Record:
     arguments.one_of("of", of, ("variant", "trials"))
     first = found.order[0]
     count = [
-        (found.values[r.trial.variant.number][r.trial.seed], r)
+        (found.values[r.trial.variant.number][r.trial.replicate], r)
         for r in records
         if (of == "trials" or r.trial.variant.number == first)
-        and r.trial.seed in found.values[r.trial.variant.number]
+        and r.trial.replicate in found.values[r.trial.variant.number]
     ]
     choose = min if found.question.better == "min" else max
     return choose(count, key=lambda pair: pair[0])[1]

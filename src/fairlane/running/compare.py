@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from fairlane.engines.contract import Pace
+from fairlane.engines.data.folds import Fold
 from fairlane.engines.resources import Builder
 from fairlane.errors import BuilderError, StoreError, StudyError
 from fairlane.models.copies import copy
@@ -33,6 +34,7 @@ from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
 from fairlane.running.fit_arguments import check_fit_arguments
+from fairlane.running.folds import check_no_validation, folds_of, note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.models import Models
 from fairlane.running.plan import plan
@@ -51,6 +53,8 @@ def compare(
     y: Any = None,
     *,
     seeds: int | Sequence[int] = 1,
+    cv: Any = None,
+    groups: Any = None,
     engine: str = "auto",
     store: Any = None,
     name: str | None = None,
@@ -80,6 +84,15 @@ def compare(
         x: training inputs, as for ``Model.fit``.
         y: targets, as for ``Model.fit``.
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
+        cv: cross-validation: each variant and seed is trained once for each fold, on the fold's training
+            samples, and validated on its validation samples, as by
+            ``fit(x[training], y[training], validation_data=(x[validation], y[validation]))``. A number of
+            folds, as in scikit-learn: stratified where the targets are classes, else plain, and not shuffled;
+            by groups where there are ``groups``. Or a splitter with ``split(x, y, groups)``, such as
+            scikit-learn's or `fairlane.Folds`; or pairs of arrays of sample numbers. A sample's weight counts
+            in training and validation. A builder that takes ``x_train`` or ``fold`` is given the fold's
+            training inputs, to adapt layers to, or its number.
+        groups: shape ``(samples,)``: the group of each sample, for ``cv``.
         engine: ``"lanes"`` trains all trials together. ``"reference"`` calls ``Model.fit`` for one after
             another. ``"auto"`` uses lanes, and the reference engine for trials that lanes can't run
             (`Study.trials` gives the reason). If Keras does not run on JAX, lanes run in a worker process
@@ -144,8 +157,9 @@ def compare(
     live, allowed = LiveTrackers(trackers), Budget.of(budget)
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
-    planned = _planned(model, variants, seeds, {"x": x, "y": y}, fit_arguments, engine, test_data)
-    with Request(model, planned.common, callbacks, test_data) as request:
+    folds = folds_of(cv, groups, {"x": x, "y": y, **fit_arguments})
+    planned = _planned(model, variants, seeds, folds, {"x": x, "y": y}, fit_arguments, engine, test_data)
+    with Request(model, planned.common, callbacks, test_data, folds=samples_by_fold(folds)) as request:
         kept: Store = (
             MemoryStore(site=request.site)
             if store is None
@@ -176,25 +190,28 @@ class _Planned:
     common: Mapping[str, Any]
     data: Data
     models: Models
+    folds: Sequence[Fold]
 
 
 def _planned(
     model: Any,
     variants: Any,
     seeds: Any,
+    folds: Sequence[Fold],
     x_and_y: Mapping[str, Any],
     fit_arguments: Mapping[str, Any],
     engine: str,
     test_data: Any,
 ) -> _Planned:
-    trials = plan(model, variants, seeds, fit_arguments)
+    trials = plan(model, variants, seeds, fit_arguments, len(folds) or None)
     common = {**x_and_y, **fit_arguments}
-    data = Data(common, [trial.variant for trial in trials], engine)
+    check_no_validation(folds, [trial.variant for trial in trials])
+    data = Data(common, [trial.variant for trial in trials], engine, folds)
     check_test_data(test_data, len(trials))
-    models = Models(model)
+    models = Models(model, common["x"], folds)
     fresh = rehearsed(models, trials[0], data, common, test_data)
     check_on_models(fresh, {**common, "test_data": test_data}, trials[0])
-    return _Planned(trials, common, data, models)
+    return _Planned(trials, common, data, models, folds)
 
 
 class _KeptRun:
@@ -207,11 +224,16 @@ class _KeptRun:
         epochs = [epochs_of(arguments_of(common, trial)) for trial in planned.trials]
         self.store, self.engine = kept, engine
         self.trials = kept.adopt(planned.trials, epochs)
+        note_folds(kept, planned.folds)
         warn_of(kept)
         left = _left(kept, self.trials)
         makers = Callbacks(callbacks, left)
         builder = Builder(
-            models.build, shared=models.known.shared_by, portable=models.builder, describes=described
+            models.build,
+            shared=models.known.shared_by,
+            portable=None if models.sees_folds else models.builder,
+            describes=described,
+            sees_folds=models.sees_folds,
         )
         self.jobs = jobs_of(left, common, data, makers, pace, engine)
         self.resources = resources_of(builder, data, makers, watched=pace is not None)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
+from fairlane.engines.data.folds import Fold, FoldArguments, folded
 from fairlane.engines.eligibility import arrays_reason, session_reason
 from fairlane.engines.lanes.memory import room_for_data
 from fairlane.engines.resources import TrainingData
@@ -35,13 +36,20 @@ class Data:
         common: ``Model.fit``'s arguments that are the same for all.
         variants: one for each trial.
         engine: as for `compare`.
+        folds: the folds of the samples; none where all trials have all samples.
 
     Raises:
         StudyError: they can't be trained on.
     """
 
-    def __init__(self, common: Mapping[str, Any], variants: Sequence[Variant], engine: str) -> None:
-        self._common, self._engine = common, engine
+    def __init__(
+        self,
+        common: Mapping[str, Any],
+        variants: Sequence[Variant],
+        engine: str,
+        folds: Sequence[Fold] = (),
+    ) -> None:
+        self._common, self._engine, self._folds = common, engine, folds
         self._session = session_reason()
         self._keys: dict[Any, str] = {}
         self._reasons: dict[str, str] = {}
@@ -66,10 +74,16 @@ class Data:
             elsewhere = _elsewhere_reason(chosen) if on_lanes else ""
             here = on_lanes and not elsewhere
             reason = data_reason(chosen.get("x"), chosen, len(variants), here) or elsewhere
-            parts = None if reason else self._taken_apart(chosen, here)
             key = self._keys[chosen_key] = f"data {len(self._keys)}"
             self._reasons[key] = reason
-            self.by_key[key] = TrainingData(chosen, parts, counts[chosen_key])
+            readers = counts[chosen_key]
+            if not self._folds:
+                self.by_key[key] = TrainingData(chosen, self._taken_apart(chosen, here, reason), readers)
+                continue
+            for fold, parts in zip(self._folds, self._of_folds(chosen, here, reason), strict=True):
+                # A process that lanes run in gets a fold's samples once, as one object.
+                arguments = FoldArguments(chosen, fold, keeps=not on_jax())
+                self.by_key[_of_fold(key, fold.number)] = TrainingData(arguments, parts, readers)
 
     @property
     def common(self) -> Mapping[str, Any]:
@@ -78,19 +92,25 @@ class Data:
 
     def reason(self, variant: Variant) -> str:
         """Why a variant can't run on lanes, as far as session and data show; empty where it can."""
-        return self._session or self._reasons[self.key(variant)]
+        return self._session or self._reasons[self._keys[self._chosen(variant)[0]]]
 
-    def key(self, variant: Variant) -> str:
-        """The key of a variant's data."""
-        return self._keys[self._chosen(variant)[0]]
+    def key(self, variant: Variant, fold: int | None = None) -> str:
+        """The key of a variant's data.
 
-    def parts(self, variant: Variant) -> FitData | None:
-        """A variant's data; None where they can't be taken apart for lanes."""
-        return self.by_key[self.key(variant)].parts
+        Args:
+            variant: the variant.
+            fold: the number of its fold; None where there are none.
+        """
+        key = self._keys[self._chosen(variant)[0]]
+        return key if fold is None else _of_fold(key, fold)
 
-    def batch(self, variant: Variant) -> Any:
+    def parts(self, variant: Variant, fold: int | None = None) -> FitData | None:
+        """A variant's data, as for `key`; None where they can't be taken apart for lanes."""
+        return self.by_key[self.key(variant, fold)].parts
+
+    def batch(self, variant: Variant, fold: int | None = None) -> Any:
         """A batch of a variant's, or tensors of its shapes and dtypes; None where it is not known."""
-        parts = self.parts(variant)
+        parts = self.parts(variant, fold)
         return None if parts is None else parts.example()
 
     def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
@@ -100,7 +120,17 @@ class Data:
         key = ((name, _likeness_of(value) if name in own else id(value)) for name, value in chosen.items())
         return tuple(key), chosen
 
-    def _taken_apart(self, chosen: Mapping[str, Any], on_lanes: bool) -> FitData | None:
+    def _of_folds(self, chosen: Mapping[str, Any], on_lanes: bool, reason: str) -> Sequence[FitData | None]:
+        if reason:
+            return [None] * len(self._folds)
+        try:
+            return folded(chosen, self._folds, _room(on_lanes))
+        except _OF_KERAS as error:
+            raise unfit_data(chosen, error) from error
+
+    def _taken_apart(self, chosen: Mapping[str, Any], on_lanes: bool, reason: str) -> FitData | None:
+        if reason:
+            return None
         generators = {id(v) for v in chosen.values() if isinstance(v, GeneratorType)}
         if generators and not on_lanes:
             return None  # taking it apart would read its first batches
@@ -111,11 +141,19 @@ class Data:
                     "different ways; leave steps_per_epoch and the like the same, or give a "
                     "keras.utils.PyDataset"
                 )
-        room = room_for_data() if on_lanes and on_jax() else math.inf
+        room = _room(on_lanes)
         try:
             return FitData.of(chosen, room)
         except _OF_KERAS as error:
             raise unfit_data(chosen, error, _wrong_part(chosen, room)) from error
+
+
+def _of_fold(key: str, fold: int) -> str:
+    return f"{key}, fold {fold}"
+
+
+def _room(on_lanes: bool) -> float:
+    return room_for_data() if on_lanes and on_jax() else math.inf
 
 
 _OF_KERAS = (ValueError, TypeError, IndexError)

@@ -65,7 +65,7 @@ def jobs_of(
         Job(
             trial,
             _BUILDER,
-            data.key(trial.variant),
+            data.key(trial.variant, trial.fold),
             _CALLBACKS if callbacks.are_given else "",
             {k: v for k, v in arguments_of(common, trial).items() if k not in DATA_ARGUMENTS},
             pace=pace,

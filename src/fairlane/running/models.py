@@ -6,12 +6,14 @@ or an error that says what is wrong with the builder.
 
 from __future__ import annotations
 
+import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
+from fairlane.engines.data.folds import Fold, samples_of
 from fairlane.errors import BuilderError, SharedStateError
 from fairlane.models.initial_values import drawn_quickly
 from fairlane.models.isolation import PAST, check_independent
@@ -26,9 +28,17 @@ class Models:
 
     Args:
         model: a builder or a template.
+        x: the samples of ``compare``.
+        folds: how they are cut; none where they are not.
+
+    Attributes:
+        builder: the builder itself; None for a template.
+        sees_folds: whether the builder takes the fold, or its training samples.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, x: Any = None, folds: Sequence[Fold] = ()) -> None:
+        self._x, self._folds, self._takes = x, folds, of_the_fold(model, bool(folds))
+        self.sees_folds = bool(folds and self._takes)
         self._build: Callable[[dict[str, Any]], Any]
         self.builder: Callable[..., Any] | None = None if isinstance(model, keras.Model) else model
         if isinstance(model, keras.Model):
@@ -57,7 +67,7 @@ class Models:
 
     def _built(self, trial: Trial) -> keras.Model:
         with drawn_quickly():
-            model = self._build(trial.variant.builder_arguments)
+            model = self._build(self._of_fold(trial) | trial.variant.builder_arguments)
         who = f"{self.what} for {trial}"
         if not isinstance(model, keras.Model):
             raise BuilderError(
@@ -75,6 +85,18 @@ class Models:
             )
         self._given.add(model)
         return model
+
+    def _of_fold(self, trial: Trial) -> dict[str, Any]:
+        """What the builder takes of the trial's fold."""
+        given: dict[str, Any] = {}
+        if "fold" in self._takes:
+            given["fold"] = trial.fold
+        if "x_train" in self._takes:
+            whole = trial.fold is None
+            given["x_train"] = (
+                self._x if whole else samples_of(self._x, self._folds[trial.fold or 0].training)
+            )
+        return given
 
     def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> list[keras.Model]:
         """Build one trial's model twice, and check that both are compiled and independent.
@@ -111,6 +133,24 @@ class Models:
         for model in models:
             self.known.take(model, f"{self.what} for {trial}")
         return models
+
+
+def of_the_fold(model: Any, folded: bool) -> frozenset[str]:
+    """Which arguments of a builder are given by its trial's fold: ``fold``, its number, and ``x_train``.
+
+    Without folds these have their defaults; ``x_train`` without a default is all of ``x``.
+
+    Args:
+        model: a builder or a template.
+        folded: whether there are folds.
+    """
+    if isinstance(model, keras.Model) or not callable(model):
+        return frozenset()
+    parameters = inspect.signature(model).parameters
+    if folded:
+        return frozenset({"fold", "x_train"} & set(parameters))
+    needed = "x_train" in parameters and parameters["x_train"].default is inspect.Parameter.empty
+    return frozenset({"x_train"}) if needed else frozenset()
 
 
 def _article(value: Any) -> str:

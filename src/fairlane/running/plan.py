@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,11 +19,14 @@ from fairlane.models.identity import objects
 from fairlane.models.template import Template
 from fairlane.provenance import fingerprint
 from fairlane.running.fit_arguments import COMPARES_OWN, FIT_ARGUMENTS, check_fit_arguments
+from fairlane.running.models import of_the_fold
 from fairlane.running.seeds import seeds_of
 from fairlane.trials import RESERVED_COLUMNS, Trial, Variant
 
 
-def plan(model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any]) -> list[Trial]:
+def plan(
+    model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any], folds: int | None = None
+) -> list[Trial]:
     """All trials of a study, checked.
 
     Args:
@@ -31,9 +34,10 @@ def plan(model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any]) ->
         variants: a dict of lists, or a list of dicts.
         seeds: a number of replicates, or the seeds themselves.
         arguments: those of ``Model.fit`` that are the same for all trials.
+        folds: how many folds there are; None where the samples are not cut into folds.
 
     Returns:
-        The trials: every variant with every seed, variant by variant.
+        The trials: every variant with every seed and fold, variant by variant, seed by seed.
 
     Raises:
         StudyError: the request is not possible.
@@ -42,13 +46,14 @@ def plan(model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any]) ->
     check_fit_arguments(arguments)
     assignments = _assignments(variants)
     _check_names(assignments)
-    to_fit = _fit_names(model, assignments, arguments)
+    to_fit = _fit_names(model, assignments, arguments, folds is not None)
     numbers = seeds_of(seeds)
     made = [Variant(i, a, {k: v for k, v in a.items() if k in to_fit}) for i, a in enumerate(assignments)]
     for variant in made:
         check_fit_arguments(variant.fit_arguments)
-    pairs = itertools.product(made, numbers)
-    return [Trial(i, variant, seed) for i, (variant, seed) in enumerate(pairs)]
+    of_seed = [None] if folds is None else range(folds)
+    every = itertools.product(made, numbers, of_seed)
+    return [Trial(i, *one) for i, one in enumerate(every)]
 
 
 def _assignments(variants: Any) -> list[dict[str, Any]]:
@@ -112,17 +117,20 @@ def _check_names(assignments: Iterable[Mapping[str, Any]]) -> None:
         if name in RESERVED_COLUMNS:
             raise StudyError(
                 f"a hyperparameter can't have the name {name!r}: the results have a column of that name"
-                + (" (give the seeds as seeds=...)" if name == "seed" else "")
+                + {"seed": " (give the seeds as seeds=...)", "fold": " (give the folds as cv=...)"}.get(
+                    name, ""
+                )
                 + f"; rename it, for example to {name + '_'!r}"
             )
 
 
 def _fit_names(
-    model: Any, assignments: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
+    model: Any, assignments: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any], folded: bool
 ) -> set[str]:
     """Which hyperparameters are arguments of ``Model.fit``; all others must be the builder's."""
     names = list(dict.fromkeys(name for a in assignments for name in a))
     taken, any_name = ([], False) if isinstance(model, keras.Model) else _parameters(model)
+    of_fold = of_the_fold(model, folded) - set(names)
     for name in names:
         if name in COMPARES_OWN and name not in taken:
             raise StudyError(
@@ -143,7 +151,7 @@ def _fit_names(
                     f"{did_you_mean(name, [*taken, *FIT_ARGUMENTS])} The builder's arguments are: "
                     f"{', '.join(taken) or 'none'}. Model.fit's are: {', '.join(FIT_ARGUMENTS)}."
                 )
-        _check_required(model, assignments, to_fit)
+        _check_required(model, assignments, to_fit, of_fold)
     for name in to_fit & set(arguments):
         raise StudyError(f"{name!r} is given twice: in the variants, and as an argument for all trials")
     return to_fit
@@ -164,12 +172,17 @@ def _parameters(builder: Any) -> tuple[list[str], bool]:
 
 
 def _check_required(
-    builder: Callable[..., Any], assignments: Sequence[Mapping[str, Any]], to_fit: set[str]
+    builder: Callable[..., Any],
+    assignments: Sequence[Mapping[str, Any]],
+    to_fit: set[str],
+    of_fold: Collection[str],
 ) -> None:
     signature = inspect.signature(builder)
     for i, assignment in enumerate(assignments):
         try:
-            signature.bind(**{k: v for k, v in assignment.items() if k not in to_fit})
+            signature.bind(
+                **dict.fromkeys(of_fold), **{k: v for k, v in assignment.items() if k not in to_fit}
+            )
         except TypeError as error:
             raise StudyError(
                 f"the builder can't be called with variant {i} ({dict(assignment)}): {error}; give the "

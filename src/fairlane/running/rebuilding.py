@@ -69,7 +69,7 @@ class Rebuilt:
 
 def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> keras.Model:
     """A trial's model, built as it was before its first epoch."""
-    parts = data.parts(trial.variant)
+    parts = data.parts(trial.variant, trial.fold)
     with Session(trial.seed):
         model = models.build(trial, to_train=False)
         if parts is None:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from fairlane.engines.contract import Job, Pace
+from fairlane.engines.data.folds import Fold
 from fairlane.engines.resources import Builder, Resources
 from fairlane.errors import FairlaneWarning, StoreError, StudyError
 from fairlane.kit.call_sites import caller, warn_at
@@ -27,13 +28,14 @@ from fairlane.running.choosing import on_jax
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
+from fairlane.running.folds import check_no_validation, folds_of, note_folds, samples_by_fold
 from fairlane.running.jobs import jobs_of, pace_of, resources_of
 from fairlane.running.models import Models
 from fairlane.running.objectives import Objectives
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
-from fairlane.running.searching import Search, StoredLog
+from fairlane.running.searching import Replicate, Search, StoredLog
 from fairlane.running.seeds import seeds_of
 from fairlane.searching.course import Course
 from fairlane.searching.samplers import Sampler, grouping, sampler_named
@@ -41,7 +43,7 @@ from fairlane.searching.space import Space
 from fairlane.searching.stopping import Everything, Median, Stopping, stopping_of
 from fairlane.store import MemoryStore, Store, written
 from fairlane.trackers import LiveTrackers
-from fairlane.trials import Trial, TrialState
+from fairlane.trials import Trial, TrialState, Variant
 
 _WIDTH_OF_LEARNERS, _WIDTH_BY_EPOCH, _ALL = 32, 64, 10**9
 """How many variants train together: where proposals learn, where each epoch is compared, and else."""
@@ -61,6 +63,8 @@ def search(
     objective: Any = "val_loss",
     epochs: int = 1,
     seeds: int | Sequence[int] = 1,
+    cv: Any = None,
+    groups: Any = None,
     sampler: Any = "auto",
     stop: Any = None,
     confirm: int | tuple[int, int] | None = None,
@@ -98,6 +102,8 @@ def search(
             the number of trained parameters.
         epochs: the most that a variant gets.
         seeds: replicates of each variant, as for `compare`. A variant's value is the mean over them.
+        cv: folds, as for `compare`: a variant's value is the mean over its seeds and folds.
+        groups: as for `compare`.
         sampler: ``"random"``, ``"sobol"``, ``"grid"``; with the extra ``fairlane[optuna]`` also ``"tpe"``,
             ``"gp"``, ``"cmaes"``, ``"nsga2"``, or a sampler of Optuna's. ``"auto"`` takes TPE from 64
             variants on, if Optuna is installed and ``stop`` has no brackets; else random draws.
@@ -154,9 +160,11 @@ def search(
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     fit = {"x": x, "y": y, **fit_arguments, "epochs": _whole("epochs", epochs)}
-    wanted = _wanted(space, trials, objective, seeds, sampler, stop, confirm, width, rng, fit)
-    planned = _planned(model, wanted, fit, engine, test_data)
-    with Request(model, fit, callbacks, test_data, wanted.described()) as request:
+    folds = folds_of(cv, groups, fit)
+    wanted = _wanted(space, trials, objective, seeds, folds, sampler, stop, confirm, width, rng, fit)
+    planned = _planned(model, wanted, folds, fit, engine, test_data)
+    described = wanted.described()
+    with Request(model, fit, callbacks, test_data, described, samples_by_fold(folds)) as request:
         kept: Store = (
             MemoryStore(site=request.site)
             if store is None
@@ -194,8 +202,14 @@ class _Wanted:
     seeds: list[int]
     confirm: int
     fresh: list[int]
+    folds: Sequence[Fold]
     width: int | None
     rng: int
+
+    def replicates(self, seeds: Sequence[int]) -> list[Replicate]:
+        """Each of some seeds with each fold."""
+        folds: list[int | None] = [fold.number for fold in self.folds]
+        return [(seed, fold) for seed in seeds for fold in folds or [None]]
 
     def described(self) -> dict[str, Any]:
         """What must be the same where a stored search continues."""
@@ -248,6 +262,7 @@ def _wanted(
     trials: Any,
     objective: Any,
     seeds: Any,
+    folds: Sequence[Fold],
     sampler: Any,
     stop: Any,
     confirm: Any,
@@ -261,7 +276,7 @@ def _wanted(
             "'epochs' can't be in the space of a search: epochs=... is the most that a variant gets, and "
             "stop=... ends variants earlier"
         )
-    validates = fit.get("validation_data") is not None or bool(fit.get("validation_split"))
+    validates = fit.get("validation_data") is not None or bool(fit.get("validation_split") or folds)
     top, again = confirm if isinstance(confirm, tuple) and len(confirm) == 2 else (confirm, _CONFIRMING_SEEDS)
     numbers = seeds_of(seeds)
     first = max(numbers) + 1
@@ -282,6 +297,7 @@ def _wanted(
         numbers,
         0 if top is None else _whole("confirm", top),
         list(range(first, first + _whole("the number of seeds in confirm", again))),
+        folds,
         None if width is None else _whole("width", width),
         _whole("rng", rng, 0),
     )
@@ -300,23 +316,27 @@ class _Planned:
     fit_names: frozenset[str]
 
 
-def _planned(model: Any, wanted: _Wanted, fit: Mapping[str, Any], engine: str, test_data: Any) -> _Planned:
+def _planned(
+    model: Any, wanted: _Wanted, folds: Sequence[Fold], fit: Mapping[str, Any], engine: str, test_data: Any
+) -> _Planned:
     """The parts of all trials, checked before anything is stored or trained."""
     space = wanted.space
     every = {name: domain.value(0.5) for name, domain in space.domains.items()}
     everything = {name: every.get(name, space.fixed.get(name)) for name in space.names}
     arguments = {name: value for name, value in fit.items() if name not in ("x", "y")}
-    names = plan(model, [everything], [0], arguments)[0].variant.fit_arguments
-    first = plan(model, [space.at([0.5] * len(space.domains))], wanted.seeds[:1], arguments)[0]
-    data = Data(fit, [first.variant], engine)
-    parts = data.parts(first.variant)
+    count = len(folds) or None
+    names = plan(model, [everything], [0], arguments, count)[0].variant.fit_arguments
+    first = plan(model, [space.at([0.5] * len(space.domains))], wanted.seeds[:1], arguments, count)[0]
+    check_no_validation(folds, [Variant(0, everything, names)])
+    data = Data(fit, [first.variant], engine, folds)
+    parts = data.parts(first.variant, first.fold)
     if parts is not None and parts.once:
         raise StudyError(
             "x is a generator, which can be read once, and a search trains variants after each other; give "
             "arrays, or a keras.utils.PyDataset"
         )
     check_test_data(test_data, 2)
-    models = Models(model)
+    models = Models(model, fit["x"], folds)
     check_on_models(rehearsed(models, first, data, fit, test_data), {**fit, "test_data": test_data}, first)
     _warn_of_programs(wanted)
     return _Planned(data, models, frozenset(names))
@@ -353,14 +373,16 @@ class _Run:
     ) -> None:
         self.store, self.wanted, self.planned = kept, wanted, planned
         self.engine, self._pace, self._rebuilt = engine, pace, rebuilt
+        note_folds(kept, wanted.folds)
         warn_of(kept)
         self._makers = Callbacks(callbacks, ())
         models, data = planned.models, planned.data
         builder = Builder(
             models.build,
             shared=models.known.shared_by,
-            portable=models.builder,
+            portable=None if models.sees_folds else models.builder,
             describes=not isinstance(kept, MemoryStore),
+            sees_folds=models.sees_folds,
         )
         self.resources: Resources = resources_of(builder, data, self._makers, watched=pace is not None)
         log = StoredLog(kept)
@@ -374,7 +396,8 @@ class _Run:
         )
         standing = isinstance(wanted.stopping, Everything)
         self.search = Search(
-            *(course, kept, wanted.objectives, wanted.seeds, wanted.fresh, wanted.epochs),
+            *(course, kept, wanted.objectives),
+            *(wanted.replicates(wanted.seeds), wanted.replicates(wanted.fresh), wanted.epochs),
             planned.fit_names,
             self._enlist,
             standing,
@@ -414,7 +437,9 @@ class _Run:
         wanted = self.wanted
         structures = min(wanted.space.structures or wanted.trials, wanted.trials)
         group = grouping(wanted.space, wanted.trials)
-        return max(job.alike, group, wanted.trials * len(wanted.seeds) // max(1, structures))
+        return max(
+            job.alike, group, wanted.trials * len(wanted.replicates(wanted.seeds)) // max(1, structures)
+        )
 
 
 def _train(

@@ -34,6 +34,9 @@ from fairlane.trials import (
     Variant,
 )
 
+Replicate = tuple[int, int | None]
+"""A seed, and the number of a fold; None where there are no folds."""
+
 Enlist = Callable[[Sequence[Trial], Sequence[float], int], tuple[list[Trial], list[Job]]]
 """Planned trials, how many epochs each will probably get, and how many more are expected → the trials as
 their store numbers them, and a job for each that is not trained yet."""
@@ -67,8 +70,8 @@ class Search:
         course: decides.
         store: of the study.
         objectives: what is looked for.
-        seeds: of each variant's trials.
-        fresh: the seeds of those that are trained again.
+        replicates: the seed and the fold of each variant's trials.
+        fresh: the same of those that are trained again.
         epochs: the most that a trial gets.
         fit_names: the hyperparameters that are arguments of ``Model.fit``.
         enlist: makes trials and jobs of variants that begin.
@@ -83,15 +86,15 @@ class Search:
         course: Course,
         store: Store,
         objectives: Objectives,
-        seeds: Sequence[int],
-        fresh: Sequence[int],
+        replicates: Sequence[Replicate],
+        fresh: Sequence[Replicate],
         epochs: int,
         fit_names: Iterable[str],
         enlist: Enlist,
         standing: bool,
     ) -> None:
         self._course, self._store, self._objectives = course, store, objectives
-        self._seeds, self._fresh, self._epochs = seeds, fresh, epochs
+        self._replicates, self._fresh, self._epochs = replicates, fresh, epochs
         self._fit_names, self._enlist = frozenset(fit_names), enlist
         self.standing = standing
         self.trials: list[Trial] = []
@@ -174,13 +177,13 @@ class Search:
     def _begin(self, steps: Sequence[Begin]) -> None:
         planned, expected = [], []
         for step in steps:
-            expected += [self._course.expected(step.variant)] * len(self._seeds)
+            expected += [self._course.expected(step.variant)] * len(self._replicates)
             self._given[step.variant] = step.hyperparameters
             variant = self._variant(step.variant)
-            planned += [Trial(0, variant, seed) for seed in self._seeds]
-        trials = self._enlisted(planned, expected, self._course.left() * len(self._seeds))
+            planned += [Trial(0, variant, *one) for one in self._replicates]
+        trials = self._enlisted(planned, expected, self._course.left() * len(self._replicates))
         for i, step in enumerate(steps):
-            own = trials[i * len(self._seeds) : (i + 1) * len(self._seeds)]
+            own = trials[i * len(self._replicates) : (i + 1) * len(self._replicates)]
             records = self._variants[step.variant] = [self._store[trial] for trial in own]
             for record in records:
                 if record.epochs:  # of an earlier run
@@ -193,7 +196,7 @@ class Search:
 
     def _enlisted(self, planned: list[Trial], expected: Sequence[float], later: int) -> list[Trial]:
         first = len(self.trials)
-        planned = [Trial(first + i, one.variant, one.seed) for i, one in enumerate(planned)]
+        planned = [replace(one, number=first + i) for i, one in enumerate(planned)]
         trials, jobs = self._enlist(planned, expected, later)
         self.trials += trials
         for job in jobs:
@@ -223,7 +226,7 @@ class Search:
         planned = []
         for number in variants:
             numbered = self._variants[number][0].trial.variant
-            planned += [Trial(0, numbered, seed) for seed in self._fresh]
+            planned += [Trial(0, numbered, *one) for one in self._fresh]
         trials = self._enlisted(planned, [self._epochs] * len(planned), 0)
         for trial in trials:
             self._confirming.add(id(trial))

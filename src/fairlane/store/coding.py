@@ -78,7 +78,7 @@ def _value_of(part: Mapping[str, str]) -> Any:
 
 def key(trial: Trial) -> str:
     """A text that identifies the trial in its study, the same in every process."""
-    return fingerprint.key(trial.hyperparameters, trial.seed)
+    return fingerprint.key(trial.hyperparameters, trial.seed, trial.fold)
 
 
 def variant_key(variant: Variant) -> str:

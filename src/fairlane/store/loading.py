@@ -118,7 +118,7 @@ def _load_trials(
 
 def _record(row: Any, variant: Variant) -> Record:
     return Record(
-        Trial(row.number, variant, row.seed),
+        Trial(row.number, variant, row.seed, row.fold),
         row.state,
         seconds=row.seconds,
         engine=row.engine,
@@ -207,6 +207,7 @@ def _is_text(value: Any) -> bool:
 _DECIDED: dict[Any, dict[str, Any]] = {
     "search": {"objective": _is_text, "mode": _is_text},
     "confirm": {"variants": _are_whole, "seeds": _are_whole},
+    "cv": {"training": _are_whole, "validation": _are_whole},
 }
 """What results read of a decision, by what it is about, and how it must look."""
 

@@ -1,13 +1,14 @@
 """The trials of a plan → their numbers in a store, and rows for those that are new.
 
 In: the stored study's rows and a plan's trials. Out: for each trial, the trial as it is numbered in the
-store. A trial is known by its hyperparameters and its seed, so a plan in another order finds the same trials
-again.
+store. A trial is known by its hyperparameters, its seed and its fold, so a plan in another order finds the
+same trials again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,7 +60,7 @@ class Numbering:
         new = key not in self._numbers
         number = self._numbers.setdefault(key, self._next)
         self._next += new
-        numbered = Trial(number, variant, trial.seed)
+        numbered = replace(trial, number=number, variant=variant)
         if new:
             self.new_trials.append(numbered)
         return numbered
@@ -145,6 +146,7 @@ def _trial_row(study_id: int, variant_id: int, trial: Trial, requested: int) -> 
         "number": trial.number,
         "key": coding.key(trial),
         "seed": trial.seed,
+        "fold": trial.fold,
         "asked": requested,
         **trial_columns(Record(trial)),
     }

@@ -228,6 +228,7 @@ _SCHEMA: Mapping[str, Mapping[str, Check]] = {
         "number": _whole(high=2**31 - 1),
         "key": _text,
         "seed": _whole(high=2**32 - 1),
+        "fold": _or_null(_whole(high=2**31 - 1)),
         "asked": _whole(),
         "state": _state,
         "seconds": _number(_LONGEST),
@@ -296,8 +297,11 @@ def select(
     Raises:
         StoreError: a value is not one that Fairlane writes there; in which table, row and column.
     """
-    checks = _SCHEMA[table.name]
-    raw = [sa.type_coerce(table.c[name], sa.types.NullType()).label(name) for name in checks]
+    checks, lacking = _SCHEMA[table.name], _lacking(connection, table)
+    raw = [
+        (sa.null() if name in lacking else sa.type_coerce(table.c[name], sa.types.NullType())).label(name)
+        for name in checks
+    ]
     query = sa.select(*raw).where(*where).order_by(*order)
     if within is not None:
         query = query.select_from(table.join(within))
@@ -310,6 +314,15 @@ def select(
             raise _error(table, part) from None
         tuples = zip(*checked, strict=True)
         yield from map(make, tuples) if named else tuples
+
+
+_LATER = {"fairlane_trials": {"fold"}}
+"""Columns that tables of older versions lack; a reader does not upgrade them, and reads NULL."""
+
+
+def _lacking(connection: sa.Connection, table: sa.Table) -> set[str]:
+    later = _LATER.get(table.name)
+    return later - {c["name"] for c in sa.inspect(connection).get_columns(table.name)} if later else set()
 
 
 def check_references(connection: sa.Connection, table: sa.Table, column: str) -> None:

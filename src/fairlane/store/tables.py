@@ -107,6 +107,7 @@ trials = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("key", Text, nullable=False),
     sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("fold", sa.Integer),
     sa.Column("asked", sa.Integer, nullable=False),
     sa.Column("state", Text, nullable=False),
     sa.Column("seconds", sa.Double, nullable=False),

@@ -13,9 +13,9 @@ from typing import Any
 
 RESERVED_COLUMNS = frozenset(
     {
-        *("trial", "seed", "epoch", "metric", "data", "value"),
+        *("trial", "seed", "fold", "epoch", "metric", "data", "value"),
         *("state", "weights_epoch", "seconds", "engine", "fleet", "loop", "reason", "error"),
-        *("variant", "seeds", "pairs", "failed", "unfinished"),
+        *("variant", "seeds", "folds", "pairs", "failed", "unfinished"),
         *("selected_by", "selected"),
         *("mean", "low", "high", "median", "median_low", "median_high", "iqm", "iqm_low", "iqm_high"),
         *("difference", "difference_low", "difference_high", "probability", "p_value"),
@@ -124,6 +124,11 @@ class Trial:
     variant: Variant
     seed: int
     fold: int | None = None
+
+    @property
+    def replicate(self) -> int | tuple[int, int]:
+        """Which replicate of its variant it is: its seed, or its seed and fold; pairs have the same."""
+        return self.seed if self.fold is None else (self.seed, self.fold)
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -44,15 +44,31 @@ class Batches:
 
     Attributes:
         arrays: the structure that ``train_step`` gets as ``data``, of whole arrays ``(samples, ...)``.
-        samples: their length.
+        samples: their length; or that of ``rows``.
         arguments: how Keras's iterator cuts them (batch size, steps, shuffling).
-        adapter: Keras's data adapter over them.
+        adapter: Keras's data adapter over as many samples as these, to see their shapes and dtypes.
+        rows: shape ``(samples,)``: where in the arrays the samples of a fold are; None where all are its own.
     """
 
     arrays: Any
     samples: int
     arguments: Mapping[str, Any]
     adapter: Any = field(repr=False)
+    rows: NDArray[np.int32] | None = None
+
+    @property
+    def likeness(self) -> Any:
+        """Equal for folds of one size of the same arrays: one program can take its samples from either."""
+        return id(self) if self.rows is None else (id(self.arrays), self.samples)
+
+    def of_fold(self, rows: NDArray[np.int32], alike: Batches) -> Batches:
+        """The samples of a fold, which stay where they are.
+
+        Args:
+            rows: where they are.
+            alike: as many samples of these arrays, whichever.
+        """
+        return replace(alike, arrays=self.arrays, rows=rows)
 
     @functools.cached_property
     def shuffles_plainly(self) -> bool:
@@ -108,6 +124,12 @@ class FitData:
 
     training: Batches | Source
     validation: Batches | Source | None
+
+    @property
+    def likeness(self) -> Any:
+        """Equal for data that lanes of one program can be trained on."""
+        parts = (self.training, self.validation)
+        return tuple(part.likeness if isinstance(part, Batches) else id(part) for part in parts)
 
     @property
     def is_read(self) -> bool:
@@ -169,32 +191,48 @@ class FitData:
         fits = array_bytes(x, y, weight, held_out) <= room
         if given.get("validation_split") and held_out is None:
             (x, y, weight), held_out = keras_private.split(x, y, weight, given["validation_split"])
-        training = _part(
-            "x",
-            x,
-            fits,
-            y=y,
-            sample_weight=weight,
-            class_weight=given.get("class_weight"),
-            batch_size=given.get("batch_size"),
-            steps_per_epoch=_limited(given.get("steps_per_epoch")),
-            shuffle=given["shuffle"],
-        )
+        training = training_part(given, (x, y, weight), fits)
         if held_out is None:
             return cls(training, None)
-        val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(held_out)
-        validation = _part(
-            "validation_data",
-            val_x,
-            fits,
-            y=val_y,
-            sample_weight=val_weight,
-            class_weight=None,
-            batch_size=given.get("validation_batch_size") or given.get("batch_size"),
-            steps_per_epoch=_limited(given.get("validation_steps")),
-            shuffle=False,
-        )
-        return cls(training, validation)
+        return cls(training, validation_part(given, keras.utils.unpack_x_y_sample_weight(held_out), fits))
+
+
+def training_part(given: Mapping[str, Any], samples: Sequence[Any], fits: bool) -> Batches | Source:
+    """What is trained on.
+
+    Args:
+        given: ``Model.fit``'s other arguments.
+        samples: the inputs, the targets and the samples' weights.
+        fits: whether arrays fit on the device.
+    """
+    x, y, weight = samples
+    return _part(
+        "x",
+        x,
+        fits,
+        y=y,
+        sample_weight=weight,
+        class_weight=given.get("class_weight"),
+        batch_size=given.get("batch_size"),
+        steps_per_epoch=_limited(given.get("steps_per_epoch")),
+        shuffle=given.get("shuffle", True),
+    )
+
+
+def validation_part(given: Mapping[str, Any], samples: Sequence[Any], fits: bool) -> Batches | Source:
+    """What is validated on; arguments as for `training_part`."""
+    x, y, weight = samples
+    return _part(
+        "validation_data",
+        x,
+        fits,
+        y=y,
+        sample_weight=weight,
+        class_weight=None,
+        batch_size=given.get("validation_batch_size") or given.get("batch_size"),
+        steps_per_epoch=_limited(given.get("validation_steps")),
+        shuffle=False,
+    )
 
 
 def _limited(steps: int | None) -> int | None:

@@ -181,7 +181,7 @@ class Admission:
 
     def _kinds(self, lane: Lane, data: FitData) -> list[Kind]:
         """The steps that a lane needs, as far as its batches are known, in the order of ``fit``."""
-        key = id(data), lane.steps_per_execution
+        key = data.likeness, lane.steps_per_execution
         if key not in self._tests:
             self._tests[key] = test_batches(data, lane.steps_per_execution)
         plain = needs_plain_recurrence(lane.model)

@@ -196,8 +196,17 @@ class Chunk:
         for i in range(self.width):
             lane = self.lanes[i if i < len(self.lanes) else 0]
             for order, run in zip(orders, lane.order.runs, strict=True):
-                order[i] = run
+                order[i] = run if lane.rows is None else lane.rows[run]
         return orders
+
+    def test_orders(self) -> list[Indices]:
+        """The sample numbers of validation, ``(width, steps, batch)`` per run, where lanes have their own."""
+        own = [lane.test_rows for lane in self.lanes]
+        rows = np.stack([*own, *own[:1] * (self.width - len(own))])  # type: ignore[list-item]
+        return [
+            rows[:, start : start + steps * batch].reshape(self.width, steps, batch)
+            for start, steps, batch in self.fleet.placed().tests
+        ]
 
     def carry(self) -> Carry:
         """Its state, at the start of a pass over data."""
@@ -220,8 +229,9 @@ class Chunk:
             order = jax.ShapeDtypeStruct((self.width, run.steps, run.batch), "int32")
             wanted[run] = order, placed.training
         for _, steps, batch in placed.tests:
-            run = Run(False, at_once(steps), batch)
-            wanted[run] = jax.ShapeDtypeStruct((), "int32"), placed.validation
+            run = Run(False, at_once(steps), batch, own=placed.own_tests)
+            picked = (self.width, run.steps, run.batch) if run.picks else ()
+            wanted[run] = jax.ShapeDtypeStruct(picked, "int32"), placed.validation
         for training, piece in pieces:
             some = piece.cut(0, at_once(piece.steps))
             wanted[Run(training, some.steps, shapes=piece.shapes)] = None, some.data
@@ -298,10 +308,13 @@ class Chunk:
         placed = self.fleet.placed()
         carry = self.fleet.carry(carry.state, self.width)
         logs: Mapping[str, Any] = {}
-        for start, steps, batch in placed.tests:
-            run = Run(False, self.fleet.at_once(steps), batch)
+        orders = self.test_orders() if placed.own_tests else [None] * len(placed.tests)
+        for (start, steps, batch), order in zip(placed.tests, orders, strict=True):
+            run = Run(False, self.fleet.at_once(steps), batch, own=placed.own_tests)
             for first in range(0, steps, run.steps):
-                place = np.int32(start + first * batch)
+                place: Any = np.int32(start + first * batch)
+                if order is not None:
+                    place = order[:, first : first + run.steps]
                 carry, logs = self._call(run, carry, place, placed.validation)
         return carry, logs
 

@@ -19,7 +19,7 @@ from fairlane.engines.data.fit_data import Batches, FitData
 from fairlane.engines.data.orders import validation_runs
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import Loop
-from fairlane.engines.program.compiled import Carry, Program, on_device
+from fairlane.engines.program.compiled import Carry, Program, Shelf
 from fairlane.engines.program.lift import Lift, Numbers
 from fairlane.engines.program.steps import Constants, OwnSteps, Steps, TemplateSteps
 from fairlane.engines.program.tracing import needs_plain_recurrence
@@ -35,22 +35,24 @@ class Placed:
         training: the training samples, where they are kept there.
         validation: the validation samples, likewise.
         tests: how validation is cut: ``(first sample, steps, batch size)`` per run.
+        own_tests: whether each lane has validation samples of its own among these.
         rest: metrics' variables when reset.
     """
 
     training: Any
     validation: Any
     tests: Sequence[tuple[int, int, int]]
+    own_tests: bool
     rest: Arrays
 
     @classmethod
-    def of(cls, data: FitData, steps_per_execution: int, rest: Arrays) -> Placed:
+    def of(cls, data: FitData, shelf: Shelf, steps_per_execution: int, rest: Arrays) -> Placed:
         """Put the data on the device, as far as they are not read while lanes train."""
-        training = on_device(data.training) if isinstance(data.training, Batches) else None
+        training = shelf.put(data.training) if isinstance(data.training, Batches) else None
         if not isinstance(data.validation, Batches):
-            return cls(training, None, (), rest)
-        tests = validation_runs(data.validation, steps_per_execution)
-        return cls(training, on_device(data.validation), tests, rest)
+            return cls(training, None, (), False, rest)
+        tests, own = validation_runs(data.validation, steps_per_execution), data.validation.rows is not None
+        return cls(training, shelf.put(data.validation), tests, own, rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Kinship:
 
     Attributes:
         shared: equal for lanes that may be in one fleet, their numbers left out.
-        data: what they are trained on.
+        data: what the first is trained on; others, on the same or another fold of its size.
         stop_on_nan: whether they end an epoch at the first loss that is not finite.
         steps_per_execution: their models'.
         halts: whether callbacks are called between training and validation.
@@ -83,6 +85,7 @@ class Fleet:
         kin: what its lanes have in common.
         loop: how its epochs are run.
         width: how many lanes go into a full chunk.
+        shelf: where its data are put on the device.
         differing: places of numbers that are known to differ between lanes of this kind.
         lanes: how many it has that have not ended.
         failure: why its program can't be traced, or empty.
@@ -94,6 +97,7 @@ class Fleet:
     kin: Kinship
     loop: Loop
     width: int
+    shelf: Shelf
     differing: frozenset[Any] = frozenset()
     lanes: int = 0
     failure: str = ""
@@ -150,7 +154,7 @@ class Fleet:
             return self._programs[width]
         if self.steps is None:
             self.steps = self._steps_of(lane)
-            self._placed = Placed.of(self.kin.data, self.kin.steps_per_execution, lane.rest)
+            self._placed = Placed.of(self.kin.data, self.shelf, self.kin.steps_per_execution, lane.rest)
         on_cpu = jax.default_backend() == "cpu"
         self._programs[width] = Program(
             self.steps,

@@ -17,6 +17,7 @@ from fairlane.engines.data.fit_data import FitData
 from fairlane.engines.lanes.fleet import Fleet, Kinship
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import choose
+from fairlane.engines.program.compiled import Shelf
 
 
 class Fleets:
@@ -31,6 +32,7 @@ class Fleets:
         self._threads, self._limit = threads, limit
         self._fleets: dict[Any, list[Fleet]] = {}
         self._static: set[Any] = set()
+        self._shelf = Shelf()
 
     def __iter__(self) -> Iterator[Fleet]:
         return chain.from_iterable(self._fleets.values())
@@ -50,7 +52,7 @@ class Fleets:
         width = max(1, min(math.ceil(expected / self._threads), loop.width))
         # Where others of its kind differ from it, those that come later will probably differ too.
         differing = frozenset(chain.from_iterable(fleet.differs_in(lane) for fleet in known))
-        fleet = Fleet(len(list(self)), kin, loop, width, differing)
+        fleet = Fleet(len(list(self)), kin, loop, width, self._shelf, differing)
         known.append(fleet)
         return fleet
 
@@ -60,5 +62,5 @@ class Fleets:
 
     def _kinship(self, lane: Lane, data: FitData) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
-        shared = (lane.examination.likeness(), id(data), stop_on_nan, steps, lane.halts)
+        shared = (lane.examination.likeness(), data.likeness, stop_on_nan, steps, lane.halts)
         return Kinship(shared, data, stop_on_nan, steps, lane.halts, shared in self._static)

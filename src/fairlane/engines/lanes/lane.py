@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlane.engines.contract import Job
-from fairlane.engines.data.fit_data import FitData, sized
+from fairlane.engines.data.fit_data import Batches, FitData, sized
 from fairlane.engines.data.orders import BatchOrder, EpochOrder
 from fairlane.engines.data.sources import Source
 from fairlane.engines.eligibility import has_foreign_method
@@ -101,8 +101,12 @@ class Lane:
         self._examined = beginning.birth is None
         self.weights_epoch: int | None = None
         self._orders: BatchOrder | None = None
+        self.rows = self.test_rows = None
         if not isinstance(data.training, Source):
             self._orders = BatchOrder(data.training, self.session, self.steps_per_execution)
+            self.rows = data.training.rows
+        if isinstance(data.validation, Batches):
+            self.test_rows = data.validation.rows
         self.seconds = 0.0
         if checkpoint is not None:
             self.last_logs = go_on_from(

@@ -76,10 +76,11 @@ class Replicas:
 
     def find(self, job: Job, data: FitData) -> Beginning | None:
         """What a job's lane begins with; None where its model has to be built."""
-        variant = self._variants.get(_key(job))
+        key = self._key(job, data)
+        variant = self._variants.get(key)
         if variant is None or not variant.proven or job.checkpoint is not None:
             return None
-        self._variants.move_to_end(_key(job))
+        self._variants.move_to_end(key)
         return variant.begin(job, data)
 
     def learn(self, job: Job, data: FitData, found: Beginning) -> None:
@@ -90,7 +91,7 @@ class Replicas:
             data: what it is trained on.
             found: what it began with.
         """
-        key, birth = _key(job), found.birth
+        key, birth = self._key(job, data), found.birth
         if birth is None or not self._may_be_known(job, data):
             return
         if key not in self._variants:
@@ -104,6 +105,11 @@ class Replicas:
             variant.proven = True
         else:
             self._variants[key] = None
+
+    def _key(self, job: Job, data: FitData) -> Any:
+        sees_folds = self._resources.builder_of(job).sees_folds
+        own = job.trial.fold if sees_folds else None
+        return job.builder, data.likeness, job.trial.variant.number, own
 
     def _forget(self) -> None:
         """Let go of the variants that were used the longest time ago, where there are many, or large ones."""
@@ -131,10 +137,6 @@ class Replicas:
         if pattern is None:
             return None
         return _Variant(built, pattern, [len(g) for g in groups], layer_state.read_layers(model))
-
-
-def _key(job: Job) -> Any:
-    return job.builder, job.data, job.trial.variant.number
 
 
 def _has_drawn_seeds_alone(birth: Birth, seed: int) -> bool:

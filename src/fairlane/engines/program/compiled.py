@@ -34,17 +34,19 @@ class Run(NamedTuple):
         steps: how many batches.
         batch: samples in each, to be taken from the whole data; 0 where the batches are given.
         shapes: of the batches that are given.
+        own: whether each lane tests on samples of its own, as folds do.
     """
 
     training: bool
     steps: int
     batch: int = 0
     shapes: Any = None
+    own: bool = False
 
     @property
     def picks(self) -> bool:
         """Whether each lane picks its own samples from the whole data."""
-        return self.training and self.shapes is None
+        return self.shapes is None and (self.training or self.own)
 
 
 class Carry(NamedTuple):
@@ -109,9 +111,9 @@ class Program:
         """Trace pieces now, in the caller's thread, and begin to compile them in others.
 
         Args:
-            pieces: for each, the sample numbers ``(width, steps, batch)`` of a training run, the first
-                sample ``()`` of a test run, or None where batches are given; and the data. Shapes and dtypes
-                will do.
+            pieces: for each, the sample numbers ``(width, steps, batch)`` of a run that picks its samples,
+                the first sample ``()`` of another test run, or None where batches are given; and the data.
+                Shapes and dtypes will do.
             carry: shapes and dtypes of the first argument.
             lanes: the numbers of some lanes.
             executor: where to compile.
@@ -193,8 +195,8 @@ class Program:
 
         def step(carry: Carry, item: Any) -> tuple[Carry, Any]:
             batch = item
-            if run.shapes is None:
-                batch = jax.tree.map(lambda a: jnp.take(a, item, axis=0, mode="clip"), data)
+            if run.picks:
+                batch = _picked(data, item)
             logs, state = train_step(self._runner, lifted, carry.state, batch)
             new = Carry(_like(state, carry.state), carry.steps + 1, carry.stopped)
             if self.stop_on_nan:
@@ -216,11 +218,13 @@ class Program:
         self, run: Run, carry: Carry, lifted: Arrays, start: Any, data: Any
     ) -> tuple[Carry, Mapping[str, Any]]:
         test_step = self.steps.step(self._kind(run, data))
-        batches = data if run.shapes is not None else jnp.arange(run.steps)
+        batches = data if run.shapes is not None else start if run.picks else jnp.arange(run.steps)
 
         def step(state: State, item: Any) -> tuple[State, Any]:
             batch = item
-            if run.shapes is None:
+            if run.picks:
+                batch = _picked(data, item)
+            elif run.shapes is None:
                 first = start + item * run.batch
                 batch = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, run.batch), data)
             logs, new = test_step(self._runner, lifted, state, batch)
@@ -257,6 +261,10 @@ def _first(batches: Any) -> Any:
     return jax.tree.map(lambda a: a[0], batches)
 
 
+def _picked(data: Any, rows: Any) -> Any:
+    return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data)
+
+
 def _like(new: State, old: State) -> State:
     """The new state with the old one's containers and dtypes, which ``scan`` insists on."""
     return State(
@@ -267,6 +275,18 @@ def _like(new: State, old: State) -> State:
     )
 
 
-def on_device(batches: Batches) -> Any:
-    """The arrays of ``batches`` on the default device."""
-    return jax.tree.map(jnp.asarray, batches.arrays)
+class Shelf:
+    """Arrays on the default device, each once, whichever programs read it."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[int, tuple[Any, jax.Array]] = {}
+
+    def put(self, batches: Batches) -> Any:
+        """The arrays of ``batches`` on the device."""
+        return jax.tree.map(self._one, batches.arrays)
+
+    def _one(self, array: Any) -> jax.Array:
+        # The array itself is kept beside its copy, so that no other takes its address.
+        if id(array) not in self._arrays:
+            self._arrays[id(array)] = array, jnp.asarray(array)
+        return self._arrays[id(array)][1]

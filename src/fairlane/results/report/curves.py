@@ -35,6 +35,7 @@ def trial_row(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict
         "number": record.trial.number,
         "variant": record.trial.variant.number,
         "seed": record.trial.seed,
+        "fold": record.trial.fold,
         "state": str(record.state),
         "seconds": plain(round(record.seconds, 3)),
         "engine": record.engine,
@@ -68,7 +69,9 @@ def _counting(records: Sequence[Record]) -> list[Record]:
     return begun
 
 
-def mean_curves(counted: Mapping[int, Sequence[Record]], logs: Sequence[str]) -> dict[int, dict[str, Any]]:
+def mean_curves(
+    counted: Mapping[int, Sequence[Record]], logs: Sequence[str], share: float | None = None
+) -> dict[int, dict[str, Any]]:
     """The mean curves of each variant with several trials that count, and their intervals.
 
     As in figures, a mean has a gap where a trial has no value, and two trials have no interval.
@@ -76,18 +79,22 @@ def mean_curves(counted: Mapping[int, Sequence[Record]], logs: Sequence[str]) ->
     Args:
         counted: variant's number → the trials that count.
         logs: the names of the logs that have curves.
+        share: validation samples per training sample of the folds; None where there are no folds.
     """
     several = {number: some for number, some in counted.items() if len(some) > 1}
     rows = [
-        (number, record.trial.number, epoch, *(_number(of_epoch.get(log)) for log in logs))
+        (number, record.trial.number, epoch, record.trial.fold, *(_number(of_epoch.get(log)) for log in logs))
         for number, some in several.items()
         for record in some
         for epoch, of_epoch in record.epochs
     ]
     columns = [str(i) for i in range(len(logs))]
-    frame = pd.DataFrame(rows, columns=["number", "trial", "epoch", *columns])
+    frame = pd.DataFrame(rows, columns=["number", "trial", "epoch", "fold", *columns])
     if frame.empty or not columns:
         return {}
+    if share is None:
+        frame = frame.drop(columns="fold")
+    frame.attrs[histories.SHARE] = share
     curves = histories.over_seeds(frame, ["number"], columns, CONFIDENCE)
     of_variant = zip(*(curve.groupby("variant", sort=True) for curve in curves), strict=True)
     found: dict[int, dict[str, Any]] = {}

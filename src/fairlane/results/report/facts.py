@@ -14,6 +14,7 @@ from fairlane.kit.text import plural
 from fairlane.provenance.origin import Origin
 from fairlane.results.cells import named_cells
 from fairlane.results.directions import Modes, check_mode, direction
+from fairlane.results.folds import share_of
 from fairlane.results.logs import (
     default_metric,
     known_directions,
@@ -78,6 +79,7 @@ def facts_of(
             values are better.
     """
     counted = counting(records) if isinstance(records, Records) else list(records)
+    share = share_of(records) if isinstance(records, Records) else None
     which = which_count(records) if isinstance(records, Records) else ""
     searched = objective(records) if isinstance(records, Records) else None
     if searched is not None and metric in (None, searched[0]):
@@ -88,7 +90,7 @@ def facts_of(
     logs = [log for log in ordered_logs(records) if is_single(log, epochs_of(records))]
     tests = [test for test in test_metrics(records) if is_single(test, (r.test_logs for r in records))]
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
-    found = verdict(counted, metric, mode)
+    found = verdict(counted, metric, mode, share)
     return {
         "format": FORMAT,
         "title": f"Study {name}" if name else "Study",
@@ -104,7 +106,7 @@ def facts_of(
         "requested": [[key, shortened(text)] for key, text in requested(records, origin, names, cells)],
         "sources": [[key, shortened(text)] for key, text in sources(origin)],
         "hyperparameters": names,
-        "variants": _variants(records, labels, names, cells, logs),
+        "variants": _variants(records, labels, names, cells, logs, share),
         "confidence": CONFIDENCE,
         "metrics": panels(logs),
         "tests": tests,
@@ -133,10 +135,11 @@ def _variants(
     names: Sequence[str],
     cells: Mapping[int, Mapping[str, Any]],
     logs: Sequence[str],
+    share: float | None,
 ) -> list[dict[str, Any]]:
     """A row per variant, with its mean curves."""
     counted = counted_trials(records)
-    means = mean_curves(counted, logs)
+    means = mean_curves(counted, logs, share)
     return [
         {
             "number": number,

@@ -35,6 +35,9 @@ def requested(
         yield name, listed(list(values), MOST)
     seeds = sorted({record.trial.seed for record in records})
     yield "Seeds", ranges(seeds)
+    folds = sorted({record.trial.fold for record in records if record.trial.fold is not None})
+    if folds:
+        yield "Folds", ranges(folds)
     if origin.epochs is not None and "epochs" not in names:
         yield "Epochs", str(origin.epochs)
     for key, value in _flat(origin.spec.get("search", {})):

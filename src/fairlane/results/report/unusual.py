@@ -7,6 +7,7 @@ lanes, or can't be compared.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fairlane.results.report.values import MOST, listed, ranges
 from fairlane.store import Record
@@ -67,20 +68,27 @@ def _untested(records: Sequence[Record]) -> Iterator[str]:
 
 def _unpaired(records: Sequence[Record], labels: Mapping[int, str]) -> Iterator[str]:
     """Seeds with a finished trial of only some variants, although all their trials have ended."""
-    done: dict[int, set[int]] = {record.trial.seed: set() for record in records}
+    done: dict[Any, set[int]] = {record.trial.replicate: set() for record in records}
     for record in records:
         if record.state is TrialState.DONE:
-            done[record.trial.seed].add(record.trial.variant.number)
-    running = {record.trial.seed for record in records if not record.state.ended}
+            done[record.trial.replicate].add(record.trial.variant.number)
+    running = {record.trial.replicate for record in records if not record.state.ended}
     counting = set().union(*done.values())
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for seed in sorted(done):
-        lacking = tuple(sorted(counting - done[seed]))
-        if lacking and done[seed] and seed not in running:
-            alike.setdefault(lacking, []).append(seed)
-    for lacking, seeds in alike.items():
-        said = f"Seed {seeds[0]} is" if len(seeds) == 1 else f"Seeds {ranges(seeds)} are"
+    alike: dict[tuple[int, ...], list[Any]] = {}
+    for one in sorted(done):
+        lacking = tuple(sorted(counting - done[one]))
+        if lacking and done[one] and one not in running:
+            alike.setdefault(lacking, []).append(one)
+    for lacking, found in alike.items():
+        said = f"{_in_words(found)} {'is' if len(found) == 1 else 'are'}"
         whose = listed([labels[number] for number in lacking], MOST, "; ")
-        them = "it" if len(seeds) == 1 else "them"
+        them = "it" if len(found) == 1 else "them"
         why = f"there is no finished trial of {whose}, so differences to it leave {them} out"
         yield f"{said} unpaired: {why}."
+
+
+def _in_words(replicates: Sequence[Any]) -> str:
+    """``Seeds 0 to 3``, or ``Seed 0, fold 2; seed 1, fold 2``."""
+    if isinstance(replicates[0], tuple):
+        return listed([f"seed {seed}, fold {fold}" for seed, fold in replicates], MOST, "; ").capitalize()
+    return f"Seed {replicates[0]}" if len(replicates) == 1 else f"Seeds {ranges(replicates)}"

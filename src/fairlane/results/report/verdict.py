@@ -45,13 +45,16 @@ class Verdict:
     table: pd.DataFrame | None
 
 
-def verdict(records: Sequence[Record], metric: str, mode: Modes = "auto") -> Verdict:
+def verdict(
+    records: Sequence[Record], metric: str, mode: Modes = "auto", share: float | None = None
+) -> Verdict:
     """Say which variant is the best by a metric, and how sure that is.
 
     Args:
         records: the trials' records.
         metric: a log's name, or one of the test data.
         mode: see `fairlane.results.directions.direction`.
+        share: as for `fairlane.results.comparison.summary`.
 
     Example:
         >>> from fairlane.trials import Trial, TrialState, Variant
@@ -64,7 +67,7 @@ def verdict(records: Sequence[Record], metric: str, mode: Modes = "auto") -> Ver
 in common: too few to say whether that is chance).
     """
     try:
-        table = comparison.summary(records, metric, mode=mode, rng=np.random.default_rng(0))
+        table = comparison.summary(records, metric, mode=mode, rng=np.random.default_rng(0), share=share)
     except StudyError as error:
         return Verdict(f"No verdict: {error}.", [], None)
     labels = {record.trial.variant.number: record.trial.variant.label for record in records}
@@ -109,7 +112,7 @@ def _rest(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str], tabl
     label, difference = labels[row["variant"]], row["difference"]
     if not row["pairs"]:
         return f"; the next, {label}, has no seed in common with it, so the two are not compared."
-    pairs = f"{plural(row['pairs'], 'seed')} in common"
+    pairs = plural(row["pairs"], "pair") if "folds" in row else f"{plural(row['pairs'], 'seed')} in common"
     if not difference:
         return f"; the next, {label}, has the same mean ({pairs})."
     word = "higher" if difference > 0 else "lower"
@@ -124,19 +127,25 @@ def _rest(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str], tabl
 
 
 def _seeds(row: Mapping[str, Any]) -> str:
-    """``8 seeds``, or ``2 of 8 seeds`` where the others failed."""
+    """``8 seeds``, or ``2 of 8 seeds`` where the others failed; ``5 folds, 3 seeds``."""
+    if "folds" in row:
+        failed = f", {plural(row['failed'], 'trial')} failed or diverged" if row["failed"] else ""
+        return f"{plural(row['folds'], 'fold')}, {plural(row['seeds'], 'seed')}{failed}"
     if not row["failed"]:
         return plural(row["seeds"], "seed")
     return f"{row['seeds']} of {plural(row['seeds'] + row['failed'], 'seed')}, the others failed or diverged"
 
 
+def _survivors(row: Mapping[str, Any]) -> str:
+    """``2 of 8 seeds``, or how many trials failed where there are folds."""
+    if "folds" in row:
+        return f"{plural(row['failed'], 'trial')} failed"
+    return f"{row['seeds']} of {plural(row['seeds'] + row['failed'], 'seed')}"
+
+
 def _apart(counting: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> str:
     """The variants that are ranked later than their means would be, because seeds failed."""
-    apart = [
-        f"{labels[row['variant']]} ({row['seeds']} of {plural(row['seeds'] + row['failed'], 'seed')})"
-        for row in counting[1:]
-        if row["failed"]
-    ]
+    apart = [f"{labels[row['variant']]} ({_survivors(row)})" for row in counting[1:] if row["failed"]]
     if not apart:
         return ""
     named = listed(apart, _MOST)

@@ -18,6 +18,8 @@ from fairlane.kit import arguments
 from fairlane.kit.text import plural
 from fairlane.results import comparison, frames, searched, statistics
 from fairlane.results.directions import Modes
+from fairlane.results.folds import share_of
+from fairlane.results.histories import SHARE
 from fairlane.results.study.base import CALLER, Base
 from fairlane.trials import TrialState
 
@@ -33,7 +35,10 @@ class Tables(Base):
             >>> study.history.columns.tolist()
             ['trial', 'learning_rate', 'seed', 'epoch', 'loss']
         """
-        return frames.history(self._store)
+        frame = frames.history(self._store)
+        share = share_of(self._store)
+        frame.attrs |= {} if share is None else {SHARE: share}
+        return frame
 
     @arguments.checked
     def to_frame(self, long: bool = False) -> pd.DataFrame:
@@ -125,13 +130,14 @@ class Tables(Base):
 
         Returns:
             A data frame with columns ``variant``, the hyperparameters, ``metric``, ``selected_by``, ``seeds``
-            (how many trials count), ``mean``, ``low`` and ``high``, the same for ``median`` and ``iqm`` (the
-            interquartile mean), ``difference``, ``difference_low`` and ``difference_high`` (this variant
-            minus the one compared with, seed by seed), ``probability`` (the share of seeds on which it is
-            better), ``p_value`` (corrected for the number of variants), ``pairs`` (how many seeds both
-            variants have), ``failed`` and ``unfinished`` (how many trials). Variants with failed or diverged
-            seeds come after those that lost a smaller share of their seeds. Where seeds are too few, values
-            are NaN and a `FairlaneWarning` says why.
+            (how many count), ``folds`` (likewise, where there are some), ``mean``, ``low`` and ``high``, the
+            same for ``median`` and ``iqm`` (the interquartile mean), ``difference``, ``difference_low`` and
+            ``difference_high`` (this variant minus the one compared with, pair by pair), ``probability`` (the
+            share of pairs in which it is better), ``p_value`` (corrected for the number of variants),
+            ``pairs`` (how many trials of both variants have the same seed and fold), ``failed`` and
+            ``unfinished`` (how many trials). Variants with failed or diverged seeds come after those that
+            lost a smaller share of their seeds. Where seeds are too few, values are NaN and a
+            `FairlaneWarning` says why.
 
         Raises:
             StudyError: there is no such metric or baseline, it is not known whether small or large values are
@@ -172,7 +178,8 @@ class Tables(Base):
         generator = arguments.generator("rng", rng)
         name = self._metric(metric)
         options["mode"] = self._mode(options.get("mode", "auto"), name)
-        return comparison.summary(self._counting(), name, rng=generator, **options)
+        share = share_of(self._store)
+        return comparison.summary(self._counting(), name, rng=generator, share=share, **options)
 
     @arguments.checked
     def described(self, metric: str | None = None, *, mode: Modes = "auto") -> str:

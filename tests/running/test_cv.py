@@ -1,0 +1,128 @@
+"""``cv=``: which samples a fold trains on and validates on, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
+
+import fairlane as fl
+from fairlane.errors import StudyError
+from fairlane.running.folds import Folds, folds_of
+
+X = np.zeros((12, 2), "float32")
+
+
+def pairs(cv, y=None, groups=None, x=X):
+    return [(f.training.tolist(), f.validation.tolist()) for f in folds_of(cv, groups, {"x": x, "y": y})]
+
+
+def as_lists(split):
+    return [(training.tolist(), validation.tolist()) for training, validation in split]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(2, n))), st.randoms())
+def test_a_number_cuts_as_scikit_learn_does(sizes, random):
+    samples, folds = sizes
+    x = np.zeros((samples, 1))
+    real = np.linspace(0, 1, samples) + 0.5
+    assert pairs(folds, real, x=x) == as_lists(KFold(folds).split(x))
+    y = np.array([random.randint(0, 2) for _ in range(samples)])
+    enough = np.unique(y, return_counts=True)[1].min() >= folds
+    expected = StratifiedKFold(folds).split(x, y) if enough else KFold(folds).split(x)
+    assert pairs(folds, y, x=x) == as_lists(expected)
+
+
+@pytest.mark.parametrize(
+    "y", [np.tile([0, 1], 6), np.tile([0.0, 1.0], 6)[:, None], np.eye(2)[np.tile([0, 1], 6)]]
+)
+def test_classes_in_each_form_are_stratified(y):
+    assert pairs(3, y) == as_lists(StratifiedKFold(3).split(X, np.tile([0, 1], 6)))
+
+
+def test_groups_are_not_divided():
+    groups = np.repeat([3, 1, 2, 0], 3)
+    assert pairs(4, None, groups) == as_lists(GroupKFold(4).split(X, None, groups))
+    with pytest.raises(
+        StudyError, match="cv=5: there must be at least 2 folds, and at most as many as groups"
+    ):
+        folds_of(5, groups, {"x": X, "y": None})
+
+
+def test_splitters_and_pairs_are_taken_and_left_as_they_were():
+    random = np.random.RandomState(3)
+    splitter = ShuffleSplit(2, random_state=random)
+    state, session = random.get_state()[1].copy(), np.random.get_state()[1].copy()  # noqa: NPY002
+    expected = as_lists(ShuffleSplit(2, random_state=np.random.RandomState(3)).split(X))
+    assert pairs(splitter) == expected
+    assert (random.get_state()[1] == state).all()
+    assert (np.random.get_state()[1] == session).all()  # noqa: NPY002
+    assert pairs([(np.arange(12) < 8, [8, 9])]) == [([0, 1, 2, 3, 4, 5, 6, 7], [8, 9])]
+
+
+def test_folds_of_a_time_series():
+    assert pairs(Folds.expanding(3, gap=1)) == as_lists(TimeSeriesSplit(3, gap=1).split(X))
+    sliding = pairs(fl.Folds.sliding(3, training=3, validation=2))
+    assert sliding == [([3, 4, 5], [6, 7]), ([5, 6, 7], [8, 9]), ([7, 8, 9], [10, 11])]
+
+
+@pytest.mark.parametrize(
+    ("cv", "said"),
+    [
+        (1, "cv=1: there must be at least 2 folds, and at most as many as samples, 12"),
+        (13, "cv=13: there must be at least 2 folds"),
+        ("five", "cv must be a number of folds, such as 5"),
+        ([], "cv has no folds"),
+        ([[0, 1, 2]], "fold 0 of cv must be a pair of index arrays"),
+        ([([0, 1], [1, 2])], "fold 0 of cv trains on samples that it validates on, such as sample 1"),
+        ([([0, 1], [12])], "fold 0 of cv: there is no validation sample 12, only 0 to 11"),
+        ([([0, -1], [2])], "there is no training sample -1"),
+        ([([0, 1], [])], "the validation samples must be a list of sample numbers"),
+        ([([0, 1], [2, 2])], "fold 0 of cv has a validation sample twice"),
+        (KFold(13), "KFold can't cut these samples into folds: Cannot have number of splits n_splits=13"),
+    ],
+)
+def test_what_is_no_fold_is_refused(cv, said):
+    with pytest.raises(StudyError, match=said):
+        folds_of(cv, None, {"x": X, "y": None})
+
+
+def build(units=2):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"validation_split": 0.2}, "cv and validation_split are both given"),
+        ({"validation_data": (X, X[:, 0])}, "cv and validation_data are both given"),
+        ({"groups": [0, 1]}, "groups has 2 values for 12 samples"),
+        ({"sample_weight": np.ones(3)}, "x and sample_weight have different numbers of samples, 12 and 3"),
+    ],
+)
+def test_arguments_that_do_not_go_with_folds_are_refused(arguments, said):
+    with pytest.raises(StudyError, match=said):
+        fl.compare(build, [{}], X, X[:, 0], cv=3, verbose=0, **arguments)
+
+
+def test_data_that_are_no_arrays_are_refused():
+    with pytest.raises(StudyError, match="cv cuts arrays into folds, and x is"):
+        fl.compare(build, [{}], ((X, X[:, 0]) for _ in range(3)), cv=3, verbose=0)
+    with pytest.raises(StudyError, match="groups need cv"):
+        fl.compare(build, [{}], X, X[:, 0], groups=np.zeros(12), verbose=0)
+    with pytest.raises(StudyError, match=r"can't have the name 'fold'.*give the folds as cv"):
+        fl.compare(lambda fold: build(), {"fold": [0, 1]}, X, X[:, 0], verbose=0)
+
+
+def test_a_search_means_over_its_folds_and_confirms_on_all(tmp_path):
+    space = {"units": fl.Int(1, 4)}
+    study = fl.search(
+        *(build, space, X, X[:, 0]), trials=3, cv=3, epochs=4, stop="halving", confirm=(1, 2), verbose=0
+    )
+    trials = study.trials
+    assert trials.groupby(["units", "seed"])["fold"].apply(list).map(lambda f: f == [0, 1, 2]).all()
+    assert study.summary()[["seeds", "folds"]].values.tolist() == [[2, 3]]
