@@ -1,9 +1,9 @@
 """Claim: what 50 trained models predict takes a small part of the time of a loop of Keras's ``predict``.
 
-The digits MLP (64-64-64-10, RMSprop) on scikit-learn's 1,797 digits, 50 seeds, trained for 2 epochs; training is
-not on the clock. ``keras-jax``: ``predict`` of 50 models that are there already, one after another: the first call of
-each, as in a script, and the second, when all is compiled. ``fairlane``: ``study.predict``, which builds the
-models that it needs; likewise twice. The same for ``evaluate``..
+The digits MLP (64-64-64-10, RMSprop) on scikit-learn's 1,797 digits, 50 seeds, trained for 2 epochs; training
+is not on the clock. ``keras-jax``: ``predict`` of 50 models that are there already, one after another: the
+first call of each, as in a script, and the second, when all is compiled. ``fairlane``: ``study.predict``,
+which builds the models that it needs; likewise twice. The same for ``evaluate``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
 
     x, y = _data.digits()
     members, what = parameters["members"], parameters["what"]
-    study = fl.compare(_models.digits_mlp, [{"learning_rate": 1e-3}], x, y, seeds=members, epochs=2, verbose=0)
+    study = fl.compare(
+        _models.digits_mlp, [{"learning_rate": 1e-3}], x, y, seeds=members, epochs=2, verbose=0
+    )
     once: Callable[[], Any]
     if name == "keras-jax":
         models = [study.model(trial) for trial in range(members)]
