@@ -237,3 +237,58 @@ def test_a_scale_and_back():
         mean = scale.to_mean(values)
         again = scale.to_mean(scale.from_mean(mean))
         np.testing.assert_allclose(mean, again, atol=1e-12)
+
+
+# --- figures and calibration ----------------------------------------------------------------------------
+
+
+def test_the_value_against_the_size(study):
+    (axes,) = study.plot("ensemble", on=(HELD, HELD_LABELS)).axes
+    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+    order = study.trials.set_index("trial")["val_loss"].sort_values().index.tolist()
+    alone = study.evaluate(HELD, HELD_LABELS, trials=order)["loss"]
+    np.testing.assert_allclose(lines["member alone"], alone, rtol=1e-5)
+    three = study.ensemble(3).evaluate(HELD, HELD_LABELS, verbose=0, return_dict=True)["loss"]
+    assert lines["mean of the best"][2] == pytest.approx(three, rel=1e-5)
+    greedy = lines["greedy, chosen on these data"]
+    assert greedy[0] == pytest.approx(alone.min(), rel=1e-5)
+    assert greedy[-1] <= min(lines["mean of the best"]) + 1e-6
+    assert axes.get_ylabel() == "loss"
+    with pytest.raises(fl.StudyError, match=r"plot\('ensemble'\) needs on=\(x, y\)"):
+        study.plot("ensemble")
+
+
+def test_calibration_of_members_and_of_their_mean(study):
+    (axes,) = study.plot("calibration", on=(HELD, HELD_LABELS), variant=0, bins=5).axes
+    mean = study.predict(HELD, variant=0).mean(axis=0)
+    error = fl.expected_calibration_error(HELD_LABELS, mean, bins=5)
+    labels = [line.get_label() for line in axes.lines]
+    assert f"their mean, ECE {error:.3f}" in labels
+    assert len(labels) == 1 + 4 + 1
+
+
+def test_the_expected_calibration_error():
+    confident = np.array([0.95] * 10 + [0.65] * 10)
+    y = [1] * 9 + [0] + [1] * 5 + [0] * 5
+    expected = 0.5 * 0.05 + 0.5 * 0.15
+    assert fl.expected_calibration_error(y, confident) == pytest.approx(expected)
+    assert fl.expected_calibration_error(y, confident[:, None]) == pytest.approx(expected)
+    both = np.stack([1 - confident, confident], axis=1)
+    assert fl.expected_calibration_error(np.eye(2)[y], both, bins=10) == pytest.approx(expected)
+    assert fl.expected_calibration_error([0, 1], [[1.0, 0.0], [0.0, 1.0]]) == 0
+    draws = np.random.default_rng(0)
+    p = draws.uniform(size=20000)
+    assert fl.expected_calibration_error(draws.uniform(size=20000) < p, p) < 0.01
+
+
+def test_what_is_no_probability_is_refused():
+    with pytest.raises(fl.StudyError, match="probabilities must be 0 or more and have the sum 1"):
+        fl.expected_calibration_error([0], [[2.0, -1.0]])
+    with pytest.raises(
+        fl.StudyError, match="y must be the classes of the samples, whole numbers from 0 to 1"
+    ):
+        fl.expected_calibration_error([2], [[0.5, 0.5]])
+    with pytest.raises(fl.StudyError, match="y has 2 samples, and probabilities 1"):
+        fl.expected_calibration_error([0, 1], [[0.5, 0.5]])
+    with pytest.raises(fl.StudyError, match="bins must be a whole number"):
+        fl.expected_calibration_error([0], [[0.5, 0.5]], bins=0)

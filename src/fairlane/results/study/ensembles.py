@@ -7,7 +7,7 @@ makes one model of several, and says how several differ.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -17,14 +17,14 @@ import pandas as pd
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.models import keras_private
-from fairlane.models.ensembles import ensemble, scales
+from fairlane.models.ensembles import Scale, ensemble, scales
 from fairlane.models.scoring import scorer
 from fairlane.models.session import left_as_found
 from fairlane.provenance import fingerprint
 from fairlane.results import ranking
 from fairlane.results.directions import Modes, bare, direction
 from fairlane.results.logs import known_directions
-from fairlane.results.selection import Picks, greedy
+from fairlane.results.selection import Means, Picks, greedy
 from fairlane.results.study.members import Chosen, Members, OneVariant
 from fairlane.store import Record
 
@@ -189,7 +189,14 @@ class Ensembles(Members):
         objective: str | None,
         mode: Modes,
     ) -> tuple[Picks, dict[int, float]]:
-        name, better = self._objective(objective, mode, True)
+        means, scores, better = self._scored(records, data, *self._objective(objective, mode, True))
+        with left_as_found():
+            return greedy(means, scores, most, better), dict(enumerate(map(float, scores(means))))
+
+    def _scored(
+        self, records: Sequence[Record], data: tuple[Any, Any, Any], name: str, better: str
+    ) -> tuple[Means, Callable[[Means], Any], str]:
+        """What the members predict, as it is averaged; and how good means are."""
         x, y, sample_weight = data
         outputs = self.predict(x, [record.trial for record in records])
         model = self.model(records[0].trial)
@@ -201,12 +208,40 @@ class Ensembles(Members):
         with left_as_found():
             of_outputs = scorer(model, outputs, y, sample_weight, name)
 
-            def scores(some: Sequence[Any]) -> Any:
-                again = zip(kinds, some, flat, strict=True)
-                return of_outputs([kind.from_mean(mean).astype(like.dtype) for kind, mean, like in again])
+        def scores(some: Means) -> Any:
+            again = zip(kinds, some, flat, strict=True)
+            return of_outputs([kind.from_mean(mean).astype(like.dtype) for kind, mean, like in again])
 
-            alone = scores(means)
-            return greedy(means, scores, most, better), dict(enumerate(map(float, alone)))
+        return means, scores, better
+
+    def _sizes(
+        self, records: Sequence[Record], on: Any, objective: str | None, mode: Modes
+    ) -> tuple[list[float], list[float], list[float], str]:
+        """Values on held-out data: of each member, the best by training first; of means; of greedy picks."""
+        data = self._held_out(on)
+        if data is None:
+            raise StudyError("plot('ensemble') needs on=(x, y), data that the models were not trained on")
+        name, better = self._objective(objective, mode, True)
+        order = list(self._values(records, None, self._of_training(name), mode))
+        means, scores, _ = self._scored([records[i] for i in order], data, name, better)
+        with left_as_found():
+            counts = np.arange(1, len(order) + 1)
+            growing = [one.cumsum(axis=0) / counts.reshape(-1, *[1] * (one.ndim - 1)) for one in means]
+            picks = greedy(means, scores, len(order), better)
+            return scores(means).tolist(), scores(growing).tolist(), picks.values, name
+
+    def _of_training(self, name: str) -> str:
+        """The log that goes with a metric: that of the validation, where there is one."""
+        known = {log for record in self._store for _, logs in record.epochs for log in logs}
+        return next((log for log in (f"val_{name}", name) if log in known), self._metric(None))
+
+    def _probabilities(self, records: Sequence[Record], x: Any) -> Any:
+        """The probabilities that each member gives, and their mean."""
+        outputs, model = self.predict(x, [r.trial for r in records]), self.model(records[0].trial)
+        if not isinstance(outputs, np.ndarray):
+            raise StudyError("the models have several outputs; give one to fl.expected_calibration_error")
+        kinds = scales(model) if keras_private.is_graph(model) else [Scale()]
+        return kinds[0].to_mean(outputs)
 
     # --- how members differ -----------------------------------------------------------------------------
 

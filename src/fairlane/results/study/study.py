@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from fairlane.results.study.choice import Choice
-from fairlane.results.study.ensembles import Ensembles
 from fairlane.results.study.figures import Figures
 from fairlane.results.study.runs import Runs
 
 
-class Study(Figures, Choice, Ensembles, Runs):
+class Study(Figures, Choice, Runs):
     """All trials of one question, and their results.
 
     `compare` returns it, and `fairlane.open` reads it back. The examples of its methods continue this one.
