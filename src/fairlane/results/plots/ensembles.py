@@ -6,7 +6,7 @@ In: values of members and of means, and the bins of reliability diagrams. Out: a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,18 +36,20 @@ def ensemble(
         metric: what the values are of.
         title: the text above.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _one(title)
     sizes = np.arange(1, len(alone) + 1)
     axes.plot(sizes, alone, "o", color=PALE, markeredgecolor=GREY, markersize=5, label="member alone")
-    axes.plot(
-        sizes, means, "-", color=BEST, linewidth=1.8, marker="o", markersize=3, label="mean of the best"
-    )
+    axes.plot(sizes, means, "o-", color=BEST, linewidth=1.8, markersize=3, label="mean of the best")
     if len(greedy):
         label = "greedy, chosen on these data"
-        axes.plot(np.arange(1, len(greedy) + 1), greedy, "--", color=GREY, linewidth=1.4, label=label)
+        axes.plot(
+            np.arange(1, len(greedy) + 1), greedy, "s--", color=GREY, linewidth=1.4, markersize=3, label=label
+        )
     axes.set_xlabel("members", fontsize=NORMAL - 1)
     axes.set_ylabel(plain(metric), fontsize=NORMAL - 1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=SMALL, frameon=False)
     return figure
 
@@ -73,14 +75,14 @@ def calibration(
     axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1, label="perfect")
     label = f"members, ECE {np.mean(errors):.3f} on average"
     for i, frame in enumerate(members):
-        look = {"color": PALE, "linewidth": 1, "label": label if i == 0 else None}
+        look: dict[str, Any] = {"color": PALE, "linewidth": 1, "label": label if i == 0 else None}
         axes.plot(frame["confidence"], frame["accuracy"], **look)
-    line = {"color": BEST, "linewidth": 1.8, "marker": "o", "markersize": 3.5}
+    line: dict[str, Any] = {"color": BEST, "linewidth": 1.8, "marker": "o", "markersize": 3.5}
     axes.plot(together["confidence"], together["accuracy"], label=f"their mean, ECE {error:.3f}", **line)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_xlabel("confidence", fontsize=NORMAL - 1)
     axes.set_ylabel("accuracy", fontsize=NORMAL - 1)
-    axes.legend(fontsize=SMALL, frameon=False, loc="upper left")
+    axes.legend(fontsize=SMALL, frameon=False, loc="best")
     return figure
 
 
