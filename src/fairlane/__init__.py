@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fairlane.models.copies import copy, fresh
     from fairlane.models.guard.watch import continuing, guard
     from fairlane.models.isolation import check_independent, shared_state
+    from fairlane.results.calibration import expected_calibration_error
     from fairlane.results.opening import open, studies
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "compare": "running.compare",
+    "expected_calibration_error": "results.calibration",
     "open": "results.opening",
     "studies": "results.opening",
     "fit": "running.compare",
@@ -96,6 +98,7 @@ __all__ = [
     "compare",
     "continuing",
     "copy",
+    "expected_calibration_error",
     "fit",
     "fresh",
     "guard",

@@ -163,3 +163,26 @@ def test_a_study_of_folds_goes_on_in_a_store(tmp_path):
     pd.testing.assert_frame_equal(opened.summary(), study.summary())
     with pytest.raises(fl.errors.StudyError, match=r"(?s)cv, folds.*- 3.*\+ 4"):
         fl.compare(build, [{}], X, Y, **{**arguments, "cv": KFold(4)})
+
+
+def test_out_of_fold_predictions_are_of_samples_that_a_model_has_not_seen():
+    folds = list(KFold(3).split(X))
+    study = fl.compare(build, {"learning_rate": [0.05, 0.2]}, X, Y, cv=KFold(3), seeds=2, verbose=0)
+    frame = study.oof()
+    assert frame.columns.tolist() == ["trial", "fold", "sample", *(f"prediction_{i}" for i in range(3))]
+    assert len(frame) == 4 * len(X)
+    for trial, rows in frame.groupby("trial"):
+        validation = folds[rows["fold"].iloc[0]][1]
+        assert rows["sample"].tolist() == validation.tolist()
+        expected = study.model(int(trial)).predict(X[validation], verbose=0)
+        np.testing.assert_allclose(rows.iloc[:, 3:].to_numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert study.oof(variant=1)["trial"].nunique() == 6
+    assert study.evaluate(X, Y)["fold"].tolist() == [0, 1, 2] * 4
+
+
+def test_out_of_fold_predictions_need_folds_and_data(tmp_path):
+    with pytest.raises(fl.errors.StudyError, match="the study has no folds; give compare"):
+        fl.compare(build, [{}], X, Y, verbose=0).oof()
+    fl.compare(build, [{}], X, Y, cv=KFold(2), verbose=0, store=tmp_path / "runs.db", name="a")
+    with pytest.raises(fl.errors.StudyError, match="opened from a store does not know its data"):
+        fl.open(tmp_path / "runs.db", "a").oof()

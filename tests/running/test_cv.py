@@ -126,3 +126,21 @@ def test_a_search_means_over_its_folds_and_confirms_on_all(tmp_path):
     trials = study.trials
     assert trials.groupby(["units", "seed"])["fold"].apply(list).map(lambda f: f == [0, 1, 2]).all()
     assert study.summary()[["seeds", "folds"]].values.tolist() == [[2, 3]]
+
+
+def normalized(data):
+    layer = keras.layers.Normalization()
+    layer.adapt(data)
+    model = keras.Sequential([keras.Input((2,)), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_layer_that_is_adapted_to_all_samples_is_warned_of():
+    kinds = (keras.layers.Normalization, keras.layers.TextVectorization, keras.layers.StringLookup)
+    before = [kind.adapt for kind in kinds]
+    with pytest.warns(fl.errors.FairlaneWarning, match=r"adapts the layer 'normalization\w*' to 12 samples"):
+        fl.compare(lambda: normalized(X), [{}], X, X[:, 0], cv=3, verbose=0)
+    fl.compare(lambda x_train: normalized(x_train), [{}], X, X[:, 0], cv=3, verbose=0)
+    fl.compare(lambda: normalized(X), [{}], X, X[:, 0], verbose=0)
+    assert [kind.adapt for kind in kinds] == before

@@ -123,6 +123,25 @@ class Drawing:
             self._inside -= 1
 
 
+def drew_seeds_alone(drawing: Drawing, looks: int, seed: int, numpy_after: Any, python_after: Any) -> bool:
+    """Whether a builder drew nothing but the seeds that Keras made up, and looked at no value.
+
+    Then a seed decides what the model begins with, and nothing else.
+
+    Args:
+        drawing: that the model was built in.
+        looks: how often the builder had read the value of a variable when it returned.
+        seed: the trial's.
+        numpy_after: the state of NumPy's generator when the builder had returned.
+        python_after: the state of Python's generator when all was built.
+    """
+    made = random.Random(seed)
+    if looks or [made.randint(1, int(1e9)) for _ in drawing.seeds] != drawing.seeds:
+        return False
+    untouched = np.random.RandomState(seed).get_state()
+    return made.getstate() == python_after and all(map(np.array_equal, numpy_after, untouched))
+
+
 def drawn_quickly() -> AbstractContextManager[Any]:
     """As `Drawing`, where nobody asks what was drawn; inside of one, that one remembers it."""
     return Drawing() if keras_private.draws_itself() else nullcontext()

@@ -128,6 +128,10 @@ class _ModelsOfStore:
     ) -> None:
         self._records, self._build, self._custom_objects = records, build, custom_objects
 
+    def builds_alike(self, trial: Trial) -> bool:
+        """Whether all models of the trial's variant are built from one description."""
+        return self._build is None
+
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         description = self._records.description(trial)
         if self._build is None:

@@ -104,6 +104,10 @@ class Data:
         key = self._keys[self._chosen(variant)[0]]
         return key if fold is None else _of_fold(key, fold)
 
+    def fold(self, number: int) -> Fold | None:
+        """The samples of a fold; None where there are no folds."""
+        return self._folds[number] if self._folds else None
+
     def parts(self, variant: Variant, fold: int | None = None) -> FitData | None:
         """A variant's data, as for `key`; None where they can't be taken apart for lanes."""
         return self.by_key[self.key(variant, fold)].parts

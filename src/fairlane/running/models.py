@@ -14,7 +14,9 @@ from typing import Any
 import keras
 
 from fairlane.engines.data.folds import Fold, samples_of
-from fairlane.errors import BuilderError, SharedStateError
+from fairlane.errors import BuilderError, FairlaneWarning, SharedStateError
+from fairlane.kit.call_sites import caller, warn_at
+from fairlane.models.adaptations import adaptations
 from fairlane.models.initial_values import drawn_quickly
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import Session, left_as_found
@@ -117,12 +119,14 @@ class Models:
         models = []
         for _ in range(2):
             try:
-                with left_as_found(), Session(trial.seed):
+                with left_as_found(), Session(trial.seed), adaptations() as adapted:
                     models.append(self._built(trial))
             except (BuilderError, SharedStateError):
                 raise
             except Exception:
                 return []
+
+        self._warn_of_adapted(adapted)
 
         def changed(model: keras.Model) -> set[int] | None:
             with left_as_found(), Session(trial.seed):
@@ -133,6 +137,21 @@ class Models:
         for model in models:
             self.known.take(model, f"{self.what} for {trial}")
         return models
+
+    def _warn_of_adapted(self, adapted: Sequence[tuple[str, int]]) -> None:
+        """Warn of a layer that is adapted to as many samples as all folds have together."""
+        every = {int(leaf.shape[0]) for leaf in keras.tree.flatten(self._x)} if self._folds else set()
+        for name, samples in adapted:
+            if samples in every:
+                warn_at(
+                    caller(),
+                    f"{self.what} adapts the layer {name!r} to {samples} samples, as many as there are in "
+                    "all folds together. If they are the samples that folds are validated on, validation looks "
+                    "better than it is; let the builder take x_train, the training inputs of its fold, and "
+                    "adapt the layer to these",
+                    FairlaneWarning,
+                )
+                return
 
 
 def of_the_fold(model: Any, folded: bool) -> frozenset[str]:

@@ -10,13 +10,18 @@ from types import GeneratorType
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
+from fairlane.engines.data.folds import samples_of
 from fairlane.errors import BuilderError, StudyError
 from fairlane.models import keras_private
 from fairlane.models.copies import copy
+from fairlane.models.initial_values import Drawing, drew_seeds_alone
 from fairlane.models.recipes.description import model_of
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
+from fairlane.models.streams import generators_now
 from fairlane.running.data import Data
 from fairlane.running.models import Models
 from fairlane.store import Records
@@ -36,6 +41,7 @@ class Rebuilt:
     ) -> None:
         self._kept, self._models, self._common, self._data = kept, models, common, data
         self._own = {id(trial) for trial in trials}
+        self._seeds_alone: dict[int, bool] = {}
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Know further trials of this study."""
@@ -47,10 +53,27 @@ class Rebuilt:
             return self._apart(trial)
         return model_of(self._kept.description(trial) or "null", weights=weights)
 
+    def builds_alike(self, trial: Trial) -> bool:
+        """Whether the models of the trial's variant, as far as they were built, differ in what seeds draw."""
+        if self._models.sees_folds:  # a builder may give another fold another model
+            return False
+        return id(trial) not in self._own or self._seeds_alone.get(trial.variant.number, False)
+
+    def held_out(self, fold: int) -> tuple[Any, NDArray[np.int32]] | None:
+        """The inputs that a fold is validated on, and their numbers; None where there are no folds.
+
+        Args:
+            fold: its number.
+        """
+        one = self._data.fold(fold)
+        return None if one is None else (samples_of(self._common["x"], one.validation), one.validation)
+
     def _apart(self, trial: Trial) -> keras.Model:
         """It shares nothing, or nothing that giving it the trained weights would change."""
-        model = _rebuilt(self._models, self._common, self._data, trial)
+        model, alike = _rebuilt(self._models, self._common, self._data, trial)
         shared = self._models.known.shared_by(model)
+        number = trial.variant.number
+        self._seeds_alone[number] = alike and not shared and self._seeds_alone.get(number, True)
         if not shared:
             return model
         try:
@@ -67,18 +90,22 @@ class Rebuilt:
             ) from why
 
 
-def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> keras.Model:
-    """A trial's model, built as it was before its first epoch."""
+def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> tuple[keras.Model, bool]:
+    """A trial's model, built as it was before its first epoch; and whether seeds alone were drawn for it."""
     parts = data.parts(trial.variant, trial.fold)
-    with Session(trial.seed):
+    session = Session(trial.seed)
+    with session, Drawing() as drawing:
         model = models.build(trial, to_train=False)
+        looks, (_, numpy_after) = drawing.looks, generators_now()
         if parts is None:
             keras_private.symbolic_build(model, _one_batch(common["x"]))
         elif parts.first is not None:
             keras_private.symbolic_build_from(model, parts.first)
         else:
             keras_private.symbolic_build(model, parts.training.iterator(int(model.steps_per_execution)))
-    return model
+        python_after, _ = generators_now()
+    alike = trial.seed is not None and drew_seeds_alone(drawing, looks, trial.seed, numpy_after, python_after)
+    return model, alike and not session.has_drawn_globally
 
 
 def _one_batch(x: Any) -> Any:

@@ -16,6 +16,34 @@ def is_functional(layer: Any) -> bool:
     return isinstance(layer, Functional)
 
 
+def is_graph(model: Any) -> bool:
+    """Whether a model is a graph of layers that Keras can load without code of the user's: no subclass."""
+    return type(model).__module__.partition(".")[0] == "keras" and _graph(model) is not None
+
+
+def _graph(model: Any) -> Any:
+    """The graph that a model is, or that a built `Sequential` holds; None where there is none."""
+    return model if is_functional(model) else getattr(model, "_functional", None)
+
+
+def structure_of_inputs(model: Any) -> Any:
+    """The symbolic inputs of a graph, nested as it takes them."""
+    return _graph(model)._inputs_struct
+
+
+def names_of_outputs(model: Any) -> list[str]:
+    """The names of a graph's outputs, in order, by which losses and metrics may be given."""
+    return list(_graph(model).output_names)
+
+
+def keys_of_outputs(model: Any) -> list[Any]:
+    """The keys of a graph's outputs, in the order of `names_of_outputs`; None for each without one."""
+    outputs = _graph(model)._outputs_struct
+    keys = sorted(outputs) if isinstance(outputs, dict) else []
+    names = names_of_outputs(model)
+    return keys if len(keys) == len(names) else [None] * len(names)
+
+
 def all_layers(model: Any) -> list[Any]:
     """The model itself and every layer in it, at any depth."""
     return list(model._flatten_layers())

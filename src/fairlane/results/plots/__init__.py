@@ -7,6 +7,7 @@ Matplotlib is imported when a function is called.
 
 from __future__ import annotations
 
+from fairlane.results.plots.ensembles import calibration, ensemble
 from fairlane.results.plots.lines import curves, panel, style_legend
 from fairlane.results.plots.points import final, paired
 from fairlane.results.plots.scatter import sweep
@@ -21,8 +22,10 @@ from fairlane.results.plots.searches import (
 )
 
 __all__ = [
+    "calibration",
     "contour",
     "curves",
+    "ensemble",
     "final",
     "importances",
     "optimization",

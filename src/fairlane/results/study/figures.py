@@ -15,8 +15,10 @@ from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.kit.text import plural
 from fairlane.results import cells, comparison, histories, logs, plots, report
+from fairlane.results.calibration import expected_calibration_error, reliability
 from fairlane.results.directions import Modes
 from fairlane.results.question import ask
+from fairlane.results.study.ensembles import Ensembles
 from fairlane.results.study.searched import Searched
 from fairlane.results.study.tables import Tables
 from fairlane.results.variants import variants
@@ -33,6 +35,8 @@ _PLOTS = {
     "slice": ("metric", "mode"),
     "contour": ("x", "y", "metric", "mode"),
     "importance": ("metric", "mode", "method", "rng"),
+    "ensemble": ("on", "trials", "variant", "metric", "mode"),
+    "calibration": ("on", "trials", "variant", "bins"),
 }
 _OF_SEARCHES = ("optimization", "rungs", "parallel", "slice", "contour", "importance")
 """Kind of figure → its options."""
@@ -49,10 +53,12 @@ Kind = Literal[
     "slice",
     "contour",
     "importance",
+    "ensemble",
+    "calibration",
 ]
 
 
-class Figures(Tables, Searched):
+class Figures(Tables, Searched, Ensembles):
     """The figures and the report of a study."""
 
     @arguments.checked
@@ -82,6 +88,14 @@ class Figures(Tables, Searched):
         - ``plot("slice")``: the value against each hyperparameter.
         - ``plot("contour", x="learning_rate", y="units")``: the value over two hyperparameters.
         - ``plot("importance")``: how much each matters, as `importance` says; also ``method`` and ``rng``.
+
+        What trained models give on held-out data ``on=(x, y)``; both take ``trials`` and ``variant``, as
+        `predict` does:
+
+        - ``plot("ensemble", on=(x, y))``: the value of an ensemble against its size, the best by the
+          training's metric first, each member alone, and greedy picks. Options: ``metric``, ``mode``.
+        - ``plot("calibration", on=(x, y))``: accuracy against confidence, of each member and of their mean.
+          Option: ``bins``.
 
         Args:
             kind: which figure.
@@ -115,6 +129,8 @@ class Figures(Tables, Searched):
                 known=logs.known_directions(self._store),
                 **options,
             )
+        if kind in ("ensemble", "calibration"):
+            return self._of_members(kind, title, **options)
         metric = self._metric(options.pop("metric", None))
         if kind in _OF_SEARCHES:
             return self._of_search(kind, metric, title, options)
@@ -130,6 +146,29 @@ class Figures(Tables, Searched):
         if kind == "sweep":
             return plots.sweep(values, table, names, x, title=title)
         return plots.final(values, table, names, title=title)
+
+    def _of_members(
+        self,
+        kind: str,
+        title: str | None,
+        on: Any = None,
+        trials: Any = None,
+        variant: Any = None,
+        metric: str | None = None,
+        mode: Modes = "auto",
+        bins: int = 15,
+    ) -> Any:
+        """A figure of what trained models give on held-out data."""
+        records = self._chosen(trials, variant)
+        if kind == "ensemble":
+            return plots.ensemble(*self._sizes(records, on, metric, mode), title=title)
+        data = self._held_out(on)
+        if data is None:
+            raise StudyError("plot('calibration') needs on=(x, y), data that the models were not trained on")
+        members = self._probabilities(records, data[0])
+        frames = [reliability(data[1], one, bins) for one in (*members, members.mean(axis=0))]
+        errors = [expected_calibration_error(data[1], one, bins) for one in (*members, members.mean(axis=0))]
+        return plots.calibration(frames[:-1], frames[-1], errors[:-1], errors[-1], title=title)
 
     def _of_search(self, kind: str, metric: str, title: str | None, options: dict[str, Any]) -> Any:
         """A figure of what a search has seen."""

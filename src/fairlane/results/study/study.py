@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fairlane.results.study.choice import Choice
 from fairlane.results.study.figures import Figures
-from fairlane.results.study.models import Models
+from fairlane.results.study.folds import Folded
 from fairlane.results.study.runs import Runs
 
 
-class Study(Figures, Choice, Models, Runs):
+class Study(Figures, Folded, Choice, Runs):
     """All trials of one question, and their results.
 
     `compare` returns it, and `fairlane.open` reads it back. The examples of its methods continue this one.

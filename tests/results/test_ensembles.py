@@ -1,0 +1,294 @@
+"""Ensembles: one model that is the mean of several, saved and loaded by Keras alone."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import fairlane as fl
+from fairlane.models.ensembles import Scale
+
+layers = keras.layers
+_rng = np.random.default_rng(5)
+X = _rng.normal(size=(48, 4)).astype("float32")
+LABELS = (X[:, 0] > 0).astype("int32") + (X[:, 1] > 0.5)
+HELD = _rng.normal(size=(30, 4)).astype("float32")
+HELD_LABELS = (HELD[:, 0] > 0).astype("int32") + (HELD[:, 1] > 0.5)
+
+
+def trained(builder: Callable[..., keras.Model], y: Any, variants: Any = None, **more: Any) -> fl.Study:
+    given = {"seeds": 4, "epochs": 3, "batch_size": 8, "validation_split": 0.25, "verbose": 0, **more}
+    return fl.compare(builder, variants or [{}], X, y, **given)
+
+
+def classifier(activation: Any, units: int, loss: Any, metrics: Any, lr: float = 0.3) -> keras.Model:
+    inputs = keras.Input((4,))
+    hidden = layers.Dropout(0.2)(layers.Dense(6, "tanh")(inputs))
+    model = keras.Model(inputs, layers.Dense(units, activation)(hidden))
+    model.compile(keras.optimizers.SGD(lr), loss, metrics=metrics)
+    return model
+
+
+def softmax(lr: float = 0.3) -> keras.Model:
+    return classifier("softmax", 3, "sparse_categorical_crossentropy", ["accuracy"], lr)
+
+
+def logits() -> keras.Model:
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return classifier(None, 3, loss, [keras.metrics.SparseCategoricalAccuracy(name="accuracy")])
+
+
+def binary_logits() -> keras.Model:
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    return classifier(None, 1, loss, [keras.metrics.BinaryAccuracy(threshold=0.0)])
+
+
+@pytest.fixture(scope="module")
+def study() -> fl.Study:
+    return trained(softmax, LABELS, {"lr": [0.3, 0.01]})
+
+
+def test_the_mean_of_the_best(study):
+    model = study.ensemble(3)
+    found = model.members
+    losses = study.trials.set_index("trial")["val_loss"].sort_values()
+    assert found["trial"].tolist() == losses.index[:3].tolist()
+    assert found.columns.tolist() == ["member", "trial", "lr", "seed", "count", "weight", "value"]
+    np.testing.assert_allclose(found["value"], losses[:3])
+    expected = study.predict(HELD, found["trial"].tolist()).mean(axis=0)
+    np.testing.assert_allclose(model.predict(HELD, verbose=0), expected, atol=1e-6)
+    assert [layer.name for layer in model.layers if isinstance(layer, keras.Model)] == found[
+        "member"
+    ].tolist()
+    logs = model.evaluate(HELD, HELD_LABELS, verbose=0, return_dict=True)
+    accuracy = (expected.argmax(axis=1) == HELD_LABELS).mean()
+    assert logs["accuracy"] == pytest.approx(accuracy)
+    model.fit(X, LABELS, verbose=0)
+    assert np.isfinite(model.predict(X, verbose=0)).all()
+
+
+def test_all_seeds_of_a_variant_are_a_deep_ensemble(study):
+    assert study.ensemble(variant=0).members["trial"].tolist() == [0, 1, 2, 3]
+    assert study.ensemble(trials=[5, 2]).members["trial"].tolist() == [5, 2]
+    assert len(study.ensemble().members) == 8  # the best ten, of eight
+    best = study.ensemble(1, on=(HELD, HELD_LABELS), objective="accuracy").members
+    frame = study.evaluate(HELD, HELD_LABELS)
+    assert best["value"].item() == frame["accuracy"].max()
+
+
+@pytest.mark.parametrize("builder", [logits, binary_logits])
+def test_probabilities_are_averaged_and_not_logits(builder):
+    y = LABELS if builder is logits else (LABELS > 0).astype("float32")[:, None]
+    held = HELD_LABELS if builder is logits else (HELD_LABELS > 0).astype("float32")[:, None]
+    study = trained(builder, y, seeds=3)
+    model = study.ensemble(variant=0)
+    to_probabilities = keras.ops.softmax if builder is logits else keras.ops.sigmoid
+    of_members = np.asarray(to_probabilities(study.predict(HELD)))
+    given = model.predict(HELD, verbose=0)
+    np.testing.assert_allclose(np.asarray(to_probabilities(given)), of_members.mean(axis=0), atol=1e-6)
+    assert np.abs(given - study.predict(HELD).mean(axis=0)).max() > 1e-4
+    logs = model.evaluate(HELD, held, verbose=0, return_dict=True)
+    alone = study.evaluate(HELD, held)
+    assert logs["loss"] < alone["loss"].max()
+    greedy = study.ensemble(5, method="greedy", on=(HELD, held))
+    value = greedy.evaluate(HELD, held, verbose=0, return_dict=True)["loss"]
+    assert value <= alone["loss"].min() + 1e-6
+
+
+def test_greedy_picks_with_replacement_what_improves_the_mean(study):
+    model = study.ensemble(12, method="greedy", on=(HELD, HELD_LABELS))
+    found = model.members
+    predictions = study.predict(HELD)
+
+    def loss(mean: Any) -> float:
+        return float(-np.log(mean[np.arange(len(mean)), HELD_LABELS]).mean())
+
+    order: list[int] = []
+    values = []
+    for _ in range(12):
+        ways = [loss(predictions[[*order, i]].mean(axis=0)) for i in range(8)]
+        order.append(int(np.argmin(ways)))
+        values.append(min(ways))
+    order = order[: int(np.argmin(values)) + 1]
+    assert found.set_index("trial")["count"].to_dict() == {i: order.count(i) for i in order}
+    assert found["weight"].sum() == pytest.approx(1)
+    assert found["count"].nunique() > 1
+    np.testing.assert_allclose(model.predict(HELD, verbose=0), predictions[order].mean(axis=0), atol=1e-6)
+    by_accuracy = study.ensemble(method="greedy", on=(HELD, HELD_LABELS), objective="val_accuracy")
+    logs = by_accuracy.evaluate(HELD, HELD_LABELS, verbose=0, return_dict=True)
+    assert logs["accuracy"] >= study.evaluate(HELD, HELD_LABELS)["accuracy"].max()
+
+
+LOADS = """
+import sys, numpy as np, keras
+x, y = np.load("x.npy"), np.load("y.npy")
+for i in range(3):
+    model = keras.saving.load_model(f"{i}.keras")
+    np.testing.assert_allclose(model.predict(x, verbose=0), np.load(f"{i}.npy"), atol=1e-6)
+    assert np.isfinite(model.evaluate(x, y, verbose=0)).all()
+assert not any(name.partition(".")[0] == "fairlane" for name in sys.modules)
+"""
+
+
+def test_keras_alone_loads_it(study, tmp_path):
+    of_logits = trained(logits, LABELS, seeds=2)
+    models = [
+        study.ensemble(2),
+        study.ensemble(12, method="greedy", on=(HELD, HELD_LABELS)),
+        of_logits.ensemble(variant=0),
+    ]
+    np.save(tmp_path / "x.npy", HELD)
+    np.save(tmp_path / "y.npy", HELD_LABELS)
+    for i, model in enumerate(models):
+        model.save(tmp_path / f"{i}.keras")
+        np.save(tmp_path / f"{i}.npy", model.predict(HELD, verbose=0))
+    environment = {**os.environ, "PYTHONPATH": "", "FAIRLANE_GUARD": ""}
+    command = [sys.executable, "-c", LOADS]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_nested_inputs_and_outputs():
+    def builder() -> keras.Model:
+        inputs = {"a": keras.Input((4,), name="a"), "b": keras.Input((1,), name="b")}
+        both = layers.Concatenate()([inputs["a"], inputs["b"]])
+        outputs = {"p": layers.Dense(1, name="p")(both), "q": layers.Dense(1, name="q")(both)}
+        model = keras.Model(inputs, outputs)
+        losses = {"p": "mse", "q": keras.losses.BinaryCrossentropy(from_logits=True)}
+        model.compile("sgd", losses, metrics={"p": ["mae"]})
+        return model
+
+    x = {"a": X, "b": X[:, :1]}
+    y = {"p": X[:, :1], "q": (X[:, 1:2] > 0).astype("float32")}
+    study = fl.compare(builder, [{}], x, y, seeds=2, epochs=1, verbose=0)
+    model = study.ensemble(variant=0)
+    found, alone = model.predict(x, verbose=0), study.predict(x)
+    np.testing.assert_allclose(found["p"], alone["p"].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-found["q"])), (1 / (1 + np.exp(-alone["q"]))).mean(axis=0), atol=1e-6
+    )
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert set(logs) == set(study.evaluate(x, y).columns) - {"trial", "seed"}
+    held = {"a": HELD, "b": HELD[:, :1]}
+    targets = {"p": HELD[:, :1], "q": (HELD[:, 1:2] > 0).astype("float32")}
+    assert len(study.ensemble(3, method="greedy", on=(held, targets)).members) >= 1
+
+
+def test_members_that_differ_have_no_mean():
+    def builder(units: int) -> keras.Model:
+        return classifier("softmax", units, "sparse_categorical_crossentropy", None)
+
+    study = trained(builder, LABELS, {"units": [3, 4]}, seeds=1)
+    with pytest.raises(fl.StudyError, match="have different outputs"):
+        study.ensemble(trials=[0, 1])
+
+
+def test_what_can_not_be_chosen_is_refused(study):
+    with pytest.raises(fl.StudyError, match="method='greedy' chooses by how good means are on held-out data"):
+        study.ensemble(method="greedy")
+    with pytest.raises(fl.StudyError, match="on holds the x that the models were trained on"):
+        study.ensemble(method="greedy", on=(X.copy(), LABELS))
+    with pytest.raises(fl.StudyError, match="method must be 'mean' or 'greedy', not 'median'"):
+        study.ensemble(method="median")
+    with pytest.raises(fl.StudyError, match="on must be held-out data"):
+        study.ensemble(on=HELD)
+    for method in ("mean", "greedy"):
+        with pytest.raises(fl.StudyError, match="the models have no metric 'auc'; there are "):
+            study.ensemble(method=method, on=(HELD, HELD_LABELS), objective="auc")
+    with pytest.raises(fl.StudyError, match="top must be a whole number, 1 or more"):
+        study.ensemble(0)
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+    def builder() -> keras.Model:
+        model = Own()
+        model.compile("sgd", "mse")
+        return model
+
+    own = trained(builder, LABELS, seeds=2, epochs=1)
+    with pytest.raises(fl.StudyError, match=r"is of a class of its own \(Own\)"):
+        own.ensemble(variant=0)
+    with pytest.raises(fl.StudyError, match="is no graph of layers"):
+        own.ensemble(method="greedy", on=(HELD, HELD_LABELS))
+
+
+def test_members_disagree_on_a_share_of_samples(study):
+    found = study.disagreement(HELD, trials=[0, 4, 7])
+    classes = study.predict(HELD, [0, 4, 7]).argmax(axis=-1)
+    assert found.index.tolist() == found.columns.tolist() == [0, 4, 7]
+    assert found.loc[0, 7] == found.loc[7, 0] == (classes[0] != classes[2]).mean()
+    assert np.diag(found).tolist() == [0, 0, 0]
+
+
+def test_a_scale_and_back():
+    values = np.array([[-900.0, 3.0, 0.0], [40.0, -40.0, 2.0]])
+    for scale in (Scale("sigmoid"), Scale("softmax")):
+        mean = scale.to_mean(values)
+        again = scale.to_mean(scale.from_mean(mean))
+        np.testing.assert_allclose(mean, again, atol=1e-12)
+
+
+# --- figures and calibration ----------------------------------------------------------------------------
+
+
+def test_the_value_against_the_size(study):
+    (axes,) = study.plot("ensemble", on=(HELD, HELD_LABELS)).axes
+    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+    order = study.trials.set_index("trial")["val_loss"].sort_values().index.tolist()
+    alone = study.evaluate(HELD, HELD_LABELS, trials=order)["loss"]
+    np.testing.assert_allclose(lines["member alone"], alone, rtol=1e-5)
+    three = study.ensemble(3).evaluate(HELD, HELD_LABELS, verbose=0, return_dict=True)["loss"]
+    assert lines["mean of the best"][2] == pytest.approx(three, rel=1e-5)
+    greedy = lines["greedy, chosen on these data"]
+    assert greedy[0] == pytest.approx(alone.min(), rel=1e-5)
+    assert greedy[-1] <= min(lines["mean of the best"]) + 1e-6
+    assert axes.get_ylabel() == "loss"
+    with pytest.raises(fl.StudyError, match=r"plot\('ensemble'\) needs on=\(x, y\)"):
+        study.plot("ensemble")
+
+
+def test_calibration_of_members_and_of_their_mean(study):
+    (axes,) = study.plot("calibration", on=(HELD, HELD_LABELS), variant=0, bins=5).axes
+    mean = study.predict(HELD, variant=0).mean(axis=0)
+    error = fl.expected_calibration_error(HELD_LABELS, mean, bins=5)
+    labels = [line.get_label() for line in axes.lines]
+    assert f"their mean, ECE {error:.3f}" in labels
+    assert len(labels) == 1 + 4 + 1
+
+
+def test_the_expected_calibration_error():
+    confident = np.array([0.95] * 10 + [0.65] * 10)
+    y = [1] * 9 + [0] + [1] * 5 + [0] * 5
+    expected = 0.5 * 0.05 + 0.5 * 0.15
+    assert fl.expected_calibration_error(y, confident) == pytest.approx(expected)
+    assert fl.expected_calibration_error(y, confident[:, None]) == pytest.approx(expected)
+    both = np.stack([1 - confident, confident], axis=1)
+    assert fl.expected_calibration_error(np.eye(2)[y], both, bins=10) == pytest.approx(expected)
+    assert fl.expected_calibration_error([0, 1], [[1.0, 0.0], [0.0, 1.0]]) == 0
+    draws = np.random.default_rng(0)
+    p = draws.uniform(size=20000)
+    assert fl.expected_calibration_error(draws.uniform(size=20000) < p, p) < 0.01
+
+
+def test_what_is_no_probability_is_refused():
+    with pytest.raises(fl.StudyError, match="probabilities must be 0 or more and have the sum 1"):
+        fl.expected_calibration_error([0], [[2.0, -1.0]])
+    with pytest.raises(
+        fl.StudyError, match="y must be the classes of the samples, whole numbers from 0 to 1"
+    ):
+        fl.expected_calibration_error([2], [[0.5, 0.5]])
+    with pytest.raises(fl.StudyError, match="y has 2 samples, and probabilities 1"):
+        fl.expected_calibration_error([0, 1], [[0.5, 0.5]])
+    with pytest.raises(fl.StudyError, match="bins must be a whole number"):
+        fl.expected_calibration_error([0], [[0.5, 0.5]], bins=0)
