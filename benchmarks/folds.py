@@ -30,7 +30,7 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds, "trials": len(outcomes), "epochs": parameters["epochs"], "outcomes": outcomes}
 
 
-def _loop(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: int) -> list[float]:
+def _loop(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: int) -> list[Any]:
     import keras
     from sklearn.model_selection import StratifiedKFold
 
@@ -49,11 +49,11 @@ def _loop(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: in
                     batch_size=32,
                     verbose=0,
                 )
-                found.append(history.history["val_loss"][-1])
+                found.append({"final": {name: values[-1] for name, values in history.history.items()}})
     return found
 
 
-def _fairlane(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: int) -> list[float]:
+def _fairlane(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: int) -> list[Any]:
     import _models
     import fairlane as fl
 
@@ -68,7 +68,7 @@ def _fairlane(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs
         batch_size=32,
         verbose=0,
     )
-    return [float(value) for value in study.trials["val_loss"]]
+    return [{"final": dict(row)} for row in study.trials[["loss", "val_loss"]].to_dict("records")]
 
 
 def main() -> None:

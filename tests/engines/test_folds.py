@@ -92,7 +92,7 @@ def test_nested_inputs_and_frames_are_cut():
     assert_equal(study, nested, list(KFold(2).split(X)), x, Y, **fit)
 
 
-def test_folds_of_one_size_are_one_program(monkeypatch):
+def test_folds_share_one_program(monkeypatch):
     pieces = []
     compile_piece = Program._compile
 
@@ -101,11 +101,15 @@ def test_folds_of_one_size_are_one_program(monkeypatch):
         return compile_piece(self, run, *rest)
 
     monkeypatch.setattr(Program, "_compile", counted)
-    fl.compare(build, {"learning_rate": [0.1, 0.2]}, X[:48], Y[:48], cv=KFold(4), seeds=2, verbose=0)
-    assert len({program for program, _ in pieces}) == 1
+    x, y = X[:48], Y[:48]
+    fl.compare(build, {"learning_rate": [0.1, 0.2]}, x, y, cv=KFold(4), seeds=2, batch_size=10, verbose=0)
+    programs = {program for program, _ in pieces}
+    assert len(programs) == 1
+    assert len(pieces) == len(set(pieces)) == 4  # 3 batches of 10 and one of 6; one of 10 and one of 2
     pieces.clear()
-    study = fl.compare(build, [{}], X, Y, cv=KFold(4), verbose=0)  # 13 and 14 samples to validate on
-    assert len({program for program, _ in pieces}) == study.trials["fleet"].nunique() == 2
+    study = fl.compare(build, [{}], X, Y, cv=KFold(4), batch_size=10, verbose=0)  # 39 and 40 training samples
+    assert study.trials["fleet"].nunique() == 1
+    assert len({run for _, run in pieces if run.training}) == 3  # 3 batches of 10 and one of 9; 4 of 10
 
 
 def test_data_stand_on_the_device_once(monkeypatch):

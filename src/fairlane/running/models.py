@@ -146,7 +146,7 @@ class Models:
                 warn_at(
                     caller(),
                     f"{self.what} adapts the layer {name!r} to {samples} samples, as many as there are in "
-                    "all folds together. If they are the samples that folds are validated on, validation looks "
+                    "all folds together. If they are the samples that validate, validation looks "
                     "better than it is; let the builder take x_train, the training inputs of its fold, and "
                     "adapt the layer to these",
                     FairlaneWarning,

@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import keras
@@ -55,11 +55,17 @@ class Batches:
     arguments: Mapping[str, Any]
     adapter: Any = field(repr=False)
     rows: NDArray[np.int32] | None = None
+    _runs: dict[int, list[tuple[int, int, int]]] = field(init=False, repr=False, default_factory=dict)
+
+    @property
+    def pool(self) -> Any:
+        """Equal for folds of the same arrays: one program can take its samples from either."""
+        return id(self) if self.rows is None else id(self.arrays)
 
     @property
     def likeness(self) -> Any:
-        """Equal for folds of one size of the same arrays: one program can take its samples from either."""
-        return id(self) if self.rows is None else (id(self.arrays), self.samples)
+        """Equal for folds of the same arrays that are of one size, and so are cut alike."""
+        return self.pool, self.samples
 
     def of_fold(self, rows: NDArray[np.int32], alike: Batches) -> Batches:
         """The samples of a fold, which stay where they are.
@@ -89,6 +95,15 @@ class Batches:
     def is_whole(self) -> bool:
         """Whether Keras shuffles a whole epoch together, and begins each epoch with the first batch."""
         return self.arguments["steps_per_epoch"] is None and self.arguments["shuffle"] != "batch"
+
+    def runs(self, steps_per_execution: int) -> list[tuple[int, int, int]]:
+        """How one pass without shuffling is cut: ``(first sample, steps, batch size)`` per run."""
+        if steps_per_execution not in self._runs:
+            drawn = drawn_epoch(self.numbers(steps_per_execution), steps_per_execution)
+            alike = [list(run) for _, run in groupby(drawn, key=len)]
+            cut = [(int(run[0][0]), len(run), len(run[0])) for run in alike]
+            self._runs[steps_per_execution] = cut
+        return self._runs[steps_per_execution]
 
     def iterator(self, steps_per_execution: int) -> Any:
         """A new Keras iterator over the batches themselves."""
@@ -126,8 +141,14 @@ class FitData:
     validation: Batches | Source | None
 
     @property
-    def likeness(self) -> Any:
+    def pool(self) -> Any:
         """Equal for data that lanes of one program can be trained on."""
+        parts = (self.training, self.validation)
+        return tuple(part.pool if isinstance(part, Batches) else id(part) for part in parts)
+
+    @property
+    def likeness(self) -> Any:
+        """Equal for such data whose batches are of the same sizes."""
         parts = (self.training, self.validation)
         return tuple(part.likeness if isinstance(part, Batches) else id(part) for part in parts)
 

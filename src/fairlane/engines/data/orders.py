@@ -137,12 +137,6 @@ def _cut(numbers: Indices, size: int) -> list[Indices]:
     return [run for run in runs if run.size]
 
 
-def validation_runs(batches: Batches, steps_per_execution: int = 1) -> list[tuple[int, int, int]]:
-    """How one pass of validation is cut: ``(first sample, steps, batch size)`` per run."""
-    runs = BatchOrder(batches, None, steps_per_execution).next_epoch().runs
-    return [(int(run[0, 0]), *run.shape) for run in runs]
-
-
 def test_batches(data: FitData, steps_per_execution: int) -> list[Any]:
     """A batch of each size that validation has, as far as they are known; shapes and dtypes alone count."""
     part = data.validation
@@ -150,4 +144,4 @@ def test_batches(data: FitData, steps_per_execution: int) -> list[Any]:
         return []
     if isinstance(part, Source):
         return [part.first] if part.first is not None else []
-    return [sized(part.arrays, size) for _, _, size in validation_runs(part, steps_per_execution)]
+    return [sized(part.arrays, size) for _, _, size in part.runs(steps_per_execution)]

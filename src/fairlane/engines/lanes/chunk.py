@@ -37,18 +37,21 @@ class Shape(NamedTuple):
 
     Attributes:
         runs: the ``(steps, batch)`` of each run of batches, where they are not read.
+        tests: the ``(first sample, steps, batch)`` of each run of validation, where they are not read.
         validates: whether it ends with validation.
         most_steps: how many of the batches that are read it takes, or None for all.
     """
 
     runs: tuple[tuple[int, int], ...]
+    tests: tuple[tuple[int, int, int], ...]
     validates: bool
     most_steps: int | None
 
     @classmethod
     def of(cls, lane: Lane) -> Shape:
         """What a lane's coming epoch looks like."""
-        return cls(lane.order.shapes, lane.validates_now(), None if lane.reading is None else lane.most_steps)
+        most_steps = None if lane.reading is None else lane.most_steps
+        return cls(lane.order.shapes, lane.tests, lane.validates_now(), most_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +208,7 @@ class Chunk:
         rows = np.stack([*own, *own[:1] * (self.width - len(own))])  # type: ignore[list-item]
         return [
             rows[:, start : start + steps * batch].reshape(self.width, steps, batch)
-            for start, steps, batch in self.fleet.placed().tests
+            for start, steps, batch in self.lanes[0].tests
         ]
 
     def carry(self) -> Carry:
@@ -228,7 +231,7 @@ class Chunk:
             run = Run(True, at_once(steps), batch)
             order = jax.ShapeDtypeStruct((self.width, run.steps, run.batch), "int32")
             wanted[run] = order, placed.training
-        for _, steps, batch in placed.tests:
+        for _, steps, batch in shape.tests:
             run = Run(False, at_once(steps), batch, own=placed.own_tests)
             picked = (self.width, run.steps, run.batch) if run.picks else ()
             wanted[run] = jax.ShapeDtypeStruct(picked, "int32"), placed.validation
@@ -308,8 +311,9 @@ class Chunk:
         placed = self.fleet.placed()
         carry = self.fleet.carry(carry.state, self.width)
         logs: Mapping[str, Any] = {}
-        orders = self.test_orders() if placed.own_tests else [None] * len(placed.tests)
-        for (start, steps, batch), order in zip(placed.tests, orders, strict=True):
+        tests = self.lanes[0].tests
+        orders = self.test_orders() if placed.own_tests else [None] * len(tests)
+        for (start, steps, batch), order in zip(tests, orders, strict=True):
             run = Run(False, self.fleet.at_once(steps), batch, own=placed.own_tests)
             for first in range(0, steps, run.steps):
                 place: Any = np.int32(start + first * batch)

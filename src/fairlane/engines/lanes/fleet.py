@@ -16,7 +16,6 @@ import keras
 import numpy as np
 
 from fairlane.engines.data.fit_data import Batches, FitData
-from fairlane.engines.data.orders import validation_runs
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import Loop
 from fairlane.engines.program.compiled import Carry, Program, Shelf
@@ -34,25 +33,22 @@ class Placed:
     Attributes:
         training: the training samples, where they are kept there.
         validation: the validation samples, likewise.
-        tests: how validation is cut: ``(first sample, steps, batch size)`` per run.
         own_tests: whether each lane has validation samples of its own among these.
         rest: metrics' variables when reset.
     """
 
     training: Any
     validation: Any
-    tests: Sequence[tuple[int, int, int]]
     own_tests: bool
     rest: Arrays
 
     @classmethod
-    def of(cls, data: FitData, shelf: Shelf, steps_per_execution: int, rest: Arrays) -> Placed:
+    def of(cls, data: FitData, shelf: Shelf, rest: Arrays) -> Placed:
         """Put the data on the device, as far as they are not read while lanes train."""
         training = shelf.put(data.training) if isinstance(data.training, Batches) else None
         if not isinstance(data.validation, Batches):
-            return cls(training, None, (), False, rest)
-        tests, own = validation_runs(data.validation, steps_per_execution), data.validation.rows is not None
-        return cls(training, shelf.put(data.validation), tests, own, rest)
+            return cls(training, None, False, rest)
+        return cls(training, shelf.put(data.validation), data.validation.rows is not None, rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +57,7 @@ class Kinship:
 
     Attributes:
         shared: equal for lanes that may be in one fleet, their numbers left out.
-        data: what the first is trained on; others, on the same or another fold of its size.
+        data: what the first is trained on; others, on the same or another fold.
         stop_on_nan: whether they end an epoch at the first loss that is not finite.
         steps_per_execution: their models'.
         halts: whether callbacks are called between training and validation.
@@ -154,7 +150,7 @@ class Fleet:
             return self._programs[width]
         if self.steps is None:
             self.steps = self._steps_of(lane)
-            self._placed = Placed.of(self.kin.data, self.shelf, self.kin.steps_per_execution, lane.rest)
+            self._placed = Placed.of(self.kin.data, self.shelf, lane.rest)
         on_cpu = jax.default_backend() == "cpu"
         self._programs[width] = Program(
             self.steps,

@@ -62,5 +62,5 @@ class Fleets:
 
     def _kinship(self, lane: Lane, data: FitData) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
-        shared = (lane.examination.likeness(), data.likeness, stop_on_nan, steps, lane.halts)
+        shared = (lane.examination.likeness(), data.pool, stop_on_nan, steps, lane.halts)
         return Kinship(shared, data, stop_on_nan, steps, lane.halts, shared in self._static)

@@ -102,11 +102,13 @@ class Lane:
         self.weights_epoch: int | None = None
         self._orders: BatchOrder | None = None
         self.rows = self.test_rows = None
+        self.tests: tuple[tuple[int, int, int], ...] = ()
         if not isinstance(data.training, Source):
             self._orders = BatchOrder(data.training, self.session, self.steps_per_execution)
             self.rows = data.training.rows
         if isinstance(data.validation, Batches):
             self.test_rows = data.validation.rows
+            self.tests = tuple(data.validation.runs(self.steps_per_execution))
         self.seconds = 0.0
         if checkpoint is not None:
             self.last_logs = go_on_from(
