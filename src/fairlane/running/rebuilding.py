@@ -5,6 +5,7 @@ In: a trial, and where its study is kept. Out: the model as it was before its fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import GeneratorType
 from typing import Any
@@ -15,7 +16,7 @@ from fairlane.errors import BuilderError, StudyError
 from fairlane.models import keras_private
 from fairlane.models.copies import copy
 from fairlane.models.recipes.description import model_of
-from fairlane.models.session import Session
+from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Held
 from fairlane.running.data import Data
 from fairlane.running.models import Models
@@ -46,6 +47,19 @@ class Rebuilt:
         if id(trial) in self._own:
             return self._apart(trial)
         return model_of(self._kept.description(trial) or "null", weights=weights)
+
+    def parameters(self, trial: Trial) -> int | None:
+        """How many parameters of a trial's model are trained; None where its builder raises.
+
+        Args:
+            trial: of this study.
+        """
+        try:
+            with left_as_found():
+                model = _rebuilt(self._models, self._common, self._data, trial)
+        except Exception:
+            return None  # the trial itself fails of it, and says so
+        return sum(int(math.prod(variable.shape)) for variable in model.trainable_variables)
 
     def _apart(self, trial: Trial) -> keras.Model:
         """It shares nothing, or nothing that giving it the trained weights would change."""

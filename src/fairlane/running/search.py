@@ -220,7 +220,8 @@ class _Wanted:
             name = past["sampler"] if past else self._chosen()
         if past is None:
             words = name if isinstance(name, str) else type(name).__name__
-            log.add("search", sampler=words, objective=self.objectives.main, mode=self.objectives.mode)
+            goal = self.objectives
+            log.add("search", sampler=words, objective=goal.main, mode=goal.mode, objectives=goal.given)
         found = sampler_named(name, self.rng, self.trials)
         if found is None:
             from fairlane.searching.optuna_samplers import optuna_sampler
@@ -378,6 +379,8 @@ class _Run:
             planned.fit_names,
             self._enlist,
             standing,
+            log,
+            rebuilt.parameters,
         )
         self.driver: Driver | None = None
         self.progress: Progress | None = None

@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
@@ -20,6 +20,9 @@ from fairlane.results.question import ask
 from fairlane.results.study.searched import Searched
 from fairlane.results.study.tables import Tables
 from fairlane.results.variants import variants
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
@@ -33,9 +36,10 @@ _PLOTS = {
     "slice": ("metric", "mode"),
     "contour": ("x", "y", "metric", "mode"),
     "importance": ("metric", "mode", "method", "rng"),
+    "pareto": ("objectives", "x", "y"),
 }
-_OF_SEARCHES = ("optimization", "rungs", "parallel", "slice", "contour", "importance")
 """Kind of figure → its options."""
+_OF_SEARCHES = ("optimization", "rungs", "parallel", "slice", "contour", "importance")
 
 
 Kind = Literal[
@@ -49,6 +53,7 @@ Kind = Literal[
     "slice",
     "contour",
     "importance",
+    "pareto",
 ]
 
 
@@ -83,6 +88,9 @@ class Figures(Tables, Searched):
         - ``plot("contour", x="learning_rate", y="units")``: the value over two hyperparameters.
         - ``plot("importance")``: how much each matters, as `importance` says; also ``method`` and ``rng``.
 
+        - ``plot("pareto")``: a point per variant over two objectives, the first two or ``x`` and ``y``, and
+          the front of all, as `pareto` has them. Options: ``objectives``, as there, ``x``, ``y``.
+
         Args:
             kind: which figure.
             metrics: the metrics of the curves, in order; by default all.
@@ -115,6 +123,9 @@ class Figures(Tables, Searched):
                 known=logs.known_directions(self._store),
                 **options,
             )
+        if kind == "pareto":
+            frame = self._pareto(options.get("objectives"))
+            return plots.pareto(frame, *_axes_of(frame, options), title=title)
         metric = self._metric(options.pop("metric", None))
         if kind in _OF_SEARCHES:
             return self._of_search(kind, metric, title, options)
@@ -205,6 +216,19 @@ class Figures(Tables, Searched):
         self._metric(metric)
         facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
         return report.write(facts, file)
+
+
+def _axes_of(frame: pd.DataFrame, options: Mapping[str, Any]) -> tuple[str, str]:
+    """The objectives of both axes."""
+    names = list(frame.attrs["objectives"])
+    x = options.get("x") or next(name for name in names if name != options.get("y"))
+    y = options.get("y") or next(name for name in names if name != x)
+    for axis, name in (("x", x), ("y", y)):
+        if name not in names or x == y:
+            raise StudyError(
+                f"plot('pareto') shows two different objectives: {', '.join(names)}; not {axis}={name!r}"
+            )
+    return x, y
 
 
 def _check_options(kind: str, options: Mapping[str, Any]) -> None:
