@@ -329,10 +329,11 @@ def _warn_of_programs(wanted: _Wanted) -> None:
     structures = space.structures
     many = structures is None or structures >= trials
     if trials >= 8 and many and grouping(space, trials) == 1:
-        names = ", ".join(repr(name) for name, one in space.domains.items() if not one.numeric)
+        structural = [repr(name) for name, one in space.domains.items() if not one.numeric]
+        names = f"{', '.join(structural)} decide{'s' * (len(structural) == 1)}"
         warn_at(
             caller(),
-            f"almost every one of the {trials} variants needs a program of its own, because {names} decide "
+            f"almost every one of the {trials} variants needs a program of its own, because {names} "
             "the model's structure; compiling them may take longer than training. A list of few values, or a "
             "larger step=, lets variants share programs",
             FairlaneWarning,
