@@ -10,9 +10,11 @@ import time
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone
+from fairlane.cli import app
 from fairlane.running.budget import Budget
 from fairlane.running.objectives import Objectives
 from fairlane.trials import EpochEnded, TrialStarted
@@ -333,8 +335,9 @@ def test_several_objectives_go_to_a_sampler_that_takes_them(tmp_path):
     means = study.trials.groupby(["learning_rate"], sort=False)["val_loss"].mean()
     units = study.trials["units"].tolist()[::2]
     assert study.best_variant().number == np.argmin(means)
-    assert "Ranked is by the first objective, val_loss, alone; study.pareto() has the others too" in str(
-        study
+    assert (
+        "Variants are ranked by the first objective alone, val_loss; study.pareto() has the others too"
+        in str(study)
     )
     points = [*zip(means, map(parameters_of, units), strict=True)]
     on = [
@@ -348,6 +351,17 @@ def test_several_objectives_go_to_a_sampler_that_takes_them(tmp_path):
         assert np.allclose(by_number["val_loss"], means)
         assert by_number["parameters"].tolist() == [*map(parameters_of, units)]
     assert study.plot("pareto").axes[0].get_xlabel() == "val_loss (small is better)"
+    figure = ["--kind", "pareto", "--out", str(tmp_path / "front.png")]
+    for words, said in [
+        (["list"], " o "),
+        (["show"], "Variants are ranked by the first objective alone, val_loss; study.pareto() has"),
+        (["plot", *figure], "wrote "),
+        (["report", "--out", str(tmp_path / "o.html")], "wrote "),
+    ]:
+        where = [str(tmp_path / "o.db"), "o"][: 1 if words == ["list"] else 2]
+        shown = CliRunner().invoke(app, [words[0], *where, *words[1:]])
+        assert shown.exit_code == 0, shown.output
+        assert said in shown.output
     with pytest.raises(fl.StudyError, match="sampler='cmaes' takes one objective"):
         search(objective=["val_loss", "parameters"], sampler="cmaes")
 

@@ -45,7 +45,8 @@ def which_count(records: Records) -> str:
     if len(names) > 1:
         rest = ", ".join(names[1:])
         sentences.append(
-            f"Ranked is by the first objective, {names[0]}, alone; study.pareto() has the others too ({rest})"
+            f"Variants are ranked by the first objective alone, {names[0]}; study.pareto() has the others "
+            f"too ({rest})"
         )
     return ". ".join(filter(None, sentences))
 

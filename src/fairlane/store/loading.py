@@ -218,6 +218,8 @@ _DECIDED: dict[Any, dict[str, Any]] = {
     "search": {"objective": _is_text, "mode": _is_text, "objectives": _are_pairs},
     "confirm": {"variants": _are_whole, "seeds": _are_whole},
     "parameters": {"count": _is_count},
+    "variant": {"bracket": _is_count},
+    "bracket": {"sizes": _are_whole, "epochs": _are_whole},
     "rung": {"epochs": _is_count, "promoted": _are_whole},
 }
 """What results read of a decision, by what it is about, and how it must look."""
