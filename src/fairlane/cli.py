@@ -217,14 +217,22 @@ def plot(
     metric: Annotated[
         list[str] | None, typer.Option(help="The metric to draw; may be repeated. Default: all.")
     ] = None,
-    kind: Annotated[str, typer.Option(help="The plot: curves, final or paired.")] = "curves",
-    mode: Annotated[str, typer.Option(help=f"Only for --kind final or paired. {_MODE}")] = "auto",
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="The plot: curves, final or paired; of a search also optimization, rungs, parallel, slice, "
+            "importance or pareto."
+        ),
+    ] = "curves",
+    mode: Annotated[str, typer.Option(help=f"Not for --kind curves and pareto. {_MODE}")] = "auto",
 ) -> None:
     """Plot a study's learning curves, or compare its variants, as an image."""
     with _reported("plot"):
         study = fairlane.open(store, name)
         if kind == "curves":
             figure = study.plot(metrics=metric or None)
+        elif kind == "pareto":
+            figure = study.plot("pareto", objectives=metric or None)
         elif metric and len(metric) > 1:
             raise StudyError(f"plot --kind {kind} draws one metric, not {len(metric)}")
         else:

@@ -12,7 +12,8 @@ from _made import diverge, facts, fail, study
 from fairlane.errors import StudyError
 from fairlane.provenance.origin import Origin
 from fairlane.results import statistics
-from fairlane.trials import Site, TrialState
+from fairlane.store import Decision, MemoryStore
+from fairlane.trials import EpochEnded, Site, Trial, TrialDone, TrialStarted, TrialState, Variant
 
 
 def sentence(records, metric="val_loss"):
@@ -342,3 +343,58 @@ def test_long_texts_are_cut_and_say_so():
     cut = facts(records)["errors"][0]["traceback"]
     assert len(cut) < 21_000
     assert cut.endswith("... and 10000 more characters")
+
+
+# A search
+
+
+def searched():
+    """Two seeds of six variants: 3 to 5 are stopped after the first of two epochs, 1 diverged, 2 trains."""
+    trials = [Trial(2 * n + seed, Variant(n, {"rate": n / 10}), seed) for n in range(6) for seed in (0, 1)]
+    store = MemoryStore(trials)
+    goals = [["val_loss", "auto"], ["parameters", "auto"]]
+    store.decide(
+        Decision(
+            ("search",), {"sampler": "tpe", "objective": "val_loss", "mode": "auto", "objectives": goals}
+        )
+    )
+    store.decide(Decision(("bracket", 0), {"sizes": [6, 3], "epochs": [1, 2]}))
+    for n in range(6):
+        store.decide(Decision(("variant", n), {"values": [], "asked": n, "bracket": 0}))
+        store.decide(Decision(("parameters", n), {"count": 100 - n}))
+    for trial in trials:
+        n = trial.variant.number
+        store.write(TrialStarted(trial, "lanes"))
+        store.write(EpochEnded(trial, 0, {"loss": 1.0, "val_loss": n + 1.0}))
+        if n < 2:
+            last = math.nan if n == 1 else 0.5 + trial.seed
+            store.write(EpochEnded(trial, 1, {"loss": last, "val_loss": last}))
+        if n != 2:
+            store.write(TrialDone(trial, 1.0, None, stopped=n > 2))
+    store.decide(Decision(("rung", 0, 0), {"epochs": 1, "values": {}, "promoted": [0, 1, 2]}))
+    return store
+
+
+def test_a_search_shows_its_values_its_rungs_and_its_front():
+    found = facts(searched(), metric=None)["search"]
+    assert found["words"] == [
+        "6 variants by sampler 'tpe' until now. 12 trials: 2 trained to the end, 6 stopped by a rule, 2 diverged, 2 running."
+    ]
+    values = [(one["variant"], one["value"], one["stopped"], one["best"]) for one in found["values"]]
+    assert values == [(0, 1.0, False, 1.0), (1, "NaN", False, 1.0)] + [
+        (n, n + 1.0, True, 1.0) for n in (3, 4, 5)
+    ]
+    assert [list(row.values()) for row in found["rungs"]] == [[0, 0, 1, 6, 6, 3], [0, 1, 2, 3, 2, None]]
+    assert (found["objective"], found["better"]) == ("val_loss", "min")
+    assert found["front"][0]["values"][1] == 100
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_search_that_has_nothing_yet_and_a_study_that_is_none():
+    store = MemoryStore([Trial(0, Variant(0, {"rate": 1.0}), 0)])
+    assert facts(store)["search"] is None
+    store.decide(Decision(("search",), {"sampler": "random", "objective": "val_auc", "mode": "max"}))
+    found = facts(store, metric=None)["search"]
+    assert found["words"] == ["1 variant by sampler 'random' until now. 1 trial: 1 waiting."]
+    assert found["values"] == found["rungs"] == found["front"] == []
+    assert found["better"] == "max"

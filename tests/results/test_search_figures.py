@@ -5,6 +5,7 @@ import pytest
 
 import fairlane as fl
 from fairlane.provenance.origin import Origin
+from fairlane.results.pareto import front
 from fairlane.store import MemoryStore
 from fairlane.trials import EpochEnded, Trial, TrialDone, TrialStarted, Variant
 
@@ -71,3 +72,67 @@ def test_stopped_variants_are_not_ranked():
     with pytest.warns(fl.FairlaneWarning, match="Too few seeds"):
         table = study().summary("loss")
     assert table["variant"].tolist() == [0, 1, 2]
+
+
+SEEDS = {0: [1.0, 3.0], 1: [4.0, 4.0], 2: [3.0, 3.0], 3: [0.5, np.nan], 4: [6.0, 6.0], 5: [2.0, 2.0]}
+SCORES = {0: 0.5, 1: 0.9, 2: 0.5, 3: 0.95, 4: 0.7, 5: 0.5}
+"""By hand: 0 and 5 are the best by loss and equal, 1 by score; 0 is better than 2, and 1 than 4; 3 diverged."""
+
+
+def two_objectives():
+    trials = [Trial(2 * n + seed, Variant(n, {"rate": 0.1 * n}), seed) for n in SEEDS for seed in (0, 1)]
+    store = MemoryStore(trials)
+    for trial in trials:
+        n = trial.variant.number
+        store.write(TrialStarted(trial, "lanes"))
+        store.write(EpochEnded(trial, 0, {"loss": SEEDS[n][trial.seed], "accuracy": SCORES[n]}))
+        store.write(TrialDone(trial, 1.0, None))
+    return fl.Study(store, "pareto", lambda trial, weights: None, Origin)
+
+
+def test_the_front_is_that_of_the_hand():
+    frame = two_objectives().pareto(["loss", "accuracy"])
+    assert frame.columns.tolist() == ["variant", "rate", "loss", "accuracy", "front"]
+    assert frame["variant"].tolist() == [0, 5, 1, 3, 2, 4]
+    assert frame["front"].tolist() == [True, True, True, False, False, False]
+    assert frame["loss"].tolist() == [2.0, 2.0, 4.0, 0.5, 3.0, 6.0]
+    assert frame.attrs["objectives"] == {"loss": "min", "accuracy": "max"}
+
+
+def test_the_front_of_other_directions_and_of_three():
+    frame = two_objectives().pareto([("loss", "max"), ("accuracy", "min")])
+    assert sorted(frame[frame["front"]]["variant"]) == [2, 4]
+    values = np.random.default_rng(0).integers(0, 6, (60, 3)).astype(float)
+    by_hand = [not any((b <= a).all() and (b < a).any() for b in values) for a in values]
+    assert front(values).tolist() == by_hand
+
+
+def test_the_plot_shows_the_front_and_the_others():
+    (axes,) = two_objectives().plot("pareto", objectives=["loss", "accuracy"]).axes
+    assert list(zip(*points(axes, "on the front").get_data(), strict=True)) == [(2, 0.5), (2, 0.5), (4, 0.9)]
+    assert sorted(points(axes, "others").get_xdata()) == [0.5, 3.0, 6.0]
+    assert axes.get_xlabel() == "loss (small is better)"
+    assert axes.get_ylabel() == "accuracy (large is better)"
+    (axes,) = two_objectives().plot("pareto", objectives=["loss", "accuracy"], x="accuracy").axes
+    assert axes.get_ylabel() == "loss (small is better)"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "pareto needs two different objectives or more, and there is none"),
+        ("loss", "and there is only 'loss'; give them, such as study.pareto"),
+        (["loss", ("loss", "max")], "and there is two that are the same"),
+        (["loss", "los"], "los.*Did you mean 'loss'"),
+        (["loss", ("accuracy", "up")], "objective must be a log's name .* not .'accuracy', 'up'."),
+        (["loss", "parameters", "rate"], "can't show the objective 'rate', because a column has this name"),
+    ],
+)
+def test_objectives_that_are_none(given, words):
+    with pytest.raises(fl.StudyError, match=words):
+        two_objectives().pareto(given)
+
+
+def test_a_plot_of_objectives_that_are_none():
+    with pytest.raises(fl.StudyError, match="two different objectives: loss, accuracy; not y='los'"):
+        two_objectives().plot("pareto", objectives=["loss", "accuracy"], y="los")

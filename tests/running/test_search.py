@@ -10,10 +10,13 @@ import time
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone
+from fairlane.cli import app
 from fairlane.running.budget import Budget
+from fairlane.running.objectives import Objectives
 from fairlane.trials import EpochEnded, TrialStarted
 
 RNG = np.random.default_rng(4)
@@ -310,7 +313,12 @@ def test_pages_and_words_say_which_trials_count(hyperband, tmp_path):
     assert "Compared are the 1 of 9 variants that no rule has stopped" in str(study)
 
 
-def test_several_objectives_go_to_a_sampler_that_takes_them():
+def parameters_of(units):
+    return 4 * units + units + units + 1
+
+
+def test_several_objectives_go_to_a_sampler_that_takes_them(tmp_path):
+    pytest.importorskip("optuna")
     study = search(
         space={**SPACE, "units": [2, 4, 8]},
         objective=["val_loss", "parameters"],
@@ -319,8 +327,62 @@ def test_several_objectives_go_to_a_sampler_that_takes_them():
         epochs=1,
         stop=None,
         width=5,
+        seeds=2,
+        store=tmp_path / "o.db",
+        name="o",
     )
-    assert len(study.trials) == 10
-    assert study.best_variant().number == study.trials["val_loss"].idxmin()
+    assert len(study.trials) == 20
+    means = study.trials.groupby(["learning_rate"], sort=False)["val_loss"].mean()
+    units = study.trials["units"].tolist()[::2]
+    assert study.best_variant().number == np.argmin(means)
+    assert (
+        "Variants are ranked by the first objective alone, val_loss; study.pareto() has the others too"
+        in str(study)
+    )
+    points = [*zip(means, map(parameters_of, units), strict=True)]
+    on = [
+        n
+        for n, (a, b) in enumerate(points)
+        if not any((c <= a and d <= b and (c, d) != (a, b)) for c, d in points)
+    ]
+    for frame in (study.pareto(), fl.open(tmp_path / "o.db", "o").pareto()):
+        assert sorted(frame[frame["front"]]["variant"]) == on
+        by_number = frame.sort_values("variant")
+        assert np.allclose(by_number["val_loss"], means)
+        assert by_number["parameters"].tolist() == [*map(parameters_of, units)]
+    assert study.plot("pareto").axes[0].get_xlabel() == "val_loss (small is better)"
+    figure = ["--kind", "pareto", "--out", str(tmp_path / "front.png")]
+    for words, said in [
+        (["list"], " o "),
+        (["show"], "Variants are ranked by the first objective alone, val_loss; study.pareto() has"),
+        (["plot", *figure], "wrote "),
+        (["report", "--out", str(tmp_path / "o.html")], "wrote "),
+    ]:
+        where = [str(tmp_path / "o.db"), "o"][: 1 if words == ["list"] else 2]
+        shown = CliRunner().invoke(app, [words[0], *where, *words[1:]])
+        assert shown.exit_code == 0, shown.output
+        assert said in shown.output
     with pytest.raises(fl.StudyError, match="sampler='cmaes' takes one objective"):
         search(objective=["val_loss", "parameters"], sampler="cmaes")
+
+
+def test_parameters_are_known_of_variants_that_have_no_weights_yet(monkeypatch):
+    pytest.importorskip("optuna")
+    seen, values = [], Objectives.values
+
+    def spied(self, records, epochs, parameters):
+        found = values(self, records, epochs, parameters)
+        seen.append((found[1], records[0].trial.hyperparameters["units"]))
+        return found
+
+    monkeypatch.setattr(Objectives, "values", spied)
+    search(
+        space={"learning_rate": SPACE["learning_rate"], "units": [2, 4]},
+        objective=["val_loss", ("parameters", "max")],
+        sampler="nsga2",
+        trials=6,
+        epochs=3,
+        stop="halving",
+    )
+    assert {units for _, units in seen} == {2, 4}
+    assert all(found == -parameters_of(units) for found, units in seen)

@@ -6,7 +6,7 @@ import threading
 import requests
 import uvicorn
 
-from fairlane.store import next_epoch, written
+from fairlane.store import Decision, next_epoch, written
 from fairlane.trials import Trial, TrialStarted, Variant
 from fairlane.ui.app import application
 from fairlane.ui.board import Board
@@ -86,6 +86,11 @@ class Written:
     def write(self, *events):
         for event in events:
             self._store.write(event)
+        self._store.flush()
+
+    def decide(self, about, **content):
+        """As a search does, with its next epoch."""
+        self._store.decide(Decision(about, content))
         self._store.flush()
 
     def close(self):

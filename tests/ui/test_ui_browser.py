@@ -145,6 +145,43 @@ def test_a_study_grows_from_its_first_epoch_to_its_last(study, show):
     assert page.browser.complaints == []
 
 
+def test_a_search_is_followed_from_rung_to_rung(study, show):
+    search = {"sampler": "tpe", "objective": "val_loss", "mode": "auto"}
+    study.decide(("search",), **search)
+    study.decide(("bracket", 0), sizes=[2, 1], epochs=[2, 4])
+    for number in (0, 1):
+        study.decide(("variant", number), values=[], asked=number, bracket=0)
+    study.train(0, 1)
+    page = show("study?name=a")
+    assert page.texts("[aria-labelledby=s-search] p")[0] == (
+        "2 variants by sampler 'tpe' until now. 4 trials: 4 running."
+    )
+    assert [rows(page.browser, "search", name) for name in ("epochs", "there", "promoted")] == [
+        ["2", "4"],
+        ["0", "0"],
+        ["", ""],
+    ]
+    assert page.run("document.querySelector('[aria-labelledby=s-search] .panel').hidden")
+    study.train(1, 2)
+    study.decide(("rung", 0, 0), epochs=2, values={}, promoted=[0])
+    study.write(*(TrialDone(trial, 1.0, weights(), stopped=True) for trial in study.trials[2:]))
+    study.trials = study.trials[:2]
+    study.train(2, 4)
+    study.write(*(TrialDone(trial, 1.0, weights()) for trial in study.trials))
+    page.wait(lambda: page.texts("[aria-labelledby=s-search] .faint") != [""])
+    assert rows(page.browser, "search", "promoted") == ["1", ""]
+    assert rows(page.browser, "search", "there") == ["2", "1"]
+    assert "2 trained to the end, 2 stopped by a rule" in page.text("[aria-labelledby=s-search] p")
+    assert page.texts("[aria-labelledby=s-search] .faint") == [
+        "val_loss, the best so far is 1.05. Blue: trained to the end; grey: stopped by a rule."
+    ]
+    assert page.texts("[aria-labelledby=s-search] circle title") == [
+        "Variant 0: 1.05",
+        "Variant 1: 1.25, stopped",
+    ]
+    assert page.browser.complaints == []
+
+
 def test_new_variants_appear(study, show):
     study.train(0, 2)
     page = show("study?name=a")

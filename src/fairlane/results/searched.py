@@ -35,13 +35,23 @@ def counting(records: Records) -> list[Record]:
 
 
 def which_count(records: Records) -> str:
-    """Which trials of a search are compared, in words; empty for a study that is not a search.
+    """Which trials of a search are compared and by what, in words; empty for a study that is not a search.
 
     Args:
         records: of the study.
     """
-    if objective(records) is None:
-        return ""
+    sentences = [_which_trials(records)] if objective(records) is not None else []
+    names = [name for name, _ in objectives(records)]
+    if len(names) > 1:
+        rest = ", ".join(names[1:])
+        sentences.append(
+            f"Variants are ranked by the first objective alone, {names[0]}; study.pareto() has the others "
+            f"too ({rest})"
+        )
+    return ". ".join(filter(None, sentences))
+
+
+def _which_trials(records: Records) -> str:
     every, counted = list(records), counting(records)
     variants = {record.trial.variant.number for record in every}
     left = {record.trial.variant.number for record in counted}
@@ -79,6 +89,19 @@ def objective(records: Records) -> tuple[str, str] | None:
     """
     search = _last(records, "search")
     return (str(search["objective"]), str(search["mode"])) if search else None
+
+
+def objectives(records: Records) -> list[tuple[str, str]]:
+    """All that a search looks for, as `objective`; empty for other studies.
+
+    Args:
+        records: of the study.
+    """
+    one = objective(records)
+    if one is None:
+        return []
+    given = _last(records, "search").get("objectives") or [one]  # older searches stored the first one only
+    return [(str(name), str(mode)) for name, mode in given]
 
 
 def _last(records: Records, word: str) -> Mapping[str, Any]:

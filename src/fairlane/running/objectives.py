@@ -14,11 +14,9 @@ from fairlane.errors import StudyError
 from fairlane.kit.text import did_you_mean
 from fairlane.results.directions import find_direction
 from fairlane.results.logs import known_directions
+from fairlane.results.pareto import PARAMETERS, named
 from fairlane.store import Record
-from fairlane.trials import OF_NO_EPOCH, Trial, TrialState
-
-PARAMETERS = "parameters"
-"""The objective that is no log: how many parameters are trained."""
+from fairlane.trials import OF_NO_EPOCH, TrialState
 
 
 class Objectives:
@@ -37,7 +35,7 @@ class Objectives:
 
     def __init__(self, given: Any, validates: bool) -> None:
         listed = given if isinstance(given, list) else [given]
-        pairs = [_pair(one) for one in listed]
+        pairs = [named(one) for one in listed]
         self.names = [name for name, _ in pairs]
         self._modes: dict[str, str | None] = dict(pairs)
         if not pairs or len(set(self.names)) < len(self.names):
@@ -50,12 +48,22 @@ class Objectives:
                 )
         if self.names[0] == PARAMETERS:
             raise StudyError(f"the first objective must be a log, such as 'val_loss', not {PARAMETERS!r}")
-        self._signs: dict[str, int] = {PARAMETERS: 1}
+        self._signs = {PARAMETERS: -1 if self._modes.get(PARAMETERS) == "max" else 1}
 
     @property
     def main(self) -> str:
         """The first objective's name."""
         return self.names[0]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the number of trained parameters is one of them."""
+        return PARAMETERS in self.names
+
+    @property
+    def given(self) -> list[list[str]]:
+        """Pairs of a name and ``"min"``, ``"max"`` or ``"auto"``, as JSON data."""
+        return [[name, mode or "auto"] for name, mode in self._modes.items()]
 
     @property
     def mode(self) -> Any:
@@ -86,7 +94,7 @@ class Objectives:
             self._signs[name] = -1 if better == "max" else 1
 
     def values(
-        self, records: Sequence[Record], epochs: int, parameters: Callable[[Trial], int]
+        self, records: Sequence[Record], epochs: int, parameters: Callable[[int], float]
     ) -> tuple[float, ...]:
         """The objectives of a variant: means over its trials, small ones being better.
 
@@ -95,15 +103,15 @@ class Objectives:
         Args:
             records: of its trials.
             epochs: after how many epochs; a trial that ended before counts with the epoch of its weights.
-            parameters: says how many parameters of a trial's model are trained; 0 where it is not known.
+            parameters: a variant's number → how many of its parameters are trained; NaN where not known.
         """
         return tuple(self._mean(name, records, epochs, parameters) for name in self.names)
 
     def _mean(
-        self, name: str, records: Sequence[Record], epochs: int, parameters: Callable[[Trial], int]
+        self, name: str, records: Sequence[Record], epochs: int, parameters: Callable[[int], float]
     ) -> float:
         if name == PARAMETERS:
-            found = [float(parameters(record.trial)) for record in records]
+            found = [parameters(records[0].trial.variant.number)]
         else:
             found = [self._value(name, record, epochs) for record in records]
         mean = math.fsum(found) / len(found) if all(map(math.isfinite, found)) else math.inf
@@ -121,17 +129,3 @@ class Objectives:
             not math.isfinite(logs.get("loss", 0.0)) for epoch, logs in record.epochs if epoch <= until
         )
         return math.inf if lost or not logged else float(logged[-1])
-
-
-def _pair(given: Any) -> tuple[str, str | None]:
-    if isinstance(given, str) and given:
-        return given, None
-    name, mode = getattr(given, "name", None), getattr(given, "direction", None)
-    if isinstance(given, tuple) and len(given) == 2:
-        name, mode = given
-    if isinstance(name, str) and mode in ("min", "max"):
-        return name, str(mode)
-    raise StudyError(
-        "objective must be a log's name such as 'val_loss', a pair such as ('val_auc', 'max'), or a list of "
-        f"these; not {given!r}"
-    )

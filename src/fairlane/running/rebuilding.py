@@ -5,6 +5,7 @@ In: a trial, and where its study is kept. Out: the model as it was before its fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import GeneratorType
 from typing import Any
@@ -19,7 +20,7 @@ from fairlane.models import keras_private
 from fairlane.models.copies import copy
 from fairlane.models.initial_values import Drawing, drew_seeds_alone
 from fairlane.models.recipes.description import model_of
-from fairlane.models.session import Session
+from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Held
 from fairlane.models.streams import generators_now
 from fairlane.running.data import Data
@@ -67,6 +68,19 @@ class Rebuilt:
         """
         one = self._data.fold(fold)
         return None if one is None else (samples_of(self._common["x"], one.validation), one.validation)
+
+    def parameters(self, trial: Trial) -> int | None:
+        """How many parameters of a trial's model are trained; None where its builder raises.
+
+        Args:
+            trial: of this study.
+        """
+        try:
+            with left_as_found():
+                model, _ = _rebuilt(self._models, self._common, self._data, trial)
+        except Exception:
+            return None  # the trial itself fails of it, and says so
+        return sum(int(math.prod(variable.shape)) for variable in model.trainable_variables)
 
     def _apart(self, trial: Trial) -> keras.Model:
         """It shares nothing, or nothing that giving it the trained weights would change."""

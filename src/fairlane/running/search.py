@@ -234,7 +234,8 @@ class _Wanted:
             name = past["sampler"] if past else self._chosen()
         if past is None:
             words = name if isinstance(name, str) else type(name).__name__
-            log.add("search", sampler=words, objective=self.objectives.main, mode=self.objectives.mode)
+            goal = self.objectives
+            log.add("search", sampler=words, objective=goal.main, mode=goal.mode, objectives=goal.given)
         found = sampler_named(name, self.rng, self.trials)
         if found is None:
             from fairlane.searching.optuna_samplers import optuna_sampler
@@ -348,10 +349,11 @@ def _warn_of_programs(wanted: _Wanted) -> None:
     structures = space.structures
     many = structures is None or structures >= trials
     if trials >= 8 and many and grouping(space, trials) == 1:
-        names = ", ".join(repr(name) for name, one in space.domains.items() if not one.numeric)
+        structural = [repr(name) for name, one in space.domains.items() if not one.numeric]
+        names = f"{', '.join(structural)} decide{'s' * (len(structural) == 1)}"
         warn_at(
             caller(),
-            f"almost every one of the {trials} variants needs a program of its own, because {names} decide "
+            f"almost every one of the {trials} variants needs a program of its own, because {names} "
             "the model's structure; compiling them may take longer than training. A list of few values, or a "
             "larger step=, lets variants share programs",
             FairlaneWarning,
@@ -401,6 +403,8 @@ class _Run:
             planned.fit_names,
             self._enlist,
             standing,
+            log,
+            rebuilt.parameters,
         )
         self.driver: Driver | None = None
         self.progress: Progress | None = None

@@ -6,6 +6,7 @@ begin, and orders at the ends of epochs.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from fairlane.engines.contract import (
     Order,
     Stop,
 )
+from fairlane.results.pareto import COUNTED
 from fairlane.running.objectives import Objectives
 from fairlane.searching.course import Begin, Confirm, Course, End, TrainTo
 from fairlane.store import Decision, Record, Store, next_epoch
@@ -76,6 +78,8 @@ class Search:
         fit_names: the hyperparameters that are arguments of ``Model.fit``.
         enlist: makes trials and jobs of variants that begin.
         standing: whether no trial ever waits for a decision.
+        log: of the decisions.
+        count: how many parameters of a trial's model are trained; None where its builder raises.
 
     Attributes:
         trials: all that have begun, in order.
@@ -92,11 +96,14 @@ class Search:
         fit_names: Iterable[str],
         enlist: Enlist,
         standing: bool,
+        log: StoredLog,
+        count: Callable[[Trial], int | None],
     ) -> None:
         self._course, self._store, self._objectives = course, store, objectives
         self._replicates, self._fresh, self._epochs = replicates, fresh, epochs
         self._fit_names, self._enlist = frozenset(fit_names), enlist
         self.standing = standing
+        self._log, self._count = log, count
         self.trials: list[Trial] = []
         self._variants: dict[int, list[Record]] = {}
         self._given: dict[int, Mapping[str, Any]] = {}
@@ -105,7 +112,7 @@ class Search:
         self._held: dict[int, list[Job]] = {}
         self._waiting: dict[int, Trial] = {}
         self._number_of: dict[int, int] = {}
-        self._parameters: dict[int, int] = {}
+        self._parameters: dict[int, float] = {}
         self._confirming: set[int] = set()
         self._ended: set[int] = set()
 
@@ -189,6 +196,8 @@ class Search:
                 if record.epochs:  # of an earlier run
                     self._objectives.check(record)
             self._number_of |= {id(trial): step.variant for trial in own}
+            if self._objectives.counts:
+                self._count_parameters(step.variant)
 
     def _variant(self, number: int) -> Variant:
         given = self._given[number]
@@ -250,16 +259,17 @@ class Search:
 
     def values(self, variant: int, epochs: int) -> tuple[float, ...]:
         """The objectives after so many epochs."""
-        return self._objectives.values(self._variants[variant], epochs, self._count)
+        return self._objectives.values(self._variants[variant], epochs, lambda n: self._parameters[n])
 
-    def _count(self, trial: Trial) -> int:
-        """How many parameters of a trial's model are trained."""
-        if trial.number not in self._parameters:
-            weights = self._store.weights(trial)
-            if weights is None:
-                return 0
-            self._parameters[trial.number] = sum(int(a.size) for a in weights.state.trainable)
-        return self._parameters[trial.number]
+    def _count_parameters(self, number: int) -> None:
+        """Count the parameters of a variant's model as it begins: a rule may end it before it has weights."""
+        past = self._log.find(COUNTED, number)
+        if past is None:
+            found = self._count(self._variants[number][0].trial)
+            self._log.add(COUNTED, number, count=found)
+        else:
+            found = past["count"]
+        self._parameters[number] = math.nan if found is None else float(found)
 
 
 def _has_ended(record: Record) -> bool:

@@ -204,10 +204,24 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_count(value: Any) -> bool:
+    return value is None or type(value) is int
+
+
+def _are_pairs(value: Any) -> bool:
+    """Whether it is what names objectives; searches of before they were stored have none."""
+    pairs = value if isinstance(value, list) else []
+    return value is None or all(isinstance(one, list) and [*map(type, one)] == [str, str] for one in pairs)
+
+
 _DECIDED: dict[Any, dict[str, Any]] = {
-    "search": {"objective": _is_text, "mode": _is_text},
+    "search": {"objective": _is_text, "mode": _is_text, "objectives": _are_pairs},
     "confirm": {"variants": _are_whole, "seeds": _are_whole},
     "cv": {"training": _are_whole, "validation": _are_whole},
+    "parameters": {"count": _is_count},
+    "variant": {"bracket": _is_count},
+    "bracket": {"sizes": _are_whole, "epochs": _are_whole},
+    "rung": {"epochs": _is_count, "promoted": _are_whole},
 }
 """What results read of a decision, by what it is about, and how it must look."""
 

@@ -10,7 +10,7 @@ const fill = filler(bar, (one) => barOf(one, "Epochs done"));
 let [live, update] = [null, null];
 
 function show(facts) {
-  live = facts.live;
+  live = { ...facts.live, search: Boolean(facts.search) };
   document.title = facts.title;
   progress.hidden = false;
   fill(live);
@@ -21,10 +21,11 @@ function show(facts) {
 }
 
 function now() {
+  const call = live.search ? "search" : "compare";
   const open = ["waiting", "running", "interrupted"].reduce((sum, state) => sum + (live.states[state] || 0), 0);
   if (live.writer && !live.epochs) return `Compiling now, before the first epoch ends: ${live.writer}.`;
   if (live.writer) return `Training now: ${live.writer}.`;
-  if (open) return `No process trains it now, and ${plural(open, "trial has", "trials have")} not ended. To continue, make the same call of compare again.`;
+  if (open) return `No process trains it now, and ${plural(open, "trial has", "trials have")} not ended. To continue, make the same call of ${call} again.`;
   return "Finished.";
 }
 

@@ -7,7 +7,7 @@ Small values of the first colours are the better ones, whichever direction that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -179,6 +179,37 @@ def importances(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
     return figure
 
 
+def pareto(frame: pd.DataFrame, x: str, y: str, *, title: str | None = None) -> Figure:
+    """A point per variant over two objectives; of two, a line along the front.
+
+    Args:
+        frame: as ``Study.pareto`` returns it.
+        x: the objective of the horizontal axis.
+        y: the objective of the vertical axis.
+        title: the text above.
+    """
+    figure, axes = _one(title)
+    on, better = frame["front"].to_numpy(dtype=bool), frame.attrs["objectives"]
+    look: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5, "markeredgewidth": 0}
+    axes.plot(frame[x][~on], frame[y][~on], color=_PALE, label="others", **look)
+    front = frame[on].sort_values([x, y], kind="stable")
+    if len(better) == 2:
+        # Between two points of the front, what is sure to be reached is the worse value of y.
+        where: Any = "post" if better[x] == "min" else "pre"
+        axes.step(front[x], front[y], where=where, color=_BLUE, linewidth=1.3, alpha=0.6)
+    axes.plot(front[x], front[y], color=_BLUE, label="on the front", **look)
+    axis: Literal["x", "y"]
+    for name, axis in ((x, "x"), (y, "y")):
+        values = frame[name].to_numpy(dtype=float)
+        if better[name] == "min" and spans_decades(values):
+            logarithmic(axes, axis)
+    axes.set_xlabel(_with_direction(x, better), fontsize=NORMAL - 1)
+    axes.set_ylabel(_with_direction(y, better), fontsize=NORMAL - 1)
+    dress(axes)
+    _legend(axes)
+    return figure
+
+
 # --- parts ----------------------------------------------------------------------------------------------
 
 
@@ -258,6 +289,10 @@ def _bar(figure: Figure, mappable: Any, frame: pd.DataFrame) -> None:
     bar = figure.colorbar(mappable, ax=figure.axes[0], pad=0.02)
     bar.set_label(plain(frame.attrs["metric"]), fontsize=NORMAL - 1)
     bar.ax.tick_params(labelsize=SMALL)
+
+
+def _with_direction(name: str, better: dict[str, str]) -> str:
+    return plain(f"{name} ({'small' if better[name] == 'min' else 'large'} is better)")
 
 
 def _legend(axes: Axes) -> None:

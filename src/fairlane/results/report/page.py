@@ -57,7 +57,7 @@ def page(facts: Mapping[str, Any]) -> str:
 
 def program() -> str:
     """The program that shows a study's facts in an element: the function ``report``."""
-    return "".join(map(part, ("elements.js", "chart.js", "report.js")))
+    return "".join(map(part, ("elements.js", "chart.js", "search.js", "report.js")))
 
 
 def document(

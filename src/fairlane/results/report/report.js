@@ -252,7 +252,8 @@ function report(root, facts) {
   const view = viewOf(facts, choices());
   const drawn = curves(view, () => draw());
   const [top, odd] = [heading(view), unusual(view)];
-  const parts = [drawn, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
+  const searched = searchPart(view);
+  const parts = [searched, drawn, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
   const [main, footer] = [html("main"), html("footer", { class: "faint" })];
   function draw() {
     const there = (some) => some.filter((part) => !part.empty || !part.empty()).map((part) => part.node);
@@ -264,7 +265,7 @@ function report(root, facts) {
   draw();
   let width = root.clientWidth;
   addEventListener("resize", () => { // a phone's keyboard and address bar change the height alone
-    if (root.clientWidth !== width) { width = root.clientWidth; drawn.draw(); }
+    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); drawn.draw(); }
   });
   return (given) => { view.take(given); draw(); };
 }

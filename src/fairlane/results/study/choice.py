@@ -33,6 +33,8 @@ class Choice(Base):
         A variant with failed or diverged seeds comes after all that lost a smaller share of theirs. While
         trials are unfinished, all are compared in the last epoch that all of them have, with a warning.
 
+        For a search with several objectives, it is the best by the first one; `pareto` has the others too.
+
         Args:
             metric: as for `summary`.
             mode: as for `summary`.

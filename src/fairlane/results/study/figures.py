@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
@@ -22,6 +22,9 @@ from fairlane.results.study.ensembles import Ensembles
 from fairlane.results.study.searched import Searched
 from fairlane.results.study.tables import Tables
 from fairlane.results.variants import variants
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
@@ -37,9 +40,10 @@ _PLOTS = {
     "importance": ("metric", "mode", "method", "rng"),
     "ensemble": ("on", "trials", "variant", "metric", "mode"),
     "calibration": ("on", "trials", "variant", "bins"),
+    "pareto": ("objectives", "x", "y"),
 }
-_OF_SEARCHES = ("optimization", "rungs", "parallel", "slice", "contour", "importance")
 """Kind of figure → its options."""
+_OF_SEARCHES = ("optimization", "rungs", "parallel", "slice", "contour", "importance")
 
 
 Kind = Literal[
@@ -55,6 +59,7 @@ Kind = Literal[
     "importance",
     "ensemble",
     "calibration",
+    "pareto",
 ]
 
 
@@ -88,6 +93,9 @@ class Figures(Tables, Searched, Ensembles):
         - ``plot("slice")``: the value against each hyperparameter.
         - ``plot("contour", x="learning_rate", y="units")``: the value over two hyperparameters.
         - ``plot("importance")``: how much each matters, as `importance` says; also ``method`` and ``rng``.
+
+        - ``plot("pareto")``: a point per variant over two objectives, the first two or ``x`` and ``y``, and
+          the front of all, as `pareto` has them. Options: ``objectives``, as there, ``x``, ``y``.
 
         What trained models give on held-out data ``on=(x, y)``; both take ``trials`` and ``variant``, as
         `predict` does:
@@ -131,6 +139,9 @@ class Figures(Tables, Searched, Ensembles):
             )
         if kind in ("ensemble", "calibration"):
             return self._of_members(kind, title, **options)
+        if kind == "pareto":
+            frame = self._pareto(options.get("objectives"))
+            return plots.pareto(frame, *_axes_of(frame, options), title=title)
         metric = self._metric(options.pop("metric", None))
         if kind in _OF_SEARCHES:
             return self._of_search(kind, metric, title, options)
@@ -244,6 +255,19 @@ class Figures(Tables, Searched, Ensembles):
         self._metric(metric)
         facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
         return report.write(facts, file)
+
+
+def _axes_of(frame: pd.DataFrame, options: Mapping[str, Any]) -> tuple[str, str]:
+    """The objectives of both axes."""
+    names = list(frame.attrs["objectives"])
+    x = options.get("x") or next(name for name in names if name != options.get("y"))
+    y = options.get("y") or next(name for name in names if name != x)
+    for axis, name in (("x", x), ("y", y)):
+        if name not in names or x == y:
+            raise StudyError(
+                f"plot('pareto') shows two different objectives: {', '.join(names)}; not {axis}={name!r}"
+            )
+    return x, y
 
 
 def _check_options(kind: str, options: Mapping[str, Any]) -> None:
