@@ -26,9 +26,13 @@ class Models:
 
     Args:
         model: a builder or a template.
+
+    Attributes:
+        given: the same.
     """
 
     def __init__(self, model: Any) -> None:
+        self.given = model
         self._build: Callable[[dict[str, Any]], Any]
         self.builder: Callable[..., Any] | None = None if isinstance(model, keras.Model) else model
         if isinstance(model, keras.Model):
