@@ -79,7 +79,7 @@ class Rebuilt:
                 "the study was trained with sample_weight, which are weights of its own samples; give "
                 "sample_weight= for the new ones, or sample_weight=None"
             )
-        held_out = {name for name in before if name.startswith("validation_")}
+        held_out = {name for name in before if name.startswith("validation_") or name in ("cv", "groups")}
         replaced = {*given, *held_out, "sample_weight"}
         kept = {name: value for name, value in before.items() if name not in replaced}
         own = {

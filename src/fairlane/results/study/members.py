@@ -124,6 +124,7 @@ class Members(Models):
         """A row per trial: which it is, and these values."""
         table = frames.trials(self._store).set_index("trial", drop=False)
         names = ["trial", *cells.hyperparameters(self._store), "seed"]
+        names += ["fold"] if "fold" in table and "fold" not in names else []
         rows = table.loc[[record.trial.number for record in records], names].reset_index(drop=True)
         columns = dict.fromkeys(name for one in logs for name in one)
         for name in columns:
