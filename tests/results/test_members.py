@@ -253,3 +253,5 @@ def test_outputs_of_other_shapes_are_no_array():
     with pytest.raises(fl.StudyError, match=r"have different shapes \(42x1 and 42x2\)"):
         study.predict(X)
     assert len(study.evaluate(X, Y)) == 2
+    with pytest.raises(fl.StudyError, match="have different outputs"):
+        study.ensemble(trials=[0, 1])

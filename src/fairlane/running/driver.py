@@ -18,7 +18,7 @@ from fairlane.models.session import left_as_found
 from fairlane.results.study import Study
 from fairlane.running.budget import Budget, BudgetSpent
 from fairlane.running.choosing import engine_for
-from fairlane.running.evaluation import evaluate
+from fairlane.running.evaluation import evaluate, evaluate_together
 from fairlane.running.jobs import PlannedFeed
 from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store, next_epoch
@@ -133,7 +133,7 @@ class Driver:
             source.close()
 
     def test(self, study: Study, trials: Sequence[Trial], test_data: Any, batch_size: int | None) -> None:
-        """Evaluate every finished trial's model on the test data, one after another.
+        """Evaluate every finished trial's model on the test data: together, else one after another.
 
         After Ctrl-C, before it or during it, the rest is left untested.
 
@@ -149,9 +149,12 @@ class Driver:
         done = [r.trial for r in records if r.state is TrialState.DONE]
         try:
             with left_as_found():
-                for trial in done:
-                    size = trial.variant.fit_arguments.get("batch_size", batch_size)
-                    self._write(evaluate(trial, partial(study.model, trial), test_data, size))
+                sizes = [trial.variant.fit_arguments.get("batch_size", batch_size) for trial in done]
+                alone = self._engine == "reference"
+                together = {} if alone else evaluate_together(study, done, test_data, sizes)
+                for trial, size in zip(done, sizes, strict=True):
+                    known = together.get(trial)
+                    self._write(known or evaluate(trial, partial(study.model, trial), test_data, size))
         except KeyboardInterrupt:
             warn_at(
                 caller(),

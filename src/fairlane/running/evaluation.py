@@ -20,6 +20,8 @@ from fairlane.kit import arguments
 from fairlane.kit.error_text import first_line, one_line
 from fairlane.models import keras_private
 from fairlane.models.session import Session, left_as_found
+from fairlane.results.study import Study
+from fairlane.results.study.members import evaluated_together
 from fairlane.trials import Tested, Trial
 
 
@@ -154,6 +156,37 @@ def evaluate(
     finally:
         trained = None
         gc.collect()  # models are full of cycles; what hundreds of them leave must not pile up
+
+
+def evaluate_together(
+    study: Study, trials: Sequence[Trial], test_data: Any, sizes: Sequence[int | None]
+) -> dict[Trial, Tested]:
+    """The results of those trials that one vectorised program can evaluate, as `evaluate` gives them.
+
+    Args:
+        study: whose trials have ended.
+        trials: those that are done.
+        test_data: as ``compare`` takes it.
+        sizes: of each, as ``Model.evaluate`` takes it.
+
+    Returns:
+        A trial that is not there is to be evaluated by itself: its code may depend on its session, or say
+        why it can't be.
+    """
+    given = arguments_of_evaluate("test_data", test_data)
+    found: dict[Trial, Tested] = {}
+    if not keras_private.is_array_data(*given.values()):
+        return found
+    for size in dict.fromkeys(sizes):
+        of_size = [trial for trial, its in zip(trials, sizes, strict=True) if its == size]
+        try:
+            logs = evaluated_together(study, of_size, given, size if given.get("y") is not None else None)
+        except Exception:  # of one of them, which says so when it is evaluated by itself
+            continue
+        for trial, values in zip(of_size, logs, strict=True):
+            if values is not None:
+                found[trial] = Tested(trial, {f"test_{name}": value for name, value in values.items()})
+    return found
 
 
 def arguments_of_evaluate(name: str, held_out: Any) -> dict[str, Any]:

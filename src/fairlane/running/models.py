@@ -34,11 +34,13 @@ class Models:
         folds: how they are cut; none where they are not.
 
     Attributes:
+        given: the builder or template itself.
         builder: the builder itself; None for a template.
         sees_folds: whether the builder takes the fold, or its training samples.
     """
 
     def __init__(self, model: Any, x: Any = None, folds: Sequence[Fold] = ()) -> None:
+        self.given = model
         self._x, self._folds, self._takes = x, folds, of_the_fold(model, bool(folds))
         self.sees_folds = bool(folds and self._takes)
         self._build: Callable[[dict[str, Any]], Any]

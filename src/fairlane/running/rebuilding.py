@@ -6,9 +6,9 @@ In: a trial, and where its study is kept. Out: the model as it was before its fi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import GeneratorType
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -26,11 +26,17 @@ from fairlane.models.streams import generators_now
 from fairlane.running.data import Data
 from fairlane.running.models import Models
 from fairlane.store import Records
-from fairlane.trials import Trial, Weights
+from fairlane.trials import Trial, Variant, Weights
 
 
 class Rebuilt:
-    """Builds a trial's model again: as this study's builder does, or for others as the store says."""
+    """Builds a trial's model again: as this study's builder does, or for others as the store says.
+
+    Attributes:
+        trainer: what trains a variant again: ``compare``.
+    """
+
+    trainer: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
@@ -81,6 +87,35 @@ class Rebuilt:
         except Exception:
             return None  # the trial itself fails of it, and says so
         return sum(int(math.prod(variable.shape)) for variable in model.trainable_variables)
+
+    def refit(self, variant: Variant, x: Any, y: Any, given: Mapping[str, Any]) -> Any:
+        """A study of one variant, trained again on other data, otherwise as it was.
+
+        Args:
+            variant: which.
+            x: all inputs.
+            y: all targets.
+            given: arguments of ``compare`` that replace those of this study.
+
+        Raises:
+            StudyError: the samples had weights, and these have none; or as ``compare``.
+        """
+        before = {name: value for name, value in self._common.items() if name not in ("x", "y")}
+        weights = [before, variant.fit_arguments]
+        if "sample_weight" not in given and any(one.get("sample_weight") is not None for one in weights):
+            raise StudyError(
+                "the study was trained with sample_weight, which are weights of its own samples; give "
+                "sample_weight= for the new ones, or sample_weight=None"
+            )
+        held_out = {name for name in before if name.startswith("validation_") or name in ("cv", "groups")}
+        replaced = {*given, *held_out, "sample_weight"}
+        kept = {name: value for name, value in before.items() if name not in replaced}
+        own = {
+            name: value
+            for name, value in variant.hyperparameters.items()
+            if name not in replaced and not (name in variant.fit_arguments and name.startswith("validation_"))
+        }
+        return type(self).trainer(self._models.given, [own], x, y, **(kept | dict(given)))
 
     def _apart(self, trial: Trial) -> keras.Model:
         """It shares nothing, or nothing that giving it the trained weights would change."""

@@ -26,6 +26,7 @@ from fairlane.engines.eligibility import Unsuitable, refuse_batch, session_reaso
 from fairlane.engines.lanes.memory import is_out_of_memory, room_for_data
 from fairlane.engines.program.outline import outline
 from fairlane.engines.program.rewrite import run_for_cpu
+from fairlane.engines.program.structure import structure
 from fairlane.engines.program.tracing import (
     LOGS,
     Kind,
@@ -129,23 +130,27 @@ def predictions(source: Source, count: int, batches: Batches) -> list[Any]:
     return found
 
 
-def evaluations(source: Source, count: int, batches: Batches) -> list[dict[str, Any] | None]:
+def evaluations(
+    source: Source, count: int, batches: Batches, own_code: bool = True
+) -> list[dict[str, Any] | None]:
     """What models' metrics are on data.
 
     Args:
         source: as for `predictions`.
         count: as for `predictions`.
         batches: as Keras hands them to ``test_step``.
+        own_code: whether models that run code of no known library are evaluated, too, and not left to Keras.
 
     Returns:
         For each model its logs, as ``Model.evaluate(return_dict=True)`` gives them; None where it is left to
         Keras.
     """
     found: list[dict[str, Any] | None] = [None] * count
-    for group in _grouped(_TEST, source, count, batches):
+    work = _TEST if own_code else _TEST_OF_KNOWN_CODE
+    for group in _grouped(work, source, count, batches):
         of_metrics = step_function(group.model, LOGS)
         results = jax.jit(jax.vmap(lambda metrics, f=of_metrics: f(State([], [], [], metrics), None)))
-        for members, parts in _run(_TEST, group, batches):
+        for members, parts in _run(work, group, batches):
             logs, by_metrics = parts.outputs[-1], results(parts.values[-1])
             logs = jax.tree.map(np.asarray, by_metrics if set(by_metrics) == set(logs) else logs)
             for place, member in enumerate(members):
@@ -363,3 +368,6 @@ def _has_own_test(model: keras.Model) -> bool:
 
 _PREDICT = _Work("predict", _has_own_predict, _values_to_predict, _stored_to_predict, _predict_function)
 _TEST = _Work("test", _has_own_test, _values_to_test, _stored_to_test, _test_function)
+_TEST_OF_KNOWN_CODE = _TEST._replace(
+    overridden=lambda model: _has_own_test(model) or bool(structure(model).foreign)
+)

@@ -22,7 +22,7 @@ from fairlane.models.scoring import scorer
 from fairlane.models.session import left_as_found
 from fairlane.provenance import fingerprint
 from fairlane.results import ranking
-from fairlane.results.directions import Modes, bare, direction
+from fairlane.results.directions import Direction, Modes, bare, direction
 from fairlane.results.logs import known_directions
 from fairlane.results.selection import Means, Picks, greedy
 from fairlane.results.study.members import Chosen, Members, OneVariant
@@ -152,7 +152,7 @@ class Ensembles(Members):
                 )
         return on[0], on[1], on[2] if len(on) == 3 else None
 
-    def _objective(self, objective: str | None, mode: Modes, on: bool) -> tuple[str, str]:
+    def _objective(self, objective: str | None, mode: Modes, on: bool) -> tuple[str, Direction]:
         """The metric to choose by, and which of its values are good."""
         if on:
             name = "loss" if objective is None else bare(arguments.metric("objective", objective))
@@ -166,10 +166,7 @@ class Ensembles(Members):
         """How good each trial is, the best first, by its place; without those that have no finite value."""
         name, better = self._objective(objective, mode, data is not None)
         if data is None:
-            found = ranking.choosing(list(records), name, self._mode(mode, name), "last").values
-            pairs = [
-                (i, found.get(r.trial.variant.number, {}).get(r.trial.seed)) for i, r in enumerate(records)
-            ]
+            pairs = list(enumerate(self._by_training(records, name, mode)))
         else:
             frame = self.evaluate(data[0], data[1], data[2], [record.trial for record in records])
             if name not in frame:
@@ -180,6 +177,20 @@ class Ensembles(Members):
         if not known:
             raise StudyError(f"no trial has a finite {name!r} to be chosen by")
         return dict(sorted(known, key=lambda pair: pair[1] if better == "min" else -pair[1]))
+
+    def _by_training(self, records: Sequence[Record], name: str, mode: Modes) -> list[float | None]:
+        """Each trial's value in the epoch that its weights belong to; None where it has none."""
+        ranking.choosing(list(records), name, self._mode(mode, name), "last")  # says what is wrong with all
+        _, better = self._objective(name, mode, False)
+        values: list[float | None] = []
+        for record in records:
+            try:
+                found = ranking.choosing([record], name, better, "last")
+            except StudyError:
+                values.append(None)
+            else:
+                values += next(iter(found.values.values())).values()
+        return values
 
     def _picks(
         self,

@@ -25,7 +25,7 @@ from fairlane.results import cells, frames
 from fairlane.results.cells import same
 from fairlane.results.study.models import Models
 from fairlane.store import Record
-from fairlane.trials import State, Trial, TrialState, Variant
+from fairlane.trials import State, Trial, TrialState, Variant, Weights
 
 Chosen = Sequence[Trial | int] | Trial | int | None
 """Which trials, as their user names them."""
@@ -123,7 +123,8 @@ class Members(Models):
     def _rows(self, records: Sequence[Record], logs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """A row per trial: which it is, and these values."""
         table = frames.trials(self._store).set_index("trial", drop=False)
-        names = ["trial", *cells.hyperparameters(self._store), "seed", *(["fold"] if "fold" in table else [])]
+        names = ["trial", *cells.hyperparameters(self._store), "seed"]
+        names += ["fold"] if "fold" in table and "fold" not in names else []
         rows = table.loc[[record.trial.number for record in records], names].reset_index(drop=True)
         columns = dict.fromkeys(name for one in logs for name in one)
         for name in columns:
@@ -189,26 +190,56 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b) if numbers else same(a, b)
 
 
+def evaluated_together(
+    study: Members, trials: Sequence[Trial], given: Mapping[str, Any], batch_size: int | None
+) -> list[Mapping[str, Any] | None]:
+    """The logs of trials whose models run no code but that of known libraries, on arrays.
+
+    Args:
+        study: whose trials have ended.
+        trials: some that are done.
+        given: data arguments of ``Model.evaluate``.
+        batch_size: as for ``Model.evaluate``.
+
+    Returns:
+        For each trial what ``Model.evaluate`` gives; None where its model is to be evaluated by itself.
+    """
+    records, data = [study._record(trial) for trial in trials], _Data(given, batch_size)
+    return list(many.evaluations(study._source(records), len(records), data.batches, own_code=False))
+
+
 class _Source:
     """The models of some trials, for `fairlane.engines.program.many`."""
 
     def __init__(self, study: Members, records: Sequence[Record], alike: Callable[[Trial], bool]) -> None:
         self._study, self._records, self._alike = study, records, alike
+        self._read: tuple[int, Weights | None] = (-1, None)
 
     def model(self, number: int) -> keras.Model:
+        """The model, each time a new one."""
         return self._study.model(self._records[number].trial)
 
     def family(self, number: int) -> Hashable | None:
+        """The variant, where its models differ in what their variables hold alone."""
         trial = self._records[number].trial
-        weights = self._study._store.weights(trial)
-        if weights is None or weights.layers is None or len(weights.layers) or not self._alike(trial):
+        if not self._alike(trial):
+            return None
+        weights = self._weights(number)
+        if weights is None or weights.layers is None or len(weights.layers):
             return None  # what layers hold besides their variables may be another program
         return trial.variant.number
 
     def values(self, number: int) -> State:
-        weights = self._study._store.weights(self._records[number].trial)
+        """The trained values."""
+        weights = self._weights(number)
         assert weights is not None
         return weights.state
+
+    def _weights(self, number: int) -> Weights | None:
+        """The stored weights; those of the last trial that was asked for are kept."""
+        if self._read[0] != number:
+            self._read = number, self._study._store.weights(self._records[number].trial)
+        return self._read[1]
 
 
 class _Data:
