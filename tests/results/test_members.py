@@ -97,6 +97,22 @@ def test_evaluations_are_a_row_per_trial(study, counted):
     assert study.evaluate(X, Y, trials=[5, 2])["trial"].tolist() == [5, 2]
 
 
+def test_models_run_as_many_at_a_time_as_fit_into_memory(study, monkeypatch):
+    widths = []
+    own = many._run_chunk
+
+    def small(work: Any, group: Any, values: Any, *rest: Any) -> Any:
+        widths.append(len(values))
+        if len(values) > 2:
+            raise MemoryError
+        return own(work, group, values, *rest)
+
+    expected = study.predict(X)
+    monkeypatch.setattr(many, "_run_chunk", small)
+    np.testing.assert_allclose(study.predict(X), expected, atol=1e-6)
+    assert widths == [6, 3, 1, 1, 1, 1, 1, 1]
+
+
 def test_one_model_is_left_to_keras(study, counted):
     assert study.predict(X, 2).shape == (1, 42, 1)
     assert len(counted) == 1

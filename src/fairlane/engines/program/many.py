@@ -90,6 +90,11 @@ class _Group:
     members: list[int] = field(default_factory=list)
     values: list[Values] = field(default_factory=list)
 
+    def fits(self, values: Values) -> bool:
+        """Whether values have the shapes of those that are there."""
+        shapes = [[tuple(array.shape) for array in group] for group in values]
+        return shapes == [[tuple(array.shape) for array in group] for group in self.values[0]]
+
     def add(self, number: int, values: Values) -> None:
         """Take a model with these values."""
         self.members.append(number)
@@ -188,8 +193,8 @@ def _grouped(work: _Work, source: Source, count: int, batches: Batches) -> list[
     for number in range(count):
         family = source.family(number)
         group = _proven(built.get(family, [])) if family is not None else None
-        if group is not None:
-            group.add(number, work.stored(group.model, source.values(number)))
+        if group is not None and group.fits(stored := work.stored(group.model, source.values(number))):
+            group.add(number, stored)
             continue
         model = source.model(number)
         group = _group_of(work, model, first, groups)
