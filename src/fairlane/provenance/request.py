@@ -6,7 +6,7 @@ first needed: the spec reads all data, for their fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,7 @@ class Request:
         test_data: ``compare``'s argument.
         search: what is searched, and how, in words; None where the variants are given.
         folds: the samples of each fold, arrays of training and validation; none where there are no folds.
+        made_by: the function that makes the data; None where they are among ``common``.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class Request:
         test_data: Any,
         search: Mapping[str, Any] | None = None,
         folds: Sequence[tuple[Any, Any]] = (),
+        made_by: Callable[..., Any] | None = None,
     ) -> None:
-        self._search, self._folds = search, folds
+        self._search, self._folds, self._made_by = search, folds, made_by
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
         # The spec is computed later, and a callback may change the settings until then.
@@ -57,7 +59,9 @@ class Request:
         searched = {} if self._search is None else {"search": dict(self._search)}
         numbers = b"".join(part.tobytes() + b"|" for pair in self._folds for part in pair)
         cut = {"folds": str(len(self._folds)), "samples": objects.hashed(numbers)}
-        folded = {"cv": cut} if self._folds else {}
+        folded: dict[str, Any] = {"cv": cut} if self._folds else {}
+        if self._made_by is not None:
+            folded["data function"] = fingerprint.source(self._made_by)
         return {**spec, **searched, **folded, "settings": self._settings}
 
     def __enter__(self) -> Request:

@@ -49,7 +49,7 @@ def rehearsed(
     models: Models, trial: Trial, data: Data, common: Mapping[str, Any], test_data: Any
 ) -> list[keras.Model]:
     """Fresh models of a trial to try data on; none where its builder raises."""
-    rehearsed = models.rehearse(trial, partial(data.batch, trial.variant, trial.fold))
+    rehearsed = models.rehearse(trial, partial(data.batch, trial))
     if rehearsed and common.get("validation_data") is not None and test_data is not None:
         rehearsed += models.rehearse(trial)
     return rehearsed

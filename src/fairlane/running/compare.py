@@ -6,7 +6,7 @@ jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
 from fairlane.running.fit_arguments import check_fit_arguments
-from fairlane.running.folds import check_no_validation, folds_of, note_folds, samples_by_fold
+from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.models import Models
 from fairlane.running.plan import plan
@@ -53,6 +53,7 @@ def compare(
     y: Any = None,
     *,
     seeds: int | Sequence[int] = 1,
+    data: Callable[..., Any] | None = None,
     cv: Any = None,
     groups: Any = None,
     engine: str = "auto",
@@ -84,6 +85,10 @@ def compare(
         x: training inputs, as for ``Model.fit``.
         y: targets, as for ``Model.fit``.
         seeds: a number of replicates (their seeds are 0, 1, 2, ...), or the seeds themselves.
+        data: in place of ``x`` and ``y``: a function of some of the hyperparameters, which also may take
+            ``seed`` and ``fold``, that returns ``(x, y)``, ``(x, y, sample_weight)``, or a dict of
+            ``Model.fit``'s data arguments. It is called once for each set of its arguments, before training.
+            Hyperparameters that the builder does not take go to it alone.
         cv: cross-validation: each variant and seed is trained once for each fold, on the fold's training
             samples, and validated on its validation samples, as by
             ``fit(x[training], y[training], validation_data=(x[validation], y[validation]))``. A number of
@@ -157,9 +162,10 @@ def compare(
     live, allowed = LiveTrackers(trackers), Budget.of(budget)
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
-    folds = folds_of(cv, groups, {"x": x, "y": y, **fit_arguments})
-    planned = _planned(model, variants, seeds, folds, {"x": x, "y": y}, fit_arguments, engine, test_data)
-    with Request(model, planned.common, callbacks, test_data, folds=samples_by_fold(folds)) as request:
+    samples = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups)
+    planned = _planned(model, variants, seeds, samples, fit_arguments, engine, test_data)
+    folds = samples_by_fold(planned.folds)
+    with Request(model, planned.common, callbacks, test_data, folds=folds, made_by=data) as request:
         kept: Store = (
             MemoryStore(site=request.site)
             if store is None
@@ -197,20 +203,20 @@ def _planned(
     model: Any,
     variants: Any,
     seeds: Any,
-    folds: Sequence[Fold],
-    x_and_y: Mapping[str, Any],
+    samples: Samples,
     fit_arguments: Mapping[str, Any],
     engine: str,
     test_data: Any,
 ) -> _Planned:
-    trials = plan(model, variants, seeds, fit_arguments, len(folds) or None)
-    common = {**x_and_y, **fit_arguments}
-    check_no_validation(folds, [trial.variant for trial in trials])
-    data = Data(common, [trial.variant for trial in trials], engine, folds)
+    folds = samples.folds(lambda count: plan(model, variants, seeds, fit_arguments, count, samples.made_from))
+    trials = plan(model, variants, seeds, fit_arguments, len(folds) or None, samples.made_from)
+    common = samples.common
+    samples.check([trial.variant for trial in trials])
+    data = Data(common, trials, engine, samples.cut, samples.made)
     check_test_data(test_data, len(trials))
-    models = Models(model, common["x"], folds)
+    models = Models(model, data, bool(folds))
     fresh = rehearsed(models, trials[0], data, common, test_data)
-    check_on_models(fresh, {**common, "test_data": test_data}, trials[0])
+    check_on_models(fresh, {**common, **data.whole(trials[0]), "test_data": test_data}, trials[0])
     return _Planned(trials, common, data, models, folds)
 
 
@@ -311,7 +317,7 @@ def fit(
     models = _checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}
     variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
-    data = Data(common, variants, engine)
+    data = Data(common, [Trial(v.number, v, 0) for v in variants], engine)
     _check_independent(models, data, variants)
     shared = held_in_common(models)
     with left_as_found() if seed is None else nullcontext():  # it counts as drawn when all is checked
@@ -387,7 +393,7 @@ def _check_independent(models: Sequence[keras.Model], data: Data, variants: Sequ
         except BuilderError:
             return None
         with left_as_found():
-            there = changed_by_step(twin, data.batch(variant_of[id(model)]))
+            there = changed_by_step(twin, data.batch(Trial(0, variant_of[id(model)], 0)))
         pairs = zip(model.variables, twin.variables, strict=True)
         return None if there is None else {id(mine) for mine, its in pairs if id(its) in there}
 

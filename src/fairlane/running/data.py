@@ -1,18 +1,17 @@
-"""The data of each variant, taken apart once for all trials that share them, and registered by a key.
+"""The data of each trial, taken apart once for all trials that share them, and registered by a key.
 
-In: ``Model.fit``'s arguments, and the variants, which may change some of them. Out: `TrainingData` by their
-keys; why a variant can't run on lanes, as far as its data show; or an error, before anything is trained.
+In: ``Model.fit``'s arguments, and the trials, whose variants may change some of them, or whose data a
+function makes. Out: `TrainingData` by their keys; why a trial can't run on lanes, as far as its data show; or
+an error, before anything is trained.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import GeneratorType
 from typing import Any
-
-import numpy as np
 
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
 from fairlane.engines.data.folds import Fold, FoldArguments, folded
@@ -23,20 +22,25 @@ from fairlane.errors import StudyError
 from fairlane.running.choosing import on_jax
 from fairlane.running.data_checks import data_reason
 from fairlane.running.evaluation import unfit_data
-from fairlane.trials import Variant
+from fairlane.running.made import MadeData, likeness_of
+from fairlane.trials import Trial
+
+Cut = Callable[[Mapping[str, Any]], Sequence[Fold]]
+"""Data arguments → their folds."""
 
 
 class Data:
-    """The data of each variant, taken apart once for all trials that share them.
+    """The data of each trial, taken apart once for all trials that share them.
 
     Attributes:
         by_key: what is registered.
 
     Args:
         common: ``Model.fit``'s arguments that are the same for all.
-        variants: one for each trial.
+        trials: those that are known.
         engine: as for `compare`.
-        folds: the folds of the samples; none where all trials have all samples.
+        cut: gives the folds of some data; None where all trials have all samples.
+        made: makes the data of a trial; None where they are among the arguments.
 
     Raises:
         StudyError: they can't be trained on.
@@ -45,90 +49,114 @@ class Data:
     def __init__(
         self,
         common: Mapping[str, Any],
-        variants: Sequence[Variant],
+        trials: Sequence[Trial],
         engine: str,
-        folds: Sequence[Fold] = (),
+        cut: Cut | None = None,
+        made: MadeData | None = None,
     ) -> None:
-        self._common, self._engine, self._folds = common, engine, folds
+        self._common, self._engine, self._cut, self._made = common, engine, cut, made
         self._session = session_reason()
         self._keys: dict[Any, str] = {}
         self._reasons: dict[str, str] = {}
+        self._folds: dict[str, Sequence[Fold]] = {}
+        self._whole: dict[str, Mapping[str, Any]] = {}
         self.by_key: dict[str, TrainingData] = {}
-        self.add(variants)
+        self.add(trials)
 
-    def add(self, variants: Sequence[Variant]) -> None:
-        """Take the data of further variants apart, where they are not those of others.
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Take the data of further trials apart, where they are not those of others.
 
         Args:
-            variants: one for each trial.
+            trials: the trials.
 
         Raises:
             StudyError: they can't be trained on.
         """
         on_lanes = self._engine != "reference" and not self._session
-        counts = Counter(self._chosen(variant)[0] for variant in variants)
-        for variant in variants:
-            chosen_key, chosen = self._chosen(variant)
+        counts = Counter(self._chosen(trial)[0] for trial in trials)
+        for trial in trials:
+            chosen_key, chosen = self._chosen(trial)
             if chosen_key in self._keys:
                 continue
             elsewhere = _elsewhere_reason(chosen) if on_lanes else ""
             here = on_lanes and not elsewhere
-            reason = data_reason(chosen.get("x"), chosen, len(variants), here) or elsewhere
-            key = self._keys[chosen_key] = f"data {len(self._keys)}"
-            self._reasons[key] = reason
+            reason = data_reason(chosen.get("x"), chosen, len(trials), here) or elsewhere
+            key = f"data {len(self._keys)}"
+            self._reasons[key], self._whole[key] = reason, chosen
             readers = counts[chosen_key]
-            if not self._folds:
+            if self._cut is None:
                 self.by_key[key] = TrainingData(chosen, self._taken_apart(chosen, here, reason), readers)
-                continue
-            for fold, parts in zip(self._folds, self._of_folds(chosen, here, reason), strict=True):
-                # A process that lanes run in gets a fold's samples once, as one object.
-                arguments = FoldArguments(chosen, fold, keeps=not on_jax())
-                self.by_key[_of_fold(key, fold.number)] = TrainingData(arguments, parts, readers)
+            else:
+                self._add_folds(key, chosen, here, reason, readers)
+            self._keys[chosen_key] = key
+
+    def _add_folds(self, key: str, chosen: Mapping[str, Any], here: bool, reason: str, readers: int) -> None:
+        assert self._cut is not None
+        folds = self._folds[key] = self._cut(chosen)
+        expected = len(next(iter(self._folds.values())))
+        if len(folds) != expected:
+            raise StudyError(
+                f"cv cuts the data of one variant into {expected} folds, and those of another into "
+                f"{len(folds)}; give a number of folds, which is the same for all"
+            )
+        for fold, parts in zip(folds, self._of_folds(chosen, folds, here, reason), strict=True):
+            # A process that lanes run in gets a fold's samples once, as one object.
+            arguments = FoldArguments(chosen, fold, keeps=not on_jax())
+            self.by_key[_of_fold(key, fold.number)] = TrainingData(arguments, parts, readers)
 
     @property
     def common(self) -> Mapping[str, Any]:
         """``Model.fit``'s arguments that are the same for all."""
         return self._common
 
-    def reason(self, variant: Variant) -> str:
-        """Why a variant can't run on lanes, as far as session and data show; empty where it can."""
-        return self._session or self._reasons[self._keys[self._chosen(variant)[0]]]
+    def reason(self, trial: Trial) -> str:
+        """Why a trial can't run on lanes, as far as session and data show; empty where it can."""
+        return self._session or self._reasons[self._whole_key(trial)]
 
-    def key(self, variant: Variant, fold: int | None = None) -> str:
-        """The key of a variant's data.
+    def key(self, trial: Trial) -> str:
+        """The key of a trial's data."""
+        key = self._whole_key(trial)
+        return key if trial.fold is None else _of_fold(key, trial.fold)
 
-        Args:
-            variant: the variant.
-            fold: the number of its fold; None where there are none.
-        """
-        key = self._keys[self._chosen(variant)[0]]
-        return key if fold is None else _of_fold(key, fold)
+    def parts(self, trial: Trial) -> FitData | None:
+        """A trial's data; None where they can't be taken apart for lanes."""
+        return self.by_key[self.key(trial)].parts
 
-    def fold(self, number: int) -> Fold | None:
-        """The samples of a fold; None where there are no folds."""
-        return self._folds[number] if self._folds else None
-
-    def parts(self, variant: Variant, fold: int | None = None) -> FitData | None:
-        """A variant's data, as for `key`; None where they can't be taken apart for lanes."""
-        return self.by_key[self.key(variant, fold)].parts
-
-    def batch(self, variant: Variant, fold: int | None = None) -> Any:
-        """A batch of a variant's, or tensors of its shapes and dtypes; None where it is not known."""
-        parts = self.parts(variant, fold)
+    def batch(self, trial: Trial) -> Any:
+        """A batch of a trial's, or tensors of its shapes and dtypes; None where it is not known."""
+        parts = self.parts(trial)
         return None if parts is None else parts.example()
 
-    def _chosen(self, variant: Variant) -> tuple[Any, dict[str, Any]]:
-        given = {**self._common, **variant.fit_arguments}
-        chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
-        own = variant.fit_arguments  # all else is one object for all variants
-        key = ((name, _likeness_of(value) if name in own else id(value)) for name, value in chosen.items())
-        return tuple(key), chosen
+    def whole(self, trial: Trial) -> Mapping[str, Any]:
+        """``Model.fit``'s data arguments of a trial, of all samples: its fold is not cut out."""
+        return self._whole[self._whole_key(trial)]
 
-    def _of_folds(self, chosen: Mapping[str, Any], on_lanes: bool, reason: str) -> Sequence[FitData | None]:
+    def fold(self, trial: Trial) -> Fold | None:
+        """The samples of a trial's fold; None where it has all samples."""
+        return None if trial.fold is None else self._folds[self._whole_key(trial)][trial.fold]
+
+    def _whole_key(self, trial: Trial) -> str:
+        return self._keys[self._chosen(trial)[0]]
+
+    def _chosen(self, trial: Trial) -> tuple[Any, dict[str, Any]]:
+        own = trial.variant.fit_arguments  # all else is one object for all trials
+        made_key, made = ((), {}) if self._made is None else self._made.of(trial)
+        given = {**self._common, **own, **made}
+        chosen = {name: given[name] for name in DATA_ARGUMENTS if name in given}
+        key = (
+            (name, likeness_of(value) if name in own else id(value))
+            for name, value in chosen.items()
+            if name not in made
+        )
+        return (made_key, *key), chosen
+
+    def _of_folds(
+        self, chosen: Mapping[str, Any], folds: Sequence[Fold], on_lanes: bool, reason: str
+    ) -> Sequence[FitData | None]:
         if reason:
-            return [None] * len(self._folds)
+            return [None] * len(folds)
         try:
-            return folded(chosen, self._folds, _room(on_lanes))
+            return folded(chosen, folds, _room(on_lanes))
         except _OF_KERAS as error:
             raise unfit_data(chosen, error) from error
 
@@ -173,19 +201,6 @@ def _wrong_part(chosen: Mapping[str, Any], room: float) -> str:
     except _OF_KERAS:
         return ""
     return "validation_data"
-
-
-def _likeness_of(value: Any) -> Any:
-    """Equal for values that are one for `Data`: numbers and texts that are equal, the same arrays."""
-    if isinstance(value, np.generic | np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return type(value), repr(value)
-    if type(value) in (list, tuple):
-        return type(value), tuple(map(_likeness_of, value))
-    if type(value) is dict:
-        return dict, tuple((_likeness_of(key), _likeness_of(item)) for key, item in value.items())
-    return id(value)
 
 
 def _elsewhere_reason(arguments: Mapping[str, Any]) -> str:

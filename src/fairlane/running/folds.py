@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,8 +21,10 @@ from fairlane.kit import arguments
 from fairlane.kit.extras import needed
 from fairlane.models.session import left_as_found
 from fairlane.results.folds import CV, sizes_noted
+from fairlane.running.data import Cut
+from fairlane.running.made import MadeData
 from fairlane.store import Decision, Store
-from fairlane.trials import Variant
+from fairlane.trials import Trial, Variant
 
 _FOR = "cross-validation"
 
@@ -110,22 +112,83 @@ class Folds:
         yield from self._splitter.split(x, y, groups)
 
 
+class Samples:
+    """The data of a study as it is requested, and how they are cut into folds.
+
+    Args:
+        common: ``Model.fit``'s arguments that are the same for all trials.
+        data: makes the data of a trial; None where they are among the arguments.
+        cv: a number, a splitter, or pairs of index arrays; None for no folds.
+        groups: the group of each sample, or None.
+
+    Attributes:
+        common: the same.
+        made: makes the data of a trial; None where they are among the arguments.
+
+    Raises:
+        StudyError: they are given twice, or ``data`` is no function.
+    """
+
+    def __init__(self, common: Mapping[str, Any], data: Any, cv: Any, groups: Any) -> None:
+        self.common, self._cv, self._groups = common, cv, groups
+        self.made = None if data is None else MadeData(data)
+        if self.made is not None and (common.get("x") is not None or common.get("y") is not None):
+            raise StudyError("x or y is given, and data too, which makes them; give one of the two")
+        if cv is None and groups is not None:
+            raise StudyError("groups need cv; give cv=5, or a splitter, to cut the samples by them")
+
+    @property
+    def made_from(self) -> frozenset[str]:
+        """The hyperparameters that the data are made from."""
+        return frozenset() if self.made is None else self.made.names
+
+    @property
+    def cut(self) -> Cut | None:
+        """Cuts data into folds; None where there are none."""
+        return None if self._cv is None else self._cut
+
+    def _cut(self, given: Mapping[str, Any]) -> list[Fold]:
+        return folds_of(self._cv, self._groups, given)
+
+    def folds(self, planned: Callable[[int | None], Sequence[Trial]]) -> list[Fold]:
+        """The folds of the first trial's data; none where they are not cut.
+
+        Args:
+            planned: gives the trials, of so many folds.
+
+        Raises:
+            StudyError: the data can't be cut.
+            StoreError: scikit-learn is not installed, and it is needed.
+        """
+        if self._cv is None:
+            return []
+        made: dict[str, Any] = {}
+        if self.made is not None:
+            _, made = self.made.of(planned(1)[0])
+        return self._cut({**self.common, **made})
+
+    def check(self, variants: Sequence[Variant]) -> None:
+        """Refuse variants with validation data of their own, where there are folds.
+
+        Raises:
+            StudyError: the argument.
+        """
+        for variant in variants if self._cv is not None else ():
+            _refuse_validation(variant.fit_arguments)
+
+
 def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
-    """The folds of a study; none where ``cv`` is None.
+    """The folds of some data.
 
     Args:
         cv: a number, a splitter, or pairs of index arrays.
         groups: the group of each sample, or None.
-        given: ``Model.fit``'s arguments that are the same for all trials.
+        given: ``Model.fit``'s arguments with the data.
 
     Raises:
         StudyError: it is none of these, the data can't be cut, or samples are in a fold twice.
         StoreError: scikit-learn is not installed, and it is needed.
     """
-    if cv is None:
-        if groups is not None:
-            raise StudyError("groups need cv; give cv=5, or a splitter, to cut the samples by them")
-        return []
     _refuse_validation(given)
     samples = _samples(given)
     if groups is not None and len(groups) != samples:
@@ -136,16 +199,6 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
     if not folds:
         raise StudyError("cv has no folds, so there is nothing to train")
     return folds
-
-
-def check_no_validation(folds: Sequence[Fold], variants: Sequence[Variant]) -> None:
-    """Refuse variants with validation data of their own, where there are folds.
-
-    Raises:
-        StudyError: the argument.
-    """
-    for variant in variants if folds else ():
-        _refuse_validation(variant.fit_arguments)
 
 
 def samples_by_fold(folds: Sequence[Fold]) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:

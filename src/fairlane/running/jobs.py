@@ -20,6 +20,7 @@ from fairlane.errors import StudyError
 from fairlane.running.budget import seconds_of
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.data import Data
+from fairlane.running.fit_arguments import FIT_ARGUMENTS
 from fairlane.trials import Checkpoint, Trial
 
 _BUILDER, _CALLBACKS = "builder", "callbacks"
@@ -65,13 +66,13 @@ def jobs_of(
         Job(
             trial,
             _BUILDER,
-            data.key(trial.variant, trial.fold),
+            data.key(trial),
             _CALLBACKS if callbacks.are_given else "",
             {k: v for k, v in arguments_of(common, trial).items() if k not in DATA_ARGUMENTS},
             pace=pace,
             varying=_varying(trial, varying),
             alike=alike[_likeness(trial)],
-            reason="" if engine == "reference" else data.reason(trial.variant),
+            reason="" if engine == "reference" else data.reason(trial),
         )
         for trial in trials
     ]
@@ -146,7 +147,8 @@ def _likeness(trial: Trial) -> Any:
 
 def arguments_of(common: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     """``Model.fit``'s arguments for a trial."""
-    return {**common, **trial.variant.fit_arguments}
+    own = trial.variant.fit_arguments
+    return {**common, **{name: value for name, value in own.items() if name in FIT_ARGUMENTS}}
 
 
 def epochs_of(arguments: Mapping[str, Any]) -> int:

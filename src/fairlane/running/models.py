@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from fairlane.engines.data.folds import Fold, samples_of
+from fairlane.engines.data.folds import samples_of
 from fairlane.errors import BuilderError, FairlaneWarning, SharedStateError
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models.adaptations import adaptations
@@ -22,6 +22,7 @@ from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Known, changed_by_step
 from fairlane.models.template import Template
+from fairlane.running.data import Data
 from fairlane.trials import Trial
 
 
@@ -30,8 +31,8 @@ class Models:
 
     Args:
         model: a builder or a template.
-        x: the samples of ``compare``.
-        folds: how they are cut; none where they are not.
+        data: of all trials; None where the builder takes nothing of them.
+        folded: whether they are cut into folds.
 
     Attributes:
         given: the builder or template itself.
@@ -39,10 +40,10 @@ class Models:
         sees_folds: whether the builder takes the fold, or its training samples.
     """
 
-    def __init__(self, model: Any, x: Any = None, folds: Sequence[Fold] = ()) -> None:
+    def __init__(self, model: Any, data: Data | None = None, folded: bool = False) -> None:
         self.given = model
-        self._x, self._folds, self._takes = x, folds, of_the_fold(model, bool(folds))
-        self.sees_folds = bool(folds and self._takes)
+        self._data, self._folded, self._takes = data, folded, of_the_fold(model, folded)
+        self.sees_folds = bool(folded and self._takes)
         self._build: Callable[[dict[str, Any]], Any]
         self.builder: Callable[..., Any] | None = None if isinstance(model, keras.Model) else model
         if isinstance(model, keras.Model):
@@ -95,11 +96,9 @@ class Models:
         given: dict[str, Any] = {}
         if "fold" in self._takes:
             given["fold"] = trial.fold
-        if "x_train" in self._takes:
-            whole = trial.fold is None
-            given["x_train"] = (
-                self._x if whole else samples_of(self._x, self._folds[trial.fold or 0].training)
-            )
+        if "x_train" in self._takes and self._data is not None:
+            x, fold = self._data.whole(trial)["x"], self._data.fold(trial)
+            given["x_train"] = x if fold is None else samples_of(x, fold.training)
         return given
 
     def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> list[keras.Model]:
@@ -128,7 +127,7 @@ class Models:
             except Exception:
                 return []
 
-        self._warn_of_adapted(adapted)
+        self._warn_of_adapted(adapted, trial)
 
         def changed(model: keras.Model) -> set[int] | None:
             with left_as_found(), Session(trial.seed):
@@ -140,9 +139,11 @@ class Models:
             self.known.take(model, f"{self.what} for {trial}")
         return models
 
-    def _warn_of_adapted(self, adapted: Sequence[tuple[str, int]]) -> None:
+    def _warn_of_adapted(self, adapted: Sequence[tuple[str, int]], trial: Trial) -> None:
         """Warn of a layer that is adapted to as many samples as all folds have together."""
-        every = {int(leaf.shape[0]) for leaf in keras.tree.flatten(self._x)} if self._folds else set()
+        if self._data is None or not self._folded:
+            return
+        every = {int(leaf.shape[0]) for leaf in keras.tree.flatten(self._data.whole(trial)["x"])}
         for name, samples in adapted:
             if samples in every:
                 warn_at(

@@ -25,7 +25,12 @@ from fairlane.trials import RESERVED_COLUMNS, Trial, Variant
 
 
 def plan(
-    model: Any, variants: Any, seeds: Any, arguments: Mapping[str, Any], folds: int | None = None
+    model: Any,
+    variants: Any,
+    seeds: Any,
+    arguments: Mapping[str, Any],
+    folds: int | None = None,
+    made_from: Collection[str] = (),
 ) -> list[Trial]:
     """All trials of a study, checked.
 
@@ -35,6 +40,7 @@ def plan(
         seeds: a number of replicates, or the seeds themselves.
         arguments: those of ``Model.fit`` that are the same for all trials.
         folds: how many folds there are; None where the samples are not cut into folds.
+        made_from: the hyperparameters that a function of the data takes.
 
     Returns:
         The trials: every variant with every seed and fold, variant by variant, seed by seed.
@@ -46,11 +52,12 @@ def plan(
     check_fit_arguments(arguments)
     assignments = _assignments(variants)
     _check_names(assignments)
-    to_fit = _fit_names(model, assignments, arguments, folds is not None)
+    to_fit = _fit_names(model, assignments, arguments, folds is not None, made_from)
     numbers = seeds_of(seeds)
     made = [Variant(i, a, {k: v for k, v in a.items() if k in to_fit}) for i, a in enumerate(assignments)]
     for variant in made:
-        check_fit_arguments(variant.fit_arguments)
+        own = {k: v for k, v in variant.fit_arguments.items() if k not in made_from or k in FIT_ARGUMENTS}
+        check_fit_arguments(own)
     of_seed = [None] if folds is None else range(folds)
     every = itertools.product(made, numbers, of_seed)
     return [Trial(i, *one) for i, one in enumerate(every)]
@@ -125,9 +132,13 @@ def _check_names(assignments: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _fit_names(
-    model: Any, assignments: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any], folded: bool
+    model: Any,
+    assignments: Sequence[Mapping[str, Any]],
+    arguments: Mapping[str, Any],
+    folded: bool,
+    made_from: Collection[str],
 ) -> set[str]:
-    """Which hyperparameters are arguments of ``Model.fit``; all others must be the builder's."""
+    """Which hyperparameters go to ``Model.fit``, or make the data; all others must be the builder's."""
     names = list(dict.fromkeys(name for a in assignments for name in a))
     taken, any_name = ([], False) if isinstance(model, keras.Model) else _parameters(model)
     of_fold = of_the_fold(model, folded) - set(names)
@@ -138,12 +149,13 @@ def _fit_names(
             )
     if isinstance(model, keras.Model):
         template = Template(model)
-        to_fit = {n for n in names if n in FIT_ARGUMENTS}
+        to_fit = {n for n in names if n in FIT_ARGUMENTS or n in made_from}
         for name in names:
             if name not in to_fit:
                 template.check(name)
     else:
         to_fit = {n for n in names if n not in taken and n in FIT_ARGUMENTS}
+        to_fit |= {n for n in names if n not in taken and n in made_from and not any_name}
         for name in names:
             if name not in taken and name not in to_fit and not any_name:
                 raise StudyError(

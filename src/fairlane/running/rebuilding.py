@@ -24,6 +24,7 @@ from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Held
 from fairlane.models.streams import generators_now
 from fairlane.running.data import Data
+from fairlane.running.fit_arguments import FIT_ARGUMENTS
 from fairlane.running.models import Models
 from fairlane.store import Records
 from fairlane.trials import Trial, Variant, Weights
@@ -66,14 +67,19 @@ class Rebuilt:
             return False
         return id(trial) not in self._own or self._seeds_alone.get(trial.variant.number, False)
 
-    def held_out(self, fold: int) -> tuple[Any, NDArray[np.int32]] | None:
-        """The inputs that a fold is validated on, and their numbers; None where there are no folds.
+    def data_key(self, trial: Trial) -> str:
+        """What a trial's data are known by, its fold included."""
+        return self._data.key(trial)
+
+    def held_out(self, trial: Trial) -> tuple[Any, NDArray[np.int32]]:
+        """The inputs that a trial is validated on, of a study with folds; and their numbers.
 
         Args:
-            fold: its number.
+            trial: of this study.
         """
-        one = self._data.fold(fold)
-        return None if one is None else (samples_of(self._common["x"], one.validation), one.validation)
+        fold = self._data.fold(trial)
+        assert fold is not None
+        return samples_of(self._data.whole(trial)["x"], fold.validation), fold.validation
 
     def parameters(self, trial: Trial) -> int | None:
         """How many parameters of a trial's model are trained; None where its builder raises.
@@ -107,13 +113,15 @@ class Rebuilt:
                 "the study was trained with sample_weight, which are weights of its own samples; give "
                 "sample_weight= for the new ones, or sample_weight=None"
             )
-        held_out = {name for name in before if name.startswith("validation_") or name in ("cv", "groups")}
+        # The new samples are those to train on; what made the study's own data is not needed for them.
+        held_out = {name for name in FIT_ARGUMENTS if name.startswith("validation_")}
         replaced = {*given, *held_out, "sample_weight"}
         kept = {name: value for name, value in before.items() if name not in replaced}
         own = {
             name: value
             for name, value in variant.hyperparameters.items()
-            if name not in replaced and not (name in variant.fit_arguments and name.startswith("validation_"))
+            if name not in replaced
+            and (name not in variant.fit_arguments or (name in FIT_ARGUMENTS and name not in held_out))
         }
         return type(self).trainer(self._models.given, [own], x, y, **(kept | dict(given)))
 
@@ -141,13 +149,13 @@ class Rebuilt:
 
 def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> tuple[keras.Model, bool]:
     """A trial's model, built as it was before its first epoch; and whether seeds alone were drawn for it."""
-    parts = data.parts(trial.variant, trial.fold)
+    parts = data.parts(trial)
     session = Session(trial.seed)
     with session, Drawing() as drawing:
         model = models.build(trial, to_train=False)
         looks, (_, numpy_after) = drawing.looks, generators_now()
         if parts is None:
-            keras_private.symbolic_build(model, _one_batch(common["x"]))
+            keras_private.symbolic_build(model, _one_batch(data.whole(trial)["x"]))
         elif parts.first is not None:
             keras_private.symbolic_build_from(model, parts.first)
         else:

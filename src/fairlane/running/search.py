@@ -7,7 +7,7 @@ driver.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -28,7 +28,7 @@ from fairlane.running.choosing import on_jax
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
-from fairlane.running.folds import check_no_validation, folds_of, note_folds, samples_by_fold
+from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import jobs_of, pace_of, resources_of
 from fairlane.running.models import Models
 from fairlane.running.objectives import Objectives
@@ -63,6 +63,7 @@ def search(
     objective: Any = "val_loss",
     epochs: int = 1,
     seeds: int | Sequence[int] = 1,
+    data: Callable[..., Any] | None = None,
     cv: Any = None,
     groups: Any = None,
     sampler: Any = "auto",
@@ -102,6 +103,8 @@ def search(
             the number of trained parameters.
         epochs: the most that a variant gets.
         seeds: replicates of each variant, as for `compare`. A variant's value is the mean over them.
+        data: a function of hyperparameters that makes the data, as for `compare`; it is called when the first
+            variant that needs them begins.
         cv: folds, as for `compare`: a variant's value is the mean over its seeds and folds.
         groups: as for `compare`.
         sampler: ``"random"``, ``"sobol"``, ``"grid"``; with the extra ``fairlane[optuna]`` also ``"tpe"``,
@@ -160,11 +163,12 @@ def search(
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     fit = {"x": x, "y": y, **fit_arguments, "epochs": _whole("epochs", epochs)}
-    folds = folds_of(cv, groups, fit)
-    wanted = _wanted(space, trials, objective, seeds, folds, sampler, stop, confirm, width, rng, fit)
-    planned = _planned(model, wanted, folds, fit, engine, test_data)
-    described = wanted.described()
-    with Request(model, fit, callbacks, test_data, described, samples_by_fold(folds)) as request:
+    samples = Samples(fit, data, cv, groups)
+    held_out = cv is not None or data is not None  # what a function returns shows when it is called
+    wanted = _wanted(space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
+    planned = _planned(model, wanted, samples, engine, test_data)
+    described, folds = wanted.described(), samples_by_fold(planned.folds)
+    with Request(model, fit, callbacks, test_data, described, folds, data) as request:
         kept: Store = (
             MemoryStore(site=request.site)
             if store is None
@@ -202,14 +206,8 @@ class _Wanted:
     seeds: list[int]
     confirm: int
     fresh: list[int]
-    folds: Sequence[Fold]
     width: int | None
     rng: int
-
-    def replicates(self, seeds: Sequence[int]) -> list[Replicate]:
-        """Each of some seeds with each fold."""
-        folds: list[int | None] = [fold.number for fold in self.folds]
-        return [(seed, fold) for seed in seeds for fold in folds or [None]]
 
     def described(self) -> dict[str, Any]:
         """What must be the same where a stored search continues."""
@@ -263,7 +261,7 @@ def _wanted(
     trials: Any,
     objective: Any,
     seeds: Any,
-    folds: Sequence[Fold],
+    held_out: bool,
     sampler: Any,
     stop: Any,
     confirm: Any,
@@ -277,7 +275,7 @@ def _wanted(
             "'epochs' can't be in the space of a search: epochs=... is the most that a variant gets, and "
             "stop=... ends variants earlier"
         )
-    validates = fit.get("validation_data") is not None or bool(fit.get("validation_split") or folds)
+    validates = fit.get("validation_data") is not None or bool(fit.get("validation_split") or held_out)
     top, again = confirm if isinstance(confirm, tuple) and len(confirm) == 2 else (confirm, _CONFIRMING_SEEDS)
     numbers = seeds_of(seeds)
     first = max(numbers) + 1
@@ -298,7 +296,6 @@ def _wanted(
         numbers,
         0 if top is None else _whole("confirm", top),
         list(range(first, first + _whole("the number of seeds in confirm", again))),
-        folds,
         None if width is None else _whole("width", width),
         _whole("rng", rng, 0),
     )
@@ -315,32 +312,42 @@ class _Planned:
     data: Data
     models: Models
     fit_names: frozenset[str]
+    folds: Sequence[Fold]
+
+    def replicates(self, seeds: Sequence[int]) -> list[Replicate]:
+        """Each of some seeds with each fold."""
+        folds: list[int | None] = [fold.number for fold in self.folds]
+        return [(seed, fold) for seed in seeds for fold in folds or [None]]
 
 
-def _planned(
-    model: Any, wanted: _Wanted, folds: Sequence[Fold], fit: Mapping[str, Any], engine: str, test_data: Any
-) -> _Planned:
+def _planned(model: Any, wanted: _Wanted, samples: Samples, engine: str, test_data: Any) -> _Planned:
     """The parts of all trials, checked before anything is stored or trained."""
-    space = wanted.space
+    space, fit = wanted.space, samples.common
     every = {name: domain.value(0.5) for name, domain in space.domains.items()}
     everything = {name: every.get(name, space.fixed.get(name)) for name in space.names}
     arguments = {name: value for name, value in fit.items() if name not in ("x", "y")}
-    count = len(folds) or None
-    names = plan(model, [everything], [0], arguments, count)[0].variant.fit_arguments
-    first = plan(model, [space.at([0.5] * len(space.domains))], wanted.seeds[:1], arguments, count)[0]
-    check_no_validation(folds, [Variant(0, everything, names)])
-    data = Data(fit, [first.variant], engine, folds)
-    parts = data.parts(first.variant, first.fold)
+    middle = [space.at([0.5] * len(space.domains))]
+
+    def planned(count: int | None, variants: Any = middle) -> list[Trial]:
+        return plan(model, variants, wanted.seeds[:1], arguments, count, samples.made_from)
+
+    folds = samples.folds(planned)
+    names = planned(len(folds) or None, [everything])[0].variant.fit_arguments
+    first = planned(len(folds) or None)[0]
+    samples.check([Variant(0, everything, names)])
+    data = Data(fit, [first], engine, samples.cut, samples.made)
+    parts = data.parts(first)
     if parts is not None and parts.once:
         raise StudyError(
             "x is a generator, which can be read once, and a search trains variants after each other; give "
             "arrays, or a keras.utils.PyDataset"
         )
     check_test_data(test_data, 2)
-    models = Models(model, fit["x"], folds)
-    check_on_models(rehearsed(models, first, data, fit, test_data), {**fit, "test_data": test_data}, first)
+    models = Models(model, data, bool(folds))
+    known = {**fit, **data.whole(first), "test_data": test_data}
+    check_on_models(rehearsed(models, first, data, fit, test_data), known, first)
     _warn_of_programs(wanted)
-    return _Planned(data, models, frozenset(names))
+    return _Planned(data, models, frozenset(names), folds)
 
 
 def _warn_of_programs(wanted: _Wanted) -> None:
@@ -375,7 +382,7 @@ class _Run:
     ) -> None:
         self.store, self.wanted, self.planned = kept, wanted, planned
         self.engine, self._pace, self._rebuilt = engine, pace, rebuilt
-        note_folds(kept, wanted.folds)
+        note_folds(kept, planned.folds)
         warn_of(kept)
         self._makers = Callbacks(callbacks, ())
         models, data = planned.models, planned.data
@@ -399,7 +406,7 @@ class _Run:
         standing = isinstance(wanted.stopping, Everything)
         self.search = Search(
             *(course, kept, wanted.objectives),
-            *(wanted.replicates(wanted.seeds), wanted.replicates(wanted.fresh), wanted.epochs),
+            *(planned.replicates(wanted.seeds), planned.replicates(wanted.fresh), wanted.epochs),
             planned.fit_names,
             self._enlist,
             standing,
@@ -414,7 +421,7 @@ class _Run:
     ) -> tuple[list[Trial], list[Job]]:
         """Number trials, and make a job for each that is not trained yet."""
         trials = self.store.adopt(planned, [self.wanted.epochs] * len(planned))
-        self.planned.data.add([trial.variant for trial in trials])
+        self.planned.data.add(trials)
         self._rebuilt.add(trials)
         left = [trial for trial in trials if self.store.unfinished(trial)]
         for trial in left:
@@ -442,7 +449,7 @@ class _Run:
         structures = min(wanted.space.structures or wanted.trials, wanted.trials)
         group = grouping(wanted.space, wanted.trials)
         return max(
-            job.alike, group, wanted.trials * len(wanted.replicates(wanted.seeds)) // max(1, structures)
+            job.alike, group, wanted.trials * len(self.planned.replicates(wanted.seeds)) // max(1, structures)
         )
 
 

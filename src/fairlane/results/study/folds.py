@@ -15,6 +15,7 @@ import pandas as pd
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.results.study.members import Chosen, Members, OneVariant
+from fairlane.trials import Trial
 
 _FIXED = ("trial", "fold", "sample")
 
@@ -56,21 +57,21 @@ class Folded(Members):
             raise StudyError(
                 "the study has no folds; give compare(..., cv=5), or predict with study.predict(x)"
             )
-        held_out = getattr(self._rebuild, "held_out", None)
-        if held_out is None:
+        rebuild: Any = self._rebuild
+        if not hasattr(rebuild, "held_out"):
             raise StudyError(
                 "a study that was opened from a store does not know its data, so nothing can be predicted "
                 "for them; call compare with the same arguments again, which trains nothing twice"
             )
-        by_fold: dict[int, list[int]] = {}
+        alike: dict[str, list[Trial]] = {}
         for record in records:
-            by_fold.setdefault(int(record.trial.fold or 0), []).append(record.trial.number)
+            alike.setdefault(rebuild.data_key(record.trial), []).append(record.trial)
         parts: dict[int, pd.DataFrame] = {}
-        for fold, numbers in by_fold.items():
-            x, samples = held_out(fold)
-            found = self.predict(x, trials=numbers)
-            for i, number in enumerate(numbers):
-                parts[number] = _frame(number, fold, samples, found, i)
+        for some in alike.values():
+            x, samples = rebuild.held_out(some[0])
+            found = self.predict(x, trials=some)
+            for i, trial in enumerate(some):
+                parts[trial.number] = _frame(trial.number, int(trial.fold or 0), samples, found, i)
         return pd.concat([parts[record.trial.number] for record in records], ignore_index=True)
 
 
