@@ -23,10 +23,13 @@ function curvesOf(view, metric) {
   return found.filter((curve) => curve.points.some((point) => finite(point.value)));
 }
 
+// Which replicate of its variant a trial is: `seed 0`, or `seed 0, fold 3`.
+const replicate = (trial) => (trial.fold == null ? `seed ${trial.seed}` : `seed ${trial.seed}, fold ${trial.fold}`);
+
 function curveOf(variant, trial, place, training) {
   return {
     key: `${training} trial ${trial.number}`, variant: variant.number, training, thin: false,
-    label: `${variant.label}, seed ${trial.seed}, ${training ? "training" : "validation"}`,
+    label: `${variant.label}, ${replicate(trial)}, ${training ? "training" : "validation"}`,
     sound: trial.state === "done" || trial.state === "running",
     points: trial.epochs.map((epoch, i) => ({ epoch, value: trial.curves[place][i] })),
   };
@@ -42,7 +45,7 @@ function averaged(variant, trials, place, training) {
   if (!counted.length) return thin;
   const mean = {
     ...curveOf(variant, counted[0], place, training), key: `${training} variant ${variant.number}`,
-    label: `${variant.label}, ${counted.length === 1 ? "1 seed" : `mean of ${counted.length} seeds`}, ${training ? "training" : "validation"}`,
+    label: `${variant.label}, ${counted.length === 1 ? replicate(counted[0]) : `mean of ${counted.length} ${counted[0].fold == null ? "seeds" : "trials"}`}, ${training ? "training" : "validation"}`,
   };
   if (means) {
     mean.points = means.epochs.map((epoch, i) => ({

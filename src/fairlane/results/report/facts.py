@@ -156,10 +156,10 @@ def _variants(
 
 
 def _compared(rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
-    """The summary's rows; what so few seeds can't say is None."""
+    """The summary's rows, ``folds`` where there are some; what so few seeds can't say is None."""
     found: list[dict[str, Any]] = []
     for row in rows:
-        values = {name: plain(row[name]) for name in _COMPARED}
+        values = {name: plain(row[name]) for name in (*_COMPARED, "folds") if name in row}
         found.append({name: None if value == "NaN" else value for name, value in values.items()})
     return found
 

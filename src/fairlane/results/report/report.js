@@ -153,6 +153,7 @@ function variantTable(view) {
     { name: "variant", value: (row) => row.variant, number: true },
     ...facts.hyperparameters.map((name, i) => ({ name, value: (row) => view.variant.get(row.variant).hyperparameters[i] })),
     { name: "seeds", value: (row) => row.seeds, number: true },
+    ...(facts.compared.some((row) => row.folds != null) ? [{ name: "folds", value: (row) => row.folds, number: true }] : []),
     { name: "mean", value: (row) => row.mean, number: true },
     { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
     { name: "difference", value: (row) => row.difference, number: true },
@@ -187,6 +188,7 @@ function trialTable(view, changed) {
     { name: "trial", value: (trial) => trial.number, number: true },
     ...facts.hyperparameters.map((name, i) => ({ name, value: (trial) => view.variant.get(trial.variant).hyperparameters[i] })),
     { name: "seed", value: (trial) => trial.seed, number: true },
+    ...(facts.trials.some((trial) => trial.fold != null) ? [{ name: "fold", value: (trial) => trial.fold, number: true }] : []),
     { name: "state", value: (trial) => trial.state, mark: (trial) => `state-${trial.state}` },
     { name: "epochs done", value: (trial) => trial.epochs.length, number: true },
     ...(facts.trials.some(restored) ? [{ name: "epoch of the weights (from 1)", value: (trial) => (trial.weights_epoch == null || trial.weights_epoch < 0 ? null : trial.weights_epoch + 1), number: true }] : []),
@@ -224,7 +226,7 @@ function failures(view) {
   function draw() {
     const { errors, trials } = view.facts;
     const byNumber = new Map(trials.map((trial) => [trial.number, trial]));
-    const label = (trial) => `Trial ${trial.number} (${view.variant.get(trial.variant).label}, seed ${trial.seed})`;
+    const label = (trial) => `Trial ${trial.number} (${view.variant.get(trial.variant).label}, ${replicate(trial)})`;
     arrange(kinds, kindOf(errors, keyOf).map((kind, i) => {
       say(kind.summary, `${plural(errors[i].trials.length, "trial")} ${errors[i].state}: ${errors[i].text}`);
       kind.fill(errors[i].trials.map((number) => label(byNumber.get(number))));
