@@ -5,7 +5,8 @@ learning rate, from 1e-4 to 1e-2 on a logarithmic scale. `hyperband`: the 49 var
 Hyperband(27, 3). `random`: 64 variants × 20 epochs. Each by KerasTuner and by Fairlane, which draw other
 variants of the same space; both have the same number of variants and epochs. On the clock: all of the
 search, compilation included. `overhead`: the decisions of 1,000 variants alone, with values of a formula
-instead of training.
+instead of training. `lanes`: how full the dispatched programs are during Hyperband, where trials that end
+leave gaps, and others fill them: places with a trial, of all places of all epochs that were dispatched.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     import _peers
 
     x, y = _data.digits()
+    if parameters["kind"] == "lanes":
+        return _lanes(x, y, parameters["sampler"], parameters["trials"], parameters["epochs"])
     search = {"keras-tuner": _keras_tuner, "fairlane": _fairlane}[name](x, y, **parameters)
     _peers.start_backend()
     start = time.perf_counter()
@@ -66,7 +69,7 @@ def _keras_tuner(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
     return search
 
 
-def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
+def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int, sampler: str = "random") -> Any:
     import _models
     import fairlane as fl
 
@@ -79,7 +82,7 @@ def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
             trials=trials,
             epochs=epochs,
             stop="hyperband" if kind == "hyperband" else None,
-            sampler="random",
+            sampler=sampler,
             validation_split=0.2,
             batch_size=32,
             verbose=0,
@@ -87,6 +90,32 @@ def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
         return len(study.trials), float(len(study.history)), float(study.history["val_loss"].min())
 
     return search
+
+
+def _lanes(x: Any, y: Any, sampler: str, trials: int, epochs: int) -> dict[str, Any]:
+    """Hyperband, with a count of the places of each dispatched epoch."""
+    from fairlane.engines.lanes.flights import Flights
+
+    full: list[tuple[int, int]] = []
+    send = Flights.send
+
+    def counted(self: Flights, chunk: Any) -> None:
+        full.append((sum(not lane.ended for lane in chunk.lanes), chunk.width))
+        send(self, chunk)
+
+    Flights.send = counted  # type: ignore[method-assign]
+    start = time.perf_counter()
+    done, total, best = _fairlane(x, y, "hyperband", trials, epochs, sampler)()
+    seconds = time.perf_counter() - start
+    share = sum(lanes for lanes, _ in full) / sum(width for _, width in full)
+    return {
+        "seconds": seconds,
+        "trials": done,
+        "epochs": total / done,
+        "outcomes": [],
+        "best": best,
+        "lanes_in_use": share,
+    }
 
 
 def _overhead(sampler: str, trials: int) -> dict[str, Any]:
@@ -141,7 +170,7 @@ def _overhead(sampler: str, trials: int) -> dict[str, Any]:
 def main() -> None:
     """Run both peers side by side, and the decisions alone."""
     parser = _common.parser(__doc__)
-    parser.add_argument("--kinds", default="hyperband,random,overhead", help="which parts to run")
+    parser.add_argument("--kinds", default="hyperband,random,overhead,lanes", help="which parts to run")
     options = parser.parse_args()
     if _common.served(options, worker):
         return
@@ -167,6 +196,17 @@ def main() -> None:
                 sampler,
                 {"kind": "overhead", "sampler": sampler, "trials": count},
             )
+            for sampler in ("random", "tpe")
+        ]
+    if "lanes" in kinds:
+        counts, epochs = ((4,), 3) if options.quick else ((49, 98, 196), 27)
+        jobs += [
+            _common.Job(
+                f"lanes in use, {count} variants",
+                sampler,
+                {"kind": "lanes", "sampler": sampler, "trials": count, "epochs": epochs},
+            )
+            for count in counts
             for sampler in ("random", "tpe")
         ]
     rows = _common.run_jobs(__file__, jobs, options)

@@ -116,6 +116,31 @@ def test_every_rule_comes_to_its_end(stop):
     assert ("stopped" in states) == (stop is not None)
 
 
+def test_what_follows_from_a_trial_that_ends_by_itself_is_trained():
+    """The last trial of the search ends in its callback; only then is it known which are confirmed."""
+    study = search(
+        trials=14,
+        stop="halving",
+        seeds=2,
+        confirm=(2, 2),
+        engine="lanes",
+        callbacks=lambda trial: [keras.callbacks.EarlyStopping("loss", patience=1)],
+    )
+    assert len(study.trials) == 14 * 2 + 2 * 2
+    assert study.trials["epochs"].max() < 9
+    assert set(study.trials["state"]) == {"done", "stopped"}
+
+
+def test_few_places_change_nothing_of_a_search():
+    """Where places are few, trials wait for each other after each epoch."""
+    wide, narrow = search(trials=12), search(trials=12, width=4)
+    assert narrow.trials["state"].tolist() == wide.trials["state"].tolist()
+    assert [narrow.history[name].tolist() for name in ("trial", "epoch")] == [
+        wide.history[name].tolist() for name in ("trial", "epoch")
+    ]
+    assert np.allclose(narrow.history["val_loss"], wide.history["val_loss"], rtol=1e-6)
+
+
 def test_a_larger_value_is_better_where_it_is_said():
     study = search(objective=("val_mae", "max"), trials=4, epochs=2, stop=None)
     assert study.best().number == study.trials["val_mae"].idxmax()
@@ -184,6 +209,23 @@ def _epochs(store):
         return len(fl.open(store, "killed").history)
     except fl.FairlaneError:
         return 0
+
+
+class Read(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        return X[16 * i : 16 * i + 16], Y[16 * i : 16 * i + 16]
+
+
+def test_data_that_are_read_are_searched_where_all_places_are_there():
+    options = {"objective": "loss", "trials": 9, "epochs": 3, "verbose": 0}
+    study = fl.search(build, SPACE, Read(), stop="hyperband", **options)
+    assert set(study.trials["state"]) == {"done", "stopped"}
+    assert set(study.trials["engine"]) == {"lanes"}
+    with pytest.raises(fl.StudyError, match="stop='hyperband' with width=4 needs data in arrays"):
+        fl.search(build, SPACE, Read(), stop="hyperband", width=4, **options)
 
 
 @pytest.mark.parametrize(

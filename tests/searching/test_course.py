@@ -40,10 +40,11 @@ class Learner(Sampler):
 
 
 class Farm:
-    """Trains by a formula, one epoch of one variant at a time, in an order of its own."""
+    """Trains by a formula, one epoch of one variant at a time, in an order of its own; or none runs ahead."""
 
-    def __init__(self, course, order, ends=None, known=None):
-        self.course, self.order, self.ends = course, order, ends or {}
+    def __init__(self, course, order, ends=None, known=None, paced=False):
+        self.paced, self.course = paced, course
+        self.order, self.ends = order, ends or {}
         self.trained, self.allowed, self.over = {}, {}, set()
         self.quality, self.begun, self.confirmed = {}, [], ()
         self.known = known or {}
@@ -66,6 +67,7 @@ class Farm:
                 v
                 for v, n in self.allowed.items()
                 if self.epochs(v) < n and v not in self.over and not self.ended(v)
+                if not self.paced or self.epochs(v) < self.course.reach(v)
             ]
             if not able or steps >= stop_after:
                 return self
@@ -119,17 +121,35 @@ def test_hyperband_trains_375_epochs_of_49_variants():
 
 @pytest.mark.parametrize("stop", ["hyperband", "halving", "median", None])
 @settings(max_examples=15, deadline=None)
-@given(order=st.integers(0, 10**6), learns=st.booleans(), width=st.sampled_from([1, 3, 8, 10**9]))
-def test_the_course_does_not_depend_on_which_trial_was_faster(stop, order, learns, width):
+@given(
+    order=st.integers(0, 10**6),
+    learns=st.booleans(),
+    width=st.sampled_from([1, 3, 8, 10**9]),
+    paced=st.booleans(),
+)
+def test_the_course_does_not_depend_on_which_trial_was_faster(stop, order, learns, width, paced):
     ends = {2: 2, 5: 1}  # by callbacks of their own
 
-    def run(seed):
+    def run(seed, paced=False):
         log = Log()
         sampler = Learner() if learns else None
-        farm = Farm(course(stop, 20, 9, sampler, width, 3, log), random.Random(seed), ends).run()
+        made = course(stop, 20, 9, sampler, width, 3, log)
+        farm = Farm(made, random.Random(seed), ends, paced=paced).run()
         return log.made, farm.trained, farm.over, farm.confirmed
 
-    assert run(order) == run(0)
+    assert run(order, paced) == run(0)
+
+
+def test_where_places_are_few_nobody_runs_ahead_of_the_clock():
+    wide, narrow = course("hyperband", 20, 9), course("hyperband", 20, 9, width=4)
+    for made in (wide, narrow):
+        farm = Farm(made, random.Random(0))
+        farm.take(made.advance(farm))
+    assert wide.reach(0) == math.inf
+    assert [narrow.reach(variant) for variant in farm.begun] == [1, 1, 1, 1]
+    farm.trained = dict.fromkeys(farm.begun, 1)
+    narrow.advance(farm)
+    assert narrow.reach(0) == 2
 
 
 @pytest.mark.parametrize("stop", ["hyperband", "median"])

@@ -342,12 +342,28 @@ def _planned(model: Any, wanted: _Wanted, samples: Samples, engine: str, test_da
             "x is a generator, which can be read once, and a search trains variants after each other; give "
             "arrays, or a keras.utils.PyDataset"
         )
+    if parts is not None and parts.is_read and engine != "reference":
+        _check_places(wanted)
     check_test_data(test_data, 2)
     models = Models(model, data, bool(folds))
     known = {**fit, **data.whole(first), "test_data": test_data}
     check_on_models(rehearsed(models, first, data, fit, test_data), known, first)
     _warn_of_programs(wanted)
     return _Planned(data, models, frozenset(names), folds)
+
+
+def _check_places(wanted: _Wanted) -> None:
+    """Refuse rungs at which some would wait for a place while others of the same reading train."""
+    brackets = not (wanted.stopping.by_epoch or isinstance(wanted.stopping, Everything))
+    learns = wanted.sampler not in ("auto", "random", "sobol", "grid")
+    width = wanted.width or (_WIDTH_OF_LEARNERS if learns else _ALL)
+    if brackets and width < wanted.trials:
+        raise StudyError(
+            f"stop={wanted.stop!r} with width={width} needs data in arrays: where data are read batch by "
+            "batch, all trials that began together go through each epoch together, and here some wait at a "
+            "rung while others train. Give arrays, stop='median', engine='reference', or "
+            f"width={wanted.trials} (with a sampler that learns, proposals then learn little)"
+        )
 
 
 def _warn_of_programs(wanted: _Wanted) -> None:

@@ -161,9 +161,11 @@ class Search:
             yield order
 
     def _allowed_of(self, trial: Trial, number: int) -> float:
+        if id(trial) in self._confirming:
+            return math.inf
         allowed = self._allowed[number]
-        last = allowed >= self._epochs or id(trial) in self._confirming
-        return float("inf") if last else allowed  # after the last epoch, an order lets it end
+        # After the last epoch, an order lets it end.
+        return min(allowed if allowed < self._epochs else math.inf, self._course.reach(number))
 
     # --- what the course asks for ---
 

@@ -167,6 +167,17 @@ class Course:
         """
         return self._groups[self._members[variant].bracket].bracket.mean
 
+    def reach(self, variant: int) -> float:
+        """How many epochs a variant may have by now: where places are few, nobody runs ahead of the clock.
+
+        Else those whose rung is far would train alone, keep their places until the clock is there, and
+        leave the rest of their program empty. No decision depends on it.
+
+        Args:
+            variant: the number of one that has begun.
+        """
+        return math.inf if self._width >= self._trials else self._members[variant].epochs + 1
+
     def advance(self, results: Results) -> list[Step]:
         """All steps that follow from what is known now."""
         steps: list[Step] = []

@@ -112,7 +112,8 @@ class _Run:
             self._await(has_room)
         elif has_room:
             self._admission.admit()
-        elif not self._yard.idle() and not self._landing.has_ended:
+        elif not (self._yard.idle() or self._landing.has_ended or len(self._reports)):
+            # Only once all is reported: a job may follow from what was.
             if self._admission.over and not len(self._roster):
                 return False
             self._reports.add(Idle(tuple(self._yard.paused)))

@@ -25,6 +25,9 @@ class Reports:
         self._events: deque[EngineEvent] = deque()
         self._given: EngineEvent | None = None
 
+    def __len__(self) -> int:
+        return len(self._events)
+
     def add(self, event: EngineEvent) -> None:
         """Note what happened."""
         self._events.append(event)
