@@ -207,7 +207,7 @@ def test_reserved_names_are_the_fixed_columns_of_all_frames():
     ):
         fixed |= set(frame.columns)
     # "epochs" gives way to the hyperparameter of that name, which is an argument of Model.fit.
-    assert fixed - {"lr", "val_loss", "epochs"} == RESERVED_COLUMNS - {"fold", "folds"}
+    assert fixed - {"lr", "val_loss", "epochs"} == RESERVED_COLUMNS - {"folds"}
 
 
 logs = st.dictionaries(

@@ -114,8 +114,18 @@ def test_data_that_are_no_arrays_are_refused():
         fl.compare(build, [{}], ((X, X[:, 0]) for _ in range(3)), cv=3, verbose=0)
     with pytest.raises(StudyError, match="groups need cv"):
         fl.compare(build, [{}], X, X[:, 0], groups=np.zeros(12), verbose=0)
-    with pytest.raises(StudyError, match=r"can't have the name 'fold'.*give the folds as cv"):
-        fl.compare(lambda fold: build(), {"fold": [0, 1]}, X, X[:, 0], verbose=0)
+    with pytest.raises(StudyError, match=r"can't have the name 'fold': the results have a column"):
+        fl.compare(lambda fold: build(), {"fold": [0, 1]}, X, X[:, 0], cv=3, verbose=0)
+
+
+def test_without_cv_fold_is_a_name_like_any_other():
+    study = fl.compare(lambda fold: build(), {"fold": [0, 1]}, X, X[:, 0], seeds=2, epochs=2, verbose=0)
+    assert study.history.columns[:4].tolist() == ["trial", "fold", "seed", "epoch"]
+    assert study.summary("loss")["fold"].tolist() in ([0, 1], [1, 0])
+    assert study.evaluate(X, X[:, 0])["fold"].tolist() == [0, 0, 1, 1]
+    study.plot("curves")
+    with pytest.raises(StudyError, match="the study has no folds"):
+        study.oof()
 
 
 def test_a_search_means_over_its_folds_and_confirms_on_all(tmp_path):

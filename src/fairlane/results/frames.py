@@ -171,7 +171,7 @@ def taken_names(hyperparameters: Iterable[str]) -> frozenset[str]:
     Args:
         hyperparameters: the names of the hyperparameters.
     """
-    return RESERVED_COLUMNS | {"epochs", *hyperparameters}
+    return RESERVED_COLUMNS | {"epochs", "fold", *hyperparameters}
 
 
 def _last_values(record: Record) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def over_seeds(
     means[columns] = means[columns].where(complete)
     seeds = np.broadcast_to(means["seeds"].to_numpy()[:, None], (len(means), len(columns)))
     deviations = groups.std().to_numpy(dtype=float)
-    if "fold" in history_frame:
+    if "fold" in history_frame and "fold" not in hyperparameters:
         seeds, deviations = _of_folds(history_frame.assign(variant=numbers), columns)
     ends = statistics.student(means[columns].to_numpy(dtype=float), deviations, seeds, confidence)
     low, high = (means.assign(**dict(zip(columns, end.T, strict=True))) for end in ends)

@@ -51,7 +51,7 @@ def plan(
     """
     check_fit_arguments(arguments)
     assignments = _assignments(variants)
-    _check_names(assignments)
+    _check_names(assignments, folds is not None)
     to_fit = _fit_names(model, assignments, arguments, folds is not None, made_from)
     numbers = seeds_of(seeds)
     made = [Variant(i, a, {k: v for k, v in a.items() if k in to_fit}) for i, a in enumerate(assignments)]
@@ -117,7 +117,7 @@ def _grid(lists: Mapping[str, Any]) -> list[dict[str, Any]]:
     return made
 
 
-def _check_names(assignments: Iterable[Mapping[str, Any]]) -> None:
+def _check_names(assignments: Iterable[Mapping[str, Any]], folded: bool) -> None:
     for name in {name for a in assignments for name in a}:
         if not isinstance(name, str):
             raise StudyError(f"a hyperparameter's name must be a string, not {name!r}")

@@ -13,7 +13,7 @@ from typing import Any
 
 RESERVED_COLUMNS = frozenset(
     {
-        *("trial", "seed", "fold", "epoch", "metric", "data", "value"),
+        *("trial", "seed", "epoch", "metric", "data", "value"),
         *("state", "weights_epoch", "seconds", "engine", "fleet", "loop", "reason", "error"),
         *("variant", "seeds", "folds", "pairs", "failed", "unfinished"),
         *("selected_by", "selected"),
