@@ -121,13 +121,11 @@ def _check_names(assignments: Iterable[Mapping[str, Any]], folded: bool) -> None
     for name in {name for a in assignments for name in a}:
         if not isinstance(name, str):
             raise StudyError(f"a hyperparameter's name must be a string, not {name!r}")
-        if name in RESERVED_COLUMNS:
+        if name in RESERVED_COLUMNS or (folded and name == "fold"):
+            instead = " (give the seeds as seeds=...)" if name == "seed" else ""
             raise StudyError(
                 f"a hyperparameter can't have the name {name!r}: the results have a column of that name"
-                + {"seed": " (give the seeds as seeds=...)", "fold": " (give the folds as cv=...)"}.get(
-                    name, ""
-                )
-                + f"; rename it, for example to {name + '_'!r}"
+                f"{instead}; rename it, for example to {name + '_'!r}"
             )
 
 
