@@ -190,3 +190,27 @@ def test_out_of_fold_predictions_need_folds_and_data(tmp_path):
     fl.compare(build, [{}], X, Y, cv=KFold(2), verbose=0, store=tmp_path / "runs.db", name="a")
     with pytest.raises(fl.errors.StudyError, match="opened from a store does not know its data"):
         fl.open(tmp_path / "runs.db", "a").oof()
+
+
+def test_other_data_of_the_same_shapes_share_the_program(monkeypatch):
+    programs = set()
+    compile_piece = Program._compile
+
+    def counted(self, *rest):
+        programs.add(id(self))
+        return compile_piece(self, *rest)
+
+    monkeypatch.setattr(Program, "_compile", counted)
+    folds = list(KFold(3).split(X[:48]))
+    variants = [
+        {"sample_weight": np.isin(np.arange(48), training) * 1.0, "validation_data": (X[some], Y[some])}
+        for training, some in folds
+    ]
+    fit = {"epochs": 2, "batch_size": 16}
+    study = fl.compare(build, variants, X[:48], Y[:48], engine="lanes", verbose=0, **fit)
+    assert len(programs) == study.trials["fleet"].nunique() == 1
+    for number, variant in enumerate(variants):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(0)
+        alone = build().fit(X[:48], Y[:48], verbose=0, **variant, **fit).history
+        assert_logs_agree(history_of(study, number), alone)

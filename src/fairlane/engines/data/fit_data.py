@@ -58,8 +58,16 @@ class Batches:
     _runs: dict[int, list[tuple[int, int, int]]] = field(init=False, repr=False, default_factory=dict)
 
     @property
+    def form(self) -> Any:
+        """Equal for arrays that one program can take."""
+        shapes = keras.tree.map_structure(
+            lambda a: None if a is None else (a.shape, str(a.dtype)), self.arrays
+        )
+        return repr(shapes), self.rows is None
+
+    @property
     def pool(self) -> Any:
-        """Equal for folds of the same arrays: one program can take its samples from either."""
+        """Equal for the same arrays, as folds have them: lanes of one chunk take their samples from them."""
         return id(self) if self.rows is None else id(self.arrays)
 
     @property
@@ -141,8 +149,14 @@ class FitData:
     validation: Batches | Source | None
 
     @property
-    def pool(self) -> Any:
+    def form(self) -> Any:
         """Equal for data that lanes of one program can be trained on."""
+        parts = (self.training, self.validation)
+        return tuple(part.form if isinstance(part, Batches) else id(part) for part in parts)
+
+    @property
+    def pool(self) -> Any:
+        """Equal for data that lanes of one chunk can be trained on."""
         parts = (self.training, self.validation)
         return tuple(part.pool if isinstance(part, Batches) else id(part) for part in parts)
 

@@ -165,7 +165,7 @@ class Admission:
         if lane.beginning is not None and not lane.finished:
             self._replicas.learn(lane.job, data, lane.beginning)
         lane.beginning = None
-        fleet = self.fleets.of(lane, data)
+        fleet = self.fleets.of(lane)
         if fleet.failure:
             self._withdraw(lane, fleet.failure, fleet.error)
             return

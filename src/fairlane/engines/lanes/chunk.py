@@ -20,7 +20,7 @@ import numpy as np
 from fairlane.engines.data.orders import Indices
 from fairlane.engines.data.sources import Piece
 from fairlane.engines.eligibility import TooLate
-from fairlane.engines.lanes.fleet import Fleet
+from fairlane.engines.lanes.fleet import Fleet, Placed
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.lane_logs import rows
 from fairlane.engines.lanes.memory import OutOfMemory, bytes_needed, free_memory, is_out_of_memory
@@ -40,18 +40,20 @@ class Shape(NamedTuple):
         tests: the ``(first sample, steps, batch)`` of each run of validation, where they are not read.
         validates: whether it ends with validation.
         most_steps: how many of the batches that are read it takes, or None for all.
+        pool: equal where samples are taken from the same arrays.
     """
 
     runs: tuple[tuple[int, int], ...]
     tests: tuple[tuple[int, int, int], ...]
     validates: bool
     most_steps: int | None
+    pool: Any
 
     @classmethod
     def of(cls, lane: Lane) -> Shape:
         """What a lane's coming epoch looks like."""
         most_steps = None if lane.reading is None else lane.most_steps
-        return cls(lane.order.shapes, lane.tests, lane.validates_now(), most_steps)
+        return cls(lane.order.shapes, lane.tests, lane.validates_now(), most_steps, lane.data.pool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,7 @@ class Chunk:
         width: of the program; places without a lane repeat the first, and their results are ignored.
         state: the stacked state.
         program: the program.
+        placed: what they are trained on, on the device.
         epochs: the epoch that each lane goes through.
         trained: whether the state is one of the middle: trained, and still to be validated.
     """
@@ -115,6 +118,7 @@ class Chunk:
     width: int
     state: State
     program: Program
+    placed: Placed
     epochs: list[int] = field(default_factory=list)
     trained: bool = False
     _lifted: list[Any] = field(default_factory=list)
@@ -126,7 +130,8 @@ class Chunk:
         """Stack lanes that are in no chunk."""
         width = fleet.width_for(lanes, threads)
         program = fleet.program(width, lanes[0])
-        return cls(fleet, lanes, width, stacked([lane.own_state() for lane in lanes], width), program)
+        state, placed = stacked([lane.own_state() for lane in lanes], width), fleet.placed(lanes[0])
+        return cls(fleet, lanes, width, state, program, placed)
 
     # --- its lanes' states --------------------------------------------------------------------------
 
@@ -225,7 +230,7 @@ class Chunk:
         shape = Shape.of(self.lanes[0])
         if shape == self._prepared and not pieces:
             return
-        placed, at_once = self.fleet.placed(), self.fleet.at_once
+        placed, at_once = self.placed, self.fleet.at_once
         wanted: dict[Run, tuple[Any, Any]] = {}
         for steps, batch in shape.runs:
             run = Run(True, at_once(steps), batch)
@@ -303,12 +308,12 @@ class Chunk:
             run = Run(True, self.fleet.at_once(steps), batch)
             for first in range(0, steps, run.steps):
                 some = order[:, first : first + run.steps]
-                carry, logs = self._call(run, carry, some, self.fleet.placed().training)
+                carry, logs = self._call(run, carry, some, self.placed.training)
         return carry, logs
 
     def validate(self, carry: Carry) -> tuple[Carry, Mapping[str, Any]]:
         """Validate on the data on the device."""
-        placed = self.fleet.placed()
+        placed = self.placed
         carry = self.fleet.carry(carry.state, self.width)
         logs: Mapping[str, Any] = {}
         tests = self.lanes[0].tests

@@ -28,27 +28,25 @@ from fairlane.trials import Arrays, State
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """What all lanes of a fleet have in common on the device.
+    """What all lanes of a chunk are trained on, on the device.
 
     Attributes:
         training: the training samples, where they are kept there.
         validation: the validation samples, likewise.
         own_tests: whether each lane has validation samples of its own among these.
-        rest: metrics' variables when reset.
     """
 
     training: Any
     validation: Any
     own_tests: bool
-    rest: Arrays
 
     @classmethod
-    def of(cls, data: FitData, shelf: Shelf, rest: Arrays) -> Placed:
+    def of(cls, data: FitData, shelf: Shelf) -> Placed:
         """Put the data on the device, as far as they are not read while lanes train."""
         training = shelf.put(data.training) if isinstance(data.training, Batches) else None
         if not isinstance(data.validation, Batches):
-            return cls(training, None, False, rest)
-        return cls(training, shelf.put(data.validation), data.validation.rows is not None, rest)
+            return cls(training, None, False)
+        return cls(training, shelf.put(data.validation), data.validation.rows is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,6 @@ class Kinship:
 
     Attributes:
         shared: equal for lanes that may be in one fleet, their numbers left out.
-        data: what the first is trained on; others, on the same or another fold.
         stop_on_nan: whether they end an epoch at the first loss that is not finite.
         steps_per_execution: their models'.
         halts: whether callbacks are called between training and validation.
@@ -65,7 +62,6 @@ class Kinship:
     """
 
     shared: Any
-    data: FitData
     stop_on_nan: bool
     steps_per_execution: int
     halts: bool
@@ -103,7 +99,7 @@ class Fleet:
     _programs: dict[int, Program] = field(default_factory=dict)
     _metric_names: list[str] = field(default_factory=list)
     _proven: set[int] = field(default_factory=set)
-    _placed: Placed | None = None
+    _rest: Arrays = field(default_factory=list)
     _plain: bool = False
 
     # --- its lanes ----------------------------------------------------------------------------------
@@ -139,10 +135,9 @@ class Fleet:
 
     # --- its programs -------------------------------------------------------------------------------
 
-    def placed(self) -> Placed:
-        """What its lanes have in common on the device, once it has a program."""
-        assert self._placed is not None
-        return self._placed
+    def placed(self, lane: Lane) -> Placed:
+        """What a lane, and those of its chunk, are trained on, on the device."""
+        return Placed.of(lane.data, self.shelf)
 
     def program(self, width: int, lane: Lane) -> Program:
         """The program of a width, made with ``lane`` as the template if there is none."""
@@ -150,7 +145,7 @@ class Fleet:
             return self._programs[width]
         if self.steps is None:
             self.steps = self._steps_of(lane)
-            self._placed = Placed.of(self.kin.data, self.shelf, lane.rest)
+            self._rest = lane.rest
         on_cpu = jax.default_backend() == "cpu"
         self._programs[width] = Program(
             self.steps,
@@ -218,7 +213,7 @@ class Fleet:
 
     def carry(self, state: State, width: int) -> Carry:
         """The state with its metrics reset, at the start of a pass over data."""
-        rest = [np.broadcast_to(r, (width, *r.shape)).copy() for r in self.placed().rest]
+        rest = [np.broadcast_to(r, (width, *r.shape)).copy() for r in self._rest]
         steps = np.zeros((width,), "int32")
         return Carry(state._replace(metrics=rest), steps, np.zeros((width,), bool))
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from fairlane.engines.data.fit_data import FitData
 from fairlane.engines.lanes.fleet import Fleet, Kinship
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import choose
@@ -37,9 +36,9 @@ class Fleets:
     def __iter__(self) -> Iterator[Fleet]:
         return chain.from_iterable(self._fleets.values())
 
-    def of(self, lane: Lane, data: FitData) -> Fleet:
+    def of(self, lane: Lane) -> Fleet:
         """The fleet whose program can train a lane; a new one where there is none."""
-        kin = self._kinship(lane, data)
+        kin = self._kinship(lane)
         key: tuple[Any, ...] = (kin.shared,)
         if kin.static:  # its numbers can't be inputs of a program, so they decide which it is
             key += tuple(np.asarray(v).tobytes() for v in lane.examination.numbers.values())
@@ -60,7 +59,7 @@ class Fleets:
         """From now on, a fleet for each set of numbers: they can't differ within one program."""
         self._static.add(fleet.kin.shared)
 
-    def _kinship(self, lane: Lane, data: FitData) -> Kinship:
+    def _kinship(self, lane: Lane) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
-        shared = (lane.examination.likeness(), data.pool, stop_on_nan, steps, lane.halts)
-        return Kinship(shared, data, stop_on_nan, steps, lane.halts, shared in self._static)
+        shared = (lane.examination.likeness(), lane.data.form, stop_on_nan, steps, lane.halts)
+        return Kinship(shared, stop_on_nan, steps, lane.halts, shared in self._static)

@@ -77,7 +77,7 @@ class Forming:
         chunk.unstack()
         self._fleets.part(fleet)
         for lane in [*chunk.lanes, *self._yard.empty_of(fleet)]:
-            home = self._fleets.of(lane, fleet.kin.data)
+            home = self._fleets.of(lane)
             self._roster.move(lane, home)
             self._yard.line_up(lane, home)
 

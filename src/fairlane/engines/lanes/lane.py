@@ -78,7 +78,7 @@ class Lane:
         self.job, self.trial = job, job.trial
         self.in_place = resources.builder_of(job).in_place
         self._validation_freq = job.arguments.get("validation_freq", 1)
-        self.validates = data.validation is not None
+        self.data, self.validates = data, data.validation is not None
         self.beginning: Beginning | None = beginning
         built = beginning.built
         self.model, self.session = built.model, beginning.session

@@ -27,7 +27,7 @@ class Yard:
 
     def line_up(self, lane: Lane, fleet: Fleet) -> None:
         """Let a lane wait for a chunk: its next epoch is drawn."""
-        convoy = self.convoy_of(lane, fleet)
+        convoy = self.convoy_of(lane)
         if convoy is None:
             self._idle.setdefault(fleet, []).append(lane)
         else:
@@ -66,9 +66,9 @@ class Yard:
 
     # --- for the others of their convoy -------------------------------------------------------------
 
-    def convoy_of(self, lane: Lane, fleet: Fleet) -> Convoy | None:
+    def convoy_of(self, lane: Lane) -> Convoy | None:
         """The convoy that a lane goes with, or None where it reads nothing."""
-        data = fleet.kin.data
+        data = lane.data
         if not data.is_read:
             return None
         key = id(data), id(lane.reading), lane.steps_per_execution
@@ -92,7 +92,7 @@ class Yard:
         return [convoy for convoy in self.convoys() if convoy not in held]
 
     def _held_convoys(self) -> list[Convoy]:
-        convoys = (self.convoy_of(lane, fleet) for lane, fleet in self._paused.values())
+        convoys = (self.convoy_of(lane) for lane, _ in self._paused.values())
         return [convoy for convoy in convoys if convoy is not None]
 
     # --- for an order -------------------------------------------------------------------------------
