@@ -149,7 +149,7 @@ class Landing:
 
     def _send(self, chunk: Chunk) -> None:
         """Send a chunk on as it is."""
-        convoy = self._yard.convoy_of(chunk.lanes[0], chunk.fleet)
+        convoy = self._yard.convoy_of(chunk.lanes[0])
         if convoy is not None:
             convoy.go_on_with(chunk)
         elif self._forming.ready(chunk):
