@@ -19,6 +19,7 @@ import _common
 
 PEERS = ("keras-tuner", "fairlane")
 LOW, HIGH = 1e-4, 1e-2
+EVERY_KIND = "hyperband,random,overhead,lanes"
 
 
 def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def _overhead(sampler: str, trials: int) -> dict[str, Any]:
 def main() -> None:
     """Run both peers side by side, and the decisions alone."""
     parser = _common.parser(__doc__)
-    parser.add_argument("--kinds", default="hyperband,random,overhead,lanes", help="which parts to run")
+    parser.add_argument("--kinds", default=EVERY_KIND, help="which parts to run")
     options = parser.parse_args()
     if _common.served(options, worker):
         return
@@ -210,7 +211,8 @@ def main() -> None:
             for sampler in ("random", "tpe")
         ]
     rows = _common.run_jobs(__file__, jobs, options)
-    _common.report("search", "digits MLP", rows, options, same=("keras-tuner",), data="scikit-learn's digits")
+    name = "search" if options.kinds == EVERY_KIND else f"search.{'.'.join(kinds)}"
+    _common.report(name, "digits MLP", rows, options, same=("keras-tuner",), data="scikit-learn's digits")
 
 
 if __name__ == "__main__":
