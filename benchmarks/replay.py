@@ -6,8 +6,8 @@ configurations), 320 trials each. A value is the mean over the table's seeds, of
 ``1 - val_acc``. A sampler sees a value only when its trial has ended.
 
 `one`: one at a time. `waves-8`, `waves-64`: all trials of a wave begin and end together. `lanes-64`: 64
-lanes, each refilled when its trial ends, after 0.5 to 1.5 units of time (drawn evenly); they begin one after another
-within one unit, as in `fairlane.search`.
+lanes, each refilled when its trial ends, after 0.5 to 1.5 units of time (drawn evenly); they begin one after
+another within one unit, as in `fairlane.search`.
 
 Simple regret: (best value found - best of the table) / (median of the table - best of the table). Share:
 (random's regret - own) / (random's regret - sequential TPE's), of the medians over the repeats, per table;
@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -118,7 +118,7 @@ def run(folder: str, table: str, name: str, way: str, seed: int, trials: int) ->
     start = time.process_time()
     best = replay(space, sampler_of(name, seed, trials), value, trials, way, np.random.default_rng(seed))
     seconds = time.process_time() - start
-    after = {n: regret(best[n - 1], values) for n in (64, 128, trials) if n <= trials}
+    after = {str(n): regret(best[n - 1], values) for n in (64, 128, trials) if n <= trials}
     return {"table": table, "run": f"{name} {way}", "seed": seed, "regrets": after, "seconds": seconds}
 
 
@@ -129,21 +129,38 @@ def kinds(samplers: list[str], ways: list[str]) -> list[tuple[str, str]]:
 
 
 def measured(folder: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """All replays, in several processes; an earlier answer does not change with their number."""
+    """All replays, in several processes; those that ``--rows`` has are not run again.
+
+    Where time runs out, the repeats that are complete count.
+    """
     tables = options.tables.split(",") if options.tables else list(TABLES)
+    kept = Path(options.rows or Path(folder) / "rows")
+    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    known = {(row["table"], row["run"], row["seed"]) for row in done}
     todo = [
         (folder, table, name, way, seed, options.trials)
         for seed in range(options.repeats)
         for table in tables
         for name, way in kinds(options.samplers.split(","), options.ways.split(","))
     ]
-    done = []
-    with ProcessPoolExecutor(options.processes) as pool:
-        for future in as_completed([pool.submit(run, *one) for one in todo]):
-            done.append(future.result())
-            if len(done) % 100 == 0:
-                print(f"{len(done)} of {len(todo)}", file=sys.stderr, flush=True)
-    return sorted(done, key=lambda one: (one["table"], one["run"], one["seed"]))
+    left = [one for one in todo if (one[1], f"{one[2]} {one[3]}", one[4]) not in known]
+    until = time.monotonic() + options.minutes * 60
+    with ProcessPoolExecutor(options.processes) as pool, kept.open("a") as file:
+        futures = [pool.submit(run, *one) for one in left]
+        try:
+            for future in as_completed(futures, timeout=max(0.0, until - time.monotonic())):
+                done.append(future.result())
+                print(json.dumps(done[-1]), file=file, flush=True)
+        except TimeoutError:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return complete(done, len(todo) // options.repeats)
+
+
+def complete(rows: list[dict[str, Any]], size: int) -> list[dict[str, Any]]:
+    """The rows of the repeats that have all of their runs, in order."""
+    counts = Counter(row["seed"] for row in rows)
+    full = [row for row in rows if counts[row["seed"]] == size]
+    return sorted(full, key=lambda row: (row["table"], row["run"], row["seed"]))
 
 
 def main() -> None:
@@ -172,6 +189,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=600, help="count the repeats that are done by then")
+    parser.add_argument("--rows", default="", help="keep each replay in this file, and go on from it")
     parser.add_argument("--to", default=str(_common.RESULTS / "replay.json"))
     return parser.parse_args()
 
@@ -180,7 +199,7 @@ def _report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
     regrets: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        regrets[row["table"]][row["run"]].append(row["regrets"][options.trials])
+        regrets[row["table"]][row["run"]].append(row["regrets"][str(options.trials)])
         seconds[row["run"]].append(row["seconds"])
     base, best = "random one", "tpe one"
     found = summary(regrets, base, best) if {base, best} <= set(seconds) else {}
@@ -189,7 +208,11 @@ def _report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
         row["ms_per_trial"] = 1000 * float(np.mean(times)) / options.trials
         shown = ", ".join(f"{k} {row[k]:.3f}" for k in ("share", "share_of_means") if row.get(k) is not None)
         print(f"{name:16} {shown}  {row['ms_per_trial']:.2f} ms per trial")
-    about = {"trials": options.trials, "repeats": options.repeats, "machine": _common.machine()}
+    about = {
+        "trials": options.trials,
+        "repeats": len({row["seed"] for row in rows}),
+        "machine": _common.machine(),
+    }
     at = {f"{row['table']} {row['run']} {row['seed']}": row["regrets"] for row in rows}
     Path(options.to).write_text(json.dumps({**about, "runs": found, "regrets": at}, indent=1) + os.linesep)
 
