@@ -24,6 +24,7 @@ from fairlane.kit.text import did_you_mean
 from fairlane.searching.domains import Choice, Domain, Float, Int
 from fairlane.searching.samplers import Sampler, Seen, SobolSampler
 from fairlane.searching.space import Space
+from fairlane.searching.tpe import Memory
 
 NAMES = ("tpe", "gp", "cmaes", "nsga2")
 _FIRST = 10
@@ -70,6 +71,8 @@ class _OptunaSampler(Sampler):
         self._study: Any = None
         self._told: list[Seen] = []
         self._numbers: list[int] = []
+        self._kinds: dict[str, Any] = {}
+        self._memory: Memory | None = None
         self._proposed: tuple[int, dict[str, Any]] | None = None
 
     def check(self, space: Space, objectives: int) -> None:
@@ -103,11 +106,13 @@ class _OptunaSampler(Sampler):
 
     def _tell(self, optuna: Any, space: Space, seen: Sequence[Seen]) -> None:
         """Bring Optuna's study up to date: one trial of it for each variant, in order."""
-        same = [a.hyperparameters == b.hyperparameters for a, b in zip(self._told, seen, strict=False)]
-        if self._study is None or len(seen) < len(self._told) or not all(same):
+        if self._study is None or not _goes_on(self._told, seen):
             objectives = max((len(one.values) for one in seen), default=1)
             self._study = optuna.create_study(directions=["minimize"] * max(1, objectives))
             self._told, self._numbers = [], []
+            self._kinds = {name: _distribution(optuna, domain) for name, domain in space.domains.items()}
+            kinds = {name: self._kinds[name] for name in sorted(self._kinds)}
+            self._memory = Memory({name: kind for name, kind in kinds.items() if not kind.single()})
         self._take_proposal(optuna, space, seen)
         for one in seen[len(self._told) :]:
             self._numbers.append(len(self._study.get_trials(deepcopy=False)))
@@ -148,12 +153,7 @@ class _OptunaSampler(Sampler):
         if self._given == "tpe":
             options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 1}
             made = samplers.TPESampler(seed=seed, group=space.has_conditions, **options)
-            if not space.has_conditions:
-                # All variants have all hyperparameters; Optuna would compare all of its trials to see it.
-                kinds = {name: _distribution(optuna, space.domains[name]) for name in sorted(space.domains)}
-                relative = {name: kind for name, kind in kinds.items() if not kind.single()}
-                made.infer_relative_search_space = lambda study, trial: relative
-            return made
+            return made if space.has_conditions or self._memory is None else self._memory.given_to(made)
         if self._given == "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=1)
         if self._given == "cmaes":
@@ -165,10 +165,7 @@ class _OptunaSampler(Sampler):
     def _asked(self, space: Space) -> tuple[Any, dict[str, Any]]:
         """Ask for a variant: all hyperparameters together, or along the conditions."""
         if not space.has_conditions:
-            import optuna
-
-            fixed = {name: _distribution(optuna, domain) for name, domain in space.domains.items()}
-            trial = self._study.ask(fixed)
+            trial = self._study.ask(self._kinds)
             params = trial.params
             return trial, space.assigned({n: _value(d, params[n]) for n, d in space.domains.items()})
         trial, values = self._study.ask(), dict[str, Any]()
@@ -177,6 +174,15 @@ class _OptunaSampler(Sampler):
                 values[name] = _value(domain, _suggested(trial, name, domain))
         first = {name: domain.value(0.0) for name, domain in space.domains.items()}
         return trial, space.assigned({**first, **values})
+
+
+def _goes_on(told: Sequence[Seen], seen: Sequence[Seen]) -> bool:
+    """Whether what was told is the beginning of what is known."""
+    pairs = zip(told, seen, strict=False)  # of a search that goes on, they are the same objects
+    same = (
+        a.hyperparameters is b.hyperparameters or a.hyperparameters == b.hyperparameters for a, b in pairs
+    )
+    return len(seen) >= len(told) and all(same)
 
 
 def _as_running(one: Seen) -> Seen:
