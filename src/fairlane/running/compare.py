@@ -7,7 +7,7 @@ jobs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,12 +18,11 @@ import numpy as np
 from fairlane.engines.contract import Pace
 from fairlane.engines.data.folds import Fold
 from fairlane.engines.resources import Builder
-from fairlane.errors import BuilderError, StoreError, StudyError
+from fairlane.errors import BuilderError, StudyError
 from fairlane.models.copies import copy
 from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import left_as_found
 from fairlane.models.sharing import changed_by_step, held_in_common
-from fairlane.provenance.machine import versions
 from fairlane.provenance.request import Request
 from fairlane.results.study import Study
 from fairlane.running.budget import Budget
@@ -36,12 +35,13 @@ from fairlane.running.evaluation import check_on_models, check_test_data
 from fairlane.running.fit_arguments import check_fit_arguments
 from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
+from fairlane.running.keeping import kept_in
 from fairlane.running.models import Models
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.seeds import check_seed
-from fairlane.store import MemoryStore, Store, next_epoch, written
+from fairlane.store import MemoryStore, Store, next_epoch
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
 
@@ -166,24 +166,11 @@ def compare(
     planned = _planned(model, variants, seeds, samples, fit_arguments, engine, test_data)
     folds = samples_by_fold(planned.folds)
     with Request(model, planned.common, callbacks, test_data, folds=folds, made_by=data) as request:
-        kept: Store = (
-            MemoryStore(site=request.site)
-            if store is None
-            else written(store, name, request.spec, versions(), resume, request.site)
-        )
-        study: Study | None = None
-        try:
+        with kept_in(store, name, request, resume) as opened:
+            kept = opened.store
             run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
-            study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
+            study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
             _train(run, study, on_error, verbose, test_data, live, allowed)
-        except StoreError as error:
-            error.study = study
-            with suppress(StoreError):  # closing it fails for the same reason, and knows of no study
-                kept.close()
-            raise
-        finally:
-            kept.close()
-        warn_of(kept)
         warn_of_nothing(run.records)
         return study
 

@@ -6,9 +6,7 @@ driver.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -16,9 +14,7 @@ from typing import Any
 from fairlane.engines.contract import Job, Pace
 from fairlane.engines.data.folds import Fold
 from fairlane.engines.resources import Builder, Resources
-from fairlane.errors import FairlaneWarning, StoreError, StudyError
-from fairlane.kit.call_sites import caller, warn_at
-from fairlane.provenance.machine import versions
+from fairlane.errors import StudyError
 from fairlane.provenance.request import Request
 from fairlane.results.study import Study
 from fairlane.running.budget import Budget
@@ -30,27 +26,20 @@ from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
 from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import jobs_of, pace_of, resources_of
+from fairlane.running.keeping import kept_in
 from fairlane.running.models import Models
-from fairlane.running.objectives import Objectives
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.searching import Replicate, Search, StoredLog
-from fairlane.running.seeds import seeds_of
+from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
 from fairlane.searching.course import Course
-from fairlane.searching.samplers import Sampler, grouping, sampler_named
+from fairlane.searching.samplers import grouping
 from fairlane.searching.space import Space
-from fairlane.searching.stopping import Everything, Median, Stopping, stopping_of
-from fairlane.store import MemoryStore, Store, written
+from fairlane.searching.stopping import Everything
+from fairlane.store import MemoryStore, Store
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
-
-_WIDTH_OF_LEARNERS, _WIDTH_BY_EPOCH, _ALL = 32, 64, 10**9
-"""How many variants train together: where proposals learn, where each epoch is compared, and else."""
-_LEARNS_FROM = 64
-"""From how many variants on ``"auto"`` takes TPE."""
-_CONFIRMING_SEEDS = 10
-"""With fewer, no test over seeds could tell five variants apart: five pairs give no p-value below 1/16."""
 
 
 def search(
@@ -162,149 +151,21 @@ def search(
     live, spent = LiveTrackers(trackers), Budget.of(budget)
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
-    fit = {"x": x, "y": y, **fit_arguments, "epochs": _whole("epochs", epochs)}
+    fit = {"x": x, "y": y, **fit_arguments, "epochs": whole("epochs", epochs)}
     samples = Samples(fit, data, cv, groups)
     held_out = cv is not None or data is not None  # what a function returns shows when it is called
-    wanted = _wanted(space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
+    wanted = wanted_of(space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
     planned = _planned(model, wanted, samples, engine, test_data)
     described, folds = wanted.described(), samples_by_fold(planned.folds)
     with Request(model, fit, callbacks, test_data, described, folds, data) as request:
-        kept: Store = (
-            MemoryStore(site=request.site)
-            if store is None
-            else written(store, name, request.spec, versions(), resume, request.site)
-        )
-        study: Study | None = None
-        try:
+        with kept_in(store, name, request, resume) as opened:
+            kept = opened.store
             rebuilt = Rebuilt(kept, planned.models, fit, planned.data, ())
-            study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
+            study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
             run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt)
             _train(run, study, on_error, verbose, test_data, live, spent)
-        except StoreError as error:
-            error.study = study
-            with suppress(StoreError):  # closing it fails for the same reason, and knows of no study
-                kept.close()
-            raise
-        finally:
-            kept.close()
-        warn_of(kept)
         warn_of_nothing(list(kept))
         return study
-
-
-@dataclass(frozen=True, eq=False)
-class _Wanted:
-    """What is searched, checked."""
-
-    space: Space
-    objectives: Objectives
-    sampler: Any
-    stopping: Stopping
-    stop: Any
-    trials: int
-    epochs: int
-    seeds: list[int]
-    confirm: int
-    fresh: list[int]
-    width: int | None
-    rng: int
-
-    def described(self) -> dict[str, Any]:
-        """What must be the same where a stored search continues."""
-        named = isinstance(self.stop, str | Stopping) or self.stop is None
-        stop = self.stop if named else type(self.stop).__name__
-        name = self.sampler if isinstance(self.sampler, str) else type(self.sampler).__name__
-        return {
-            "space": str(self.space),
-            "objective": ", ".join(self.objectives.names),
-            "epochs": str(self.epochs),
-            "seeds": str(self.seeds),
-            "sampler": name,
-            "stop": str(stop),
-            "width": str(self.width),
-            "rng": str(self.rng),
-        }
-
-    def sampler_for(self, log: StoredLog) -> Sampler:
-        """The sampler; for ``"auto"``, the one that an earlier run took."""
-        past, name = log.find("search"), self.sampler
-        if name == "auto":
-            name = past["sampler"] if past else self._chosen()
-        if past is None:
-            words = name if isinstance(name, str) else type(name).__name__
-            goal = self.objectives
-            log.add("search", sampler=words, objective=goal.main, mode=goal.mode, objectives=goal.given)
-        found = sampler_named(name, self.rng, self.trials)
-        if found is None:
-            from fairlane.searching.optuna_samplers import optuna_sampler
-
-            found = optuna_sampler(name, self.rng, self.trials)
-        found.check(self.space, len(self.objectives.names))
-        return found
-
-    def _chosen(self) -> str:
-        learns = self.trials >= _LEARNS_FROM and isinstance(self.stopping, Everything | Median)
-        installed = importlib.util.find_spec("optuna") is not None
-        return "tpe" if learns and installed and len(self.objectives.names) == 1 else "random"
-
-    def width_for(self, sampler: Sampler) -> int:
-        """How many variants train together."""
-        if self.width is not None:
-            return self.width
-        if sampler.learns:
-            return _WIDTH_OF_LEARNERS
-        return _WIDTH_BY_EPOCH if self.stopping.by_epoch else _ALL
-
-
-def _wanted(
-    space: Any,
-    trials: Any,
-    objective: Any,
-    seeds: Any,
-    held_out: bool,
-    sampler: Any,
-    stop: Any,
-    confirm: Any,
-    width: Any,
-    rng: Any,
-    fit: Mapping[str, Any],
-) -> _Wanted:
-    checked = space if isinstance(space, Space) else Space(space)
-    if "epochs" in checked.names:
-        raise StudyError(
-            "'epochs' can't be in the space of a search: epochs=... is the most that a variant gets, and "
-            "stop=... ends variants earlier"
-        )
-    validates = fit.get("validation_data") is not None or bool(fit.get("validation_split") or held_out)
-    top, again = confirm if isinstance(confirm, tuple) and len(confirm) == 2 else (confirm, _CONFIRMING_SEEDS)
-    numbers = seeds_of(seeds)
-    first = max(numbers) + 1
-    objectives, stopping = (
-        Objectives(objective, validates or "validation_split" in checked.names),
-        stopping_of(stop),
-    )
-    if len(objectives.names) > 1 and confirm is not None:
-        raise StudyError("confirm= needs one objective, by which the best variants are chosen")
-    return _Wanted(
-        checked,
-        objectives,
-        sampler,
-        stopping,
-        stop,
-        _whole("trials", trials),
-        int(fit["epochs"]),
-        numbers,
-        0 if top is None else _whole("confirm", top),
-        list(range(first, first + _whole("the number of seeds in confirm", again))),
-        None if width is None else _whole("width", width),
-        _whole("rng", rng, 0),
-    )
-
-
-def _whole(what: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise StudyError(f"{what} must be a whole number, {least} or more; not {value!r}")
-    return int(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,7 +181,7 @@ class _Planned:
         return [(seed, fold) for seed in seeds for fold in folds or [None]]
 
 
-def _planned(model: Any, wanted: _Wanted, samples: Samples, engine: str, test_data: Any) -> _Planned:
+def _planned(model: Any, wanted: Wanted, samples: Samples, engine: str, test_data: Any) -> _Planned:
     """The parts of all trials, checked before anything is stored or trained."""
     space, fit = wanted.space, samples.common
     every = {name: domain.value(0.5) for name, domain in space.domains.items()}
@@ -343,44 +204,13 @@ def _planned(model: Any, wanted: _Wanted, samples: Samples, engine: str, test_da
             "arrays, or a keras.utils.PyDataset"
         )
     if parts is not None and parts.is_read and engine != "reference":
-        _check_places(wanted)
+        check_places(wanted)
     check_test_data(test_data, 2)
     models = Models(model, data, bool(folds))
     known = {**fit, **data.whole(first), "test_data": test_data}
     check_on_models(rehearsed(models, first, data, fit, test_data), known, first)
-    _warn_of_programs(wanted)
+    warn_of_programs(wanted)
     return _Planned(data, models, frozenset(names), folds)
-
-
-def _check_places(wanted: _Wanted) -> None:
-    """Refuse rungs at which some would wait for a place while others of the same reading train."""
-    brackets = not (wanted.stopping.by_epoch or isinstance(wanted.stopping, Everything))
-    learns = wanted.sampler not in ("auto", "random", "sobol", "grid")
-    width = wanted.width or (_WIDTH_OF_LEARNERS if learns else _ALL)
-    if brackets and width < wanted.trials:
-        raise StudyError(
-            f"stop={wanted.stop!r} with width={width} needs data in arrays: where data are read batch by "
-            "batch, all trials that began together go through each epoch together, and here some wait at a "
-            "rung while others train. Give arrays, stop='median', engine='reference', or "
-            f"width={wanted.trials} (with a sampler that learns, proposals then learn little)"
-        )
-
-
-def _warn_of_programs(wanted: _Wanted) -> None:
-    """Warn of a space in which hardly any two variants share a program."""
-    space, trials = wanted.space, wanted.trials
-    structures = space.structures
-    many = structures is None or structures >= trials
-    if trials >= 8 and many and grouping(space, trials) == 1:
-        structural = [repr(name) for name, one in space.domains.items() if not one.numeric]
-        names = f"{', '.join(structural)} decide{'s' * (len(structural) == 1)}"
-        warn_at(
-            caller(),
-            f"almost every one of the {trials} variants needs a program of its own, because {names} "
-            "the model's structure; compiling them may take longer than training. A list of few values, or a "
-            "larger step=, lets variants share programs",
-            FairlaneWarning,
-        )
 
 
 class _Run:
@@ -389,7 +219,7 @@ class _Run:
     def __init__(
         self,
         kept: Store,
-        wanted: _Wanted,
+        wanted: Wanted,
         planned: _Planned,
         callbacks: Any,
         pace: Pace | None,
