@@ -21,7 +21,6 @@ _EXTRA = {
     "optuna": "optuna",
     "cmaes": "optuna",
     "torch": "backends",
-    "sklearn": "cv",
 }
 
 

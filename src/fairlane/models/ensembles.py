@@ -201,6 +201,10 @@ def _compile_like(member: Any, model: Any) -> None:
     again = {name: _renewed(given.get(name)) for name in ("optimizer", "metrics", "weighted_metrics")}
     kept = ("loss", "loss_weights", "run_eagerly", "jit_compile", "auto_scale_loss")
     model.compile(**again, **{name: given[name] for name in kept if name in given})
+    if (
+        model.optimizer is not None
+    ):  # Keras builds it when it loads the model, and warns where it was not built
+        model.optimizer.build(model.trainable_variables)
 
 
 def _renewed(value: Any) -> Any:

@@ -18,15 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from fairlane.engines.data.folds import Fold
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
-from fairlane.kit.extras import needed
 from fairlane.models.session import left_as_found
 from fairlane.results.folds import CV, sizes_noted
 from fairlane.running.data import Cut
 from fairlane.running.made import MadeData
 from fairlane.store import Decision, Store
 from fairlane.trials import Trial, Variant
-
-_FOR = "cross-validation"
 
 
 class Folds:
@@ -59,16 +56,14 @@ class Folds:
             validation: the number of validation samples of each fold; by default, samples are cut into
                 ``folds + 1`` parts.
 
-        Raises:
-            StoreError: scikit-learn is not installed.
-
         Example:
             >>> import numpy as np
             >>> [len(train) for train, _ in Folds.expanding(3).split(np.zeros(8))]
             [2, 4, 6]
         """
-        selection = needed("sklearn.model_selection", _FOR)
-        return cls(selection.TimeSeriesSplit(folds, gap=gap, test_size=validation))
+        from sklearn.model_selection import TimeSeriesSplit
+
+        return cls(TimeSeriesSplit(folds, gap=gap, test_size=validation))
 
     @classmethod
     def sliding(cls, folds: int, *, training: int, gap: int = 0, validation: int | None = None) -> Folds:
@@ -80,16 +75,14 @@ class Folds:
             gap: as for `expanding`.
             validation: as for `expanding`.
 
-        Raises:
-            StoreError: scikit-learn is not installed.
-
         Example:
             >>> import numpy as np
             >>> [train.tolist() for train, _ in Folds.sliding(3, training=2).split(np.zeros(8))]
             [[0, 1], [2, 3], [4, 5]]
         """
-        selection = needed("sklearn.model_selection", _FOR)
-        return cls(selection.TimeSeriesSplit(folds, max_train_size=training, gap=gap, test_size=validation))
+        from sklearn.model_selection import TimeSeriesSplit
+
+        return cls(TimeSeriesSplit(folds, max_train_size=training, gap=gap, test_size=validation))
 
     def split(
         self, x: Any, y: Any = None, groups: Any = None
@@ -158,7 +151,6 @@ class Samples:
 
         Raises:
             StudyError: the data can't be cut.
-            StoreError: scikit-learn is not installed, and it is needed.
         """
         if self._cv is None:
             return []
@@ -187,7 +179,6 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
 
     Raises:
         StudyError: it is none of these, the data can't be cut, or samples are in a fold twice.
-        StoreError: scikit-learn is not installed, and it is needed.
     """
     _refuse_validation(given)
     samples = _samples(given)
@@ -272,16 +263,17 @@ def _by_number(folds: int, groups: Any, y: Any, samples: int) -> Iterable[Any]:
     if not 2 <= folds <= most:
         of = "samples" if groups is None else "groups"
         raise StudyError(f"cv={folds}: there must be at least 2 folds, and at most as many as {of}, {most}")
-    selection = needed("sklearn.model_selection", _FOR)
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
     blank = np.zeros(samples)
     if groups is not None:
-        return list(selection.GroupKFold(folds).split(blank, None, groups))
+        return list(GroupKFold(folds).split(blank, None, groups))
     classes = _classes(y)
     if classes is None or np.unique(classes, return_counts=True)[1].min() < folds:
-        return list(selection.KFold(folds).split(blank))
+        return list(KFold(folds).split(blank))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of types of targets that it has no name for
-        return list(selection.StratifiedKFold(folds).split(blank, classes))
+        return list(StratifiedKFold(folds).split(blank, classes))
 
 
 def _classes(y: Any) -> NDArray[Any] | None:
