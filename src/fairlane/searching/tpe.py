@@ -4,8 +4,8 @@ In: what a search knows of its variants, in a space without conditions; and a `T
 about to be asked. Out: the same sampler, which then proposes the best of its candidates that no variant has.
 
 In a space of lists TPE's best candidate is often a variant that exists already. A search refuses it; asked
-again and again, it would give up, and draw at random. Optuna also reads and sorts all trials at each ask; here
-each is read once.
+again and again, it would give up, and draw at random. Optuna also reads and sorts all trials at each ask;
+here each is read once.
 
 Optuna is not changed: a method of the one object is replaced by ours, with the same two models. Where a later
 Optuna has other names for its parts, its own method is used, and the search refuses repetitions.
