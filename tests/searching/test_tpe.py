@@ -1,7 +1,8 @@
-"""TPE as a search uses it: it never proposes what a trial has, and looks at a trial once."""
+"""TPE as a search uses it: as Optuna's, and it does not propose what a variant has."""
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,30 +17,50 @@ from fairlane.searching.tpe import Memory
 
 
 class _Kind:
-    asked = 0
-
     def to_internal_repr(self, value: Any) -> float:
-        self.asked += 1
         return float(value)
 
 
-def test_memory_puts_candidates_that_a_trial_has_last() -> None:
-    kinds = {"a": _Kind(), "b": _Kind()}
-    memory = Memory(kinds)
-    trials = [SimpleNamespace(number=n, params={"a": n, "b": 0}) for n in range(3)]
-    for _ in range(2):
-        columns = memory._columns(trials, kinds, None)
-    assert columns["a"].tolist() == [0, 1, 2]
-    assert kinds["a"].asked == 3
-    samples = {"b": np.array([0.0, 1.0, 0.0]), "a": np.array([2.0, 2.0, 1.0])}
+def test_memory_puts_candidates_that_a_variant_has_last() -> None:
+    memory = Memory({"a": _Kind(), "b": _Kind()})
+    for number in range(100):  # more than its table has room for at first
+        memory.begins({"a": number, "b": 0})
+    samples = {"b": np.array([0.0, 1.0, 0.0]), "a": np.array([99.0, 2.0, 1.0])}
     assert memory.without_taken(samples, np.array([3.0, 1.0, 2.0])).argmax() == 1
     only_taken = {"a": np.array([2.0, 1.0]), "b": np.zeros(2)}
     assert memory.without_taken(only_taken, np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
 
 
-def test_memory_has_no_trials_at_first() -> None:
-    kinds = {"a": _Kind()}
-    assert Memory(kinds)._columns([], kinds, None)["a"].shape == (0,)
+def test_memory_leaves_a_sampler_without_the_parts_alone() -> None:
+    other = SimpleNamespace(_sample="its own")
+    assert Memory({}).given_to(other)._sample == "its own"
+
+
+def _ended(found: dict[str, Any], number: int) -> Seen:
+    value = (found["b"] - 0.3) ** 2 + found["a"]
+    if number % 5 == 0:
+        return Seen(found, "failed", (math.inf,), 1, (math.inf,))
+    return Seen(found, "stopped" if number % 3 == 0 else "done", (value,), 1 + number % 2, (value,))
+
+
+def _proposals(count: int) -> list[Any]:
+    """A search of width 8, in a space in which TPE does not repeat itself."""
+    space = Space({"a": Choice([1, 2, 3]), "b": Float(0.0, 1.0), "c": Float(1e-4, 1.0, log=True), "d": [7]})
+    sampler, seen = optuna_sampler("tpe", 0, 40), list[Seen]()
+    for number in range(count):
+        found = sampler.propose(space, number, seen)
+        assert found is not None
+        seen.append(Seen(found, "running"))
+        if number >= 8:
+            seen[number - 8] = _ended(dict(seen[number - 8].hyperparameters), number - 8)
+    return [one.hyperparameters for one in seen]
+
+
+def test_memory_gives_what_optuna_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    ours = _proposals(40)
+    monkeypatch.setattr(Memory, "given_to", lambda self, sampler: sampler)
+    assert ours == _proposals(40)
 
 
 def test_tpe_does_not_repeat_itself_in_a_wide_wave() -> None:

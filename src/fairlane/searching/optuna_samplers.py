@@ -112,16 +112,25 @@ class _OptunaSampler(Sampler):
             self._told, self._numbers = [], []
             self._kinds = {name: _distribution(optuna, domain) for name, domain in space.domains.items()}
             kinds = {name: self._kinds[name] for name in sorted(self._kinds)}
-            self._memory = Memory({name: kind for name, kind in kinds.items() if not kind.single()})
+            remembers = self._given == "tpe" and objectives <= 1 and not space.has_conditions
+            many = {name: kind for name, kind in kinds.items() if not kind.single()}
+            self._memory = Memory(many) if remembers else None
         self._take_proposal(optuna, space, seen)
         for one in seen[len(self._told) :]:
             self._numbers.append(len(self._study.get_trials(deepcopy=False)))
             self._study.add_trial(_running(optuna, space, one))
-            self._told.append(_as_running(one))
+            self._begin(space, one)
         for place, one in enumerate(seen):
             if one.state != "running" and self._told[place].state == "running":
                 self._end(optuna, self._numbers[place], one)
                 self._told[place] = one
+                if self._memory is not None:
+                    self._memory.ends(place, one)
+
+    def _begin(self, space: Space, one: Seen) -> None:
+        self._told.append(_as_running(one))
+        if self._memory is not None:
+            self._memory.begins(space.encode(one.hyperparameters))
 
     def _take_proposal(self, optuna: Any, space: Space, seen: Sequence[Seen]) -> None:
         """See whether what was proposed last became the next variant; the search may have refused it."""
@@ -132,7 +141,7 @@ class _OptunaSampler(Sampler):
         place = len(self._told)
         if len(seen) > place and space.key(seen[place].hyperparameters) == space.key(proposal):
             self._numbers.append(number)
-            self._told.append(_as_running(seen[place]))
+            self._begin(space, seen[place])
         elif number < len(self._study.get_trials(deepcopy=False)):
             self._study.tell(number, state=optuna.trial.TrialState.FAIL)
 
@@ -153,7 +162,12 @@ class _OptunaSampler(Sampler):
         if self._given == "tpe":
             options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 1}
             made = samplers.TPESampler(seed=seed, group=space.has_conditions, **options)
-            return made if space.has_conditions or self._memory is None else self._memory.given_to(made)
+            if not space.has_conditions:
+                # All variants have all hyperparameters; Optuna would compare all of its trials to see it.
+                kinds = {name: self._kinds[name] for name in sorted(self._kinds)}
+                relative = {name: kind for name, kind in kinds.items() if not kind.single()}
+                made.infer_relative_search_space = lambda study, trial: relative
+            return made if self._memory is None else self._memory.given_to(made)
         if self._given == "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=1)
         if self._given == "cmaes":

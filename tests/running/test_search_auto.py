@@ -1,0 +1,48 @@
+"""What ``sampler="auto"`` takes, and what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from typing import Any
+
+import pytest
+
+from fairlane.errors import FairlaneWarning
+from fairlane.running.search import _wanted
+
+
+def _chosen(trials: int, stop: Any = None, objective: Any = "loss") -> str:
+    fit = {"epochs": 3}
+    wanted = _wanted({"a": [1, 2]}, trials, objective, 1, "auto", stop, None, None, 0, fit)
+    return wanted._chosen()
+
+
+def _installed(monkeypatch: pytest.MonkeyPatch, yes: bool) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if yes else None)
+
+
+@pytest.mark.parametrize(
+    ("trials", "stop", "objective", "sampler"),
+    [
+        (63, None, "loss", "random"),
+        (64, None, "loss", "tpe"),
+        (64, "median", "loss", "tpe"),
+        (64, "hyperband", "loss", "random"),
+        (64, None, ["loss", "parameters"], "random"),
+    ],
+)
+def test_auto_takes_tpe_where_it_learns(
+    monkeypatch: pytest.MonkeyPatch, trials: int, stop: Any, objective: Any, sampler: str
+) -> None:
+    _installed(monkeypatch, True)
+    assert _chosen(trials, stop, objective) == sampler
+
+
+def test_auto_without_optuna_draws_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    _installed(monkeypatch, False)
+    with pytest.warns(FairlaneWarning, match="takes 'random', because Optuna is not installed; for 64"):
+        assert _chosen(64) == "random"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _chosen(63) == "random"  # it would draw with Optuna too
