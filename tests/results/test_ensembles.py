@@ -274,3 +274,29 @@ def test_what_is_no_probability_is_refused():
         fl.expected_calibration_error([0, 1], [[0.5, 0.5]])
     with pytest.raises(fl.StudyError, match="bins must be a whole number"):
         fl.expected_calibration_error([0], [[0.5, 0.5]], bins=0)
+
+
+def test_cross_validations_are_chosen_by_out_of_fold_predictions():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)).astype("float32")
+    y = (x.sum(axis=1) > 0).astype("float32")[:, None]
+
+    def build(learning_rate):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+        model.compile(keras.optimizers.SGD(learning_rate), "binary_crossentropy")
+        return model
+
+    study = fl.compare(build, {"learning_rate": [1e-4, 1.0]}, x, y, cv=3, seeds=2, epochs=3, verbose=0)
+    best = study.ensemble(top=1, on="oof")
+    assert best.members["learning_rate"].tolist() == [1.0] * 3
+    assert best.members["fold"].tolist() == [0, 1, 2]
+    one = study.oof(trials=best.members["trial"].tolist()).sort_values("sample")["prediction"].to_numpy()
+    expected = keras.losses.BinaryCrossentropy()(y[:, 0], one)
+    np.testing.assert_allclose(best.members["value"], float(expected), rtol=1e-5)
+    np.testing.assert_allclose(
+        best.predict(x, verbose=0), study.predict(x, best.members["trial"].tolist()).mean(axis=0), rtol=1e-5
+    )
+    greedy = study.ensemble(method="greedy", on="oof")
+    assert greedy.members["weight"].sum() == pytest.approx(1)
+    with pytest.raises(fl.errors.StudyError, match="the study has no folds"):
+        fl.compare(build, [{"learning_rate": 1.0}], x, y, verbose=0).ensemble(on="oof")

@@ -71,6 +71,20 @@ class Rebuilt:
         """What a trial's data are known by, its fold included."""
         return self._data.key(trial)
 
+    def whole(self, trial: Trial) -> Mapping[str, Any]:
+        """``Model.fit``'s data arguments of a trial, of all samples."""
+        return self._data.whole(trial)
+
+    def samples(self, trial: Trial, name: str, rows: NDArray[Any]) -> Any:
+        """Some samples of a trial's data.
+
+        Args:
+            trial: of this study.
+            name: of the argument: ``"x"``, ``"y"`` or ``"sample_weight"``.
+            rows: their numbers.
+        """
+        return samples_of(self._data.whole(trial).get(name), rows)
+
     def held_out(self, trial: Trial) -> tuple[Any, NDArray[np.int32]]:
         """The inputs that a trial is validated on, of a study with folds; and their numbers.
 

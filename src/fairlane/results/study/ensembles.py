@@ -25,6 +25,7 @@ from fairlane.results import ranking
 from fairlane.results.directions import Direction, Modes, bare, direction
 from fairlane.results.logs import known_directions
 from fairlane.results.selection import Means, Picks, greedy
+from fairlane.results.study.crossed import out_of_fold, whole_crosses
 from fairlane.results.study.members import Chosen, Members, OneVariant
 from fairlane.store import Record
 
@@ -68,7 +69,10 @@ class Ensembles(Members):
             variant: only trials of this variant: its number, or hyperparameters that only it has, as a dict.
             method: ``"mean"`` or ``"greedy"``.
             on: held-out data ``(x, y)`` or ``(x, y, sample_weight)`` to choose by, as arrays; without them,
-                the metrics of the training choose.
+                the metrics of the training choose. ``"oof"``, for a study with folds, chooses whole
+                cross-validations (of a variant and a seed, all folds) by their out-of-fold predictions;
+                ``top`` counts these. Where callbacks stopped at the best validation, these predictions are a
+                little too good.
             objective: the metric to choose by; with ``on``, ``"loss"`` by default, else as for `summary`.
             mode: as for `summary`.
 
@@ -92,9 +96,12 @@ class Ensembles(Members):
             (8, 1)
         """
         arguments.one_of("method", method, ("mean", "greedy"))
-        records, data = self._chosen(trials, variant), self._held_out(on)
         if top is not None:
             arguments.whole("top", top, 1)
+        if isinstance(on, str):
+            arguments.one_of("on", on, ("oof",))
+            return self._of_folds(self._chosen(trials, variant), method, top, objective, mode)
+        records, data = self._chosen(trials, variant), self._held_out(on)
         if method == "greedy":
             if data is None:
                 raise StudyError(
@@ -113,6 +120,24 @@ class Ensembles(Members):
         return self._built(
             [records[i] for i in counts], list(counts.values()), [values.get(i) for i in counts]
         )
+
+    def _of_folds(
+        self, records: Sequence[Record], method: str, top: int | None, objective: str | None, mode: Modes
+    ) -> keras.Model:
+        """An ensemble of whole cross-validations, chosen by their out-of-fold predictions."""
+        crossed = whole_crosses(records)
+        outputs, y, sample_weight = out_of_fold(self, self._rebuild, crossed)
+        name, better = self._objective(objective, mode, True)
+        means, scores = self._scoring(crossed[0][0], outputs, y, sample_weight, name)
+        with left_as_found():
+            found = [float(value) for value in scores(means)]
+            if method == "greedy":
+                counts = Counter(greedy(means, scores, top or _MOST, better).order)
+            else:
+                order = sorted(range(len(found)), key=lambda i: found[i] if better == "min" else -found[i])
+                counts = Counter(order[: top or _MOST])
+        members = [(record, count, found[i]) for i, count in counts.items() for record in crossed[i]]
+        return self._built(*map(list, zip(*members, strict=True)))
 
     def _built(
         self, records: Sequence[Record], counts: Sequence[int], values: Sequence[float | None]
@@ -200,17 +225,24 @@ class Ensembles(Members):
         objective: str | None,
         mode: Modes,
     ) -> tuple[Picks, dict[int, float]]:
-        means, scores, better = self._scored(records, data, *self._objective(objective, mode, True))
+        name, better = self._objective(objective, mode, True)
+        means, scores = self._scored(records, data, name)
         with left_as_found():
             return greedy(means, scores, most, better), dict(enumerate(map(float, scores(means))))
 
     def _scored(
-        self, records: Sequence[Record], data: tuple[Any, Any, Any], name: str, better: str
-    ) -> tuple[Means, Callable[[Means], Any], str]:
+        self, records: Sequence[Record], data: tuple[Any, Any, Any], name: str
+    ) -> tuple[Means, Callable[[Means], Any]]:
         """What the members predict, as it is averaged; and how good means are."""
         x, y, sample_weight = data
         outputs = self.predict(x, [record.trial for record in records])
-        model = self.model(records[0].trial)
+        return self._scoring(records[0], outputs, y, sample_weight, name)
+
+    def _scoring(
+        self, first: Record, outputs: Any, y: Any, sample_weight: Any, name: str
+    ) -> tuple[Means, Callable[[Means], Any]]:
+        """What members have predicted, as it is averaged; and how good means are."""
+        model = self.model(first.trial)
         kinds = scales(model) if keras_private.is_graph(model) else []
         flat = keras.tree.flatten(outputs)
         if len(kinds) != len(flat):
@@ -223,7 +255,7 @@ class Ensembles(Members):
             again = zip(kinds, some, flat, strict=True)
             return of_outputs([kind.from_mean(mean).astype(like.dtype) for kind, mean, like in again])
 
-        return means, scores, better
+        return means, scores
 
     def _sizes(
         self, records: Sequence[Record], on: Any, objective: str | None, mode: Modes
@@ -234,7 +266,7 @@ class Ensembles(Members):
             raise StudyError("plot('ensemble') needs on=(x, y), data that the models were not trained on")
         name, better = self._objective(objective, mode, True)
         order = list(self._values(records, None, self._of_training(name), mode))
-        means, scores, _ = self._scored([records[i] for i in order], data, name, better)
+        means, scores = self._scored([records[i] for i in order], data, name)
         with left_as_found():
             counts = np.arange(1, len(order) + 1)
             growing = [one.cumsum(axis=0) / counts.reshape(-1, *[1] * (one.ndim - 1)) for one in means]
