@@ -39,7 +39,7 @@ def _loop(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: in
     found = []
     for rate in rates:
         for seed in range(seeds):
-            for training, validation in StratifiedKFold(folds).split(x, y):
+            for fold, (training, validation) in enumerate(StratifiedKFold(folds).split(x, y)):
                 keras.utils.set_random_seed(seed)
                 history = _models.digits_mlp(rate).fit(
                     x[training],
@@ -49,7 +49,7 @@ def _loop(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs: in
                     batch_size=32,
                     verbose=0,
                 )
-                found.append({"final": {name: values[-1] for name, values in history.history.items()}})
+                found.append(_outcome(rate, seed, fold, history.history))
     return found
 
 
@@ -68,7 +68,17 @@ def _fairlane(x: Any, y: Any, folds: int, seeds: int, rates: list[float], epochs
         batch_size=32,
         verbose=0,
     )
-    return [{"final": dict(row)} for row in study.trials[["loss", "val_loss"]].to_dict("records")]
+    return [
+        _outcome(*key, {name: rows[name].tolist() for name in ("loss", "val_loss")})
+        for key, rows in study.history.groupby(["learning_rate", "seed", "fold"])
+    ]
+
+
+def _outcome(rate: float, seed: int, fold: int, logs: Any) -> dict[str, Any]:
+    """The first and the last epoch of a trial."""
+    first, last = ({name: float(logs[name][i]) for name in ("loss", "val_loss")} for i in (0, -1))
+    variant = {"learning_rate": rate, "fold": int(fold)}
+    return {"hyperparameters": variant, "seed": int(seed), "first": [first], "final": last}
 
 
 def main() -> None:
@@ -93,7 +103,7 @@ def main() -> None:
         for peer in _common.chosen(options, PEERS)
     ]
     rows = _common.run_jobs(__file__, jobs, options)
-    _common.report("folds", "digits MLP", rows, options, same=("keras-jax",), data="scikit-learn's digits")
+    _common.report("folds", "digits MLP", rows, options, same=PEERS, data="scikit-learn's digits")
 
 
 if __name__ == "__main__":
