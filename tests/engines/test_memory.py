@@ -34,7 +34,7 @@ def bytes_on_device() -> int:
     return sum(array.nbytes for array in jax.live_arrays())
 
 
-@pytest.mark.parametrize(("engine", "trials"), [("lanes", 60), ("reference", 25)])
+@pytest.mark.parametrize(("engine", "trials"), [("lanes", 24), ("reference", 8)])
 def test_no_models_threads_or_arrays_are_left(engine, trials):
     fl.compare(build, [{}], X, Y, engine=engine, **BRIEF)
     models, size, threads = models_alive(), bytes_on_device(), threading.active_count()
@@ -57,8 +57,8 @@ def test_models_do_not_pile_up_while_a_study_runs(engine):
             seen.append(models_alive())
 
     before = models_alive()
-    fl.compare(build, [{}], X, Y, seeds=5, engine=engine, callbacks=lambda: [Counts()], **BRIEF)
-    assert len(seen) == 5
+    fl.compare(build, [{}], X, Y, seeds=3, engine=engine, callbacks=lambda: [Counts()], **BRIEF)
+    assert len(seen) == 3
     assert models_alive() <= before
     if engine == "reference":
         assert max(seen) <= before + 2
@@ -73,8 +73,8 @@ def test_a_study_with_failures_leaves_nothing_either(engine):
         return [keras.callbacks.LambdaCallback(on_epoch_end=fail)] if trial.number % 2 else []
 
     before = models_alive()
-    study = fl.compare(build, [{}], X, Y, seeds=8, engine=engine, callbacks=make, **BRIEF)
-    assert study.trials["state"].tolist() == ["done", "failed"] * 4
+    study = fl.compare(build, [{}], X, Y, seeds=4, engine=engine, callbacks=make, **BRIEF)
+    assert study.trials["state"].tolist() == ["done", "failed"] * 2
     assert models_alive() <= before
 
 
