@@ -59,7 +59,7 @@ class Batches:
 
     @property
     def form(self) -> Any:
-        """Equal for arrays that one program can take."""
+        """Equal for arrays that one program can take, in batches of one size: another needs other memory."""
         shapes = keras.tree.map_structure(
             lambda a: None if a is None else (a.shape, str(a.dtype)), self.arrays
         )
