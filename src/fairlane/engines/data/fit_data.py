@@ -63,7 +63,7 @@ class Batches:
         shapes = keras.tree.map_structure(
             lambda a: None if a is None else (a.shape, str(a.dtype)), self.arrays
         )
-        return repr(shapes), self.rows is None
+        return repr(shapes), self.rows is None, int(self.adapter.batch_size)
 
     @property
     def pool(self) -> Any:
