@@ -214,3 +214,29 @@ def test_other_data_of_the_same_shapes_share_the_program(monkeypatch):
         keras.utils.set_random_seed(0)
         alone = build().fit(X[:48], Y[:48], verbose=0, **variant, **fit).history
         assert_logs_agree(history_of(study, number), alone)
+
+
+def test_lists_of_inputs_and_targets_are_cut():
+    """And epochs of fewer steps than there are samples, of folds of two sizes."""
+
+    def wired():
+        left, right = keras.Input((2,)), keras.Input((2,))
+        outputs = [
+            keras.layers.Dense(1)(keras.layers.Concatenate()([left, right])),
+            keras.layers.Dense(1)(left),
+        ]
+        model = keras.Model([left, right], outputs)
+        model.compile("sgd", ["mse", "mae"])
+        return model
+
+    x, y = [X[:, :2], X[:, 2:]], [X[:, :1], X[:, 1:2]]
+    fit = {"epochs": 2, "batch_size": 8, "steps_per_epoch": 2, "validation_steps": 1}
+    study = fl.compare(wired, [{}], x, y, cv=KFold(3), engine="lanes", verbose=0, **fit)
+    for record in study._store:
+        training, validation = list(KFold(3).split(X))[record.trial.fold]
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(0)
+        held_out = ([one[validation] for one in x], [one[validation] for one in y])
+        mine = [[one[training] for one in part] for part in (x, y)]
+        expected = wired().fit(*mine, validation_data=held_out, verbose=0, **fit).history
+        assert_logs_agree(history_of(study, record.trial.number), expected)

@@ -648,6 +648,29 @@ def test_configuration():
     assert keras_private.configuration() == before
 
 
+def test_the_inputs_and_outputs_of_graphs():
+    left, right = keras.Input((2,), name="left"), keras.Input((2,), name="right")
+    named = {"b": layers.Dense(1, name="first")(left), "a": layers.Dense(2, name="second")(right)}
+    graph = keras.Model({"left": left, "right": right}, named)
+
+    class Own(keras.Model):
+        pass
+
+    assert keras_private.is_graph(graph)
+    assert keras_private.is_graph(built(fitted=False))
+    assert not keras_private.is_graph(Own(left, layers.Dense(1)(left)))
+    assert set(keras_private.structure_of_inputs(graph)) == {"left", "right"}
+    names, keys = keras_private.names_of_outputs(graph), keras_private.keys_of_outputs(graph)
+    assert keys == ["a", "b"]
+    # In this order, Keras flattens the outputs, and gives them to losses.
+    widths = [out.shape[-1] for out in keras.tree.flatten(graph({"left": X, "right": X}))]
+    assert widths == [2, 1]
+    assert len(names) == 2
+    assert keras_private.keys_of_outputs(wired()) == [None]
+    model = wired()
+    assert keras_private.names_of_outputs(model) == model.output_names
+
+
 def test_every_function_is_tried_here():
     with open(__file__, encoding="utf-8") as source:
         text = source.read()

@@ -296,8 +296,8 @@ def _classes(y: Any) -> NDArray[Any] | None:
 
 
 def _plain(y: Any) -> Any:
-    """Targets as an array of NumPy's, where they are one array or frame."""
-    return y if y is None or keras.tree.is_nested(y) else np.asarray(y)
+    """Targets as an array of NumPy's; None where they are several, which no splitter takes."""
+    return None if y is None or keras.tree.is_nested(y) else np.asarray(y)
 
 
 def _checked(number: int, pair: Any, samples: int) -> Fold:

@@ -209,8 +209,10 @@ class Chunk:
 
     def test_orders(self) -> list[Indices]:
         """The sample numbers of validation, ``(width, steps, batch)`` per run, where lanes have their own."""
-        own = [lane.test_rows for lane in self.lanes]
-        rows = np.stack([*own, *own[:1] * (self.width - len(own))])  # type: ignore[list-item]
+        # Folds may have samples that validation does not come to, and not all as many.
+        last = max(start + steps * batch for start, steps, batch in self.lanes[0].tests)
+        own = [lane.test_rows[:last] for lane in self.lanes if lane.test_rows is not None]
+        rows = np.stack([*own, *own[:1] * (self.width - len(own))])
         return [
             rows[:, start : start + steps * batch].reshape(self.width, steps, batch)
             for start, steps, batch in self.lanes[0].tests
