@@ -230,7 +230,7 @@ class _KeptRun:
         )
         self.jobs = jobs_of(left, common, data, makers, pace, engine)
         self.resources = resources_of(builder, data, makers, watched=pace is not None)
-        self.rebuilt = Rebuilt(kept, models, common, data, self.trials)
+        self.rebuilt = Rebuilt(kept, models, common, data, self.trials, compare)
         self.records = [kept[trial] for trial in self.trials]
         self.epochs = sum(epochs)
         self.batch_size = common.get("batch_size")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import GeneratorType
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,11 +33,14 @@ from fairlane.trials import Trial, Variant, Weights
 class Rebuilt:
     """Builds a trial's model again: as this study's builder does, or for others as the store says.
 
-    Attributes:
-        trainer: what trains a variant again: ``compare``.
+    Args:
+        kept: where the study is kept.
+        models: its builder.
+        common: ``Model.fit``'s arguments that are the same for all.
+        data: of its trials.
+        trials: those that are its own.
+        train: ``compare``, which trains a variant again.
     """
-
-    trainer: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
@@ -46,7 +49,9 @@ class Rebuilt:
         common: Mapping[str, Any],
         data: Data,
         trials: Sequence[Trial],
+        train: Callable[..., Any],
     ) -> None:
+        self._train = train
         self._kept, self._models, self._common, self._data = kept, models, common, data
         self._own = {id(trial) for trial in trials}
         self._seeds_alone: dict[int, bool] = {}
@@ -137,7 +142,7 @@ class Rebuilt:
             if name not in replaced
             and (name not in variant.fit_arguments or (name in FIT_ARGUMENTS and name not in held_out))
         }
-        return type(self).trainer(self._models.given, [own], x, y, **(kept | dict(given)))
+        return self._train(self._models.given, [own], x, y, **(kept | dict(given)))
 
     def _apart(self, trial: Trial) -> keras.Model:
         """It shares nothing, or nothing that giving it the trained weights would change."""

@@ -21,6 +21,7 @@ from fairlane.running.budget import Budget
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
+from fairlane.running.compare import compare
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -160,7 +161,7 @@ def search(
     with Request(model, fit, callbacks, test_data, described, folds, data) as request:
         with kept_in(store, name, request, resume) as opened:
             kept = opened.store
-            rebuilt = Rebuilt(kept, planned.models, fit, planned.data, ())
+            rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
             study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
             run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt)
             _train(run, study, on_error, verbose, test_data, live, spent)
