@@ -318,11 +318,20 @@ def select(
 
 _LATER = {"fairlane_trials": {"fold"}}
 """Columns that tables of older versions lack; a reader does not upgrade them, and reads NULL."""
+_WITHOUT = ("v1", "v2", "v3", "v4")
+"""These versions."""
 
 
 def _lacking(connection: sa.Connection, table: sa.Table) -> set[str]:
     later = _LATER.get(table.name)
-    return later - {c["name"] for c in sa.inspect(connection).get_columns(table.name)} if later else set()
+    if not later:
+        return set()
+    lacking = later - {c["name"] for c in sa.inspect(connection).get_columns(table.name)}
+    if lacking:
+        version = sa.select(sa.column("version_num")).select_from(sa.table(tables.VERSION_TABLE))
+        if connection.execute(version).scalar() not in _WITHOUT:
+            return set()  # the column was there, and the query says that it is gone
+    return lacking
 
 
 def check_references(connection: sa.Connection, table: sa.Table, column: str) -> None:
