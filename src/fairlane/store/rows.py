@@ -328,7 +328,9 @@ def _lacking(connection: sa.Connection, table: sa.Table) -> set[str]:
         return set()
     lacking = later - {c["name"] for c in sa.inspect(connection).get_columns(table.name)}
     if lacking:
-        version: sa.Select[Any] = sa.select(sa.column("version_num")).select_from(sa.table(tables.VERSION_TABLE))
+        version: sa.Select[Any] = sa.select(sa.column("version_num")).select_from(
+            sa.table(tables.VERSION_TABLE)
+        )
         if connection.execute(version).scalar() not in _WITHOUT:
             return set()  # the column was there, and the query says that it is gone
     return lacking
