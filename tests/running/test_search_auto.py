@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from fairlane.errors import FairlaneWarning
-from fairlane.running.search import _wanted
+from fairlane.running.wanted import wanted_of
 
 
 def _chosen(trials: int, stop: Any = None, objective: Any = "loss") -> str:
     fit = {"epochs": 3}
-    wanted = _wanted({"a": [1, 2]}, trials, objective, 1, "auto", stop, None, None, 0, fit)
+    wanted = wanted_of({"a": [1, 2]}, trials, objective, 1, False, "auto", stop, None, None, 0, fit)
     return wanted._chosen()
 
 
