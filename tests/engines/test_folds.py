@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
-from tests._alone import assert_logs_agree, history_of
 
 import fairlane as fl
+from _alone import assert_logs_agree, history_of
 from fairlane.engines.program.compiled import Program
 
 RNG = np.random.RandomState(0)

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import KFold
-from tests._alone import assert_logs_agree, history_of, keras_alone
 
 import fairlane as fl
+from _alone import assert_logs_agree, history_of, keras_alone
 from fairlane.errors import StudyError
 
 SERIES = np.random.RandomState(0).normal(size=60).cumsum().astype("float32")
