@@ -240,3 +240,26 @@ def test_lists_of_inputs_and_targets_are_cut():
         mine = [[one[training] for one in part] for part in (x, y)]
         expected = wired().fit(*mine, validation_data=held_out, verbose=0, **fit).history
         assert_logs_agree(history_of(study, record.trial.number), expected)
+
+
+def test_neighbours_order_and_the_sessions_seed_make_no_difference_to_folds():
+    def may_fail(learning_rate):
+        if learning_rate > 1:
+            raise ValueError("no such rate")
+        return build(learning_rate)
+
+    def run(rates, seed):
+        np.random.seed(seed)  # noqa: NPY002
+        variants = [{"learning_rate": rate} for rate in rates]
+        study = fl.compare(may_fail, variants, X, Y, cv=3, epochs=2, batch_size=16, engine="lanes", verbose=0)
+        frame = study.history.drop(columns="trial").sort_values(["learning_rate", "fold", "epoch"])
+        return study, frame.reset_index(drop=True)
+
+    first, plain = run([0.05, 0.2], 0)
+    second, among = run([0.2, 2.0, 0.05], 1)
+    assert second.trials["state"].value_counts().to_dict() == {"done": 6, "failed": 3}
+    pd.testing.assert_frame_equal(plain, among, rtol=1e-6)
+    columns = ["learning_rate", "mean", "low", "high", "difference", "p_value"]
+    tables = [one.summary()[columns].iloc[:2] for one in (first, second)]
+    # More variants are more comparisons to correct for, but a variant without a value is none.
+    pd.testing.assert_frame_equal(*tables, rtol=1e-6)

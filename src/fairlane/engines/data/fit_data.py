@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any
@@ -151,20 +151,22 @@ class FitData:
     @property
     def form(self) -> Any:
         """Equal for data that lanes of one program can be trained on."""
-        parts = (self.training, self.validation)
-        return tuple(part.form if isinstance(part, Batches) else id(part) for part in parts)
+        return self._of_parts(lambda part: part.form)
 
     @property
     def pool(self) -> Any:
         """Equal for data that lanes of one chunk can be trained on."""
-        parts = (self.training, self.validation)
-        return tuple(part.pool if isinstance(part, Batches) else id(part) for part in parts)
+        return self._of_parts(lambda part: part.pool)
 
     @property
     def likeness(self) -> Any:
         """Equal for such data whose batches are of the same sizes."""
+        return self._of_parts(lambda part: part.likeness)
+
+    def _of_parts(self, of: Callable[[Batches], Any]) -> Any:
+        """Of batches what is asked for; what is read is like itself alone."""
         parts = (self.training, self.validation)
-        return tuple(part.likeness if isinstance(part, Batches) else id(part) for part in parts)
+        return tuple(of(part) if isinstance(part, Batches) else id(part) for part in parts)
 
     @property
     def is_read(self) -> bool:

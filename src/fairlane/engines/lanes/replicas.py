@@ -14,7 +14,6 @@ What runs foreign code in its step, has callbacks, shares variables or reads its
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from fairlane.engines.resources import Resources
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.kit.values import same_bits, same_trees, same_values
 from fairlane.models import layer_state
-from fairlane.models.initial_values import Pattern
+from fairlane.models.initial_values import Pattern, drew_seeds_alone
 from fairlane.models.sharing import Held
 from fairlane.models.variables import variable_groups
 from fairlane.trials import State
@@ -130,27 +129,16 @@ class Replicas:
         seed, model = job.trial.seed, built.model
         if built.examination.tracing is not None or built.session.has_drawn_globally:
             return None
-        if self._resources.watch_shared(job, model) or not _has_drawn_seeds_alone(birth, seed):
+        after = birth.after_builder[1], birth.after_all[0]
+        if not drew_seeds_alone(birth.drawing, birth.looks, seed, *after):
+            return None
+        if self._resources.watch_shared(job, model):
             return None
         groups = variable_groups(model)[:3]
         pattern = Pattern.of(birth.drawing, [v for group in groups for v in group])
         if pattern is None:
             return None
         return _Variant(built, pattern, [len(g) for g in groups], layer_state.read_layers(model))
-
-
-def _has_drawn_seeds_alone(birth: Birth, seed: int) -> bool:
-    """Whether nothing was drawn while a model was built but the seeds that Keras made up.
-
-    Nor was a value looked at, on which the builder could have made anything depend.
-    """
-    if birth.looks:
-        return False
-    made = random.Random(seed)
-    if [made.randint(1, int(1e9)) for _ in birth.drawing.seeds] != birth.drawing.seeds:
-        return False
-    numpy = np.random.RandomState(seed).get_state()
-    return made.getstate() == birth.after_all[0] and _same_numpy(birth.after_builder[1], numpy)
 
 
 def _is_as_predicted(variant: _Variant, predicted: Beginning, found: Beginning, birth: Birth) -> bool:

@@ -120,14 +120,9 @@ function bandOf(points, x, y) {
     "M" + run.map(at((p) => p.high)).join("L") + "L" + [...run].reverse().map(at((p) => p.low)).join("L") + "Z").join("");
 }
 
-function drawing(curves, width, log, colour, best) {
-  const { height, left, right, top, bottom } = CHART;
-  const pointsOf = (some) => some.flatMap((curve) => curve.points.filter((point) => finite(point.value)));
-  const x = scaleOf(pointsOf(curves).map((p) => p.epoch), left, width - right, false, Math.max(3, width / 90));
-  // Diverged values may be larger than all others by many powers of ten, and intervals of few seeds are wide. The axis leaves
-  // them out, because otherwise all other curves would look flat.
-  const sound = curves.filter((curve) => curve.sound);
-  const y = scaleOf(pointsOf(sound.length ? sound : curves).map((p) => p.value), height - bottom, top, log, 5);
+// An empty drawing with its axes: whole numbers below, values at the left.
+function axesOf(x, y, width, below) {
+  const { height, left, right, bottom } = CHART;
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   for (const tick of y.ticks) {
     const at = y.pixel(tick);
@@ -137,7 +132,19 @@ function drawing(curves, width, log, colour, best) {
   for (const tick of x.ticks.filter(Number.isInteger)) {
     root.append(svg("text", { x: x.pixel(tick), y: height - bottom + 17, "text-anchor": "middle" }, String(tick)));
   }
-  root.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, "epoch, from 0"));
+  root.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, below));
+  return root;
+}
+
+function drawing(curves, width, log, colour, best) {
+  const { height, left, right, top, bottom } = CHART;
+  const pointsOf = (some) => some.flatMap((curve) => curve.points.filter((point) => finite(point.value)));
+  const x = scaleOf(pointsOf(curves).map((p) => p.epoch), left, width - right, false, Math.max(3, width / 90));
+  // Diverged values may be larger than all others by many powers of ten, and intervals of few seeds are wide. The axis leaves
+  // them out, because otherwise all other curves would look flat.
+  const sound = curves.filter((curve) => curve.sound);
+  const y = scaleOf(pointsOf(sound.length ? sound : curves).map((p) => p.value), height - bottom, top, log, 5);
+  const root = axesOf(x, y, width, "epoch, from 0");
   const inside = svg("g", {});
   // Curves end at the axes; an id is the document's, so each drawing has its own.
   const id = `axes-${drawing.count = (drawing.count || 0) + 1}`;

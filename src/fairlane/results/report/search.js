@@ -9,16 +9,7 @@ function searchDrawing(search, width, log) {
   // Values of variants that were stopped early may be larger than all others by far: the axis shows the others.
   const sound = shown.filter((one) => !one.stopped);
   const y = scaleOf((sound.length > 1 ? sound : shown).map((one) => one.value), height - bottom, top, log, 5);
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  for (const tick of y.ticks) {
-    const at = y.pixel(tick);
-    root.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: at, y2: at }),
-      svg("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, written(tick)));
-  }
-  for (const tick of x.ticks.filter(Number.isInteger)) {
-    root.append(svg("text", { x: x.pixel(tick), y: height - bottom + 17, "text-anchor": "middle" }, String(tick)));
-  }
-  root.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, "variants that have ended"));
+  const root = axesOf(x, y, width, "variants that have ended");
   let path = "", last = null;
   search.values.forEach((one, i) => {
     if (!finite(one.best)) return;
