@@ -154,3 +154,19 @@ def test_a_layer_that_is_adapted_to_all_samples_is_warned_of():
     fl.compare(lambda x_train: normalized(x_train), [{}], X, X[:, 0], cv=3, verbose=0)
     fl.compare(lambda: normalized(X), [{}], X, X[:, 0], verbose=0)
     assert [kind.adapt for kind in kinds] == before
+
+
+def test_data_are_cut_once_and_splits_may_be_an_iterator():
+    cuts = []
+
+    class Drawn:
+        def split(self, x, y=None, groups=None):
+            cuts.append(np.random.default_rng().permutation(12))  # other folds each time
+            yield cuts[-1][:8], cuts[-1][8:]
+
+    cv = Drawn()
+    study = fl.compare(build, {"batch_size": [4, 6]}, X, X[:, 0], cv=cv, verbose=0)
+    assert len(cuts) == 1
+    assert study.oof()["sample"].tolist() == [*cuts[0][8:]] * 2
+    study = fl.compare(build, {"batch_size": [4, 6]}, X, X[:, 0], cv=KFold(3).split(X), verbose=0)
+    assert study.trials["fold"].tolist() == [0, 1, 2] * 2

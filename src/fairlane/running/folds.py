@@ -123,7 +123,10 @@ class Samples:
     """
 
     def __init__(self, common: Mapping[str, Any], data: Any, cv: Any, groups: Any) -> None:
-        self.common, self._cv, self._groups = common, cv, groups
+        # Splits that are an iterator, as KFold(5).split(x) gives them, can be read once.
+        self.common, self._groups = common, groups
+        self._cv = list(cv) if isinstance(cv, Iterator) else cv
+        self._known: dict[tuple[int, int], tuple[Any, Any, list[Fold]]] = {}
         self.made = None if data is None else MadeData(data)
         if self.made is not None and (common.get("x") is not None or common.get("y") is not None):
             raise StudyError("x or y is given, and data too, which makes them; give one of the two")
@@ -141,7 +144,11 @@ class Samples:
         return None if self._cv is None else self._cut
 
     def _cut(self, given: Mapping[str, Any]) -> list[Fold]:
-        return folds_of(self._cv, self._groups, given)
+        """The folds of some data, cut once: variants are paired by folds, whatever a splitter draws."""
+        x, y = given.get("x"), given.get("y")
+        if (id(x), id(y)) not in self._known:
+            self._known[id(x), id(y)] = x, y, folds_of(self._cv, self._groups, given)
+        return self._known[id(x), id(y)][2]
 
     def folds(self, planned: Callable[[int | None], Sequence[Trial]]) -> list[Fold]:
         """The folds of the first trial's data; none where they are not cut.
