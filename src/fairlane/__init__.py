@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
     from fairlane.running.folds import Folds
+    from fairlane.running.phases import Phase
     from fairlane.running.search import search
     from fairlane.searching.domains import Choice, Float, Int, When
     from fairlane.searching.space import Space
@@ -49,6 +50,7 @@ _HOMES = {
     "Choice": "searching.domains",
     "Float": "searching.domains",
     "Folds": "running.folds",
+    "Phase": "running.phases",
     "Int": "searching.domains",
     "When": "searching.domains",
     "Space": "searching.space",
@@ -83,6 +85,7 @@ __all__ = [
     "Folds",
     "Int",
     "LanesError",
+    "Phase",
     "SharedStateError",
     "Space",
     "StoreError",

@@ -59,6 +59,10 @@ class Job:
         arguments: of ``Model.fit``, without those of the data, ``callbacks`` and ``verbose``.
         checkpoint: what it goes on from, or None.
         forked: whether the checkpoint is a copy of another trial's state, without which it does not begin.
+        phases: how many epochs each phase of its training has, but the first: ``arguments`` say it of that.
+        phase: which of them this job trains, from 0; `fairlane.engines.phases` makes the next one's job.
+        began: the epoch that its phase began with, counted from 0, where it is not the first.
+        opening: the state at the end of the phase before, where this one is to begin; else None.
         pace: how often its checkpoints are taken; None for never.
         varying: the numbers among its hyperparameters that other trials have with another value.
         alike: how many jobs will probably share its program, itself included.
@@ -72,6 +76,10 @@ class Job:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     forked: bool = False
+    phases: tuple[int, ...] = ()
+    phase: int = 0
+    began: int = 0
+    opening: Checkpoint | None = None
     pace: Pace | None = None
     varying: tuple[float, ...] = ()
     alike: int = 1
@@ -80,7 +88,20 @@ class Job:
     @property
     def epochs(self) -> int:
         """Up to which epoch ``fit`` is to train."""
-        return int(self.arguments.get("epochs", 1))
+        return int(self.fit_arguments.get("epochs", 1))
+
+    @property
+    def first_epoch(self) -> int:
+        """``fit``'s ``initial_epoch``."""
+        return int(self.fit_arguments.get("initial_epoch") or 0)
+
+    @property
+    def fit_arguments(self) -> Mapping[str, Any]:
+        """Those of ``fit`` in its phase, without those of the data, ``callbacks`` and ``verbose``."""
+        if not self.phase:
+            return self.arguments
+        last = self.began + self.phases[self.phase - 1]
+        return {**self.arguments, "initial_epoch": self.began, "epochs": last}
 
 
 def forked(job: Job, copy: Checkpoint) -> Job:

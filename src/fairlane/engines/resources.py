@@ -33,6 +33,8 @@ class Builder:
         settle: called with a trial and its model once all variables exist, before training; None for nothing.
         describes: whether models are to be described, the first of each variant.
         sees_folds: whether it is told the fold, or its samples.
+        change: called with a trial, its model and the number of a phase of its training, from 1, to change
+            the model as that phase wants it; None where training has one phase.
     """
 
     build: Callable[[Trial], keras.Model]
@@ -42,20 +44,24 @@ class Builder:
     settle: Callable[[Trial, keras.Model], None] | None = None
     describes: bool = False
     sees_folds: bool = False
+    change: Callable[[Trial, keras.Model, int], None] | None = None
     _described: set[int] = field(default_factory=set)
 
-    def describe(self, trial: Trial, model: keras.Model, data: FitData | None) -> ModelDescribed | None:
-        """How a model that was just built is built again; None where that is known, or not wanted.
+    def describe(self, job: Job, model: keras.Model, data: FitData | None) -> ModelDescribed | None:
+        """How a model is built again; None where that is known, or not wanted.
+
+        Of a training in phases it is the model of the last.
 
         Args:
-            trial: whose model.
-            model: as `build` gave it.
+            job: whose model.
+            model: as `build` gave it, or as it was changed for the job's phase.
             data: of the trial.
         """
-        if not self.describes or trial.variant.number in self._described:
+        trial = job.trial
+        if not self.describes or job.phase < len(job.phases) or trial.variant.number in self._described:
             return None
         self._described.add(trial.variant.number)
-        return ModelDescribed(trial, description(model, None if data is None else data.example()))
+        return ModelDescribed(trial, description(model, None if data is None else data.example(), job.phase))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +120,7 @@ class Resources:
 
     def arguments_of(self, job: Job) -> dict[str, Any]:
         """``Model.fit``'s arguments for a job, without ``callbacks`` and ``verbose``."""
-        return {**self.data_of(job).fit_arguments(), **job.arguments}
+        return {**self.data_of(job).fit_arguments(), **job.fit_arguments}
 
     def callbacks_of(self, job: Job) -> list[Any] | None:
         """A job's own callbacks, made in its session; None where it has none."""

@@ -62,11 +62,11 @@ class Known:
     """The variables of the models that a builder has given so far, in case it gives one of them again."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[weakref.ref[Any], bool]] = {}
+        self._seen: dict[int, tuple[weakref.ref[Any], bool, weakref.ref[Any]]] = {}
         self._shared: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
     def take(self, model: keras.Model, who: str, to_train: bool = True) -> None:
-        """Look at a new model.
+        """Look at a new model, or at one that was changed since.
 
         Args:
             model: the model.
@@ -77,11 +77,12 @@ class Known:
             SharedStateError: it trains a variable that an earlier model has, or the other way round.
         """
         trained = {id(v) for v in model.trainable_variables}
-        shared = []
+        shared, before = [], {id(v) for v in self._shared.get(model, ())}
         for variable in model.variables:
-            known, was_trained = self._seen.get(id(variable), (None, False))
+            known, was_trained, last = self._seen.get(id(variable), (None, False, None))
             there: Any = None if known is None else known()
-            if there is variable:
+            own = last is not None and last() is model and id(variable) not in before
+            if there is variable and not own:
                 shared.append(variable)
                 if to_train and (was_trained or id(variable) in trained):
                     raise SharedStateError(
@@ -89,7 +90,7 @@ class Known:
                         "of the two trains it, so each trial would go on from the weights of the one before. "
                         f"{REMEDY}"
                     )
-            self._seen[id(variable)] = weakref.ref(variable), id(variable) in trained
+            self._seen[id(variable)] = weakref.ref(variable), id(variable) in trained, weakref.ref(model)
         if shared:
             self._shared[model] = shared
 

@@ -33,6 +33,7 @@ class Request:
         search: what is searched, and how, in words; None where the variants are given.
         folds: the samples of each fold, arrays of training and validation; none where there are no folds.
         made_by: the function that makes the data; None where they are among ``common``.
+        phases: what follows on the first phase of training, in words.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Request:
         search: Mapping[str, Any] | None = None,
         folds: Sequence[tuple[Any, Any]] = (),
         made_by: Callable[..., Any] | None = None,
+        phases: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        self._phases = {str(number): phase for number, phase in enumerate(phases, 1)}
         self._search, self._folds, self._made_by = search, folds, made_by
         self._model, self._common, self._callbacks, self._test_data = model, common, callbacks, test_data
         self._epochs = int(common.get("epochs", 1))
@@ -62,6 +65,8 @@ class Request:
         folded: dict[str, Any] = {"cv": cut} if self._folds else {}
         if self._made_by is not None:
             folded["data function"] = fingerprint.source(self._made_by)
+        if self._phases:
+            folded["phases of then"] = self._phases
         return {**spec, **searched, **folded, "settings": self._settings}
 
     def __enter__(self) -> Request:

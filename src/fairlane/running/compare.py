@@ -6,23 +6,20 @@ jobs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 
 from fairlane.engines.contract import Pace
 from fairlane.engines.data.folds import Fold
 from fairlane.engines.resources import Builder
-from fairlane.errors import BuilderError, StudyError
-from fairlane.models.copies import copy
-from fairlane.models.isolation import PAST, check_independent
 from fairlane.models.session import left_as_found
-from fairlane.models.sharing import changed_by_step, held_in_common
+from fairlane.models.sharing import held_in_common
 from fairlane.provenance.request import Request
 from fairlane.results.study import Study
 from fairlane.running.budget import Budget
@@ -37,6 +34,8 @@ from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
 from fairlane.running.models import Models
+from fairlane.running.own_models import check_models_apart, checked_models, drawn_seed
+from fairlane.running.phases import Phases
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
@@ -56,6 +55,7 @@ def compare(
     data: Callable[..., Any] | None = None,
     cv: Any = None,
     groups: Any = None,
+    then: Any = (),
     engine: str = "auto",
     store: Any = None,
     name: str | None = None,
@@ -98,6 +98,9 @@ def compare(
             in training and validation. A builder that takes ``x_train`` or ``fold`` is given the fold's
             training inputs, to adapt layers to, or its number.
         groups: shape ``(samples,)``: the group of each sample, for ``cv``.
+        then: further phases of training, as a list of `fairlane.Phase`: after the epochs of the first phase,
+            a function changes the trial's model (sets ``trainable``, compiles it again), and training goes
+            on. Epochs are counted through. Each phase has callbacks of its own.
         engine: ``"lanes"`` trains all trials together. ``"reference"`` calls ``Model.fit`` for one after
             another. ``"auto"`` uses lanes, and the reference engine for trials that lanes can't run
             (`Study.trials` gives the reason). If Keras does not run on JAX, lanes run in a worker process
@@ -162,10 +165,13 @@ def compare(
     live, allowed = LiveTrackers(trackers), Budget.of(budget)
     if store is None or not on_jax():
         pace = None  # the state of other backends' random generators is not known
-    samples = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups)
-    planned = _planned(model, variants, seeds, samples, fit_arguments, engine, test_data)
+    samples, phases = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups), Phases(then)
+    planned = _planned(model, variants, seeds, samples, phases, fit_arguments, engine, test_data)
     folds = samples_by_fold(planned.folds)
-    with Request(model, planned.common, callbacks, test_data, folds=folds, made_by=data) as request:
+    described = list(phases.described(int(planned.common.get("epochs", 1))))
+    with Request(
+        *(model, planned.common, callbacks, test_data), folds=folds, made_by=data, phases=described
+    ) as request:
         with kept_in(store, name, request, resume) as opened:
             kept = opened.store
             run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
@@ -191,18 +197,22 @@ def _planned(
     variants: Any,
     seeds: Any,
     samples: Samples,
+    phases: Phases,
     fit_arguments: Mapping[str, Any],
     engine: str,
     test_data: Any,
 ) -> _Planned:
-    folds = samples.folds(lambda count: plan(model, variants, seeds, fit_arguments, count, samples.made_from))
-    trials = plan(model, variants, seeds, fit_arguments, len(folds) or None, samples.made_from)
+    others = samples.made_from | phases.made_from
+    folds = samples.folds(lambda count: plan(model, variants, seeds, fit_arguments, count, others))
+    trials = plan(model, variants, seeds, fit_arguments, len(folds) or None, others)
     common = samples.common
     samples.check([trial.variant for trial in trials])
+    phases.check(trials)
     data = Data(common, trials, engine, samples.cut, samples.made)
     check_test_data(test_data, len(trials))
-    models = Models(model, data, bool(folds))
+    models = Models(model, data, bool(folds), phases)
     fresh = rehearsed(models, trials[0], data, common, test_data)
+    models.rehearse_phases(trials[0], partial(data.batch, trials[0]))
     check_on_models(fresh, {**common, **data.whole(trials[0]), "test_data": test_data}, trials[0])
     return _Planned(trials, common, data, models, folds)
 
@@ -214,7 +224,8 @@ class _KeptRun:
         self, kept: Store, planned: _Planned, callbacks: Any, pace: Pace | None, engine: str, described: bool
     ) -> None:
         common, data, models = planned.common, planned.data, planned.models
-        epochs = [epochs_of(arguments_of(common, trial)) for trial in planned.trials]
+        later = models.phases.epochs
+        epochs = [epochs_of(arguments_of(common, trial)) + sum(later) for trial in planned.trials]
         self.store, self.engine = kept, engine
         self.trials = kept.adopt(planned.trials, epochs)
         note_folds(kept, planned.folds)
@@ -227,8 +238,9 @@ class _KeptRun:
             portable=None if models.sees_folds else models.builder,
             describes=described,
             sees_folds=models.sees_folds,
+            change=models.change if later else None,
         )
-        self.jobs = jobs_of(left, common, data, makers, pace, engine)
+        self.jobs = [replace(j, phases=later) for j in jobs_of(left, common, data, makers, pace, engine)]
         self.resources = resources_of(builder, data, makers, watched=pace is not None)
         self.rebuilt = Rebuilt(kept, models, common, data, self.trials, compare)
         self.records = [kept[trial] for trial in self.trials]
@@ -301,18 +313,18 @@ def fit(
     """
     check_choices(engine, "record")
     check_fit_arguments(fit_arguments)
-    models = _checked_models(models)
+    models = checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}
     variants = [Variant(i, {"model": m.name}) for i, m in enumerate(models)]
     data = Data(common, [Trial(v.number, v, 0) for v in variants], engine)
-    _check_independent(models, data, variants)
+    check_models_apart(models, data, variants)
     shared = held_in_common(models)
     with left_as_found() if seed is None else nullcontext():  # it counts as drawn when all is checked
-        number = _drawn_seed() if seed is None else check_seed(seed)
+        number = drawn_seed() if seed is None else check_seed(seed)
     trials = [Trial(v.number, v, number) for v in variants]
     makers = Callbacks(callbacks, trials)
     if seed is None:
-        _drawn_seed()
+        drawn_seed()
 
     def shared_by(model: keras.Model) -> list[Any]:
         return [v for v in model.variables if id(v) in shared] if shared else []
@@ -343,49 +355,3 @@ def _left(kept: Store, trials: Sequence[Trial]) -> list[Trial]:
         if kept[trial].state is not TrialState.WAITING:
             kept.rewind(trial, next_epoch(kept[trial]))
     return left
-
-
-# --- checks and small parts -----------------------------------------------------------------------------
-
-
-def _checked_models(models: Any) -> list[keras.Model]:
-    if isinstance(models, keras.Model):
-        raise StudyError("fit takes a list of models; for one model, write [model], or model.fit(...)")
-    if not isinstance(models, Iterable):
-        raise StudyError(f"fit takes a list of models, not {type(models).__name__}")
-    listed = list(models)
-    if not listed:
-        raise StudyError("the list of models is empty, so there is nothing to train")
-    for i, model in enumerate(listed):
-        if not isinstance(model, keras.Model):
-            raise BuilderError(f"model {i} is not a keras.Model but {type(model).__name__}")
-        if not model.compiled:
-            raise BuilderError(
-                f"model {i} ({model.name!r}) is not compiled, so it has no optimizer and no loss; call "
-                "model.compile(...) first"
-            )
-    check_independent(*listed, ignore=PAST, changed=lambda model: ())  # the rest, when the data are known
-    return listed
-
-
-def _check_independent(models: Sequence[keras.Model], data: Data, variants: Sequence[Variant]) -> None:
-    """See that models share nothing that training changes."""
-    variant_of = {id(model): variant for model, variant in zip(models, variants, strict=True)}
-
-    def changed(model: keras.Model) -> set[int] | None:
-        try:
-            twin = copy(
-                model
-            )  # tracing builds the rest of it, and nothing is to be changed where this raises
-        except BuilderError:
-            return None
-        with left_as_found():
-            there = changed_by_step(twin, data.batch(Trial(0, variant_of[id(model)], 0)))
-        pairs = zip(model.variables, twin.variables, strict=True)
-        return None if there is None else {id(mine) for mine, its in pairs if id(its) in there}
-
-    check_independent(*models, ignore=PAST, changed=changed)
-
-
-def _drawn_seed() -> int:
-    return int(np.random.randint(0, 2**31 - 1))  # noqa: NPY002

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from fairlane.engines import phases
 from fairlane.engines.contract import OVER, Job, Nothing, Pace
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS
 from fairlane.engines.resources import Builder, CallbackMaker, Resources
@@ -98,7 +98,7 @@ class PlannedFeed:
         job = self._jobs.popleft()
         if self._checkpoint is None or job.pace is None:
             return job
-        return replace(job, checkpoint=self._checkpoint(job.trial))
+        return phases.resumed(job, self._checkpoint(job.trial))
 
 
 def pace_of(checkpoint_every: Any) -> Pace | None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 
 from fairlane.engines.data.folds import samples_of
-from fairlane.errors import BuilderError, FairlaneWarning, SharedStateError
+from fairlane.errors import BuilderError, FairlaneWarning, SharedStateError, StudyError
 from fairlane.kit.call_sites import caller, warn_at
+from fairlane.kit.error_text import one_line
+from fairlane.models import keras_private
 from fairlane.models.adaptations import adaptations
 from fairlane.models.initial_values import drawn_quickly
 from fairlane.models.isolation import PAST, check_independent
@@ -23,6 +26,7 @@ from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Known, changed_by_step
 from fairlane.models.template import Template
 from fairlane.running.data import Data
+from fairlane.running.phases import Phases
 from fairlane.trials import Trial
 
 
@@ -33,15 +37,19 @@ class Models:
         model: a builder or a template.
         data: of all trials; None where the builder takes nothing of them.
         folded: whether they are cut into folds.
+        phases: of training, that follow on the first.
 
     Attributes:
         given: the builder or template itself.
         builder: the builder itself; None for a template.
         sees_folds: whether the builder takes the fold, or its training samples.
+        phases: of training, that follow on the first.
     """
 
-    def __init__(self, model: Any, data: Data | None = None, folded: bool = False) -> None:
-        self.given = model
+    def __init__(
+        self, model: Any, data: Data | None = None, folded: bool = False, phases: Phases | None = None
+    ) -> None:
+        self.given, self.phases = model, phases or Phases()
         self._data, self._folded, self._takes = data, folded, of_the_fold(model, folded)
         self.sees_folds = bool(folded and self._takes)
         self._build: Callable[[dict[str, Any]], Any]
@@ -69,6 +77,22 @@ class Models:
         model = self._built(trial)
         self.known.take(model, f"{self.what} for {trial}", to_train)
         return model
+
+    def change(self, trial: Trial, model: keras.Model, number: int, to_train: bool = True) -> None:
+        """Change a trial's model as a phase of its training wants it.
+
+        Args:
+            trial: the trial.
+            model: its model, with all its variables.
+            number: of the phase, from 1.
+            to_train: as for `build`.
+
+        Raises:
+            BuilderError: it can't be trained any more.
+            SharedStateError: it trains now what another model has, too.
+        """
+        self.phases.change(trial, model, number)
+        self.known.take(model, f"{self.what} for {trial}, in phase {number} of then,", to_train)
 
     def _built(self, trial: Trial) -> keras.Model:
         with drawn_quickly():
@@ -128,16 +152,55 @@ class Models:
                 return []
 
         self._warn_of_adapted(adapted, trial)
-
-        def changed(model: keras.Model) -> set[int] | None:
-            with left_as_found(), Session(trial.seed):
-                return changed_by_step(model, batch())
-
+        changed = partial(_changed_by_step, trial, batch)
         names = [f"the {nth} model that {self.what} returned" for nth in ("first", "second")]
         check_independent(*models, names=names, ignore=PAST, changed=changed)
         for model in models:
             self.known.take(model, f"{self.what} for {trial}")
         return models
+
+    def rehearse_phases(self, trial: Trial, batch: Callable[[], Any]) -> None:
+        """Change two models of a trial as its phases will, and check that they stay independent.
+
+        If the builder itself raises an error, or no batch is known, none is raised here.
+
+        Args:
+            trial: the trial.
+            batch: as for `rehearse`.
+
+        Raises:
+            StudyError: a phase's function raised an error.
+            BuilderError: as `change`.
+            SharedStateError: the two models share state, such as an optimizer.
+        """
+        example = batch() if self.phases else None
+        if example is None:
+            return
+        models = []
+        for _ in range(2):
+            with left_as_found(), Session(trial.seed):
+                try:
+                    model = self._built(trial)
+                    keras_private.symbolic_build_from(model, example)
+                except Exception:
+                    return  # the trial itself fails of it, and says so
+                for number in range(1, len(self.phases.listed) + 1):
+                    self._try_phase(trial, model, number)
+                    keras_private.symbolic_build_from(model, example)
+                models.append(model)
+        names = [f"the {nth} model of {self.what}, changed as in then," for nth in ("first", "second")]
+        check_independent(*models, names=names, ignore=PAST, changed=partial(_changed_by_step, trial, batch))
+
+    def _try_phase(self, trial: Trial, model: keras.Model, number: int) -> None:
+        try:
+            self.phases.change(trial, model, number)
+        except (BuilderError, StudyError):
+            raise
+        except Exception as error:
+            raise StudyError(
+                f"phase {number} of then can't begin: its function, called with a fresh model of {trial}, "
+                f"raised {one_line(error)}"
+            ) from error
 
     def _warn_of_adapted(self, adapted: Sequence[tuple[str, int]], trial: Trial) -> None:
         """Warn of a layer that is adapted to as many samples as all folds have together."""
@@ -155,6 +218,11 @@ class Models:
                     FairlaneWarning,
                 )
                 return
+
+
+def _changed_by_step(trial: Trial, batch: Callable[[], Any], model: keras.Model) -> set[int] | None:
+    with left_as_found(), Session(trial.seed):
+        return changed_by_step(model, batch())
 
 
 def of_the_fold(model: Any, folded: bool) -> frozenset[str]:

@@ -56,6 +56,11 @@ class Rebuilt:
         self._own = {id(trial) for trial in trials}
         self._seeds_alone: dict[int, bool] = {}
 
+    @property
+    def has_phases(self) -> bool:
+        """Whether its trials are trained in several phases."""
+        return bool(self._models.phases)
+
     def add(self, trials: Sequence[Trial]) -> None:
         """Know further trials of this study."""
         self._own |= {id(trial) for trial in trials}
@@ -63,7 +68,7 @@ class Rebuilt:
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         """The trial's model, as it was before its first epoch, to be given its weights."""
         if id(trial) in self._own:
-            return self._apart(trial)
+            return self._apart(trial, weights.phase)
         return model_of(self._kept.description(trial) or "null", weights=weights)
 
     def builds_alike(self, trial: Trial) -> bool:
@@ -142,11 +147,12 @@ class Rebuilt:
             if name not in replaced
             and (name not in variant.fit_arguments or (name in FIT_ARGUMENTS and name not in held_out))
         }
-        return self._train(self._models.given, [own], x, y, **(kept | dict(given)))
+        phases = {"then": self._models.phases.listed}
+        return self._train(self._models.given, [own], x, y, **(phases | kept | dict(given)))
 
-    def _apart(self, trial: Trial) -> keras.Model:
+    def _apart(self, trial: Trial, phase: int) -> keras.Model:
         """It shares nothing, or nothing that giving it the trained weights would change."""
-        model, alike = _rebuilt(self._models, self._common, self._data, trial)
+        model, alike = _rebuilt(self._models, self._common, self._data, trial, phase)
         shared = self._models.known.shared_by(model)
         number = trial.variant.number
         self._seeds_alone[number] = alike and not shared and self._seeds_alone.get(number, True)
@@ -166,22 +172,32 @@ class Rebuilt:
             ) from why
 
 
-def _rebuilt(models: Models, common: Mapping[str, Any], data: Data, trial: Trial) -> tuple[keras.Model, bool]:
-    """A trial's model, built as it was before its first epoch; and whether seeds alone were drawn for it."""
+def _rebuilt(
+    models: Models, common: Mapping[str, Any], data: Data, trial: Trial, phase: int = 0
+) -> tuple[keras.Model, bool]:
+    """A trial's model, built as it was before its first epoch; and whether seeds alone were drawn for it.
+
+    Then it is changed as it was for a phase of its training, from 1.
+    """
     parts = data.parts(trial)
     session = Session(trial.seed)
+
+    def build_variables() -> None:
+        if parts is None:
+            keras_private.symbolic_build(model, _one_batch(data.whole(trial)["x"]))
+        else:
+            parts.build(model)
+
     with session, Drawing() as drawing:
         model = models.build(trial, to_train=False)
         looks, (_, numpy_after) = drawing.looks, generators_now()
-        if parts is None:
-            keras_private.symbolic_build(model, _one_batch(data.whole(trial)["x"]))
-        elif parts.first is not None:
-            keras_private.symbolic_build_from(model, parts.first)
-        else:
-            keras_private.symbolic_build(model, parts.training.iterator(int(model.steps_per_execution)))
+        build_variables()
         python_after, _ = generators_now()
+        for number in range(1, phase + 1):
+            models.change(trial, model, number, to_train=False)
+            build_variables()
     alike = trial.seed is not None and drew_seeds_alone(drawing, looks, trial.seed, numpy_after, python_after)
-    return model, alike and not session.has_drawn_globally
+    return model, alike and not phase and not session.has_drawn_globally
 
 
 def _one_batch(x: Any) -> Any:

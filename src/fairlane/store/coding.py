@@ -154,8 +154,12 @@ def log_of_row(value: float | None, exact: Exact | None) -> Any:
 
 def weights_to_tree(weights: Weights) -> dict[str, Any]:
     """Weights as a tree of plain data."""
-    groups: dict[str, Any] = {name: list(group) for name, group in weights.state._asdict().items()}
-    return groups if weights.layers is None else {**groups, "layers": list(weights.layers)}
+    found: dict[str, Any] = {name: list(group) for name, group in weights.state._asdict().items()}
+    if weights.layers is not None:
+        found["layers"] = list(weights.layers)
+    if weights.phase:
+        found["phase"] = weights.phase
+    return found
 
 
 def weights_of_tree(found: Any) -> Weights:
@@ -170,7 +174,10 @@ def weights_of_tree(found: Any) -> Weights:
     layers = found.get("layers")  # older versions did not write it
     if layers is not None and not (isinstance(layers, list) and all(isinstance(one, dict) for one in layers)):
         raise StoreError("the file does not hold the state of a model's layers")
-    return Weights(State(*groups), layers)
+    phase = found.get("phase", 0)  # written where there is more than one
+    if type(phase) is not int or phase < 0:
+        raise StoreError("the file does not say in which phase of training its weights are")
+    return Weights(State(*groups), layers, phase)
 
 
 def _is_array(value: Any) -> bool:

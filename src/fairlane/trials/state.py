@@ -56,7 +56,10 @@ class Weights:
         state: the values of its variables.
         layers: what its layers hold besides, as `fairlane.models.layer_state.read_layers` gives it; None
             where it is not known.
+        phase: in which phase of its training the model was, from 0: how often it has been changed since it
+            was built.
     """
 
     state: State
     layers: Sequence[Mapping[str, Any]] | None = None
+    phase: int = 0

@@ -184,6 +184,17 @@ class FitData:
         parts = (self.training, self.validation)
         return all(part.repeats for part in parts if isinstance(part, Source))
 
+    def build(self, model: keras.Model) -> None:
+        """Build all variables of a model, as ``fit`` does before its first epoch.
+
+        Args:
+            model: a compiled model.
+        """
+        if self.first is not None:
+            keras_private.symbolic_build_from(model, self.first)
+        else:
+            keras_private.symbolic_build(model, self.training.iterator(int(model.steps_per_execution)))
+
     @property
     def first(self) -> Any:
         """The first training batch that was read, to build models from; None where none was."""

@@ -12,6 +12,7 @@ import warnings
 from collections import deque
 from typing import Any
 
+from fairlane.engines import phases
 from fairlane.engines.contract import OVER, Declined, Feed, ForkRefused, Job
 from fairlane.engines.data.fit_data import FitData
 from fairlane.engines.data.orders import test_batches
@@ -42,6 +43,7 @@ class Admission:
         roster: takes the lanes.
         yard: where they wait.
         reports: takes what happened.
+        following: jobs that come before those of the feed: of next phases, and copies of lanes.
     """
 
     def __init__(
@@ -53,13 +55,14 @@ class Admission:
         roster: Roster,
         yard: Yard,
         reports: Reports,
+        following: deque[Job],
     ) -> None:
         self._feed, self._resources, self._turns = feed, resources, turns
         self._roster, self._yard, self._reports = roster, yard, reports
         self.fleets = Fleets(threads, self.limit)
         self._next: Job | None = None
         self._over = False
-        self._forked: deque[Job] = deque()
+        self._following = following
         self._limit: float | None = None
         self._registry = Registry()
         self._tests: dict[Any, list[Any]] = {}
@@ -71,11 +74,11 @@ class Admission:
 
     def fork(self, job: Job) -> None:
         """Let a job that goes on from a copy of a lane come next."""
-        self._forked.append(job)
+        self._following.append(job)
 
     def has_job(self) -> bool:
         """Whether there is a job now. It asks the feed, where none is known."""
-        if self._forked or self._next is not None:
+        if self._following or self._next is not None:
             return True
         if not self._over:
             found = self._feed.next()
@@ -87,11 +90,11 @@ class Admission:
     @property
     def over(self) -> bool:
         """Whether there will be no job any more."""
-        return self._over and not self._forked and self._next is None
+        return self._over and not self._following and self._next is None
 
     def admit(self) -> None:
         """Take a job and make a lane of it."""
-        job = self._forked.popleft() if self._forked else self._next
+        job = self._following.popleft() if self._following else self._next
         if job is self._next:
             self._next = None
         if job is None:
@@ -99,6 +102,9 @@ class Admission:
         data = self._resources.data_of(job).parts
         if job.reason or data is None:
             self._reports.add(Declined(job, job.reason or "its data can't be taken apart"))
+            return
+        if job.phases and not data.repeats:
+            self._reports.add(Declined(job, "it is trained in phases, and its data can be read once"))
             return
         try:
             lane = self._lane(job, data)
@@ -108,7 +114,7 @@ class Admission:
         except CannotGoOn as why:
             self._reports.add(ForkRefused(job, str(why)))
         except Exception as error:
-            self._reports.add(failed(job, None, error, 0.0))
+            self._reports.add(failed(job, job.began if job.phase else None, error, 0.0))
         else:
             if lane.described is not None:
                 self._reports.add(lane.described)
@@ -125,7 +131,7 @@ class Admission:
             warnings.warn(
                 f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
-            return self._begun(job, data, None)
+            return self._begun(phases.first_job(job), data, None)
 
     def _begun(self, job: Job, data: FitData, checkpoint: Checkpoint | None) -> Lane:
         began = time.perf_counter()

@@ -14,6 +14,7 @@ import jax
 import keras
 import numpy as np
 
+from fairlane.engines import phases
 from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import FitData
 from fairlane.engines.data.sources import Reading, Source
@@ -122,7 +123,9 @@ def begin(job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint 
         limit = keras.config.max_steps_per_epoch()
         model = resources.builder_of(job).build(job.trial)
         after_builder, looks = generators_now(), drawing.looks
-        described = resources.builder_of(job).describe(job.trial, model, data)
+        if job.phase:
+            phases.change_model(job, resources.builder_of(job), model, data)
+        described = resources.builder_of(job).describe(job, model, data)
         refuse_unsuitable_model(model, data.validation is not None)
         refuse_step_limit(limit)
         most_epochs = keras.config.max_epochs()  # the builder may have set it, for this trial
@@ -175,7 +178,8 @@ def _begin_training(
     in_place, made = resources.builder_of(job).in_place, resources.callbacks_of(job)
     callbacks = LaneCallbacks(job.trial, model, made, job.epochs, steps, in_place)
     model.stop_training = False
-    if checkpoint is not None:
-        trial_memory.append_to_files(callbacks.users, checkpoint.epoch)
+    if checkpoint is not None or job.phase:
+        epoch = job.first_epoch if checkpoint is None else checkpoint.epoch
+        trial_memory.append_to_files(callbacks.users, epoch)
     callbacks.train_begin()
     return callbacks

@@ -11,12 +11,13 @@ wait, `Forming` how chunks are made, `Flights` those in worker threads, `Landing
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
 
-from fairlane.engines.contract import EngineEvent, Feed, Idle, Orders
+from fairlane.engines.contract import EngineEvent, Feed, Idle, Job, Orders
 from fairlane.engines.data.sources import Piece
 from fairlane.engines.lanes import closing
 from fairlane.engines.lanes.admission import Admission
@@ -77,8 +78,11 @@ class _Run:
         self._reports = Reports()
         self._roster = Roster(self._reports)
         self._yard = Yard()
-        turns = Turns(self._roster, self._reports)
-        self._admission = Admission(feed, resources, threads, turns, self._roster, self._yard, self._reports)
+        following: deque[Job] = deque()
+        turns = Turns(self._roster, self._reports, following)
+        self._admission = Admission(
+            *(feed, resources, threads, turns, self._roster, self._yard, self._reports, following)
+        )
         self._forming = Forming(self._admission.fleets, self._roster, self._yard, self._executor, threads)
         self._flights = Flights(self._executor, threads)
         self._landing = Landing(

@@ -7,8 +7,10 @@ once. Every call of a user's callback happens here, in the trial's own session.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from fairlane.engines import phases
 from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import Batches, FitData, sized
 from fairlane.engines.data.orders import BatchOrder, EpochOrder
@@ -92,8 +94,7 @@ class Lane:
         self._groups = variable_groups(self.model) if self.in_place else ()
         limit = built.most_epochs
         self.epochs = min(job.epochs, limit) if limit else job.epochs
-        first_epoch = int(job.arguments.get("initial_epoch") or 0)
-        self.epoch = keras_private.initial_epoch(self.model) or first_epoch
+        self.epoch = keras_private.initial_epoch(self.model) or job.first_epoch
         self.order = EpochOrder.of(())
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
@@ -109,15 +110,15 @@ class Lane:
         if isinstance(data.validation, Batches):
             self.test_rows = data.validation.rows
             self.tests = tuple(data.validation.runs(self.steps_per_execution))
-        self.seconds = 0.0
+        self.seconds = 0.0 if job.opening is None else float(job.opening.memory["seconds"])
         if checkpoint is not None:
             self.last_logs = go_on_from(
-                checkpoint, first_epoch, self.session, self._orders, self.callbacks, self.kept
+                checkpoint, job.first_epoch, self.session, self._orders, self.callbacks, self.kept
             )
             self._state = trial_memory.fitting(checkpoint, self.own_state())
             self.epoch, self.seconds = checkpoint.epoch, float(checkpoint.memory["seconds"])
         self._memory = LaneMemory(
-            *(job.pace, self.session, self.callbacks, self.kept, self.examination),
+            *(job, self.session, self.callbacks, self.kept, self.examination),
             *(data.repeats, self.reading, resources.held_by_several(job), self.epoch),
         )
         self._in_test = self._in_test_before = False
@@ -333,10 +334,21 @@ class Lane:
         memory = self.what_it_remembers()
         if isinstance(memory, str):
             return memory
-        weights = (
-            to_weights(look(), self.model) if trial_memory.is_complete(memory) else trial_memory.NO_WEIGHTS
-        )
+        weights = self._weights(look()) if trial_memory.is_complete(memory) else trial_memory.NO_WEIGHTS
         return Checkpoint(self.trial, self.epoch, weights, memory)
+
+    def opening(self, weights: Weights) -> Checkpoint | None:
+        """What the next phase of its training begins with, once this one has ended; None where none follows.
+
+        Args:
+            weights: the state at the end of this one.
+        """
+        if self.stopped or not phases.has_next(self.job):
+            return None
+        return self._memory.opening(self.epoch, weights, self.seconds)
+
+    def _weights(self, state: State) -> Weights:
+        return replace(to_weights(state, self.model), phase=self.job.phase)
 
     # --- endings ------------------------------------------------------------------------------------
 
@@ -362,7 +374,7 @@ class Lane:
         )
         if not (self.in_place or averaging or self.callbacks.are_called):
             self.weights_epoch = last
-            return to_weights(look(), self.model)
+            return self._weights(look())
         if last is not None:
             self.kept.note_end(last, look())
         with self.session:
@@ -372,7 +384,7 @@ class Lane:
             self.callbacks.train_end(self.last_logs)
         keras_private.set_pending_state(self.model, None)
         self.weights_epoch = self.kept.epoch_of(self.model, read_state(self.model))
-        return None if self.in_place else weights_of(self.model)
+        return None if self.in_place else replace(weights_of(self.model), phase=self.job.phase)
 
     def leave(self) -> None:
         """Be over."""
@@ -385,7 +397,7 @@ class Lane:
             look: reads the state.
         """
         state = look() if self.last_logs and not self.in_place else None
-        return None if state is None else CutOff(self.trial, self.epoch, to_weights(state, self.model))
+        return None if state is None else CutOff(self.trial, self.epoch, self._weights(state))
 
     def withdraw(self) -> None:
         """Leave lanes, for another engine."""

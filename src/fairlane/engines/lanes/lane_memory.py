@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from fairlane.engines.contract import Pace
+from fairlane.engines import phases
+from fairlane.engines.contract import Job
 from fairlane.engines.data.orders import BatchOrder
 from fairlane.engines.data.sources import Reading
 from fairlane.engines.lanes.callbacks import LaneCallbacks
@@ -17,7 +18,7 @@ from fairlane.engines.lanes.examination import Examination
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.models.callback_memory import trial_memory
 from fairlane.models.session import Session
-from fairlane.trials import Checkpoint
+from fairlane.trials import Checkpoint, Weights
 
 
 class LaneMemory:
@@ -26,7 +27,7 @@ class LaneMemory:
     To be made when training has begun: what callbacks hold outside of themselves is watched from then on.
 
     Args:
-        pace: how often checkpoints are taken; None where none will be wanted.
+        job: its job.
         session: the trial's.
         callbacks: the lane's.
         kept: knows which epoch the trained weights are of.
@@ -39,7 +40,7 @@ class LaneMemory:
 
     def __init__(
         self,
-        pace: Pace | None,
+        job: Job,
         session: Session,
         callbacks: LaneCallbacks,
         kept: KeptWeights,
@@ -49,18 +50,19 @@ class LaneMemory:
         held_by_several: frozenset[int],
         epoch: int,
     ) -> None:
-        self._pace, self._session, self._callbacks = pace, session, callbacks
+        self._job, self._session, self._callbacks = job, session, callbacks
         self._kept, self._examination = kept, examination
         self._repeats, self._reading = repeats, reading
         self._remembers = (
-            None if pace is None else trial_memory.Remembering(callbacks.with_memory(), held_by_several)
+            None if job.pace is None else trial_memory.Remembering(callbacks.with_memory(), held_by_several)
         )
         self._saved = epoch, time.monotonic()
 
     def is_due(self, epoch: int) -> bool:
         """Whether a checkpoint is to be taken, before ``epoch`` begins."""
         saved, at = self._saved
-        return self._pace is not None and self._pace.is_due(epoch - saved, time.monotonic() - at)
+        pace = self._job.pace
+        return pace is not None and pace.is_due(epoch - saved, time.monotonic() - at)
 
     def note_saved(self, epoch: int) -> None:
         """A checkpoint was taken before ``epoch``."""
@@ -78,16 +80,27 @@ class LaneMemory:
             return "its job has no pace, so what its callbacks remember is not known"
         if not self._repeats:
             return "its batches can't be read again"
-        generators = (
-            self._session.generators() if self._reading is None else self._reading.generators.states()
-        )
-        return {
-            "generators": trial_memory.plain(generators),
+        memory = {
+            "generators": trial_memory.plain(self._generators()),
             "callbacks": self._of_callbacks(self._remembers, examined),
             "logs": trial_memory.plain(logs),
             "weights": self._kept.memory,
             "seconds": seconds,
         }
+        return phases.marked(self._job, memory)
+
+    def opening(self, epoch: int, weights: Weights, seconds: float) -> Checkpoint:
+        """What the next phase begins with, at the end of this one.
+
+        Args:
+            epoch: the next.
+            weights: the model's state.
+            seconds: the trial's share of the time.
+        """
+        return phases.opening(self._job, epoch, weights, self._generators(), seconds)
+
+    def _generators(self) -> Any:
+        return self._session.generators() if self._reading is None else self._reading.generators.states()
 
     def _of_callbacks(self, remembers: trial_memory.Remembering, examined: bool) -> dict[str, Any]:
         if self._callbacks.eager and examined and self._examination.differs("train", "test"):

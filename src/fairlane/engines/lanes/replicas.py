@@ -77,7 +77,7 @@ class Replicas:
         """What a job's lane begins with; None where its model has to be built."""
         key = self._key(job, data)
         variant = self._variants.get(key)
-        if variant is None or not variant.proven or job.checkpoint is not None:
+        if variant is None or not variant.proven or job.checkpoint is not None or job.phase:
             return None
         self._variants.move_to_end(key)
         return variant.begin(job, data)
@@ -121,9 +121,8 @@ class Replicas:
         builder = self._resources.builder_of(job)
         whole = isinstance(data.training, Batches) and not data.is_read
         seeded = job.trial.seed is not None
-        return (
-            whole and seeded and not (job.callbacks or job.checkpoint or builder.in_place or builder.settle)
-        )
+        own = job.callbacks or job.checkpoint or job.phase or builder.in_place or builder.settle
+        return whole and seeded and not own
 
     def _variant(self, job: Job, birth: Birth, built: Built) -> _Variant | None:
         seed, model = job.trial.seed, built.model

@@ -81,6 +81,12 @@ class Roster:
         self._leave(lane)
         self._reports.add(Declined(lane.job, reason, error))
 
+    def hand_over(self, lane: Lane, ended: Checkpoint) -> None:
+        """A lane's phase has ended, and another follows. Where checkpoints are wanted, its end is one."""
+        self._leave(lane)
+        if lane.job.pace is not None:
+            self._reports.add(ended)
+
     def finish(self, lane: Lane, done: TrialDone) -> None:
         """A lane was trained to its end."""
         self._leave(lane)

@@ -5,6 +5,10 @@ In: what an epoch gave. Out: the lane's new state, where its callbacks changed i
 
 from __future__ import annotations
 
+from collections import deque
+
+from fairlane.engines import phases
+from fairlane.engines.contract import Job
 from fairlane.engines.eligibility import TooLate
 from fairlane.engines.lanes.callbacks import Look
 from fairlane.engines.lanes.chunk import Chunk, Outcome
@@ -20,10 +24,11 @@ class Turns:
     Args:
         roster: the lanes under way.
         reports: takes what happened.
+        following: takes the jobs of next phases, which come before others.
     """
 
-    def __init__(self, roster: Roster, reports: Reports) -> None:
-        self._roster, self._reports = roster, reports
+    def __init__(self, roster: Roster, reports: Reports, following: deque[Job]) -> None:
+        self._roster, self._reports, self._following = roster, reports, following
 
     def begin_test(self, chunk: Chunk, outcome: Outcome, i: int) -> State | None:
         """Tell the callbacks of lane ``i`` that training has ended, and validation begins.
@@ -89,6 +94,11 @@ class Turns:
     def _finish(self, lane: Lane, look: Look, loop: str) -> None:
         state = look()  # which copies it
         remembered, weights = lane.what_it_remembers(), lane.end(lambda: state)
+        ended = None if weights is None else lane.opening(weights)
+        if ended is not None:
+            self._roster.hand_over(lane, ended)
+            self._following.append(phases.next_job(lane.job, ended))
+            return
         memory = None if isinstance(remembered, str) else remembered
         if memory is not None and weights is not None and not same_weights(weights.state, state):
             memory = None  # the end of training has changed the weights: more epochs could not follow

@@ -10,8 +10,8 @@ import gc
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 
+from fairlane.engines import phases
 from fairlane.engines.contract import (
     OVER,
     EngineEvent,
@@ -98,7 +98,7 @@ class ReferenceEngine:
                 f"{job.trial} starts again from its first epoch: {why}", FairlaneWarning, stacklevel=2
             )
             yield TrialStarted(job.trial, self.name, job.reason)
-            yield from self._train(Fit(replace(job, checkpoint=None), self._resources))
+            yield from self._train(Fit(phases.first_job(job), self._resources))
 
     def _train(self, fit: Fit, started: TrialStarted | None = None) -> Iterator[EngineEvent]:
         """Train until the end of an epoch, or of the trial."""

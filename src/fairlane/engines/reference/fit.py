@@ -13,16 +13,20 @@ import contextvars
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import greenlet
+import keras
 
+from fairlane.engines import phases
 from fairlane.engines.contract import EngineEvent, Job
 from fairlane.engines.program.tracing import forget_foreign_traces
 from fairlane.engines.reference.watching import First, Last, repeats
-from fairlane.engines.resources import Resources, session_of
+from fairlane.engines.resources import Builder, Resources, session_of
 from fairlane.kit.error_text import one_line
 from fairlane.models.callback_memory import trial_memory
+from fairlane.models.streams import generators_now
 from fairlane.models.variables import read_state, same_weights, weights_of
 from fairlane.trials import Checkpoint, CutOff, Event, TrialDone, TrialFailed, Weights
 
@@ -46,7 +50,8 @@ class Fit:
         self._job, self._resources = job, resources
         can_repeat = repeats(job, resources)
         self._checkpoint = job.checkpoint if can_repeat else None
-        self.first_epoch = self._checkpoint.epoch if self._checkpoint else 0
+        before = self._checkpoint or job.opening
+        self.first_epoch = before.epoch if before else 0
         self._session = session_of(job)
         self._first = First()
         self._last = Last(job, self._checkpoint, can_repeat, self._first, self._leave_session)
@@ -110,12 +115,11 @@ class Fit:
     def _run(self, request: str) -> list[EngineEvent]:
         """What runs in the greenlet: the events since the last epoch are its result."""
         began = time.perf_counter()
-        first, last = self._first, self._last
         try:
             with self._session:
                 weights, kept = self._fit()
             seconds = time.perf_counter() - began - self._away
-            memory = _memory(last.end, weights)
+            memory = _memory(self._last.end, weights)
             self._final = TrialDone(
                 self.trial, seconds, weights, memory=memory, weights_epoch=kept, stopped=self.stopped
             )
@@ -123,8 +127,9 @@ class Fit:
             raise
         except Exception as error:
             seconds, text = time.perf_counter() - began - self._away, traceback.format_exc()
-            self._final = TrialFailed(self.trial, first.epoch, one_line(error), text, seconds, error)
-        return [*last.events, self._final]
+            epoch = self._first.epoch
+            self._final = TrialFailed(self.trial, epoch, one_line(error), text, seconds, error)
+        return [*self._last.events, self._final]
 
     def _fit(self) -> tuple[Weights | None, int | None]:
         """Build the model and train it.
@@ -132,10 +137,23 @@ class Fit:
         Returns:
             The trained weights, None for the caller's own model; and the epoch whose logs they have.
         """
-        job, builder = self._job, self._resources.builder_of(self._job)
+        builder = self._resources.builder_of(self._job)
         forget_foreign_traces()
-        model = builder.build(job.trial)
-        described = builder.describe(job.trial, model, self._resources.data_of(job).parts)
+        model = builder.build(self.trial)
+        if self._job.phase:
+            phases.change_model(self._job, builder, model, self._resources.data_of(self._job).parts)
+        while True:
+            self._fit_phase(builder, model)
+            weights = None if builder.in_place else replace(weights_of(model), phase=self._job.phase)
+            if weights is None or self.stopped or not phases.has_next(self._job):
+                break
+            self._enter_next_phase(builder, model, weights)
+        return weights, self._first.kept.epoch_of(model, read_state(model))
+
+    def _fit_phase(self, builder: Builder, model: keras.Model) -> None:
+        """Call ``fit`` once."""
+        job = self._job
+        described = builder.describe(job, model, self._resources.data_of(job).parts)
         if described is not None:
             self._last.events.append(described)
         self._last.others = self._resources.callbacks_of(job) or []
@@ -143,8 +161,9 @@ class Fit:
         self._last.in_place = builder.in_place
         arguments = self._resources.arguments_of(job)
         if self._checkpoint is not None:
-            trial_memory.append_to_files(self._last.others, self._checkpoint.epoch)
             arguments["initial_epoch"] = self._checkpoint.epoch
+        if self._checkpoint is not None or job.phase:
+            trial_memory.append_to_files(self._last.others, int(arguments["initial_epoch"]))
         held = self._resources.watch_shared(job, model)
         try:
             model.fit(**arguments, callbacks=[self._first, *self._last.others, self._last], verbose=0)
@@ -152,9 +171,20 @@ class Fit:
             held.restore()
             raise
         held.check()
-        return None if builder.in_place else weights_of(model), self._first.kept.epoch_of(
-            model, read_state(model)
-        )
+
+    def _enter_next_phase(self, builder: Builder, model: keras.Model, weights: Weights) -> None:
+        """Change the model, and let the next ``fit`` have callbacks of its own."""
+        assert builder.change is not None
+        before = self._last
+        epoch = self._job.first_epoch if before.next_epoch is None else before.next_epoch
+        ended = phases.opening(self._job, epoch, weights, generators_now(), 0.0)
+        self._job, self._checkpoint = phases.next_job(self._job, ended), None
+        self._first = First()
+        self._last = Last(self._job, None, before.can_repeat, self._first, self._leave_session)
+        self._last.events, self._last.latest = before.events, before.latest
+        if before.can_repeat and self._job.pace is not None:
+            self._last.events.append(ended)
+        builder.change(self.trial, model, self._job.phase)
 
 
 def _memory(end: Checkpoint | None, weights: Weights | None) -> Mapping[str, Any] | None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
 
+from fairlane.engines import phases
 from fairlane.engines.contract import EngineEvent, Job
 from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.resources import Resources
@@ -20,7 +22,7 @@ from fairlane.models import keras_private
 from fairlane.models.callback_memory import trial_memory
 from fairlane.models.streams import generators_now, set_generators
 from fairlane.models.variables import read_state, weights_of, write_state
-from fairlane.trials import Checkpoint, CutOff, EpochEnded
+from fairlane.trials import Checkpoint, CutOff, EpochEnded, Weights
 
 
 def repeats(job: Job, resources: Resources) -> bool:
@@ -75,6 +77,8 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         stops: whether training ends with this epoch.
         latest: the last finished epoch, and the state after it, where that is not the caller's own model.
         end: the checkpoint at the end of the last epoch.
+        next_epoch: the epoch after the last finished one; None where there is none.
+        can_repeat: as given.
     """
 
     def __init__(
@@ -86,7 +90,8 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         hand_out: Callable[[Any], Any],
     ) -> None:
         super().__init__()
-        self._can_repeat = can_repeat
+        self.can_repeat = can_repeat
+        self.next_epoch: int | None = None
         self._job, self._checkpoint, self._first, self._hand_out = job, checkpoint, first, hand_out
         self.events: list[EngineEvent] = []
         self.others: list[Any] = []
@@ -131,7 +136,8 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         directions = {} if self._directions_reported else keras_private.metric_directions(self.model)
         self._directions_reported = True
         ended = EpochEnded(self._job.trial, epoch, dict(logs or {}), directions)
-        cut = None if self.in_place else CutOff(self._job.trial, epoch + 1, weights_of(self.model))
+        cut = None if self.in_place else CutOff(self._job.trial, epoch + 1, self._weights())
+        self.next_epoch = epoch + 1
         self.latest = ended, cut  # both or none, whenever Ctrl-C comes
         self.events.append(ended)
         self._save(epoch + 1)
@@ -144,7 +150,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _save(self, epoch: int) -> None:
         """Report a checkpoint where one is due, and remember the last."""
-        if self._job.pace is None or not self._can_repeat:
+        if self._job.pace is None or not self.can_repeat:
             return
         last = epoch >= self._job.epochs
         due = self._job.pace.is_due(epoch - self._saved[0], time.monotonic() - self._saved[1])
@@ -152,9 +158,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self._saved = epoch, time.monotonic()
         memory = self._memory()
-        weights = (
-            weights_of(self.model) if last or trial_memory.is_complete(memory) else trial_memory.NO_WEIGHTS
-        )
+        weights = self._weights() if last or trial_memory.is_complete(memory) else trial_memory.NO_WEIGHTS
         checkpoint = Checkpoint(self._job.trial, epoch, weights, memory)
         if last:
             self.end = checkpoint
@@ -165,22 +169,26 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         """The whole state between two epochs; or why it can't be copied."""
         if self._remembers is None:
             return "its job has no pace, so what its callbacks remember is not known"
-        if not self._can_repeat:
+        if not self.can_repeat:
             return "its batches can't be drawn again"
         memory = self._memory()
         if not trial_memory.is_complete(memory):
             return trial_memory.why_incomplete(memory)
-        return Checkpoint(self._job.trial, epoch, weights_of(self.model), memory)
+        return Checkpoint(self._job.trial, epoch, self._weights(), memory)
+
+    def _weights(self) -> Weights:
+        return replace(weights_of(self.model), phase=self._job.phase)
 
     def _memory(self) -> dict[str, Any]:
         assert self._remembers is not None
-        return {
+        memory = {
             "generators": trial_memory.plain(generators_now()),
             "callbacks": self._of_callbacks(self._remembers),
             "logs": {},
             "seconds": 0.0,
             "weights": self._first.kept.memory,
         }
+        return phases.marked(self._job, memory)
 
     def _of_callbacks(self, remembers: trial_memory.Remembering) -> dict[str, Any]:
         before = self._structure

@@ -240,8 +240,8 @@ class _Run:
             if not isinstance(job, Job):
                 self._over |= job is OVER and feed is self._feed
                 return
-            if self._without:
-                yield Declined(job, self._without)
+            if self._without or job.phases:
+                yield Declined(job, self._without or "a worker process can't train in several phases")
                 continue
             try:
                 self._ready = self._packing.made_ready(job)

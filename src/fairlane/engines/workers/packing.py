@@ -170,7 +170,7 @@ class Packing:
         builder = self._resources.builder_of(job)
         with session_of(job):
             model = builder.build(job.trial)
-            described = builder.describe(job.trial, model, data)
+            described = builder.describe(job, model, data)
             if model.optimizer is None:
                 raise Unsuitable("the model is compiled without an optimizer")
             iterator = training.iterator(int(model.steps_per_execution))

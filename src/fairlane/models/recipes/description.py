@@ -24,17 +24,18 @@ from fairlane.trials import Weights
 _MODELS = frozenset({"Sequential", "Functional"})
 
 
-def description(model: keras.Model, batch: Batch = None) -> str:
+def description(model: keras.Model, batch: Batch = None, phase: int = 0) -> str:
     """How to build the model, as JSON; where its config can't be read, the reason.
 
     Args:
         model: a compiled model; it is only read.
         batch: one that it is trained on, or None where it is not known yet.
+        phase: in which phase of its training the model is so.
     """
     shapes = shapes_of(batch)
     try:
         config = keras.saving.serialize_keras_object(model)
-        return json.dumps({"config": config, "batch": shapes})
+        return json.dumps({"config": config, "batch": shapes, **({"phase": phase} if phase else {})})
     except Exception as error:  # a model or loss of the user's own, that has no config
         why = f"{type(error).__name__}: {error}"
         return json.dumps({"why": why, "batch": shapes})
@@ -60,6 +61,11 @@ def model_of(
         why = stored.get("why", "it is missing") if is_description else "what is stored is not a description"
         raise StudyError(f"the store does not hold the model's config ({why!s:.300}); {BUILD}")
     known = dict(custom_objects or {})
+    if weights is not None and stored.get("phase", 0) != weights.phase:
+        raise StudyError(
+            f"the store holds the config of the model in phase {stored.get('phase', 0)} of its training, and "
+            f"these weights are those of phase {weights.phase} (the first is 0); {BUILD}"
+        )
     if weights is not None:
         _configure(stored["config"], weights.layers)
     check(stored["config"], known)

@@ -112,6 +112,11 @@ class Refitting(Members):
         if number is None:
             raise arguments.wrong("variant", variant, "one of the study's, such as study.best_variant()")
         if isinstance(epochs, str) and epochs == "best":
+            if getattr(self._rebuild, "has_phases", False):
+                raise StudyError(
+                    "the study is trained in phases, so its best number of epochs is not one of the first "
+                    "phase; give epochs= for the first, and then= for others than the study's"
+                )
             epochs = self.best_epochs(number)
         elif not arguments.is_whole(epochs) or epochs < 1:  # type: ignore[operator]
             raise arguments.wrong("epochs", epochs, "a whole number, 1 or more, or 'best'")

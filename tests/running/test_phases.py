@@ -1,0 +1,349 @@
+"""``then=``: what each phase trains is what Keras alone trains, whatever cuts it off between."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import fairlane as fl
+from _alone import Alone, assert_logs_agree, assert_variables_agree, history_of, variables
+from fairlane.trials import EpochEnded
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(38, 4)).astype("float32")
+Y = (X[:, :1] - 0.5 * X[:, 1:2] ** 2 + 0.1 * RNG.normal(size=(38, 1))).astype("float32")
+RATES = {"learning_rate": [0.05, 0.01], "fine_rate": [0.02]}
+FIT = {"epochs": 3, "batch_size": 8, "validation_split": 0.25}
+
+engines = pytest.mark.parametrize("engine", ["lanes", "reference"])
+
+
+def build(learning_rate=0.05):
+    """A base that is frozen, and a head with dropout."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, "tanh", name="base")])
+    model.add(keras.layers.Dropout(0.3))
+    model.add(keras.layers.Dense(1))
+    model.get_layer("base").trainable = False
+    model.compile(keras.optimizers.Adam(learning_rate), "mse", metrics=["mae"])
+    return model
+
+
+def unfreeze(model, fine_rate=0.02):
+    """As people fine-tune: everything is trained, with a smaller rate and a fresh optimizer."""
+    model.get_layer("base").trainable = True
+    model.compile(keras.optimizers.SGD(fine_rate, momentum=0.9), "mse", metrics=["mae"])
+
+
+def slow_down(model, fine_rate=0.02):
+    """No new optimizer: its moments stay."""
+    model.optimizer.learning_rate = fine_rate / 10
+
+
+def alone(hyperparameters, seed, phases, *, make=build, x=X, y=Y, callbacks=list, **fit):
+    """``fit``, a change, ``fit`` again: in Keras alone."""
+    fit = {**FIT, **fit}
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    builder = {k: v for k, v in hyperparameters.items() if k == "learning_rate"}
+    model = make(**builder)
+    logs = dict(model.fit(x, y, **fit, verbose=0, callbacks=callbacks()).history)
+    for phase in phases:
+        taken = {k: v for k, v in hyperparameters.items() if k in phase.change.__code__.co_varnames}
+        phase.change(model, **taken)
+        done = len(logs["loss"])
+        more = {**fit, "initial_epoch": done, "epochs": done + phase.epochs}
+        history = model.fit(x, y, **more, verbose=0, callbacks=callbacks()).history
+        logs = {name: [*values, *history[name]] for name, values in logs.items()}
+    return Alone(logs, variables(model))
+
+
+def is_keras_alone(study, phases, **other):
+    other = {k: v for k, v in other.items() if k != "engine"}
+    for number, trial in enumerate(study.trials.itertuples()):
+        assert trial.state == "done", trial.error
+        rates = {"learning_rate": trial.learning_rate, "fine_rate": trial.fine_rate}
+        expected = alone(rates, trial.seed, phases, **other)
+        assert_logs_agree(history_of(study, number), expected.logs, what=f"trial {number}")
+        model = study.model(number)
+        assert_variables_agree(variables(model), expected.variables, what=f"trial {number}")
+
+
+PHASES = {
+    "fine-tuning": [fl.Phase(unfreeze, epochs=2)],
+    "the optimizer stays": [fl.Phase(slow_down, epochs=2)],
+    "three phases": [fl.Phase(slow_down, epochs=1), fl.Phase(unfreeze, epochs=2)],
+}
+
+
+@engines
+@pytest.mark.parametrize("phases", PHASES.values(), ids=list(PHASES))
+def test_phases_are_what_keras_alone_trains(engine, phases):
+    study = fl.compare(build, RATES, X, Y, seeds=2, then=phases, engine=engine, verbose=0, **FIT)
+    is_keras_alone(study, phases)
+    assert study.trials["engine"].unique().tolist() == [engine]
+
+
+def stops_early():
+    return [keras.callbacks.EarlyStopping("loss", patience=0, min_delta=10.0, restore_best_weights=True)]
+
+
+def unbuilt(learning_rate=0.05):
+    """Its variables are built with the first batch."""
+    base = keras.layers.Dense(5, "tanh", name="base", trainable=False)
+    model = keras.Sequential([base, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(learning_rate), "mse", metrics=["mae"])
+    return model
+
+
+class Batches(keras.utils.PyDataset):
+    """Reads its batches one by one, in a shuffled order."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return X[8 * i : 8 * i + 8], Y[8 * i : 8 * i + 8]
+
+
+def averaged(learning_rate):
+    """The end of each ``fit`` replaces its weights."""
+    model = build()
+    optimizer = keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=0.8)
+    model.compile(optimizer, "mse", metrics=["mae"])
+    return model
+
+
+CASES = {
+    "epochs end early": {"callbacks": stops_early},
+    "a model without an input": {"make": unbuilt},
+    "an average of the weights": {"make": averaged},
+    "steps_per_epoch": {"steps_per_epoch": 3, "batch_size": 4, "validation_split": 0.0},
+    "batches that are read": {"x": Batches(), "y": None, "batch_size": None, "validation_split": 0.0},
+}
+
+
+@engines
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_whatever_a_fit_does_at_its_end(engine, case):
+    case, phases = dict(case), PHASES["fine-tuning"]
+    x, y = case.pop("x", X), case.pop("y", Y)
+    make = case.pop("make", build)
+    study = fl.compare(make, RATES, x, y, then=phases, engine=engine, verbose=0, **{**FIT, **case})
+    is_keras_alone(study, phases, x=x, y=y, make=make, **case)
+    assert study.trials["engine"].unique().tolist() == [engine]
+
+
+def test_each_fold_has_its_phases():
+    pairs = [(np.arange(24), np.arange(24, 38)), (np.arange(10, 38), np.arange(10))]
+    phases, fit = PHASES["fine-tuning"], {k: v for k, v in FIT.items() if k != "validation_split"}
+    study = fl.compare(build, RATES, X, Y, cv=pairs, then=phases, verbose=0, **fit)
+    for number, trial in enumerate(study.trials.itertuples()):
+        training, held_out = pairs[trial.fold]
+        own = {"validation_data": (X[held_out], Y[held_out]), "validation_split": 0.0}
+        rates = {"learning_rate": trial.learning_rate, "fine_rate": trial.fine_rate}
+        expected = alone(rates, trial.seed, phases, x=X[training], y=Y[training], **own)
+        assert_logs_agree(history_of(study, number), expected.logs, what=f"trial {number}")
+
+
+def test_a_phase_that_lanes_can_not_run_goes_to_the_reference_engine():
+    def eagerly(model, fine_rate):
+        model.compile(keras.optimizers.SGD(0.01), "mse", metrics=["mae"], run_eagerly=True)
+
+    phases = [fl.Phase(eagerly, epochs=1)]
+    study = fl.compare(build, RATES, X, Y, then=phases, verbose=0, **FIT)
+    is_keras_alone(study, phases)
+    assert study.trials["engine"].unique().tolist() == ["reference"]
+
+
+# --- a study that goes on -------------------------------------------------------------------------------
+
+
+class PowerCut(BaseException):
+    """No error, so that nothing is tidied up by who handles errors."""
+
+
+@engines
+@pytest.mark.parametrize("told", [3, 6, 7, 9])
+def test_what_was_cut_off_goes_on_exactly(tmp_path, monkeypatch, engine, told):
+    """Two trials of 3 and 2 epochs: cut off in the first phase, at its end, and in the second."""
+    from fairlane.running import driver
+
+    take, epochs = driver.Driver._take, []
+
+    def taken(self, event):
+        take(self, event)
+        epochs.append(isinstance(event, EpochEnded))
+        if sum(epochs) == told:
+            raise PowerCut
+
+    phases = PHASES["fine-tuning"]
+    given = {"then": phases, "engine": engine, "verbose": 0, "checkpoint_every": 1, **FIT}
+    given |= {"store": tmp_path / "runs.db", "name": "study"}
+    monkeypatch.setattr(driver.Driver, "_take", taken)
+    with pytest.raises(PowerCut):
+        fl.compare(build, RATES, X, Y, **given)
+    monkeypatch.undo()
+    study = fl.compare(build, RATES, X, Y, **given)
+    is_keras_alone(study, phases)
+    opened = fl.open(tmp_path / "runs.db", "study")
+    assert_variables_agree(variables(opened.model(0)), variables(study.model(0)))
+
+
+def test_the_last_phase_may_get_longer(tmp_path):
+    given = {"store": tmp_path / "runs.db", "name": "study", "verbose": 0, **FIT}
+    fl.compare(build, RATES, X, Y, then=fl.Phase(unfreeze, epochs=1), **given)
+    phases = [fl.Phase(unfreeze, epochs=3)]
+    is_keras_alone(fl.compare(build, RATES, X, Y, then=phases, **given), phases)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"epochs": 4}, "phases of then"),
+        ({"then": [fl.Phase(slow_down, epochs=1)]}, "phases of then"),
+        ({"then": []}, "phases of then"),
+    ],
+)
+def test_other_phases_are_another_study(tmp_path, changed, words):
+    given = {"store": tmp_path / "runs.db", "name": "study", "verbose": 0, **FIT, "epochs": 1}
+    given |= {"then": [fl.Phase(unfreeze, epochs=1)]}
+    fl.compare(build, {"learning_rate": [0.1]}, X, Y, **given)
+    with pytest.raises(fl.StudyError, match=words):
+        fl.compare(build, {"learning_rate": [0.1]}, X, Y, **{**given, **changed})
+
+
+def test_an_interrupted_trial_has_the_model_of_its_phase(monkeypatch):
+    """Ctrl-C in the second phase: the base is trained by then, and the model says so."""
+
+    class Interrupts(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    given = {**FIT, "engine": "reference", "callbacks": lambda: [Interrupts()], "verbose": 0}
+    with pytest.warns(fl.FairlaneWarning, match="interrupted"):
+        study = fl.compare(build, {"learning_rate": [0.1]}, X, Y, then=PHASES["fine-tuning"], **given)
+    assert study.trials["state"].tolist() == ["interrupted"]
+    model = study.model(0)
+    assert not model.get_layer("base").trainable  # the newest whole epoch is the last of the first phase
+
+
+# --- what is refused, before any training ---------------------------------------------------------------
+
+
+class Never(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        raise AssertionError("training has begun")
+
+
+def raises(model):
+    raise ValueError("no such layer")
+
+
+def returns_another(model):
+    return keras.models.clone_model(model)
+
+
+def forgets_to_compile(model):
+    model.compiled = False
+
+
+@pytest.mark.parametrize(
+    ("then", "error", "words"),
+    [
+        ([unfreeze], fl.StudyError, r"then must be a list of phases, such as then=\[fl.Phase"),
+        (5, fl.StudyError, "then must be a list of phases"),
+        ([fl.Phase(raises, 1)], fl.StudyError, "phase 1 of then can't begin.*ValueError: no such layer"),
+        ([fl.Phase(returns_another, 1)], fl.BuilderError, "must change the model that it is given"),
+        ([fl.Phase(forgets_to_compile, 1)], fl.BuilderError, "without an optimizer and a loss"),
+        (
+            [fl.Phase(lambda model, fine: None, 1)],
+            fl.StudyError,
+            "phase 1 of then, needs 'fine', which trial 0 .* does not have",
+        ),
+    ],
+)
+def test_bad_phases_are_refused(then, error, words):
+    with pytest.raises(error, match=words):
+        fl.compare(build, {"learning_rate": [0.1]}, X, Y, then=then, callbacks=[Never()], verbose=0, **FIT)
+
+
+@pytest.mark.parametrize(
+    ("change", "epochs", "words"),
+    [
+        ("unfreeze", 1, "change must be a function of the model"),
+        (lambda: None, 1, "takes no argument; it must take the model"),
+        (lambda model, **others: None, 1, "which hyperparameters it depends on can't be known"),
+        (lambda *, model: None, 1, "must take the model as its first argument"),
+        (unfreeze, 0, "epochs of a phase must be a whole number, 1 or more, not 0"),
+        (unfreeze, 2.5, "not 2.5"),
+    ],
+)
+def test_a_phase_says_what_it_needs(change, epochs, words):
+    with pytest.raises(fl.StudyError, match=words):
+        fl.Phase(change, epochs)
+
+
+@engines
+def test_a_base_that_all_trials_share_can_not_be_unfrozen(engine):
+    """It would be trained by one trial after another: the founding mistake, in fine-tuning."""
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="base")])
+    base.trainable = False
+
+    def on_top(learning_rate=0.1):
+        model = keras.Sequential([keras.Input((4,)), base, keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(learning_rate), "mse")
+        return model
+
+    def thaw(model):
+        model.layers[0].trainable = True
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+
+    before = [keras.ops.convert_to_numpy(v) for v in base.variables]
+    given = {"engine": engine, "callbacks": [Never()], "verbose": 0, **FIT}
+    try:
+        with pytest.raises(fl.SharedStateError, match="base"):
+            fl.compare(on_top, {"learning_rate": [0.1, 0.2]}, X, Y, then=fl.Phase(thaw, 1), **given)
+    finally:
+        for variable, value in zip(base.variables, before, strict=True):
+            np.testing.assert_array_equal(variable, value)
+
+
+def test_one_optimizer_for_all_trials_is_refused():
+    shared = keras.optimizers.SGD(0.01)
+
+    def thaw(model):
+        model.compile(shared, "mse")
+
+    with pytest.raises(fl.SharedStateError, match="optimizer"):
+        fl.compare(build, {"learning_rate": [0.1, 0.2]}, X, Y, then=[fl.Phase(thaw, 1)], verbose=0, **FIT)
+
+
+def test_a_change_that_fails_later_fails_its_trial_alone():
+    def changes(model, fine_rate):
+        if fine_rate > 0.5:
+            raise ValueError("too large a rate")
+        unfreeze(model, fine_rate)
+
+    for engine in ("lanes", "reference"):
+        study = fl.compare(
+            *(build, {"fine_rate": [0.02, 0.9]}, X, Y),
+            then=[fl.Phase(changes, 1)],
+            engine=engine,
+            verbose=0,
+            **FIT,
+        )
+        assert study.trials["state"].tolist() == ["done", "failed"]
+        assert study.trials["error"][1] == "ValueError: too large a rate"
+        assert study.trials["epochs"].tolist() == [4, 3]
+
+
+def test_refit_keeps_the_phases():
+    phases = PHASES["fine-tuning"]
+    study = fl.compare(build, RATES, X, Y, then=phases, verbose=0, **FIT)
+    with pytest.raises(fl.StudyError, match="trained in phases"):
+        study.refit(0, X, Y, verbose=0)
+    again = study.refit(0, X, Y, epochs=3, verbose=0)
+    expected = alone({"learning_rate": 0.05, "fine_rate": 0.02}, 0, phases, validation_split=0.0)
+    assert_logs_agree(history_of(again, 0), expected.logs)
