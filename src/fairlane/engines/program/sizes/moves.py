@@ -210,24 +210,32 @@ def _concatenate(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[An
 def _pad(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     same.check("padding_config")
     value, fill = values
-    shape = same.out_shape()
-    configs = list(zip(*same.each("padding_config"), strict=True))  # axis → (low, high, interior) of each
+    shape, whole = same.out_shape(), [(0, 0, 0)] * len(value.shape)
     array = lane.filled(value, range(len(value.shape)), fill.array)
-    plain = []
-    for axis, of_models in enumerate(configs):
-        low, high, inner = (tuple(config[i] for config in of_models) for i in range(3))
-        if is_ragged(value.shape[axis]) or is_ragged(high):
-            if is_ragged(low) or low[0] < 0 or set(inner) != {0}:
+    for axis, configs in enumerate(zip(*same.each("padding_config"), strict=True)):
+        low, high, inner = (tuple(config[i] for config in configs) for i in range(3))
+        if any(map(is_ragged, (value.shape[axis], low, high, inner))):
+            if set(inner) != {0} or (min(low) < 0 and max((*low, *high)) > 0):
                 raise CannotUnify("arrays of different sizes are padded in a way that is not known")
-            missing = max(shape[axis]) - max(value.shape[axis]) - low[0]
-            plain.append((low[0], missing, 0))
-        elif is_ragged(low) or is_ragged(inner):
-            raise CannotUnify("arrays are padded otherwise in each model")
+            if min(low) < 0:  # it is cut, as in the gradient of a padding
+                axes = range(len(value.shape))
+                starts = [tuple(-n if a == axis else 0 for n in low) for a in axes]
+                sizes = [shape[axis] if a == axis else (array.shape[a],) for a in axes]
+                array = _cut(lane, array, starts, sizes)
+            else:
+                array = _put(lane, array, fill.array, axis, low, max(shape[axis]))
         else:
-            plain.append((low[0], high[0], inner[0]))
-    out = lax.pad(array, fill.array, plain)
-    # What was cut off at the end of a lane's own elements is padding again, and never read.
-    return [out]
+            whole[axis] = low[0], high[0], inner[0]
+    return [lax.pad(array, fill.array, whole)]
+
+
+def _put(lane: Lane, array: Any, fill: Any, axis: int, low: Sizes, length: int) -> Any:
+    """An array between elements of a fill; what is before it has a size of the lane's own."""
+    room = [*array.shape]
+    room[axis] = max(length, max(low) + array.shape[axis])  # or a late beginning would be moved forward
+    whole = jnp.full(room, fill, array.dtype)
+    whole = lax.dynamic_update_slice_in_dim(whole, array, lane.size(low), axis)
+    return lax.slice_in_dim(whole, 0, length, axis=axis)
 
 
 # --- looking up -------------------------------------------------------------------------------------------
