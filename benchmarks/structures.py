@@ -1,7 +1,8 @@
 """Claim: models of sizes and depths that occur once each train in less time, too.
 
-The digits MLP in 16 widths, a CNN in 16 numbers of filters, and a deeper MLP in 24 structures; one trial of each,
-by a loop and by Fairlane. On the clock: build, compilation, training. The loop compiles a program for each trial.
+The digits MLP in 16 widths, a CNN in 16 numbers of filters, and a deeper MLP in 24 structures; one trial of
+each, by a loop and by Fairlane. On the clock: build, compilation, training. The loop compiles a program for
+each trial.
 """
 
 from __future__ import annotations
