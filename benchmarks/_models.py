@@ -75,12 +75,17 @@ def mnist_mlp(learning_rate: float = 1e-3) -> keras.Model:
 
 def cnn(learning_rate: float = 1e-3) -> keras.Model:
     """Two 3×3 convolutions of 16 and 32 filters, each with a 2×2 max-pool; dropout, dense; Adam."""
+    return cnn_filters(16, learning_rate)
+
+
+def cnn_filters(filters: int = 16, learning_rate: float = 1e-3) -> keras.Model:
+    """The same with another number of filters, and twice as many in the second convolution."""
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Conv2D(16, 3, activation="relu"),
+            layers.Conv2D(filters, 3, activation="relu"),
             layers.MaxPooling2D(2),
-            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(2 * filters, 3, activation="relu"),
             layers.MaxPooling2D(2),
             layers.Flatten(),
             layers.Dropout(0.25),

@@ -78,6 +78,13 @@ def structures(trials: int, epochs: int) -> Task:
     return Task(_models.digits_depths, grid, [0], x, y, _fit(epochs, 32, True))
 
 
+def filters(trials: int, epochs: int) -> Task:
+    """The CNN on 28×28 images with as many numbers of filters, from 4 on in steps of 1; one seed."""
+    x, y = _data.images(None, 6_400)
+    grid: dict[str, list[float]] = {"filters": [4 + i for i in range(trials)]}
+    return Task(_models.cnn_filters, grid, [0], x[..., None], y, _fit(epochs, 64, False))
+
+
 def mnist(epochs: int, data: str | None = None, validation: bool = True) -> Task:
     """The MNIST MLP at RMSprop 0.001 against 0.0001; batch 128, one seed."""
     x, y = _data.images(data)

@@ -177,17 +177,16 @@ def test_auto_leaves_it_to_keras_and_lanes_says_why():
         fl.compare(reads_values, [{}], X, X[:, :2], engine="lanes", **asked)
 
 
-def test_shapes_make_fleets_and_numbers_do_not():
-    study = fl.compare(
-        build,
-        {"learning_rate": [0.1, 0.01], "units": [3, 4]},
-        X,
-        Y,
-        engine="lanes",
-        epochs=1,
-        verbose=0,
-    )
-    fleets = study.trials.groupby("units")["fleet"].unique()
+def test_operations_make_fleets_and_numbers_and_sizes_do_not():
+    def make(learning_rate, units, activation):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, activation)])
+        model.add(keras.layers.Dense(1))
+        model.compile(keras.optimizers.SGD(learning_rate), "mse")
+        return model
+
+    grid = {"learning_rate": [0.1, 0.01], "units": [3, 4], "activation": ["relu", "tanh"]}
+    study = fl.compare(make, grid, X, Y, engine="lanes", epochs=1, verbose=0)
+    fleets = study.trials.groupby("activation")["fleet"].unique()
     assert [len(f) for f in fleets] == [1, 1]
     assert study.trials["fleet"].nunique() == 2
 

@@ -141,7 +141,8 @@ def _likeness(trial: Trial) -> Any:
     return tuple(
         (name, repr(value))
         for name, value in trial.hyperparameters.items()
-        if not isinstance(value, float) and name != "epochs"
+        if name in FIT_ARGUMENTS or not isinstance(value, int | float) or isinstance(value, bool)
+        if name != "epochs"
     )
 
 

@@ -26,6 +26,9 @@ from fairlane.engines.lanes.lane_logs import rows
 from fairlane.engines.lanes.memory import OutOfMemory, bytes_needed, free_memory, is_out_of_memory
 from fairlane.engines.program.compiled import Carry, Program, Run
 from fairlane.engines.program.lift import Numbers
+from fairlane.engines.program.sizes.family import MEMBER
+from fairlane.engines.program.sizes.run import shapes_of_one
+from fairlane.engines.program.sizes.stacks import fitted, one_of, stacked
 from fairlane.engines.program.steps import OwnSteps
 from fairlane.trials import State
 
@@ -109,6 +112,7 @@ class Chunk:
         state: the stacked state.
         program: the program.
         placed: what they are trained on, on the device.
+        sizes: the shapes of each lane's state, where they are padded; else None.
         epochs: the epoch that each lane goes through.
         trained: whether the state is one of the middle: trained, and still to be validated.
     """
@@ -119,6 +123,7 @@ class Chunk:
     state: State
     program: Program
     placed: Placed
+    sizes: list[State] | None = None
     epochs: list[int] = field(default_factory=list)
     trained: bool = False
     _lifted: list[Any] = field(default_factory=list)
@@ -130,14 +135,16 @@ class Chunk:
         """Stack lanes that are in no chunk."""
         width = fleet.width_for(lanes, threads)
         program = fleet.program(width, lanes[0])
-        state, placed = stacked([lane.own_state() for lane in lanes], width), fleet.placed(lanes[0])
-        return cls(fleet, lanes, width, state, program, placed)
+        states, padded = [lane.own_state() for lane in lanes], fleet.padded
+        sizes = None if padded is None else [shapes_of_one(state) for state in states]
+        state, placed = stacked([fitted(s, padded) for s in states], width), fleet.placed(lanes[0])
+        return cls(fleet, lanes, width, state, program, placed, sizes)
 
     # --- its lanes' states --------------------------------------------------------------------------
 
     def look(self, i: int) -> State:
         """Lane ``i``'s state, copied: a view could be overwritten when the chunk runs again."""
-        return State(*([np.asarray(a)[i].copy() for a in group] for group in self.state))
+        return one_of(self.state, i, self.sizes)
 
     def viewer(self, i: int) -> Callable[[], State]:
         """`look` for lane ``i``, to be called later."""
@@ -147,7 +154,7 @@ class Chunk:
         """Lane ``i``'s state at the beginning of the epoch, where it was kept."""
         if self._before is None:
             return None
-        return State(*([a[i].copy() for a in group] for group in self._before))
+        return one_of(self._before, i, self.sizes)
 
     def patch(self, changes: Mapping[int, State]) -> None:
         """Put new states in the place of some lanes'."""
@@ -160,7 +167,8 @@ class Chunk:
                 whole[i] = np.asarray(row)
             return jnp.asarray(whole)
 
-        self.state = jax.tree.map(put, self.state, *changes.values())
+        rows = [fitted(state, self.fleet.padded) for state in changes.values()]
+        self.state = jax.tree.map(put, self.state, *rows)
 
     def unstack(self) -> None:
         """Let its lanes wait with their own states, on the host."""
@@ -196,6 +204,9 @@ class Chunk:
     def numbers(self) -> list[Numbers]:
         """The numbers of each place."""
         numbers = [lane.examination.numbers for lane in self.lanes]
+        if self.sizes is not None:
+            members = [{MEMBER: lane.examination.likeness()} for lane in self.lanes]
+            numbers = [{**own, **member} for own, member in zip(numbers, members, strict=True)]
         return [*numbers, *numbers[:1] * (self.width - len(numbers))]
 
     def orders(self) -> list[Indices]:
@@ -372,13 +383,6 @@ class TooLarge(Exception):
     def __init__(self, width: int, needed: int, free: int) -> None:
         super().__init__(f"{width} lanes at once would take {needed:,} bytes, and {free:,} are free")
         self.fits = max(1, width * free // needed)
-
-
-def stacked(states: Sequence[State], width: int) -> State:
-    """States → one with an axis in front, filled up to ``width`` with the first."""
-    filled = [*states, *[states[0]] * (width - len(states))]
-    together: State = jax.device_put(jax.tree.map(lambda *a: np.stack([np.asarray(x) for x in a]), *filled))
-    return together
 
 
 def _shapes(tree: Any) -> Any:

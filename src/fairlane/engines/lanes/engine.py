@@ -111,7 +111,7 @@ class _Run:
         if not has_room and (convoy := self._next_convoy()) is not None:
             self._travel(convoy)
             return True
-        self._flights.launch(self._yard, self._forming)
+        self._flights.launch(self._yard, self._forming, has_room)
         if len(self._flights):
             self._await(has_room)
         elif has_room:
@@ -129,7 +129,7 @@ class _Run:
         """Whether there is memory and use for one more lane, and a job."""
         if any(convoy.epochs for convoy in self._yard.moving_convoys()):
             return False  # who joins now would read everything again
-        if self._yard.idle() >= self._threads * widest():
+        if self._yard.idle() >= self._threads * widest() and not self._yard.gathers():
             return False
         # A paused lane holds one state, on the host, and no place on the device.
         under_way = len(self._roster) - len(self._yard.paused)

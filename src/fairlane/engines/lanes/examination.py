@@ -25,6 +25,7 @@ from fairlane.engines.eligibility import (
     why_not_traced,
 )
 from fairlane.engines.program.lift import Lift, Numbers
+from fairlane.engines.program.sizes.aligned import skeleton
 from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.program.tracing import (
     Changed,
@@ -64,6 +65,7 @@ class Examination:
         self.tracing: Tracing | None = None
         self.probe: Mapping[Kind, Step] = {}
         self._metrics: list[dict[str, Any]] = []
+        self._skeleton = ""
 
     def examine(self, state: State, kinds: Sequence[Kind], registry: Registry, validates: bool) -> None:
         """Find it out, when the lane's first batch is next.
@@ -86,6 +88,7 @@ class Examination:
                 refuse_unsuitable_metrics(model, self._rest, self._eager)
             refuse_unsuitable_code(model, foreign, self._eager, validates and not self._in_place)
             if not foreign and not registry.foreign.get(key, True):
+                self._skeleton = registry.skeletons.get(key, "")
                 return
             watching = not foreign and key not in registry.foreign
             shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
@@ -99,6 +102,9 @@ class Examination:
             self.tracing = tracing
         else:
             self.probe = tracing.steps
+            self._skeleton = registry.skeletons[key] = "|".join(
+                f"{kind.what} {skeleton(step.program)} {step.out}" for kind, step in tracing.steps.items()
+            )
 
     @property
     def numbers(self) -> Numbers:
@@ -111,6 +117,14 @@ class Examination:
             return self.structure.key
         rest = hashlib.sha256(b"".join(np.ascontiguousarray(r).tobytes() for r in self._rest))
         return self.tracing.digest, rest.hexdigest()
+
+    def family(self) -> str:
+        """Equal for lanes whose programs may differ in sizes, too; empty where that is not known."""
+        if self.tracing is not None or not self._skeleton:
+            return ""
+        parts = [self._skeleton, *map(str, self.numbers)]
+        parts += [f"{np.shape(r)} {np.ascontiguousarray(r).tobytes()!r}" for r in self._rest]
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
     def own_tracing(self) -> Tracing:
         """Its own traced steps."""

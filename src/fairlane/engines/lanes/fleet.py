@@ -20,10 +20,16 @@ from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import Loop
 from fairlane.engines.program.compiled import Carry, Program, Shelf
 from fairlane.engines.program.lift import Lift, Numbers
+from fairlane.engines.program.sizes.family import FamilySteps
+from fairlane.engines.program.sizes.run import shapes_of_one as shapes_of
 from fairlane.engines.program.steps import Constants, OwnSteps, Steps, TemplateSteps
 from fairlane.engines.program.tracing import needs_plain_recurrence
 from fairlane.models import keras_private
+from fairlane.models.session import Session
 from fairlane.trials import Arrays, State
+
+_MOST_GATHERED = 64
+"""How many lanes a fleet whose models differ in sizes waits for, before its program is made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +65,7 @@ class Kinship:
         steps_per_execution: their models'.
         halts: whether callbacks are called between training and validation.
         static: whether all have equal numbers, because these can't be inputs of the program.
+        family: whether their models may differ in sizes.
     """
 
     shared: Any
@@ -66,6 +73,7 @@ class Kinship:
     steps_per_execution: int
     halts: bool
     static: bool = False
+    family: bool = False
 
 
 @dataclass(eq=False)
@@ -96,6 +104,7 @@ class Fleet:
     error: BaseException | None = None
     steps: Steps | None = None
     _numbers: list[Numbers] = field(default_factory=list)
+    _members: dict[Any, tuple[Lane, State]] = field(default_factory=dict)
     _programs: dict[int, Program] = field(default_factory=dict)
     _metric_names: list[str] = field(default_factory=list)
     _proven: set[int] = field(default_factory=set)
@@ -109,6 +118,8 @@ class Fleet:
         self.lanes += 1
         if self.steps is None:
             self._numbers.append(lane.examination.numbers)
+            if lane.examination.likeness() not in self._members:
+                self._members[lane.examination.likeness()] = lane, shapes_of(lane.own_state())
         elif lane.examination.tracing is not None:
             lane.examination.tracing.drop_programs()
         self._metric_names = self._metric_names or lane.metric_names
@@ -122,6 +133,8 @@ class Fleet:
         """Whether the fleet's program, as far as there is one, can train the lane."""
         if self.steps is None:
             return True
+        if lane.examination.likeness() not in self._members:
+            return False
         lift = self.steps.lift
         return self.differs_in(lane) <= set(lift.paths) and lift.agrees([lane.examination.numbers])
 
@@ -132,6 +145,29 @@ class Fleet:
     def fail(self, reason: str, error: BaseException) -> None:
         """Note that its program can't be traced: its lanes are to run elsewhere."""
         self.failure, self.error = reason, error
+
+    @property
+    def padded(self) -> State | None:
+        """The shapes that its lanes' states are padded to; None where all have the same."""
+        return self.steps.padded if isinstance(self.steps, FamilySteps) else None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it is worth waiting for more lanes, which probably have models of other sizes."""
+        waits = self.kin.family and self.steps is None and self.lanes < _MOST_GATHERED
+        return waits and any(
+            isinstance(v, int) for lane, _ in self._members.values() for v in lane.job.varying
+        )
+
+    def settle(self, threads: int) -> None:
+        """Know that no more lanes come now: no program need be wider than those that are there."""
+        if self.kin.family and self.steps is None:
+            self.width = min(self.width, max(1, math.ceil(self.lanes / threads)))
+
+    def loop_name(self, width: int) -> str:
+        """How its epochs are run, such as ``scan×8``, or ``scan×8, 16 sizes``."""
+        sizes = len(self._members)
+        return self.loop.name(width) + (f", {sizes} sizes" if self.padded is not None else "")
 
     # --- its programs -------------------------------------------------------------------------------
 
@@ -162,6 +198,8 @@ class Fleet:
         """The fleet's steps, of a lane's model."""
         static = self.kin.static
         guessed = () if static else [*guesses(lane), *self.differing]
+        if len(self._members) > 1:
+            return self._steps_of_family(guessed)
         self._plain = needs_plain_recurrence(lane.model)
         examination = lane.examination
         if examination.tracing is not None:
@@ -173,6 +211,20 @@ class Fleet:
         steps = TemplateSteps(lane.model, examination.structure, lift, lambda: lane.session)
         steps.take_over(examination.probe)
         return steps
+
+    def _steps_of_family(self, guessed: Sequence[Any]) -> Steps:
+        """The steps of models that differ in sizes."""
+        lanes = [lane for lane, _ in self._members.values()]
+        self._plain = any(needs_plain_recurrence(lane.model) for lane in lanes)
+        plain = (
+            Lift.of(self._numbers, guessed) if all(map(all_float32, (x.model for x in lanes))) else Lift(())
+        )
+        steps = {}
+        for key, (lane, _) in self._members.items():
+            session = lane.session
+            steps[key] = TemplateSteps(lane.model, lane.examination.structure, plain, _left(session))
+            steps[key].take_over(lane.examination.probe)
+        return FamilySteps(steps, {key: state for key, (_, state) in self._members.items()}, plain)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
         """The width to run lanes at, full or what is left of them.
@@ -216,6 +268,10 @@ class Fleet:
         rest = [np.broadcast_to(r, (width, *r.shape)).copy() for r in self._rest]
         steps = np.zeros((width,), "int32")
         return Carry(state._replace(metrics=rest), steps, np.zeros((width,), bool))
+
+
+def _left(session: Session) -> Callable[[], Session]:
+    return lambda: session
 
 
 def guesses(lane: Lane) -> list[Any]:

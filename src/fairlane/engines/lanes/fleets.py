@@ -31,6 +31,7 @@ class Fleets:
         self._threads, self._limit = threads, limit
         self._fleets: dict[Any, list[Fleet]] = {}
         self._static: set[Any] = set()
+        self._apart: set[Any] = set()
         self._shelf = Shelf()
 
     def __iter__(self) -> Iterator[Fleet]:
@@ -56,10 +57,23 @@ class Fleets:
         return fleet
 
     def part(self, fleet: Fleet) -> None:
-        """From now on, a fleet for each set of numbers: they can't differ within one program."""
-        self._static.add(fleet.kin.shared)
+        """From now on, a fleet for each size, or set of numbers: they can't differ within one program."""
+        (self._apart if fleet.padded is not None else self._static).add(fleet.kin.shared)
 
     def _kinship(self, lane: Lane) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
-        shared = (lane.examination.likeness(), lane.data.form, stop_on_nan, steps, lane.halts)
-        return Kinship(shared, stop_on_nan, steps, lane.halts, shared in self._static)
+        rest, family = (lane.data.form, stop_on_nan, steps, lane.halts), lane.examination.family()
+        shared: Any = ("sizes", family, _scale(lane), *rest)
+        if not family or shared in self._apart:
+            shared, family = (lane.examination.likeness(), *rest), ""
+        return Kinship(shared, stop_on_nan, steps, lane.halts, shared in self._static, bool(family))
+
+
+def _scale(lane: Lane) -> int:
+    """Models of one scale may be padded to the largest: what that costs is less than a compilation."""
+    elements = sum(math.prod(np.shape(array)) for array in lane.own_state().trainable)
+    return 0 if elements <= _SMALL else math.ceil(math.log(elements / _SMALL, 4))
+
+
+_SMALL = 250_000
+"""Models with up to so many parameters are padded to any size; larger ones have up to four times as many."""

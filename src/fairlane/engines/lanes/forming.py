@@ -61,7 +61,7 @@ class Forming:
         except TooLate as reason:
             self.decline(chunk, str(reason), reason)
         except DoesNotTrace as error:
-            if fleet.steps is not None and fleet.steps.lift.paths:
+            if fleet.steps is not None and (fleet.steps.lift.paths or fleet.padded is not None):
                 self._regroup(chunk)  # it may be the lifted numbers that Keras's code stumbled over
             else:
                 self.decline(chunk, f"its training step can't be traced ({first_line(error)})", error)

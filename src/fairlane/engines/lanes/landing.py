@@ -105,7 +105,7 @@ class Landing:
                 if isinstance(order, Stop):
                     lane.stop()
                 self._yard.resume(lane)
-                goes_on, changed = self._turns.begin(lane, lane.own_state, fleet.loop.name(fleet.width))
+                goes_on, changed = self._turns.begin(lane, lane.own_state, fleet.loop_name(fleet.width))
                 if changed is not None:
                     lane.rest_with(changed)
                 if goes_on:
@@ -133,7 +133,7 @@ class Landing:
                 continue
             if isinstance(answer, Stop):
                 lane.stop()
-            goes_on, changed = self._turns.begin(lane, chunk.viewer(i), chunk.fleet.loop.name(chunk.width))
+            goes_on, changed = self._turns.begin(lane, chunk.viewer(i), chunk.fleet.loop_name(chunk.width))
             if goes_on:
                 going.append(i)
             if changed is not None:

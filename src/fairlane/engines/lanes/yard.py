@@ -39,7 +39,12 @@ class Yard:
 
     def has_full_chunk(self) -> bool:
         """Whether there is a fleet with as many of them as it takes at once."""
-        return any(len(lanes) >= fleet.width for fleet, lanes in self._idle.items())
+        idle = self._idle.items()
+        return any(len(lanes) >= fleet.width and not fleet.gathers for fleet, lanes in idle)
+
+    def gathers(self) -> bool:
+        """Whether a fleet waits for more lanes before its program is made."""
+        return any(lanes and fleet.gathers for fleet, lanes in self._idle.items())
 
     def fleets(self) -> list[Fleet]:
         """The fleets of those that wait for a chunk, the oldest first."""

@@ -53,10 +53,19 @@ def _counts_fit(shape: Sequence[int]) -> bool:
 
 def _hash_of_counts(keys: Any, shape: Sequence[int]) -> tuple[Any, Any]:
     """Threefry of the 64-bit numbers 0, 1, 2, ... in an array of a shape, for each of the keys."""
+    return hash_of(keys, lax.iota(jnp.uint32, math.prod(shape)).reshape(shape))
+
+
+def hash_of(keys: Any, numbers: Any) -> tuple[Any, Any]:
+    """Threefry of 64-bit numbers, for each of the keys.
+
+    Args:
+        keys: of Threefry.
+        numbers: less than 2³², uint32.
+    """
     data = jax.random.key_data(keys)
-    data = data.reshape(*data.shape[:-1], *(1 for _ in shape), 2)
-    low = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
-    return _threefry(data[..., 0], data[..., 1], jnp.uint32(0), low)
+    data = data.reshape(*data.shape[:-1], *(1 for _ in numbers.shape), 2)
+    return _threefry(data[..., 0], data[..., 1], jnp.uint32(0), numbers)
 
 
 def threefry2x32(eqn: JaxprEqn) -> Rule | None:
