@@ -179,7 +179,7 @@ def test_auto_leaves_it_to_keras_and_lanes_says_why():
 
 def test_operations_make_fleets_and_numbers_and_sizes_do_not():
     def make(learning_rate, units, activation):
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, activation)])
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(units, activation)])
         model.add(keras.layers.Dense(1))
         model.compile(keras.optimizers.SGD(learning_rate), "mse")
         return model
