@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import keras
 import numpy as np
 
 from fairlane.engines.data.fit_data import Batches, FitData
+from fairlane.engines.lanes.examination import Examination
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import Loop
 from fairlane.engines.program.compiled import Carry, Program, Shelf
@@ -76,6 +78,30 @@ class Kinship:
     family: bool = False
 
 
+class Member(NamedTuple):
+    """A model of a structure that a fleet has.
+
+    Attributes:
+        model: the model.
+        session: of its trial.
+        examination: of the model.
+        state: the shapes and dtypes of its state.
+        varies: whether whole numbers are among the hyperparameters that other trials have otherwise.
+    """
+
+    model: keras.Model
+    session: Session
+    examination: Examination
+    state: State
+    varies: bool
+
+    @classmethod
+    def of(cls, lane: Lane) -> Member:
+        """That of a lane."""
+        varies = any(isinstance(value, int) for value in lane.job.varying)
+        return cls(lane.model, lane.session, lane.examination, shapes_of(lane.own_state()), varies)
+
+
 @dataclass(eq=False)
 class Fleet:
     """Lanes that share one compiled program.
@@ -104,7 +130,7 @@ class Fleet:
     error: BaseException | None = None
     steps: Steps | None = None
     _numbers: list[Numbers] = field(default_factory=list)
-    _members: dict[Any, tuple[Lane, State]] = field(default_factory=dict)
+    _members: dict[Any, Member] = field(default_factory=dict)
     _programs: dict[int, Program] = field(default_factory=dict)
     _metric_names: list[str] = field(default_factory=list)
     _proven: set[int] = field(default_factory=set)
@@ -119,7 +145,7 @@ class Fleet:
         if self.steps is None:
             self._numbers.append(lane.examination.numbers)
             if lane.examination.likeness() not in self._members:
-                self._members[lane.examination.likeness()] = lane, shapes_of(lane.own_state())
+                self._members[lane.examination.likeness()] = Member.of(lane)
         elif lane.examination.tracing is not None:
             lane.examination.tracing.drop_programs()
         self._metric_names = self._metric_names or lane.metric_names
@@ -155,9 +181,7 @@ class Fleet:
     def gathers(self) -> bool:
         """Whether it is worth waiting for more lanes, which probably have models of other sizes."""
         waits = self.kin.family and self.steps is None and self.lanes < _MOST_GATHERED
-        return waits and any(
-            isinstance(v, int) for lane, _ in self._members.values() for v in lane.job.varying
-        )
+        return waits and any(member.varies for member in self._members.values())
 
     def settle(self, threads: int) -> None:
         """Know that no more lanes come now: no program need be wider than those that are there."""
@@ -214,17 +238,16 @@ class Fleet:
 
     def _steps_of_family(self, guessed: Sequence[Any]) -> Steps:
         """The steps of models that differ in sizes."""
-        lanes = [lane for lane, _ in self._members.values()]
-        self._plain = any(needs_plain_recurrence(lane.model) for lane in lanes)
-        plain = (
-            Lift.of(self._numbers, guessed) if all(map(all_float32, (x.model for x in lanes))) else Lift(())
-        )
+        members = self._members.values()
+        self._plain = any(needs_plain_recurrence(member.model) for member in members)
+        exact = all(all_float32(member.model) for member in members)
+        plain = Lift.of(self._numbers, guessed) if exact else Lift(())
         steps = {}
-        for key, (lane, _) in self._members.items():
-            session = lane.session
-            steps[key] = TemplateSteps(lane.model, lane.examination.structure, plain, _left(session))
-            steps[key].take_over(lane.examination.probe)
-        return FamilySteps(steps, {key: state for key, (_, state) in self._members.items()}, plain)
+        for key, member in self._members.items():
+            structure = member.examination.structure
+            steps[key] = TemplateSteps(member.model, structure, plain, partial(_again, member.session))
+            steps[key].take_over(member.examination.probe)
+        return FamilySteps(steps, {key: member.state for key, member in self._members.items()}, plain)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
         """The width to run lanes at, full or what is left of them.
@@ -270,8 +293,8 @@ class Fleet:
         return Carry(state._replace(metrics=rest), steps, np.zeros((width,), bool))
 
 
-def _left(session: Session) -> Callable[[], Session]:
-    return lambda: session
+def _again(session: Session) -> Session:
+    return session
 
 
 def guesses(lane: Lane) -> list[Any]:

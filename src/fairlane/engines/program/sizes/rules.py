@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -126,9 +127,10 @@ def _convolution(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[An
 def _window(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     """A pooling, whose windows do not lie along a ragged axis."""
     same.check()
-    window = same.param("window_dimensions")
+    window, steps = same.param("window_dimensions"), same.param("window_strides")
+    beside = same.param("padding")
     for value in values:
-        if any(window[axis] != 1 for axis in value.ragged):
+        if any((window[a], steps[a], *beside[a]) != (1, 1, 0, 0) for a in value.ragged):
             raise CannotUnify("a window lies along an axis that is not as long in each model")
     return bind(same.eqns[0], [value.array for value in values], same.eqns[0].params)
 
@@ -140,7 +142,8 @@ def _random_bits(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[An
     shape = tuple(zip(*same.each("shape"), strict=True))
     if not any(map(is_ragged, shape)):
         return bind(same.eqns[0], [keys.array], same.eqns[0].params)
-    if keys.shape or same.param("bit_width") == 64 or math.prod(padded(shape)) >= 2**31:
+    known = str(keys.array.dtype) == "key<fry>" and bool(jax.config.jax_threefry_partitionable)
+    if keys.shape or not known or same.param("bit_width") == 64 or math.prod(padded(shape)) >= 2**31:
         raise CannotUnify("random numbers of this sort are not known on arrays of different sizes")
     number: Any = np.uint32(0)
     for axis, sizes in enumerate(shape):
