@@ -244,5 +244,7 @@ def test_the_hook_for_pre_commit():
 
 def test_the_repository_itself_is_clean():
     report = check_paths([ROOT / "src", ROOT / "benchmarks", ROOT / "docs"])
-    assert [f"{finding.path}:{finding.place}: {finding.code}" for finding in report.findings] == []
+    bad_on_purpose = ROOT / "src" / "fairlane" / "check" / "pages"
+    found = [f for f in report.findings if not f.path.startswith(str(bad_on_purpose))]
+    assert [f"{finding.path}:{finding.place}: {finding.code}" for finding in found] == []
     assert report.failures == ()

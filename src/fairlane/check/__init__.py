@@ -22,7 +22,8 @@ from fairlane.check.events import Found
 from fairlane.check.forms import At
 from fairlane.check.interpret import interpret
 from fairlane.check.rules import RULES, Rule
-from fairlane.check.sources import Unit, Unreadable, files, units
+from fairlane.check.sources import files, units
+from fairlane.check.texts import Unit, Unreadable
 
 __all__ = ["RULES", "Failure", "Finding", "Place", "Report", "Rule", "check_paths", "check_text"]
 
@@ -74,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be checked.
+    """A file that could not be checked, or a cell or chunk that was left out.
 
     Attributes:
         path: the file.
@@ -95,11 +96,14 @@ class Report:
         findings: the faults, by file and place.
         failures: the files that could not be checked.
         checked: how many files were.
+        remarks: cells and chunks that were left out of files that were checked, each with its reason, and
+            files that were read in another encoding than UTF-8.
     """
 
     findings: tuple[Finding, ...]
     failures: tuple[Failure, ...]
     checked: int
+    remarks: tuple[Failure, ...] = ()
 
     @property
     def status(self) -> int:
@@ -140,14 +144,16 @@ def check_paths(
     """
     findings: list[Finding] = []
     failures: list[Failure] = []
+    remarks: list[Failure] = []
     checked = 0
     for path in files(paths):
         report = _check(path, None)
         findings += report.findings
         failures += report.failures
+        remarks += report.remarks
         checked += report.checked
     chosen = tuple(f for f in findings if _is_chosen(f.code, select, ignore))
-    return Report(chosen, tuple(failures), checked)
+    return Report(chosen, tuple(failures), checked, tuple(remarks))
 
 
 def check_text(text: str, name: str) -> Report:
@@ -166,7 +172,8 @@ def check_text(text: str, name: str) -> Report:
 def _check(path: Path, data: bytes | None) -> Report:
     name = str(path)
     try:
-        findings = [finding for unit in units(path, name, data) for finding in _check_unit(unit)]
+        texts = units(path, name, data)
+        findings = [finding for unit in texts for finding in _check_unit(unit)]
     except Unreadable as error:
         place = (
             None
@@ -179,7 +186,14 @@ def _check(path: Path, data: bytes | None) -> Report:
     except _Broken as error:
         return Report((), (Failure(name, error.message, error.place),), 0)
     findings.sort(key=lambda f: (f.place.cell or 0, f.place.line, f.place.column, f.code))
-    return Report(tuple(findings), (), 1)
+    return Report(tuple(findings), (), 1, tuple(_remarks(texts)))
+
+
+def _remarks(texts: Iterable[Unit]) -> Iterable[Failure]:
+    for unit in texts:
+        for remark in unit.remarks:
+            at = At(remark.line, remark.column, remark.line, remark.column)
+            yield Failure(unit.path, remark.message, _place(unit, at))
 
 
 class _Broken(Exception):

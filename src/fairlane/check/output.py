@@ -27,7 +27,10 @@ def plain(report: Report) -> Iterator[str]:
 
 
 def failures(report: Report) -> Iterator[str]:
-    """A line for each file that could not be checked."""
+    """A line for each file that could not be checked, and for each cell or chunk that was left out."""
+    for remark in report.remarks:
+        words = remark.message if remark.message.startswith("not ") else f"left out: {remark.message}"
+        yield f"{remark.path}:{remark.place}: note: {words}"
     for failure in report.failures:
         place = "" if failure.place is None else f"{failure.place}:"
         yield f"{failure.path}:{place} error: {failure.message}"
@@ -82,6 +85,7 @@ def as_json(report: Report) -> str:
     found = {
         "findings": [_finding(finding) for finding in report.findings],
         "failures": [asdict(failure) for failure in report.failures],
+        "remarks": [asdict(remark) for remark in report.remarks],
         "checked": report.checked,
     }
     return json.dumps(found, indent=2)

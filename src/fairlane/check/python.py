@@ -9,6 +9,7 @@ import ast
 import warnings
 from collections.abc import Iterable, Sequence
 
+from fairlane.check import python2
 from fairlane.check.forms import (
     NOWHERE,
     Argument,
@@ -54,18 +55,48 @@ def parse(text: str) -> Program:
     Raises:
         SyntaxError: it is not Python of this interpreter's version.
     """
+    tree = _tree(text)
+    lines = tuple(text.split("\n"))
+    return Program(_Lowering(lines).block(tree.body), "python", lines)
+
+
+def complaint(text: str) -> SyntaxError | None:
+    """Why a text is not Python; None where it is.
+
+    Args:
+        text: a program, or a piece of one.
+
+    Returns:
+        what is wrong; of Python 2 it says that it is.
+
+    Example:
+        >>> complaint("print 'hello'").msg
+        'this is Python 2 (`print` without parentheses), and Python 3 is what can be read'
+    """
+    try:
+        _tree(text)
+    except SyntaxError as error:
+        return error
+    return None
+
+
+def _tree(text: str) -> ast.Module:
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a string is not what this checks
         try:
             tree = compile(text, "<checked>", "exec", flags, dont_inherit=True)
+        except SyntaxError as error:
+            if (sign := python2.sign(text, error)) is None:
+                raise
+            message = f"this is Python 2 ({sign}), and Python 3 is what can be read"
+            raise SyntaxError(message, ("", error.lineno, error.offset, None)) from None
         except (RecursionError, MemoryError):
             raise SyntaxError("nested too deeply to be read") from None
         except ValueError as error:
             raise SyntaxError(str(error)) from None
     assert isinstance(tree, ast.Module)
-    lines = tuple(text.splitlines())
-    return Program(_Lowering(text.split("\n")).block(tree.body), "python", lines)
+    return tree
 
 
 class _Lowering:
