@@ -233,9 +233,9 @@ def test_the_hook_for_pre_commit():
     assert fields["entry"] == "fairlane check"
     assert fields["language"] == "python"
     pattern = re.compile(fields["files"])
-    for name in ("a.py", "b/c.ipynb", "d.R", "e.r", "f.Rmd", "g.qmd"):
+    for name in ("a.py", "b/c.ipynb", "d.R", "e.r", "f.Rmd", "g.qmd", "h.md"):
         assert pattern.search(name)
-    for name in ("a.pyc", "b.md", "py", "c.rs"):
+    for name in ("a.pyc", "b.txt", "py", "c.rs"):
         assert not pattern.search(name)
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (wanted,) = re.findall(r'additional_dependencies: \["(.+)"\]', text)

@@ -7,7 +7,7 @@ import pytest
 from fairlane.check import check_paths, check_text, ipython
 
 START = "import keras\nmodel = keras.Sequential([keras.layers.Dense(1)])"
-AGAIN = "for rate in (0.1, 0.01):\n    model.compile(keras.optimizers.SGD(rate), 'mse')\n    model.fit(x, y)"
+AGAIN = "for rate in (0.01, 0.1):\n    model.compile(keras.optimizers.SGD(rate), 'mse')\n    model.fit(x, y)"
 
 
 def notebook(*cells):

@@ -18,14 +18,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlane.check import known, python, r
-from fairlane.check.events import Found
+from fairlane.check.again import Found
 from fairlane.check.forms import At
 from fairlane.check.interpret import interpret
-from fairlane.check.rules import RULES, Rule
+from fairlane.check.rules import RULES, Confidence, Rule
 from fairlane.check.sources import files, units
 from fairlane.check.texts import Unit, Unreadable
 
-__all__ = ["RULES", "Failure", "Finding", "Place", "Report", "Rule", "check_paths", "check_text"]
+__all__ = [
+    "RULES",
+    "Confidence",
+    "Edit",
+    "Failure",
+    "Finding",
+    "Place",
+    "Report",
+    "Rule",
+    "check_paths",
+    "check_text",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +62,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of the text that is sure to mend a fault.
+
+    Attributes:
+        place: what is replaced.
+        old: what stands there.
+        new: what to write there instead.
+    """
+
+    place: Place
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A fault that was found.
 
@@ -62,6 +88,8 @@ class Finding:
         fix: what to do.
         related: other places that it is about, each with what is there.
         source: the lines of the place, for showing them.
+        confidence: whether it is certain, or likely: what is likely may be meant.
+        edit: the change that mends it, where there is one that is sure to.
     """
 
     path: str
@@ -71,6 +99,8 @@ class Finding:
     fix: str
     related: tuple[tuple[Place, str], ...]
     source: tuple[str, ...]
+    confidence: Confidence = Confidence.CERTAIN
+    edit: Edit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +137,15 @@ class Report:
 
     @property
     def status(self) -> int:
-        """The exit status: 2 where a file could not be checked, 1 where there are findings, else 0."""
+        """The exit status: 2 where a file could not be checked, 1 for certain findings, else 0."""
         if self.failures:
+            return 2
+        return 1 if any(finding.confidence is Confidence.CERTAIN for finding in self.findings) else 0
+
+    @property
+    def strict_status(self) -> int:
+        """The exit status that takes everything seriously: likely findings, too, and what was left out."""
+        if self.failures or self.remarks:
             return 2
         return 1 if self.findings else 0
 
@@ -231,7 +268,22 @@ def _finding(unit: Unit, found: Found, lines: list[str]) -> Finding:
         fix=found.fix,
         related=tuple(related.items()),
         source=tuple(lines[found.at.line - 1 : found.at.end_line]),
+        confidence=_confidence(unit, found),
+        edit=_edit(unit, found, lines),
     )
+
+
+def _confidence(unit: Unit, found: Found) -> Confidence:
+    """How sure a finding is; blocks of Markdown need not be one program."""
+    blocks = {unit.block(at.line) for at in (found.at, *(at for at, _ in found.related))}
+    return found.confidence if len(blocks) == 1 else Confidence.LIKELY
+
+
+def _edit(unit: Unit, found: Found, lines: list[str]) -> Edit | None:
+    if found.edit is None or found.edit[0].line != found.edit[0].end_line:
+        return None
+    at, new = found.edit
+    return Edit(_place(unit, at), lines[at.line - 1][at.column - 1 : at.end_column - 1], new)
 
 
 def _place(unit: Unit, at: At) -> Place:

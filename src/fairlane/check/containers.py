@@ -27,8 +27,9 @@ class Containers:
         """Python's own functions that hand on what they are given."""
         values = [one.value for one in given]
         machine = self.machine
-        if any(isinstance(value, Folds) for value in values):
-            return Folds(at)
+        for value in values:
+            if isinstance(value, Folds):
+                return Folds(at, NO_LOOPS, value.forward)
         if name == "range":
             return self.range(values, at)
         if not values:
@@ -40,6 +41,8 @@ class Containers:
         if name == "enumerate" and items[0] is not None:
             pairs = [machine.container(at, (Const(at, NO_LOOPS, i), v)) for i, v in enumerate(items[0])]
             return machine.container(at, pairs)
+        if name == "zip" and any(isinstance(value, Part) for value in values):
+            return machine.container(at, [machine.container(at, values)])
         if name == "zip" and any(one is not None for one in items):
             length = min(len(one) for one in items if one is not None)
             rows = [

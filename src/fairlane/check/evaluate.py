@@ -130,13 +130,14 @@ class Evaluator:
     def note_alias(self, form: Assign, value: Value) -> None:
         """``name = other`` gives a model a second name."""
         names = isinstance(form.target, Name) and isinstance(form.value, Name)
-        if names and isinstance(value, Thing) and value.kind is Kind.MODEL:
+        unknown = type(value) is Value
+        if names and (unknown or (isinstance(value, Thing) and value.kind is Kind.MODEL)):
             assert isinstance(form.target, Name)
             assert isinstance(form.value, Name)
             new, old = form.target.id, form.value.id
             if new != old and not new.startswith("."):
                 machine = self.machine
-                alias = Alias(form.at, new, old, machine.path, machine.next_time())
+                alias = Alias(form.at, new, old, machine.path, machine.next_time(), form.value.at)
                 machine.state.set(value, f"#alias {new}", alias)
 
     def assign_to(
@@ -235,6 +236,7 @@ class Evaluator:
             found = self.member(of, name, at)
             if found is not None:
                 return found
+        of = machine.assumed.get(of, of)
         if isinstance(of, Thing) and of.kind is Kind.MODEL:
             return self.of_model(of, name, at)
         if isinstance(of, Thing) and of.kind is Kind.LAYER and name in ("output", "input"):
@@ -245,6 +247,9 @@ class Evaluator:
         """What belongs to a model: its layers and weights, its tensors; nothing else matters."""
         if name in ("output", "outputs", "input", "inputs"):
             return Tensor(at, NO_LOOPS, self.machine.state.model(model).layers)
+        if name == "optimizer":
+            uses = self.machine.state.model(model).uses
+            return next((use.thing for use in uses if use.thing.kind is Kind.OPTIMIZER), Value(at))
         if name == "layers" or "weights" in name or "variables" in name:
             return Part(at, NO_LOOPS, model)
         return Value(at)

@@ -91,6 +91,7 @@ class Parameter:
     name: str
     default: Form | None = None
     rest: bool = False
+    annotation: Form | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

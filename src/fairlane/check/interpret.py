@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from fairlane.check.calls import is_fold_name
-from fairlane.check.events import Events, Found, Where
+from fairlane.check.again import Found, Where
+from fairlane.check.events import Events
 from fairlane.check.forms import (
     Assign,
     Attribute,
@@ -37,14 +37,15 @@ from fairlane.check.forms import (
     Try,
     With,
 )
-from fairlane.check.functions import Functions, Turns
+from fairlane.check.functions import Functions, Turns, over_folds
 from fairlane.check.known import Kind
 from fairlane.check.machine import Enough, Machine, constant
+from fairlane.check.purpose import Purpose, Reading, functions_of, read
 from fairlane.check.values import (
     NO_LOOPS,
     Closure,
     Const,
-    Folds,
+    Made,
     ModelState,
     Ref,
     Scope,
@@ -68,7 +69,7 @@ def interpret(program: Program, where: Where) -> list[Found]:
     Returns:
         the faults, in the order of discovery.
     """
-    events = Events(where, program.language)
+    events = Events(where, program.language, program.lines)
     interpreter = _Interpreter(Machine(program, events))
     with suppress(Enough, RecursionError):  # what was found until there stands
         interpreter.program()
@@ -80,6 +81,7 @@ class _Interpreter(Functions):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
+        self.readings: dict[tuple[Loop, bool | None], Reading] = {}
         self.handlers: dict[type[Form], Callable[..., Value]] = {
             Name: self.name,
             Constant: lambda form, scope: Const(form.at, NO_LOOPS, form.value),
@@ -235,19 +237,19 @@ class _Interpreter(Functions):
         if not machine.alive:
             return Value(form.at)
         serial, path = machine.next_time(), machine.path
-        folds = isinstance(over, Folds) or is_fold_name(form.target) or is_fold_name(form.over)
+        reading = self.reading(form, over_folds(over))
         turns = Turns()
         self.turns.append(turns)
         collected: list[Value] = []
         items = [Value(form.at)] * (1 if _tries_again(form) else 2)
         if form.target is not None:
             items = self.rounds(over, serial, form.at)
+        repeated = self.repeated(items)
         for turn, item in enumerate(items):
-            machine.path = (*path, Step(form.at, serial, turn, folds))
+            machine.path = (*path, Step(form.at, serial, turn, reading, repeated))
             if form.target is not None:
-                self.assign_to(
-                    form.target, Value(item.origin) if folds and type(item) is Value else item, scope
-                )
+                bare = reading.purpose is Purpose.FOLDS and type(item) is Value
+                self.assign_to(form.target, Value(item.origin) if bare else item, scope)
             collected.append(self.run(form.body, scope))
             if not self.next_turn(turns):
                 break
@@ -258,6 +260,25 @@ class _Interpreter(Functions):
         if form.otherwise is not None and machine.alive and not turns.breaks:
             self.run(form.otherwise, scope)
         return machine.container(form.at, collected if form.collects else None)
+
+    def reading(self, form: Loop, over_folds: bool | None) -> Reading:
+        """What a loop is for; each loop is read once."""
+        key = (form, over_folds)
+        if key not in self.readings:
+            if not self.machine.functions:
+                self.machine.functions = functions_of(self.machine.program.body)
+            self.readings[key] = read(form, self.machine.functions, over_folds)
+        return self.readings[key]
+
+    def repeated(self, items: list[Value]) -> tuple[Thing, ...]:
+        """The models that a list holds more than once."""
+        models = [
+            inner
+            for item in items
+            for inner in set(self.machine.inside(item))
+            if isinstance(inner, Thing) and inner.kind is Kind.MODEL
+        ]
+        return tuple(model for model in dict.fromkeys(models) if models.count(model) > 1)
 
     def next_turn(self, turns: Turns) -> bool:
         """The end of a round, where those that continued early come too: whether there is another."""
@@ -275,7 +296,8 @@ class _Interpreter(Functions):
         machine = self.machine
         context = self.run(form.context, scope)
         if form.target is not None:
-            self.assign_to(form.target, context if isinstance(context, Thing) else Value(form.at), scope)
+            known = isinstance(context, Thing | Made)
+            self.assign_to(form.target, context if known else Value(form.at), scope)
         goes_on = isinstance(context, Thing) and context.kind is Kind.CONTINUING
         if goes_on:
             machine.continuing += 1

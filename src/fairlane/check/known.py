@@ -71,9 +71,10 @@ SPLITTERS = frozenset(
         "ShuffleSplit",
         "StratifiedShuffleSplit",
         "GroupShuffleSplit",
+        "TimeSeriesSplit",
     }
 )
-"""scikit-learn's, but for TimeSeriesSplit: walking forward may mean to continue the training."""
+"""scikit-learn's."""
 
 TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 

@@ -39,6 +39,8 @@ from fairlane.check.forms import (
     With,
 )
 
+_COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.In: "in", ast.NotIn: "not in", ast.Is: "is"}
+
 DEEPEST = 150
 """How deep expressions may nest before what is below counts as unknown."""
 
@@ -267,14 +269,19 @@ class _Lowering:
         defaults: list[ast.expr | None] = [None] * (len(positional) - len(args.defaults))
         defaults += args.defaults
         pairs = [*zip(positional, defaults, strict=True)]
-        found = [Parameter(a.arg, None if d is None else self.expression(d)) for a, d in pairs]
+        found = [self.parameter(a, d) for a, d in pairs]
         if args.vararg:
             found.append(Parameter(args.vararg.arg, rest=True))
         for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True):
-            found.append(Parameter(a.arg, None if d is None else self.expression(d)))
+            found.append(self.parameter(a, d))
         if args.kwarg:
             found.append(Parameter(args.kwarg.arg, rest=True))
         return tuple(found)
+
+    def parameter(self, arg: ast.arg, default: ast.expr | None) -> Parameter:
+        value = None if default is None else self.expression(default)
+        annotation = None if arg.annotation is None else self.expression(arg.annotation)
+        return Parameter(arg.arg, value, annotation=annotation)
 
     # Expressions
 
@@ -314,6 +321,11 @@ class _Lowering:
             case ast.BinOp():
                 parts = (self.expression(node.left), self.expression(node.right))
                 return Operation(at, _operator(node.op), parts)
+            case ast.Compare():
+                sides = tuple(self.expression(part) for part in (node.left, *node.comparators))
+                return Operation(at, _COMPARISONS.get(type(node.ops[0]), "compare"), sides)
+            case ast.UnaryOp():
+                return Operation(at, type(node.op).__name__, (self.expression(node.operand),))
             case ast.NamedExpr():
                 return Assign(at, self.target(node.target), self.expression(node.value))
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():

@@ -198,6 +198,8 @@ class _Lowering:
                 return Loop(at, None, None, inner)
             case "repeat_statement":
                 return Loop(at, None, None, self.part(node, "body"))
+            case "unary_operator":
+                return Operation(at, _text(node.child_by_field_name("operator")), (self.part(node, "rhs"),))
             case "break":
                 return Leave(at, "break")
             case "next":
