@@ -104,6 +104,17 @@ def test_timed_training_counts():
     assert codes(checked(START, *cells)) == [("FL002", 3)]
 
 
+def test_prose_above_a_cell_says_what_is_meant():
+    train = "model.compile('sgd', 'mse')\nmodel.fit(x, y)"
+    made = json.loads(notebook(START, train, "# ", train))
+    assert [f.code for f in check_text(json.dumps(made), "a.ipynb").findings] == ["FL002"]
+    made["cells"][2] = {"cell_type": "markdown", "metadata": {}, "source": ["## Fine-", "tuning"]}
+    assert check_text(json.dumps(made), "a.ipynb").findings == ()
+    document = f"```python\n{START}\n{train}\n```\n{{}}\n```python\n{train}\n```\n"
+    assert [f.code for f in check_text(document.format("Again:"), "a.md").findings] == ["FL002"]
+    assert check_text(document.format("Now we continue with SGD."), "a.md").findings == ()
+
+
 def test_a_cell_keeps_its_lines():
     for text in (
         "!a \\\n b \\\n c\nx = 1",

@@ -252,7 +252,7 @@ def _check_unit(unit: Unit) -> list[Finding]:
     if not known.may_matter(unit.text):
         return []
     lines = unit.text.split("\n")
-    found = [one for one in interpret(program, unit.where) if not _is_silenced(one, lines)]
+    found = [one for one in interpret(program, unit.where, unit.notes) if not _is_silenced(one, lines)]
     return [_finding(unit, one, lines) for one in found]
 
 

@@ -33,6 +33,7 @@ class _Chunk:
     language: str
     first: int
     lines: list[str]
+    note: str
 
 
 def units(name: str, text: str, markdown: bool) -> list[Unit]:
@@ -49,7 +50,7 @@ def units(name: str, text: str, markdown: bool) -> list[Unit]:
     pieces: dict[str, Pieces] = {}
     blocks: dict[str, list[int]] = {}
     for chunk in _chunks(text.split("\n"), markdown):
-        pieces.setdefault(chunk.language, Pieces(chunk.language)).add(chunk.lines, chunk.first)
+        pieces.setdefault(chunk.language, Pieces(chunk.language)).add(chunk.lines, chunk.first, chunk.note)
         blocks.setdefault(chunk.language, []).append(chunk.first)
     return [
         Unit(
@@ -57,6 +58,7 @@ def units(name: str, text: str, markdown: bool) -> list[Unit]:
             language,
             found.text,
             blocks=tuple(blocks[language]) if markdown else (),
+            notes=tuple(found.notes),
             remarks=tuple(found.remarks),
         )
         for language, found in pieces.items()
@@ -64,7 +66,7 @@ def units(name: str, text: str, markdown: bool) -> list[Unit]:
 
 
 def _chunks(lines: list[str], markdown: bool) -> Iterator[_Chunk]:
-    position = 0
+    position = end = 0
     while position < len(lines):
         fence = _FENCE.match(lines[position])
         position += 1
@@ -78,7 +80,9 @@ def _chunks(lines: list[str], markdown: bool) -> Iterator[_Chunk]:
         position += 1
         language = _language(fence["info"], inside, markdown)
         if language is not None and inside:
-            yield _Chunk(language, first + 1, _dedented(inside, fence["indent"]))
+            note = "\n".join(lines[end : first - 1])
+            yield _Chunk(language, first + 1, _dedented(inside, fence["indent"]), note)
+            end = position
 
 
 def _language(info: str, inside: list[str], markdown: bool) -> str | None:

@@ -39,7 +39,7 @@ from fairlane.check.forms import (
 )
 from fairlane.check.functions import Functions, Turns, over_folds
 from fairlane.check.known import Kind
-from fairlane.check.machine import Enough, Machine, constant
+from fairlane.check.machine import Enough, Machine, Notes, constant
 from fairlane.check.purpose import Purpose, Reading, functions_of, read
 from fairlane.check.values import (
     NO_LOOPS,
@@ -59,18 +59,19 @@ from fairlane.check.values import (
 MOST_UNCALLED = 400
 
 
-def interpret(program: Program, where: Where) -> list[Found]:
+def interpret(program: Program, where: Where, notes: Notes = ()) -> list[Found]:
     """Find the faults of a program.
 
     Args:
         program: what a front end gave.
         where: words for a place, for the messages.
+        notes: the prose above pieces of the program, by their first lines.
 
     Returns:
         the faults, in the order of discovery.
     """
     events = Events(where, program.language, program.lines)
-    interpreter = _Interpreter(Machine(program, events))
+    interpreter = _Interpreter(Machine(program, events, notes))
     with suppress(Enough, RecursionError):  # what was found until there stands
         interpreter.program()
     return events.finish()

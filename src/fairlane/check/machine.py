@@ -6,7 +6,8 @@ In: a program and its `Events`. Out: what `calls` and `interpret` both work on.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairlane.check import known
@@ -39,6 +40,10 @@ _SAYS_SO = re.compile(
 )
 
 
+Notes = Sequence[tuple[int, str]]
+"""The prose above pieces of a program, by the first line of the piece."""
+
+
 class Enough(Exception):
     """The file is too large to be followed to its end."""
 
@@ -59,6 +64,7 @@ class Machine:
 
     program: Program
     events: Events
+    notes: Notes = ()
     state: State = field(default_factory=State)
     alive: bool = True
     path: Path = ()
@@ -190,6 +196,9 @@ class Machine:
             here = lines[place.line - 1] if place.line <= len(lines) else ""
             above = lines[place.line - 2].strip() if 1 < place.line <= len(lines) else ""
             if _SAYS_SO.search(here) or (above.startswith("#") and _SAYS_SO.search(above)):
+                return True
+            note = bisect_right(self.notes, (place.line, "\U0010ffff")) - 1
+            if note >= 0 and _SAYS_SO.search(self.notes[note][1]):
                 return True
         return False
 

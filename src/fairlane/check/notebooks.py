@@ -33,14 +33,24 @@ def units(name: str, text: str) -> list[Unit]:
         return []
     pieces = Pieces(language)
     numbers: list[tuple[int, int]] = []
+    prose: list[str] = []
     for number, cell in enumerate(cells, 1):
-        if isinstance(cell, Mapping) and cell.get("cell_type") == "code":
+        if not isinstance(cell, Mapping):
+            continue
+        if cell.get("cell_type") != "code":
+            prose += _source(cell).split("\n")
+        else:
             numbers.append((len(pieces.lines) + 1, number))
-            source = cell.get("source", cell.get("input", ""))
-            joined = "".join(map(str, source)) if isinstance(source, list) else str(source)
-            joined = joined.replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ").replace("\0", " ")
-            pieces.add(joined.split("\n"))
-    return [Unit(name, language, pieces.text, tuple(numbers), remarks=tuple(pieces.remarks))]
+            pieces.add(_source(cell).split("\n"), note="\n".join(prose))
+            prose.clear()
+    notes, remarks = tuple(pieces.notes), tuple(pieces.remarks)
+    return [Unit(name, language, pieces.text, tuple(numbers), notes=notes, remarks=remarks)]
+
+
+def _source(cell: Mapping[str, Any]) -> str:
+    source = cell.get("source", cell.get("input", ""))
+    joined = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    return joined.replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ").replace("\0", " ")
 
 
 def _cells(text: str) -> tuple[Mapping[str, Any], list[Any]]:

@@ -34,17 +34,20 @@ class Pieces:
     language: str
     lines: list[str] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(self, piece: Sequence[str], first: int | None = None) -> None:
+    def add(self, piece: Sequence[str], first: int | None = None, note: str = "") -> None:
         """Add a piece.
 
         Args:
             piece: its lines.
             first: the line at which it stands, from 1; by default after all others.
+            note: the prose above it.
         """
         if first is not None:
             self.lines += [""] * (first - 1 - len(self.lines))
         start = len(self.lines)
+        self.notes.append((start + 1, note))
         text = "\n".join(piece)
         if self.language == "python":
             text = ipython.to_python(text)

@@ -52,6 +52,7 @@ class Unit:
         text: the whole text; what is not of this language is blank.
         cells: for notebooks, the first line and the number of each cell.
         blocks: for Markdown, the first lines of its blocks of code, which need not belong together.
+        notes: the prose above pieces of code, by the first line of the piece.
         remarks: what was left out of it, and the like.
     """
 
@@ -60,6 +61,7 @@ class Unit:
     text: str
     cells: tuple[tuple[int, int], ...] = ()
     blocks: tuple[int, ...] = ()
+    notes: tuple[tuple[int, str], ...] = ()
     remarks: tuple[Remark, ...] = ()
 
     def place(self, line: int) -> tuple[int | None, int]:
