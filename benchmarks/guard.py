@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import os
 import statistics
 import time
@@ -52,9 +53,10 @@ def main() -> None:
         own = vars(home)[name]
         setattr(home, name, lambda model, *args, **kwargs: None)
         try:
-            off = seconds(getattr(model, name), calls)
+            given = (task.x, task.y) if name == "fit" else ()  # the guard reads the samples
+            off = seconds(functools.partial(getattr(model, name), *given), calls)
             with fl.guard():
-                on = seconds(getattr(model, name), calls)
+                on = seconds(functools.partial(getattr(model, name), *given), calls)
         finally:
             setattr(home, name, own)
         rows[name] = on - off

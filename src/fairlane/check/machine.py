@@ -40,6 +40,13 @@ _SAYS_SO = re.compile(
 )
 
 
+def says_so(lines: Sequence[str], line: int) -> bool:
+    """Whether a line, or the comment above it, says that a training continues an earlier one."""
+    here = lines[line - 1] if 0 < line <= len(lines) else ""
+    above = lines[line - 2].strip() if 1 < line <= len(lines) else ""
+    return bool(_SAYS_SO.search(here) or (above.startswith("#") and _SAYS_SO.search(above)))
+
+
 Notes = Sequence[tuple[int, str]]
 """The prose above pieces of a program, by the first line of the piece."""
 
@@ -190,12 +197,8 @@ class Machine:
 
     def meant(self, at: At, compiled: At | None) -> bool:
         """Whether words beside a training say that it continues an earlier one."""
-        places = (at,) if compiled is None else (at, compiled)
-        lines = self.program.lines
-        for place in places:
-            here = lines[place.line - 1] if place.line <= len(lines) else ""
-            above = lines[place.line - 2].strip() if 1 < place.line <= len(lines) else ""
-            if _SAYS_SO.search(here) or (above.startswith("#") and _SAYS_SO.search(above)):
+        for place in (at,) if compiled is None else (at, compiled):
+            if says_so(self.program.lines, place.line):
                 return True
             note = bisect_right(self.notes, (place.line, "\U0010ffff")) - 1
             if note >= 0 and _SAYS_SO.search(self.notes[note][1]):
