@@ -51,7 +51,7 @@ def main() -> None:
     for name in ("compile", "fit"):
         home = next(cls for cls in keras.Model.__mro__ if name in vars(cls))
         own = vars(home)[name]
-        setattr(home, name, lambda model, *args, **kwargs: None)
+        setattr(home, name, lambda model, x=None, y=None: None)
         try:
             given = (task.x, task.y) if name == "fit" else ()  # the guard reads the samples
             off = seconds(functools.partial(getattr(model, name), *given), calls)

@@ -51,6 +51,7 @@ class Body:
     functions: Mapping[str, Function]
     own: frozenset[str] = frozenset()
     varying: set[str] = field(default_factory=set)
+    names: dict[Form, frozenset[str]] = field(default_factory=dict)
     inside: list[Function] = field(default_factory=list)
     parameter_words: frozenset[str] = frozenset()
     evaluates: bool = False
@@ -65,8 +66,9 @@ class Body:
 
     def shows(self, form: Call) -> bool:
         """Whether a call shows or writes something beside the loop's own variable."""
-        mentioned = {i.id for a in form.arguments for i in all_forms(a.value) if isinstance(i, Name)}
-        return last_name(form.function) in _SHOWING and bool(mentioned & self.own)
+        if last_name(form.function) not in _SHOWING:
+            return False
+        return any(not self.own.isdisjoint(self.mentioned(argument.value)) for argument in form.arguments)
 
     def vary(self, target: Form | None) -> None:
         """The names of an assignment's target depend on the round."""
@@ -81,7 +83,15 @@ class Body:
 
     def varies(self, form: Form | None) -> bool:
         """Whether a form mentions a name that depends on the round."""
-        return form is not None and any(isinstance(i, Name) and i.id in self.varying for i in all_forms(form))
+        return form is not None and not self.varying.isdisjoint(self.mentioned(form))
+
+    def mentioned(self, form: Form) -> frozenset[str]:
+        """The names in a form."""
+        found = self.names.get(form)
+        if found is None:
+            found = frozenset(inner.id for inner in all_forms(form) if isinstance(inner, Name))
+            self.names[form] = found
+        return found
 
     def walk(self, form: Form) -> None:
         """Read a form, and all that is in it, in the order in which it is run."""

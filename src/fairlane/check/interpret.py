@@ -8,10 +8,13 @@ end, each on its own, with arguments of which nothing is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 
+from fairlane.check import known
 from fairlane.check.again import Found, Where
+from fairlane.check.bodies import all_forms
 from fairlane.check.events import Events
 from fairlane.check.forms import (
     Assign,
@@ -82,6 +85,7 @@ class _Interpreter(Functions):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
+        self.training: frozenset[str] | None = None
         self.readings: dict[tuple[Loop, bool | None], Reading] = {}
         self.handlers: dict[type[Form], Callable[..., Value]] = {
             Name: self.name,
@@ -123,10 +127,18 @@ class _Interpreter(Functions):
         found: dict[Function, Closure] = {}
         for closure in self.closures:
             assert closure.form is not None
-            if closure.form not in self.called:
+            if closure.form not in self.called and self.may_train(closure.form):
                 found.setdefault(closure.form, closure)
         self.closures.clear()
         return list(found.values())
+
+    def may_train(self, form: Function) -> bool:
+        """Whether a function trains anything, or calls what does: the others need not be run."""
+        if self.training is None:
+            self.training = _training(self.machine.program)
+        lines = self.machine.program.lines[form.at.line - 1 : form.at.end_line]
+        text = "\n".join(lines)
+        return known.may_train(text) or not self.training.isdisjoint(re.findall(r"\w+", text))
 
     def run_alone(self, closure: Closure) -> None:
         """Run a function that the file does not call, as if the program had trained nothing yet."""
@@ -297,8 +309,8 @@ class _Interpreter(Functions):
         machine = self.machine
         context = self.run(form.context, scope)
         if form.target is not None:
-            known = isinstance(context, Thing | Made)
-            self.assign_to(form.target, context if known else Value(form.at), scope)
+            is_known = isinstance(context, Thing | Made)
+            self.assign_to(form.target, context if is_known else Value(form.at), scope)
         goes_on = isinstance(context, Thing) and context.kind is Kind.CONTINUING
         if goes_on:
             machine.continuing += 1
@@ -324,6 +336,26 @@ class _Interpreter(Functions):
         if machine.alive:
             self.run(form.final, scope)
         return value
+
+
+def _training(program: Program) -> frozenset[str]:
+    """The names of the functions and classes of a file that train, or that mention one that does."""
+    texts: dict[str, str] = {}
+    for form in all_forms(program.body):
+        if (
+            isinstance(form, Assign)
+            and isinstance(form.target, Name)
+            and isinstance(form.value, Function | Class)
+        ):
+            lines = program.lines[form.at.line - 1 : form.at.end_line]
+            texts[form.target.id] = texts.get(form.target.id, "") + "\n".join(lines)
+    words = {name: frozenset(re.findall(r"\w+", text)) for name, text in texts.items()}
+    found = {name for name, text in texts.items() if known.may_train(text)}
+    more = found
+    while more:
+        more = {name for name in texts.keys() - found if not words[name].isdisjoint(more)}
+        found |= more
+    return frozenset(found)
 
 
 def _tries_again(form: Loop) -> bool:

@@ -6,8 +6,10 @@ In: the text of a Python program. Out: its `forms.Program`, or a `SyntaxError`. 
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from fairlane.check import python2
 from fairlane.check.forms import (
@@ -59,7 +61,7 @@ def parse(text: str) -> Program:
     """
     tree = _tree(text)
     lines = tuple(text.split("\n"))
-    return Program(_Lowering(lines).block(tree.body), "python", lines)
+    return Program(_Lowering(text, lines).block(tree.body), "python", lines)
 
 
 def complaint(text: str) -> SyntaxError | None:
@@ -104,23 +106,25 @@ def _tree(text: str) -> ast.Module:
 class _Lowering:
     """From Python's syntax tree to forms."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, text: str, lines: Sequence[str]) -> None:
         self.lines = lines
+        self.is_ascii = text.isascii()
+        self.has_special = re.search(r"\b(?:yield|global|nonlocal)\b", text) is not None
         self.depth = 0
 
-    def at(self, node: ast.AST) -> At:
-        line = getattr(node, "lineno", None)
-        if line is None:
+    def at(self, node: Any) -> At:
+        """The place of a node. Python counts bytes from 0; people count characters from 1."""
+        try:
+            line, end_line = node.lineno, node.end_lineno or node.lineno
+            start, end = node.col_offset, node.end_col_offset or 0
+        except AttributeError:
             return NOWHERE
-        end_line = getattr(node, "end_lineno", None) or line
-        start = self._column(line, getattr(node, "col_offset", 0))
-        return At(line, start, end_line, self._column(end_line, getattr(node, "end_col_offset", 0) or 0))
+        if self.is_ascii:
+            return At(line, start + 1, end_line, end + 1)
+        return At(line, self._column(line, start), end_line, self._column(end_line, end))
 
     def _column(self, line: int, offset: int) -> int:
-        """Python counts bytes from 0; people count characters from 1."""
         text = self.lines[line - 1] if line <= len(self.lines) else ""
-        if text.isascii():
-            return offset + 1
         return len(text.encode()[:offset].decode("utf-8", "replace")) + 1
 
     # Statements
@@ -252,7 +256,8 @@ class _Lowering:
         return Argument(self.target(node), spread=isinstance(node, ast.Starred))
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
-        inside = [child for statement in node.body for child in _within_function(statement)]
+        nodes = node.body if self.has_special else ()
+        inside = [child for statement in nodes for child in _within_function(statement)]
         outer = {n for child in inside if isinstance(child, ast.Global | ast.Nonlocal) for n in child.names}
         return Function(
             self.at(node),

@@ -274,18 +274,23 @@ def joined(states: Iterable[State]) -> State | None:
 
 
 def _joined(a: State, b: State) -> State:
-    if a.facts == b.facts:  # values compare by identity, so this is quick
+    theirs = b.facts
+    other_of = theirs.get
+    changed = [(key, fact) for key, fact in a.facts.items() if other_of(key) is not fact]
+    if not changed and len(theirs) == len(a.facts):
         return a
     together: dict[tuple[Value, Value], Value] = {}
     facts = dict(a.facts)
-    for key, fact in a.facts.items():
-        other = b.facts.get(key)
-        if other is not fact:
-            facts[key] = _either(fact, other, together)
-    for key, fact in b.facts.items():
-        if key not in a.facts:
-            facts[key] = _either(fact, None, together)
-    result = State({key: fact for key, fact in facts.items() if fact is not None})
+    for key, fact in changed:
+        facts[key] = _either(fact, other_of(key), together)
+        if facts[key] is None:
+            del facts[key]
+    if len(theirs) > len(a.facts) - len(changed):
+        for key in theirs.keys() - a.facts.keys():
+            either = _either(theirs[key], None, together)
+            if either is not None:
+                facts[key] = either
+    result = State(facts)
     for (one, other), both in together.items():
         if isinstance(one, Thing) and isinstance(other, Thing) and one.kind is other.kind is Kind.MODEL:
             # what was done to both was done to this one, whichever of them it is
