@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import os
 import tokenize
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairlane.check import documents, notebooks
+from fairlane.check.patterns import Rules, is_ignored, matches, rules_above, rules_of
 from fairlane.check.texts import Remark, Unit, Unreadable
 
 LANGUAGES = {".py": "python", ".pyw": "python", ".r": "r"}
@@ -26,35 +27,69 @@ SKIPPED = frozenset(
 )
 
 
-def files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+def files(
+    paths: Iterable[str | os.PathLike[str]],
+    exclude: Collection[str] = (),
+    root: Path | None = None,
+    respect_gitignore: bool = True,
+    force_exclude: bool = False,
+) -> Iterator[Path]:
     """The files to check, each once, in a stable order.
 
     Args:
         paths: files, which are taken as they are, and directories, which are searched. Hidden directories,
             virtual environments and the like are passed over.
+        exclude: patterns of what else is passed over.
+        root: the folder that patterns begin at; by default the current one.
+        respect_gitignore: whether what ``.gitignore`` files name is passed over.
+        force_exclude: whether ``exclude`` counts for files that are named, too.
 
     Yields:
         the files; one that does not exist is among them, for reading it to say so.
     """
+    root = Path() if root is None else root
+    search = _Search(tuple(exclude), root, respect_gitignore)
     seen: set[Path] = set()
     for path in map(Path, paths):
-        for found in _below(path) if path.is_dir() else (path,):
-            if found not in seen:
-                seen.add(found)
-                yield found
+        if path.is_dir():
+            above = rules_above(path.absolute()) if respect_gitignore else ()
+            found: Iterable[Path] = search.below(path, above)
+        else:
+            found = () if force_exclude and matches(path, exclude, root) else (path,)
+        for one in found:
+            if one not in seen:
+                seen.add(one)
+                yield one
 
 
-def _below(root: Path) -> Iterator[Path]:
-    for directory, names, found in os.walk(root):
-        names[:] = sorted(name for name in names if not _is_skipped(Path(directory, name)))
-        for name in sorted(found):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(directory, name)
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """How folders are searched."""
 
+    exclude: tuple[str, ...]
+    root: Path
+    respect_gitignore: bool
 
-def _is_skipped(directory: Path) -> bool:
-    name = directory.name
-    return name.startswith(".") or name in SKIPPED or (directory / "pyvenv.cfg").exists()
+    def below(self, folder: Path, above: tuple[Rules, ...]) -> Iterator[Path]:
+        """The files below a folder; ``above`` is what its outer folders ignore."""
+        own = rules_of(folder.absolute()) if self.respect_gitignore else None
+        rules = above if own is None else (*above, own)
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            return
+        for entry in entries:
+            path = Path(folder, entry.name)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            is_file = not is_folder and path.suffix.lower() in SUFFIXES and entry.is_file()
+            if entry.name.startswith(".") or not (is_folder or is_file):
+                continue
+            if matches(path, self.exclude, self.root) or is_ignored(path.absolute(), is_folder, rules):
+                continue
+            if is_file:
+                yield path
+            elif entry.name not in SKIPPED and not (path / "pyvenv.cfg").exists():
+                yield from self.below(path, rules)
 
 
 def units(path: Path, name: str | None = None, data: bytes | None = None) -> list[Unit]:
