@@ -192,6 +192,19 @@ def check(
     raise typer.Exit(status)
 
 
+@app.command()
+def lsp() -> None:
+    """Check in an editor: a server of the Language Server Protocol, on the standard streams."""
+    try:
+        from fairlane.check import server
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        typer.echo("fairlane lsp: needs pygls: pip install 'fairlane[lsp]'", err=True)
+        raise typer.Exit(2) from None
+    server.made(fairlane.__version__).start_io()
+
+
 def _writer(is_terminal: bool) -> Callable[[Any], None]:
     """What writes lines, and in a terminal texts with colours."""
     if not is_terminal:

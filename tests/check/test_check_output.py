@@ -230,7 +230,7 @@ def test_the_hook_for_pre_commit():
     fields = dict(re.findall(r"^[- ] (\w+): (.+)$", text, flags=re.M))
     assert text.startswith("- id: fairlane-check\n")
     assert {"id", "name", "description", "entry", "language", "files"} <= set(fields)
-    assert fields["entry"] == "fairlane check"
+    assert fields["entry"] == "fairlane check --force-exclude"
     assert fields["language"] == "python"
     pattern = re.compile(fields["files"])
     for name in ("a.py", "b/c.ipynb", "d.R", "e.r", "f.Rmd", "g.qmd", "h.md"):
