@@ -20,6 +20,7 @@ from fairlane.check.values import Alias, Const, ModelState, Path, Step, Thing, T
 
 Where = Callable[[At], str]
 CERTAIN, LIKELY = Confidence.CERTAIN, Confidence.LIKELY
+_MADE_UP = re.compile(r"rand|\b(?:normal|uniform|ones|zeros|arange|linspace|full|eye)\s*\(")
 _STEPWISE = ("train_on_batch", "apply_gradients")
 
 
@@ -118,10 +119,12 @@ class Again:
         if alias is not None and made_first and (other_data or not again):
             sure = not other_data or _is_called_copy(alias.name)
             return self._alias(model, alias, before, now, None, CERTAIN if sure else LIKELY)
-        if other_data or now.meant or before.meant:
+        if other_data:
             return None
         if alias is not None and (again or twice or _two_names(before, now)):
             return self._alias(model, alias, before, now, None, CERTAIN)
+        if now.meant or before.meant:
+            return None
         kept = all(self._is_kept(at) for at in _apart(before, now))
         if again:
             return self._twice(model, before, now, CERTAIN if twice and kept else LIKELY)
@@ -172,7 +175,8 @@ class Again:
         )
         fix = "build the model inside the loop, or load weights that were saved before the loop"
         related = ((saved, "saved here, in each round"), (loop.at, "the loop over the folds"))
-        return Found("FL010", now.at, message, fix, related, LIKELY)
+        whole = CERTAIN if model.name == "load_model" else LIKELY  # weights may be loaded on occasion
+        return Found("FL010", now.at, message, fix, related, whole)
 
     def _folds(self, model: Thing, now: Training, loop: Step) -> Found:
         rounds = "fold" if loop.reading.purpose is Purpose.FOLDS else "split"
@@ -300,8 +304,8 @@ def _settings_differ(a: Training, b: Training) -> bool:
 def differ(a: Training, b: Training) -> bool:
     """Whether two trainings are plainly of different data."""
     for x, y, one, other in zip(a.data, b.data, a.texts, b.texts, strict=False):
-        if _different(x, y) and (one != other or not one or "rand" in one):
-            return True
+        if _different(x, y) and (one != other or not one or _MADE_UP.search(one)):
+            return True  # what is made in the call itself is shown, or is new each time
     return False
 
 

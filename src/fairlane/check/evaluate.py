@@ -246,7 +246,9 @@ class Evaluator:
     def of_model(self, model: Thing, name: str, at: At) -> Value:
         """What belongs to a model: its layers and weights, its tensors; nothing else matters."""
         if name in ("output", "outputs", "input", "inputs"):
-            return Tensor(at, NO_LOOPS, self.machine.state.model(model).layers)
+            layers = self.machine.state.model(model).layers
+            whole = frozenset({(model, 0)})  # a network whose layers are not known is one layer
+            return Tensor(at, NO_LOOPS, layers or whole)
         if name == "optimizer":
             uses = self.machine.state.model(model).uses
             return next((use.thing for use in uses if use.thing.kind is Kind.OPTIMIZER), Value(at))
@@ -319,6 +321,10 @@ class Evaluator:
         """Something computed: a tensor of tensors, a list of lists, or a value that is not followed."""
         values = [self.run(part, scope) for part in form.parts]
         machine = self.machine
+        if form.operator == "dict" and (models := machine.items(values[0])):
+            made = Container(form.at)  # its keys are not known, but each stands for a value
+            machine.state.set(made, "#keyed", {f"\0{i}": value for i, value in enumerate(models)})
+            return made
         if form.operator in ("+", "*") and len(values) == 2:
             left, right = (machine.items(value) for value in values)
             if form.operator == "+" and left is not None and right is not None:

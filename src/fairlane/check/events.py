@@ -128,7 +128,8 @@ class Events:
                 continue
             other, training = first
             theirs = state.model(other)
-            apart = not (theirs.layers & known.layers) and not theirs.touched
+            each_has_more = known.layers - theirs.layers and theirs.layers - known.layers
+            apart = (not theirs.layers & known.layers or each_has_more) and not theirs.touched
             if other is layer or model is layer or differ(training, now) or self._stacks(model, known, state):
                 continue
             if other is not model and apart:

@@ -197,6 +197,9 @@ class Machine:
 
     def meant(self, at: At, compiled: At | None) -> bool:
         """Whether words beside a training say that it continues an earlier one."""
+        calls = [self.text(step.at).partition("#")[0] for step in self.path if not step.is_loop]
+        if any(_SAYS_SO.search(call) for call in calls):
+            return True
         for place in (at,) if compiled is None else (at, compiled):
             if says_so(self.program.lines, place.line):
                 return True

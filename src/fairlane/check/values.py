@@ -328,8 +328,11 @@ def _value_of_two(x: Value, y: Value) -> Value:
 
 
 def _both(x: ModelState, y: ModelState) -> ModelState:
-    """Trained if trained on both paths."""
+    """Trained if trained on both paths, or if training may have come from a file."""
     trained = x.trained if x.trained is not None and y.trained is not None else None
+    for one in (x.trained, y.trained):
+        if trained is None and one is not None and one.carried is not None:
+            trained = one  # loaded where there is a file: in all rounds but the first
     return replace(
         x,
         compiled=x.compiled if x.compiled == y.compiled else None,

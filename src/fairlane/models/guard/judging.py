@@ -119,6 +119,9 @@ def _takes_turns(known: ledger.Past, model: Any) -> bool:
 
 
 def _is_view(model: Any, other: Any) -> bool:
-    """Whether two models are cut from one graph: they begin with the same tensors."""
+    """Whether two models are cut from one graph, and one of them has no weights of its own."""
     theirs = {id(tensor) for tensor in getattr(other, "inputs", None) or ()}
-    return any(id(tensor) in theirs for tensor in getattr(model, "inputs", None) or ())
+    if not any(id(tensor) in theirs for tensor in getattr(model, "inputs", None) or ()):
+        return False
+    these, those = ({id(variable) for variable in one.trainable_variables} for one in (model, other))
+    return these <= those or those <= these

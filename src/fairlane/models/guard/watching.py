@@ -1,7 +1,7 @@
 """What the guard watches while it is on.
 
-In: calls of Keras's ``compile``, ``fit``, ``train_on_batch`` and ``evaluate``, and of what sets weights.
-Out: an `AlreadyTrainedWarning` for each mistake. Nothing that Keras does is changed.
+In: calls of Keras's ``compile``, ``fit``, ``train_on_batch``, ``evaluate`` and ``predict``, and of what sets
+weights. Out: an `AlreadyTrainedWarning` for each mistake. Nothing that Keras does is changed.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Watch:
         self._wrap("fit", self._fit)
         self._wrap("train_on_batch", self._train_on_batch)
         self._wrap("evaluate", self._evaluate)
+        self._wrap("predict", self._evaluate)
         self._wrap("set_weights", self._set_weights)
         self._wrap("load_weights", self._set_weights)
         for module, name in keras_private.loaders_of_models():

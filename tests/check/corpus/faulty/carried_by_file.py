@@ -7,6 +7,6 @@ keras.Sequential([layers.Dense(1)]).save(path)
 for train, test in KFold(4).split(x):
     net = keras.models.load_model(path)
     net.compile("sgd", "mse")
-    net.fit(x[train], y[train], epochs=3)  # expect: FL010 likely
+    net.fit(x[train], y[train], epochs=3)  # expect: FL010
     print(net.evaluate(x[test], y[test]))
     net.save(path)
