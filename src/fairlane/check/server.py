@@ -80,6 +80,7 @@ class _Editor:
     def __init__(self, server: LanguageServer) -> None:
         self.server = server
         self.findings: dict[str, list[Finding]] = {}
+        self.told: set[str] = set()
 
     # What changes
 
@@ -132,7 +133,12 @@ class _Editor:
             name += _ENDINGS.get((document.language_id or "").lower(), "")
         if PurePath(name).suffix.lower() not in SUFFIXES - {".ipynb"}:
             return
-        found = self.counted(check_text(document.source, name).findings, name)
+        report = check_text(document.source, name)
+        missing = next((one.message for one in report.failures if "pip install" in one.message), None)
+        if missing is not None and missing not in self.told:
+            self.told.add(missing)
+            self.tell(missing)
+        found = self.counted(report.findings, name)
         self.publish(document.uri, found, [self.diagnostic(document, finding, {}) for finding in found])
 
     def counted(self, findings: Iterable[Finding], name: str) -> list[Finding]:
@@ -141,13 +147,17 @@ class _Editor:
         try:
             own = settings.of_folder(path.parent)
         except SettingsError as error:
-            message = types.ShowMessageParams(types.MessageType.Warning, f"fairlane check: {error}")
-            self.server.window_show_message(message)
+            self.tell(str(error))
             return list(findings)
         if matches(path, own.exclude, own.root):
             return []
         ignored = (*own.ignore, *own.ignored_in(path))
         return [finding for finding in findings if is_chosen(finding.code, own.select, ignored)]
+
+    def tell(self, message: str) -> None:
+        """Show a message."""
+        params = types.ShowMessageParams(types.MessageType.Warning, f"fairlane check: {message}")
+        self.server.window_show_message(params)
 
     def publish(self, uri: str, found: list[Finding], shown: list[types.Diagnostic]) -> None:
         """Show diagnostics."""
