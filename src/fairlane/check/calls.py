@@ -17,17 +17,20 @@ from fairlane.check.forms import Argument, At, Attribute, Form, Group, Name
 from fairlane.check.known import Kind, Meaning
 from fairlane.check.machine import Given, Invoke, Machine, constant, path_of
 from fairlane.check.others import SETTERS, Others
+from fairlane.check.purpose import Reading
 from fairlane.check.unknown import Evidence
 from fairlane.check.unknown import Use as UseOf
 from fairlane.check.values import (
     NO_LOOPS,
     Alias,
     ClassValue,
+    Closure,
     Container,
     Made,
     Part,
     Partial,
     Ref,
+    Step,
     Tensor,
     Thing,
     Training,
@@ -35,6 +38,7 @@ from fairlane.check.values import (
     Value,
 )
 
+BUILDER_TAKERS = frozenset({"KerasClassifier", "KerasRegressor"})
 THREADS = frozenset({"ThreadPoolExecutor", "ThreadPool"})
 CONVERSIONS = frozenset(
     {"int", "float", "round", "abs", "str", "as.numeric", "as.integer", "as.double", "exp"}
@@ -72,6 +76,8 @@ class Calls(Others):
             self.seeded(at)
         if last == "partial" and given:
             return Partial(at, NO_LOOPS, given[0].value, tuple(given[1:]))
+        if last in BUILDER_TAKERS or path.partition(".")[0] in ("keras_tuner", "kerastuner"):
+            self.handed_over(given, at)
         if last in THREADS:
             return Made(at, NO_LOOPS, path)
         if last == "save_model" and len(given) > 1 and isinstance(given[0].value, Thing):
@@ -85,6 +91,21 @@ class Calls(Others):
         if not self.is_harmless(path):
             self.machine.escape(values)
         return self.result(values, at)
+
+    def handed_over(self, given: list[Given], at: At) -> None:
+        """A function is handed to what calls it for each trial: does it build a model each time?"""
+        machine, path, serial = self.machine, self.machine.path, self.machine.next_time()
+        for one in given:
+            if not isinstance(one.value, Closure) or not machine.alive:
+                continue
+            made = []
+            for turn in range(2):
+                machine.path = (*path, Step(at, serial, turn, Reading(records=True)))
+                made.append(self.invoke(one.value, [Given(Value(at), None, one.form)], at))
+            machine.path = path
+            first, second = made
+            if first is second and isinstance(first, Thing) and first.kind is Kind.MODEL:
+                machine.events.one_for_all(first, one.form.at)
 
     def is_harmless(self, path: str) -> bool:
         """Whether a function surely leaves the weights of a model as they are."""

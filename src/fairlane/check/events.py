@@ -66,6 +66,16 @@ class Events:
         self.last_trained[model] = now.time
         state.change(model, lambda known: replace(known, trained=now, compiled_since=False))
 
+    def one_for_all(self, model: Thing, at: At) -> None:
+        """A function that should build a model for each trial returns one and the same."""
+        label = f"`{model.label}` " if model.label else ""
+        message = (
+            f"the function handed over here returns one model each time, {label}built in "
+            f"{self.where(model.origin)}: each trial continues from the weights of the one before"
+        )
+        fix = "build the model inside the function"
+        self.report(Found("FL003", at, message, fix, ((model.origin, "the model is built here"),)))
+
     # FL004, FL005, FL006: one instance for several models
 
     def used(self, model: Thing, use: Use, trained: At, state: State) -> None:

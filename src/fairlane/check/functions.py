@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from fairlane.check import known
 from fairlane.check.calls import reference
+from fairlane.check.containers import over_folds
 from fairlane.check.evaluate import MOST_ITEMS, Evaluator, last_name
 from fairlane.check.forms import (
     Argument,
@@ -36,7 +37,6 @@ from fairlane.check.values import (
     Closure,
     Const,
     Container,
-    Folds,
     Made,
     Object,
     Part,
@@ -52,11 +52,6 @@ from fairlane.check.values import (
 
 DEEPEST_CALL = 12
 CACHES = known.names("lru_cache cache memoize cached cache_resource cached_property singleton")
-
-
-def over_folds(over: Value) -> bool | None:
-    """Whether what a loop runs over are folds that each leave samples out; None where that is not known."""
-    return not over.forward if isinstance(over, Folds) else None
 
 
 class Frame:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from fairlane.check import known
 from fairlane.check.again import Found, Where
 from fairlane.check.bodies import all_forms
+from fairlane.check.containers import over_folds
 from fairlane.check.events import Events
 from fairlane.check.forms import (
     Assign,
@@ -40,7 +41,7 @@ from fairlane.check.forms import (
     Try,
     With,
 )
-from fairlane.check.functions import Functions, Turns, over_folds
+from fairlane.check.functions import Functions, Turns
 from fairlane.check.known import Kind
 from fairlane.check.machine import Enough, Machine, Notes, constant
 from fairlane.check.purpose import Purpose, Reading, functions_of, read

@@ -240,8 +240,19 @@ _OTHERS = {
 
 _MENTIONS = ("keras", "Keras", "tensorflow", "fairlane", "tf.", "load_model", "layer_")
 _COMPILES = re.compile(r"(?<!\bre\.)(?<!regex\.)\bcompile\s*\(")
-_TRAINS = re.compile(r"\b(?:fit|fit_generator|train_on_batch|apply_gradients|minimize)\b|optim\w*\.apply\b")
-_TRAINING_WORDS = ("fit", "train_on_batch", "apply_gradients", "minimize", ".apply")
+_TRAINS = re.compile(
+    r"\b(?:fit|fit_generator|train_on_batch|apply_gradients|minimize|KerasClassifier|KerasRegressor|keras_?tuner)\b|optim\w*\.apply\b"
+)
+_TRAINING_WORDS = (
+    "fit",
+    "train_on_batch",
+    "apply_gradients",
+    "minimize",
+    ".apply",
+    "tuner",
+    "KerasClassifier",
+    "KerasRegressor",
+)
 _INITIALIZES = re.compile(
     rf"\b(?:{'|'.join(sorted(name for name in RANDOM_INITIALIZERS if name[0].isupper()))})\s*\(|"
     r"initializers\.\w+\s*\(|initializer_\w+\s*\("
@@ -279,7 +290,7 @@ def python(path: str) -> Meaning | None:
     """
     if path in _OTHERS:
         return _OTHERS[path]
-    if path.startswith("sklearn.model_selection."):
+    if path.startswith(("sklearn.model_selection.", "sklearn.cross_validation.")):
         name = path.rsplit(".", 1)[1]
         return Meaning(Kind.SPLITTER, name) if name in SPLITTERS else None
     for root in KERAS_ROOTS:

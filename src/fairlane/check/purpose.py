@@ -70,10 +70,11 @@ UNREAD = Reading()
 """Of a loop that nothing is known of."""
 
 _FOLD_WORDS = names("fold folds kfold kfolds nfolds cv splits split_id loo loso subject_out")
+_SPLITTER_WORDS = names("kf skf gkf rkf rskf sgkf ss sss splitter cv")
 _REPEAT_WORDS = names(
     """
     rep reps repeat repeats repetition repetitions replicate replication run runs trial trials seed seeds
-    experiment experiments restart attempt
+    experiment experiments restart attempt bag bags bagging boot bootstrap
     """
 )
 _ONWARD_WORDS = names(
@@ -148,10 +149,15 @@ def _runs_over_folds(loop: Loop) -> bool:
                 is_text = any(isinstance(value, Constant) and isinstance(value.value, str) for value in takes)
                 if takes and not is_text and isinstance(_pair(loop.target), Group):
                     return True
+            elif words_of(last_name(function)) & _FOLD_WORDS:  # createFolds(y), vfold_cv(data)
+                return True
             elif last_name(function) in _HANDING_ON:
                 pending += takes
         elif isinstance(form, Operation):
             pending += form.parts
+        elif isinstance(form, Name) and words_of(form.id) & _SPLITTER_WORDS:
+            if isinstance(_pair(loop.target), Group):
+                return True
         elif isinstance(form, Attribute) and form.name == "splits":
             return True
     return bool((_words(loop.target) | _words(loop.over)) & _FOLD_WORDS)
