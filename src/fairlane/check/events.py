@@ -40,7 +40,9 @@ class Events:
     def finish(self) -> list[Found]:
         """The faults of a program at its end, without those that a later training showed to be meant."""
         for first, _, _, then, found in self.shared_layers:
-            if self.last_trained.get(first, 0) < then.time:  # not trained in turns
+            layer = found.related[0][0]
+            if self.last_trained.get(first, 0) < then.time and layer not in self.shared:  # not in turns
+                self.shared.add(layer)
                 self.report(found)
         self.shared_layers.clear()
         covered = {at for f in self.by_place.values() if f.code != "FL002" for at, _ in f.related}
@@ -155,7 +157,8 @@ class Events:
                 ]
                 related += [(training.at, "the first model is trained here")]
                 fix = "make the layers in a function, and call it for each model"
-                sure = layer.kind is Kind.LAYER or other.origin == model.origin
+                one_graph = theirs.layers & known.layers
+                sure = (layer.kind is Kind.LAYER and not one_graph) or other.origin == model.origin
                 confidence = CERTAIN if sure else LIKELY
                 found = Found("FL008", model.origin, message, fix, tuple(related), confidence)
                 self.shared_layers.append((other, training, model, now, found))
