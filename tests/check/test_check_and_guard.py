@@ -422,3 +422,17 @@ def test_samples_of_datasets_and_large_arrays():
     assert of(large).relation(of(np.array(large))) is Relation.UNKNOWN
     assert of(large).relation(of(large)) is Relation.SAME
     assert of(iter(x)).relation(of(iter(x))) is Relation.UNKNOWN
+
+
+def test_what_is_not_in_memory_is_not_read(tmp_path):
+    class OnDisk:
+        shape = (100, 4)
+        dtype = np.dtype("float32")
+
+        def __array__(self, *_, **__):
+            raise AssertionError("read")
+
+    large = np.memmap(tmp_path / "x.bin", dtype="float32", mode="w+", shape=(100, 4))
+    for data in (OnDisk(), large):
+        assert of(data).keys == frozenset()
+        assert of(data).relation(of(data)) is Relation.SAME

@@ -18,6 +18,8 @@ import numpy as np
 KEPT = 1024
 MOST_ROWS = 200_000
 MOST_COLUMNS = 64
+MOST_COPIED = 1 << 28
+_ARRAYS_OF = frozenset({"pandas", "jax", "jaxlib"})
 
 
 class Relation(Enum):
@@ -96,14 +98,19 @@ def _reference(thing: Any) -> ReferenceType[Any] | None:
 
 
 def _rows(values: Any) -> np.ndarray[Any, Any] | None:
-    """An array with a row for each sample; None for what is not an array, or too large."""
-    if not hasattr(values, "__array__") or not getattr(values, "shape", ()):
+    """An array with a row for each sample; None for what is not in memory as an array, or too large."""
+    in_memory = isinstance(values, np.ndarray) and not isinstance(values, np.memmap)
+    if not in_memory and type(values).__module__.partition(".")[0] not in _ARRAYS_OF:
+        return None
+    if not getattr(values, "shape", ()):
         return None
     count = int(values.shape[0] or 0)
     if not 1 < count <= MOST_ROWS:
         return None
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
+        return None
+    if not array.flags.c_contiguous and array.nbytes > MOST_COPIED:
         return None
     rows = array.reshape(count, -1)
     if rows.shape[1] > MOST_COLUMNS:
