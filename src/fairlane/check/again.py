@@ -105,7 +105,8 @@ class Again:
         if reading.purpose is Purpose.STREAM:
             shown = reading.records or reading.evaluates
             return self._loop(model, now, loop, LIKELY) if shown else None
-        doubt = reading.purpose is Purpose.UNTIL or (reading.falling and not reading.records)
+        unshown = not reading.records and (reading.falling or reading.renews)
+        doubt = reading.purpose is Purpose.UNTIL or unshown
         return self._loop(model, now, loop, LIKELY if doubt else CERTAIN)
 
     def _apart(self, model: Thing, old: ModelState, before: Training, now: Training) -> Found | None:

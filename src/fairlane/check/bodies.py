@@ -63,6 +63,8 @@ class Body:
     complement: bool = False
     fold_parts: bool = False
     data_varies: bool = False
+    renewed: set[str] = field(default_factory=set)
+    renews: bool = False
 
     def shows(self, form: Call) -> bool:
         """Whether a call shows or writes something beside the loop's own variable."""
@@ -137,6 +139,8 @@ class Body:
         if self.varies(form.value):
             self.vary(form.target)
             self.complement |= self.excludes(form.value)
+        if any(isinstance(inner, Call) for inner in all_forms(form.value)):
+            self.renewed |= _targets(form.target)
         target = form.target
         if isinstance(target, Index):
             self.records |= self.varies(target.key)
@@ -201,6 +205,7 @@ class Body:
                 position += 1
             if is_data:
                 self.data_varies |= self.varies(argument.value)
+                self.renews |= not self.renewed.isdisjoint(self.mentioned(argument.value))
             elif argument.name == "validation_data" or argument.name == "validation_split":
                 self.evaluates = True
             elif argument.name not in _NOT_SWEPT and self.varies(argument.value):
@@ -226,6 +231,11 @@ class Body:
         self.inside.append(called)
         self.walk(called.body)
         self.inside.pop()
+
+
+def _targets(target: Form) -> set[str]:
+    """The names that an assignment gives values to."""
+    return {inner.id for inner in all_forms(target) if isinstance(inner, Name)}
 
 
 def _slices(form: Form, text: Body) -> int:

@@ -78,6 +78,10 @@ class Calls(Others):
             return Partial(at, NO_LOOPS, given[0].value, tuple(given[1:]))
         if last in BUILDER_TAKERS or path.partition(".")[0] in ("keras_tuner", "kerastuner"):
             self.handed_over(given, at)
+        if path == "itertools.repeat" and given:
+            return self.machine.container(at, [given[0].value] * 2)
+        if path == "joblib.delayed" and given and self.evidence.has_threads:
+            return given[0].value
         if last in THREADS:
             return Made(at, NO_LOOPS, path)
         if last == "save_model" and len(given) > 1 and isinstance(given[0].value, Thing):

@@ -129,16 +129,31 @@ class Evaluator:
 
     def note_alias(self, form: Assign, value: Value) -> None:
         """``name = other`` gives a model a second name."""
-        names = isinstance(form.target, Name) and isinstance(form.value, Name)
+        source = self.handed_on(form.value)
+        names = isinstance(form.target, Name) and isinstance(source, Name)
         unknown = type(value) is Value
         if names and (unknown or (isinstance(value, Thing) and value.kind is Kind.MODEL)):
             assert isinstance(form.target, Name)
-            assert isinstance(form.value, Name)
-            new, old = form.target.id, form.value.id
+            assert isinstance(source, Name)
+            new, old = form.target.id, source.id
             if new != old and not new.startswith("."):
                 machine = self.machine
-                alias = Alias(form.at, new, old, machine.path, machine.next_time(), form.value.at)
+                alias = Alias(form.at, new, old, machine.path, machine.next_time(), source.at)
                 machine.state.set(value, f"#alias {new}", alias)
+
+    def handed_on(self, form: Form) -> Form:
+        """What a form gives back as it is: in R, ``model |> compile(...)`` gives back the model."""
+        while self.machine.is_r and isinstance(form, Call) and form.arguments:
+            function = form.function
+            name = (
+                function.id
+                if isinstance(function, Name)
+                else getattr(function, "path", "").rpartition(":")[2]
+            )
+            if name != "compile":
+                break
+            form = form.arguments[0].value
+        return form
 
     def assign_to(
         self, target: Form, value: Value, scope: Scope, outer: bool = False, source: Form | None = None
@@ -330,8 +345,11 @@ class Evaluator:
             if form.operator == "+" and left is not None and right is not None:
                 return machine.container(form.at, left + right)
             times = constant(values[1])
-            if form.operator == "*" and left is not None and isinstance(times, int):
-                return machine.container(form.at, left * max(0, min(times, MOST_ITEMS)))
+            if form.operator == "*" and left is not None:
+                count = (
+                    times if isinstance(times, int) else 2
+                )  # of a number that is not known, two stand for all
+                return machine.container(form.at, left * max(0, min(count, MOST_ITEMS)))
         if form.operator in ("+", "*", "-", "/", "^", "**", "Sub", "Div", "Pow", "Mult", "FloorDiv", ":"):
             loops = NO_LOOPS.union(*(value.loops for value in values))
         else:

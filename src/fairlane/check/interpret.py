@@ -258,7 +258,8 @@ class _Interpreter(Functions):
         items = [Value(form.at)] * (1 if _tries_again(form) else 2)
         if form.target is not None:
             items = self.rounds(over, serial, form.at)
-        repeated = self.repeated(items)
+        keyed = machine.state.get(over, "#keyed")  # models by their names: the loop may look them up
+        repeated = self.repeated([*keyed.values()] if isinstance(keyed, dict) else items)
         for turn, item in enumerate(items):
             machine.path = (*path, Step(form.at, serial, turn, reading, repeated))
             if form.target is not None:

@@ -84,6 +84,11 @@ class Others:
     def other_method(self, of: Value, name: str, given: list[Given], at: At) -> Value:
         """A method of something unknown."""
         values = [one.value for one in given]
+        if name == "fromkeys" and len(values) == 2:  # dict.fromkeys(names, model)
+            made = self.machine.container(at, None)
+            count = len(self.machine.items(values[0]) or (None, None))
+            self.machine.state.set(made, "#keyed", {f"\0{i}": values[1] for i in range(count)})
+            return made
         if name in SETTERS or "reset" in name or "reinit" in name:
             self.machine.excuse_all()
         if "seed" in name:

@@ -50,6 +50,7 @@ class Reading:
         records: whether a round's result is kept apart from the others'.
         joins: whether the rounds' curves become one.
         falling: whether it runs over numbers that only get smaller, as rates that are lowered do.
+        renews: whether the data are made in each round.
         sweeps: whether the loop's variable is an argument of ``fit`` other than its data.
     """
 
@@ -59,6 +60,7 @@ class Reading:
     joins: bool = False
     falling: bool = False
     sweeps: bool = False
+    renews: bool = False
 
     @property
     def validates(self) -> bool:
@@ -80,7 +82,8 @@ _REPEAT_WORDS = names(
 _ONWARD_WORDS = names(
     """
     epoch epochs ep cycle cycles snapshot round rounds step steps stage stages phase phases batch batches
-    chunk chunks episode episodes generation day days week month increment session task tasks rnd
+    chunk chunks episode episodes generation day days week month increment session task tasks rnd level levels
+    difficulty curriculum file files path paths shard shards year years window
     """
 )
 _HANDING_ON = names("enumerate list tqdm zip seq_along range len length nrow")
@@ -111,6 +114,7 @@ def read(loop: Loop, functions: Mapping[str, Function], over_folds: bool | None)
         text.joins,
         _falls(loop.over),
         bool(text.swept),
+        text.renews,
     )
 
 

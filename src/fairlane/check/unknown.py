@@ -45,6 +45,7 @@ class Evidence:
     def __init__(self, lines: Sequence[str], is_r: bool) -> None:
         text = "\n".join(lines)
         self.is_wrapped = _RESETTING_WRAPPERS.search(text) is not None
+        self.has_threads = "threads" in text or "threading" in text
         self.is_keras = is_r or _KERAS.search(text) is not None
 
     def of(self, method: str, given: Sequence[Given]) -> Use:
