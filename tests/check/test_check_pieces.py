@@ -61,6 +61,8 @@ def codes(report):
         "a = 'it''s'  # don't\n%pwd",
         "%load_ext tensorboard\n%tensorboard --logdir logs",
         "files, n = %sx ls",
+        "raise SystemExit('here the first half ends')",
+        "\ufeffimport os",
     ],
 )
 def test_what_ipython_takes_is_read(cell):

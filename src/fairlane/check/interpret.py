@@ -115,8 +115,10 @@ class _Interpreter(Functions):
 
     def program(self) -> None:
         """Run the program, and then what nothing called."""
-        self.run(self.machine.program.body, self.root)
-        self.machine.alive = True
+        body = self.machine.program.body
+        for item in body.items if isinstance(body, Block) else (body,):
+            self.run(item, self.root)
+            self.machine.alive = True  # a notebook's cells are run after one that raises, too
         done = 0
         while done < MOST_UNCALLED and (todo := self.uncalled()):
             for closure in todo[: MOST_UNCALLED - done]:

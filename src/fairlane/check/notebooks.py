@@ -50,7 +50,13 @@ def units(name: str, text: str) -> list[Unit]:
 def _source(cell: Mapping[str, Any]) -> str:
     source = cell.get("source", cell.get("input", ""))
     joined = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    return joined.replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ").replace("\0", " ")
+    return (
+        joined.replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .replace("\f", " ")
+        .replace("\0", " ")
+        .removeprefix("\ufeff")
+    )
 
 
 def _cells(text: str) -> tuple[Mapping[str, Any], list[Any]]:
