@@ -1,20 +1,24 @@
-import numpy as np
 import keras
-x, y = np.zeros((60, 4)), np.zeros((60, 1))
-def build_generator():
-    return keras.Sequential([keras.layers.Dense(4)])
-def build_discriminator():
-    m = keras.Sequential([keras.layers.Dense(1)])
-    m.compile(loss="binary_crossentropy", optimizer=optimizer, metrics=["accuracy"])
-    return m
-optimizer = keras.optimizers.Adam(0.0002, 0.5)
-discriminator = build_discriminator()
-generator = build_generator()
-z = keras.Input((100,))
-discriminator.trainable = False
-combined = keras.Model(z, discriminator(generator(z)))
-combined.compile(loss="binary_crossentropy", optimizer=keras.optimizers.Adam(0.0002, 0.5))
-for epoch in range(1000):
-    idx = np.random.randint(0, 60, 32)
-    discriminator.train_on_batch(x[idx], np.ones((32, 1)))
-    combined.train_on_batch(np.random.normal(size=(32, 100)), np.ones((32, 1)))
+import numpy as np
+
+
+def maker():
+    return keras.Sequential([keras.layers.Dense(3)])
+
+
+def judge():
+    net = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
+    net.compile(optimizer=slow, loss="binary_crossentropy")
+    return net
+
+
+slow = keras.optimizers.SGD(0.01)
+judging, making = judge(), maker()
+noise = keras.Input((5,))
+judging.trainable = False
+both = keras.Model(noise, judging(making(noise)))
+both.compile(optimizer=keras.optimizers.SGD(0.01), loss="binary_crossentropy")
+for turn in range(100):
+    chosen = np.random.randint(0, 60, 16)
+    judging.train_on_batch(x[chosen], np.ones((16, 1)))
+    both.train_on_batch(np.random.normal(size=(16, 5)), np.ones((16, 1)))

@@ -1,17 +1,20 @@
 import keras
-def train_and_evaluate_model(model, data_train, labels_train, data_test, labels_test):
-    model.fit(data_train, labels_train, epochs=5, validation_data=(data_test, labels_test))  # expect: FL010
-    return model.evaluate(data_test, labels_test)
-def create_model():
-    m = keras.Sequential([keras.layers.Dense(1)])
-    m.compile("sgd", "mse")
-    return m
+from sklearn.model_selection import StratifiedKFold
+
+
+def one_fold(net, inside, inside_targets, outside, outside_targets):
+    net.fit(inside, inside_targets, epochs=5)  # expect: FL010
+    return net.evaluate(outside, outside_targets)
+
+
+def network():
+    net = keras.Sequential([keras.layers.Dense(1)])
+    net.compile("sgd", "mse")
+    return net
+
+
 if __name__ == "__main__":
-    from sklearn.model_selection import StratifiedKFold
-    n_folds = 10
-    data, labels, header_info = load_data()
-    skf = StratifiedKFold(n_splits=n_folds, shuffle=True)
-    model = create_model()
-    for i, (train, test) in enumerate(skf.split(data, labels)):
-        print("Running Fold", i + 1, "/", n_folds)
-        train_and_evaluate_model(model, data[train], labels[train], data[test], labels[test])
+    splitter = StratifiedKFold(n_splits=4)
+    net = network()
+    for number, (inside, outside) in enumerate(splitter.split(x, y)):
+        print(number, one_fold(net, x[inside], y[inside], x[outside], y[outside]))

@@ -1,12 +1,15 @@
-import tensorflow as tf
-from tensorflow import keras
 from sklearn.model_selection import KFold
-layers = [keras.layers.Dense(32, activation="relu"), keras.layers.Dense(10, activation="softmax")]
-def create_model(layers):
-    model = keras.Sequential(layers)  # expect: FL008
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-kf = KFold(n_splits=3)
-for train_index, test_index in kf.split(x_train):
-    model = create_model(layers)
-    model.fit(x_train[train_index], y_train[train_index], epochs=2, validation_data=(x_train[test_index], y_train[test_index]))
+from tensorflow import keras
+
+parts = [keras.layers.Dense(12, activation="tanh"), keras.layers.Dense(3, activation="softmax")]
+
+
+def stacked(parts):
+    net = keras.Sequential(parts)  # expect: FL008
+    net.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    return net
+
+
+for inside, outside in KFold(4).split(x):
+    net = stacked(parts)
+    net.fit(x[inside], y[inside], epochs=3, validation_data=(x[outside], y[outside]))
