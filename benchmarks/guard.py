@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import os
 import statistics
 import time
@@ -50,11 +51,12 @@ def main() -> None:
     for name in ("compile", "fit"):
         home = next(cls for cls in keras.Model.__mro__ if name in vars(cls))
         own = vars(home)[name]
-        setattr(home, name, lambda model, *args, **kwargs: None)
+        setattr(home, name, lambda model, x=None, y=None: None)
         try:
-            off = seconds(getattr(model, name), calls)
+            given = (task.x, task.y) if name == "fit" else ()  # the guard reads the samples
+            off = seconds(functools.partial(getattr(model, name), *given), calls)
             with fl.guard():
-                on = seconds(getattr(model, name), calls)
+                on = seconds(functools.partial(getattr(model, name), *given), calls)
         finally:
             setattr(home, name, own)
         rows[name] = on - off

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -94,23 +94,23 @@ def _explain(code: str | None) -> None:
     raise typer.Exit
 
 
-def _codes(given: str | None, option: str) -> tuple[str, ...]:
+def _codes(given: str | None, option: str) -> tuple[str, ...] | None:
     """The codes of ``FL001,FL002``; ``FL00`` stands for all codes that begin with it."""
-    from fairlane.check.rules import RULES
+    from fairlane.check import settings
 
-    codes = tuple(code.strip().upper() for code in (given or "").split(",") if code.strip())
-    for code in codes:
-        if not any(known.startswith(code) for known in RULES):
-            typer.echo(
-                f"fairlane check: {option} {code} is not a rule; the rules are {', '.join(RULES)}", err=True
-            )
-            raise typer.Exit(2)
-    return codes
+    return None if given is None else settings.codes(_parts(given), option)
+
+
+def _parts(given: str | None) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in (given or "").split(",") if part.strip())
 
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or directories to search.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files, directories to search, or - for the standard input.")
+    ] = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -120,40 +120,99 @@ def check(
     ignore: Annotated[
         str | None, typer.Option(help="Do not check these rules.", metavar="CODES", show_default=False)
     ] = None,
-    format: Annotated[Format, typer.Option(help="Output format.")] = Format.text,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Pass over these files and directories.", metavar="PATTERNS")
+    ] = None,
+    force_exclude: Annotated[bool, typer.Option(help="Also those that are named as PATHS.")] = False,
+    respect_gitignore: Annotated[bool, typer.Option(help="Pass over what git ignores.")] = True,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Likely findings, and what was left out, fail too.")
+    ] = False,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Findings do not fail.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is sure to be mended.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change.")] = False,
+    statistics: Annotated[bool, typer.Option("--statistics", help="Count the findings by rule.")] = False,
+    format: Annotated[
+        Format, typer.Option("--format", "--output-format", help="Output format.")
+    ] = Format.text,
+    output_file: Annotated[
+        Path | None, typer.Option("--output-file", "-o", help="Write the report to this file.")
+    ] = None,
+    stdin_filename: Annotated[
+        str, typer.Option(help="How to call the standard input; its ending says what it is.")
+    ] = "stdin.py",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="Processes; by default, all processors.")
+    ] = None,
     explain: Annotated[
         str | None,
         typer.Option(callback=_explain, is_eager=True, metavar="CODE", help="Explain a rule, and exit."),
     ] = None,
 ) -> None:
-    """Find state that leaks between models in Python, notebooks, R and R Markdown, without running them.
+    """Find state that leaks between models in Python, notebooks, R and Markdown, without running them.
 
-    Exit code: 0 without findings, 1 with findings, 2 if a file could not be read.
+    The table [tool.fairlane.check] of pyproject.toml has the same settings. Exit code: 0 without certain
+    findings, 1 with certain findings, 2 if a file could not be read.
     """
-    from fairlane.check import check_paths, output
+    from fairlane.check.command import Options, run
+    from fairlane.check.settings import SettingsError
 
-    report = check_paths(paths, select=_codes(select, "--select"), ignore=_codes(ignore, "--ignore"))
-    match format:
-        case Format.json:
-            typer.echo(output.as_json(report))
-        case Format.sarif:
-            typer.echo(output.sarif(report, fairlane.__version__))
-        case Format.github:
-            for line in output.github(report):
-                typer.echo(line)
-        case Format.text if sys.stdout.isatty():
-            from rich.console import Console
+    is_terminal = sys.stdout.isatty() and output_file is None
+    lines: list[Any] = []
+    try:
+        options = Options(
+            paths=tuple(paths or [Path()]),
+            select=_codes(select, "--select"),
+            ignore=_codes(ignore, "--ignore"),
+            exclude=tuple(part for given in exclude or () for part in _parts(given)),
+            format=format.value,
+            strict=strict,
+            exit_zero=exit_zero,
+            statistics=statistics,
+            fix=fix,
+            diff=diff,
+            gitignore=respect_gitignore,
+            force_exclude=force_exclude,
+            jobs=jobs or os.cpu_count() or 1,
+            stdin_name=stdin_filename,
+            is_terminal=is_terminal,
+            version=fairlane.__version__,
+        )
+        write = lines.append if output_file is not None else _writer(is_terminal)
+        status = run(options, sys.stdin.buffer.read, write, lambda line: typer.echo(line, err=True))
+    except SettingsError as error:
+        typer.echo(f"fairlane check: {error}", err=True)
+        raise typer.Exit(2) from None
+    if output_file is not None:
+        try:
+            output_file.write_text("\n".join(map(str, lines)) + "\n", encoding="utf-8")
+        except OSError as error:
+            typer.echo(f"fairlane check: {output_file} can't be written: {error.strerror}", err=True)
+            raise typer.Exit(2) from None
+    raise typer.Exit(status)
 
-            console = Console(highlight=False)
-            for part in output.framed(report):
-                console.print(part, soft_wrap=True)
-        case Format.text:
-            for line in output.plain(report):
-                typer.echo(line)
-    for line in output.failures(report):
-        typer.echo(line, err=True)
-    typer.echo(output.closing(report), err=format is not Format.text)
-    raise typer.Exit(report.status)
+
+@app.command()
+def lsp() -> None:
+    """Check in an editor: a server of the Language Server Protocol, on the standard streams."""
+    try:
+        from fairlane.check import server
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        typer.echo("fairlane lsp: needs pygls: pip install 'fairlane[lsp]'", err=True)
+        raise typer.Exit(2) from None
+    server.made(fairlane.__version__).start_io()
+
+
+def _writer(is_terminal: bool) -> Callable[[Any], None]:
+    """What writes lines, and in a terminal texts with colours."""
+    if not is_terminal:
+        return typer.echo
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return lambda line: console.print(line, soft_wrap=True, markup=False)
 
 
 Store = Annotated[str, typer.Argument(help="The store: a path such as runs.db, or a URL.", metavar="STORE")]

@@ -155,6 +155,7 @@ class AlreadyTrainedWarning(FairlaneWarning):
         ...     _ = model.fit(np.ones((8, 2)), np.ones((8, 1)), verbose=0)
         ...     try:
         ...         model.compile("adam", loss="mse")
+        ...         _ = model.fit(np.ones((8, 2)), np.ones((8, 1)), verbose=0)
         ...     except fl.AlreadyTrainedWarning as warning:
         ...         print(str(warning)[:41])
         Model 'net' has been trained for 1 epoch,

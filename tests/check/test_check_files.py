@@ -132,7 +132,14 @@ def test_directories(tmp_path):
         ("list.ipynb", b"[]", "no cells", None),
         ("text.txt", b"", "not a kind of file", None),
         ("deep.py", b"(" * 3000 + b")" * 3000, "syntax error", None),
-        ("cell.ipynb", notebook(("markdown", "x"), ("code", "x = 1\ny = (")).encode(), "syntax error", 2),
+        ("latin.py", "x = 1\ny = 2\nz = 'é'\n".encode("latin-1"), "looks like Latin-1", 3),
+        ("latin1.py", "# été\nx = 1\n".encode("latin-1"), "looks like Latin-1", 1),
+        ("wide.py", "x = 'é'\n".encode("utf-16"), "UTF-16", 1),
+        ("old.py", b"import keras\nprint 'loss', x\n", "Python 2 (`print`", 2),
+        ("old.py", b"try:\n    f()\nexcept IOError, e:\n    pass\n", "Python 2 (`except", 3),
+        ("old.py", b"x = 0777\n", "Python 2 (an octal", 1),
+        ("old.py", b"if a <> b:\n    pass\n", "Python 2 (`<>`", 1),
+        ("old.py", b"if a:\n        f()\n\tg()\n", "Python 2 (tabs", 3),
     ],
 )
 def test_what_can_not_be_read_is_named_and_the_rest_checked(tmp_path, name, data, words, line):

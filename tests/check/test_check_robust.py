@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane.check import check_paths, check_text
+from fairlane.check import check_paths, check_text, parallel
 
 NAMES = st.sampled_from(["model", "other", "layer", "opt", "x", "f", "C", "self", "keras", "layers"])
 SIMPLE = st.one_of(
@@ -191,3 +191,14 @@ def test_the_standard_library():
     assert report.findings == ()
     assert report.failures == ()
     assert report.checked == len(paths)
+
+
+def test_several_processes_find_the_same_in_the_same_order(tmp_path):
+    fault = "import keras\nm = keras.Sequential()\nfor i in range(2):\n    m.compile('sgd', 'mse')\n    m.fit(x, y)\n"
+    for number in range(parallel.FEWEST + 2):
+        (tmp_path / f"{number:03}.py").write_text(
+            fault if number % 50 == 0 else "x = (\n" if number == 7 else ""
+        )
+    alone = check_paths([tmp_path])
+    assert check_paths([tmp_path], jobs=2) == alone
+    assert [len(alone.findings), len(alone.failures), alone.checked] == [3, 1, parallel.FEWEST + 1]

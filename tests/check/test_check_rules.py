@@ -159,8 +159,7 @@ def test_one_finding_for_a_fault():
 )
 def test_ways_to_import_keras(imports):
     text = "model = S([D(1)])\nfor i in range(2):\n    model.compile('adam', 'mse'); model.fit(x, y)\n"
-    wanted = [] if "try" in imports else ["FL003"]  # of two names, which one is not followed
-    assert codes(f"{imports}\n{text}") == wanted
+    assert codes(f"{imports}\n{text}") == ["FL003"]
 
 
 def test_names_that_are_not_of_keras():

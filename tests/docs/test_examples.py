@@ -56,8 +56,8 @@ EXPECTED = {
     ],
     "select_then_report.py": [r"chosen by val_accuracy: learning rate 0\.01", r"its test accuracy: 0\.9"],
     "guard.py": [
-        "is compiled again here",
-        "This fit.. continues from those weights",
+        "was compiled again at ",
+        "this training continues from those weights",
         "`continuing`: no warning",
     ],
     "from_r.R": [r"5 +4 +0\.001 +1 +done +lanes", r"setosa", r'\[1\] "done"'],

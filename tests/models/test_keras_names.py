@@ -671,6 +671,18 @@ def test_the_inputs_and_outputs_of_graphs():
     assert keras_private.names_of_outputs(model) == model.output_names
 
 
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_loaders_of_models(tmp_path, monkeypatch, ending):
+    path = str(tmp_path / f"model.{ending}")
+    built().save(path)
+    seen = []
+    for module, name in keras_private.loaders_of_models():
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, _f=original, **k: (seen.append(a[0]), _f(*a, **k))[1])
+    keras.models.load_model(path, compile=False)
+    assert seen == [path]
+
+
 def test_every_function_is_tried_here():
     with open(__file__, encoding="utf-8") as source:
         text = source.read()

@@ -12,18 +12,25 @@ from dataclasses import replace
 
 from fairlane.check import known
 from fairlane.check.containers import TUPLING, Containers
+from fairlane.check.files import Files, file_of
 from fairlane.check.forms import Argument, At, Attribute, Form, Group, Name
-from fairlane.check.known import Kind, Meaning, names
+from fairlane.check.known import Kind, Meaning
 from fairlane.check.machine import Given, Invoke, Machine, constant, path_of
+from fairlane.check.others import SETTERS, Others
+from fairlane.check.purpose import Reading
+from fairlane.check.unknown import Evidence
+from fairlane.check.unknown import Use as UseOf
 from fairlane.check.values import (
     NO_LOOPS,
     Alias,
     ClassValue,
+    Closure,
     Container,
-    Folds,
+    Made,
     Part,
+    Partial,
     Ref,
-    Seed,
+    Step,
     Tensor,
     Thing,
     Training,
@@ -31,12 +38,8 @@ from fairlane.check.values import (
     Value,
 )
 
-SETTERS = frozenset(
-    {"set_weights", "load_weights", "assign", "restore", "load_state_dict", "load_own_variables"}
-)
-PART_READERS = names(
-    "get_weights numpy count_params get_config index summary copy call keys values items pop append"
-)
+BUILDER_TAKERS = frozenset({"KerasClassifier", "KerasRegressor"})
+THREADS = frozenset({"ThreadPoolExecutor", "ThreadPool"})
 CONVERSIONS = frozenset(
     {"int", "float", "round", "abs", "str", "as.numeric", "as.integer", "as.double", "exp"}
 )
@@ -45,7 +48,7 @@ DATA = frozenset(
 )
 
 
-class Calls:
+class Calls(Others):
     """Keras, as far as the rules need it.
 
     Args:
@@ -54,9 +57,11 @@ class Calls:
     """
 
     def __init__(self, machine: Machine, invoke: Invoke) -> None:
-        self.machine = machine
+        super().__init__(machine)
         self.invoke = invoke
         self.containers = Containers(machine)
+        self.files = Files(machine)
+        self.evidence = Evidence(machine.program.lines, machine.is_r)
 
     # Functions by their full names
 
@@ -67,8 +72,20 @@ class Calls:
             return self.meant(meaning, given, at)
         last = path.replace("::", ".").replace("$", ".").rsplit(".", 1)[-1]
         values = [one.value for one in given]
-        if "seed" in last.lower() and not path.startswith("numpy") and last != "set.seed":
+        if "seed" in last.lower() and not path.startswith("numpy") and not path.endswith("set.seed"):
             self.seeded(at)
+        if last == "partial" and given:
+            return Partial(at, NO_LOOPS, given[0].value, tuple(given[1:]))
+        if last in BUILDER_TAKERS or path.partition(".")[0] in ("keras_tuner", "kerastuner"):
+            self.handed_over(given, at)
+        if path == "itertools.repeat" and given:
+            return self.machine.container(at, [given[0].value] * 2)
+        if path == "joblib.delayed" and given and self.evidence.has_threads:
+            return given[0].value
+        if last in THREADS:
+            return Made(at, NO_LOOPS, path)
+        if last == "save_model" and len(given) > 1 and isinstance(given[0].value, Thing):
+            self.files.saved(given[0].value, given[1].value, at)
         if last in SETTERS or "reset" in last or "reinit" in last:
             self.machine.excuse_all()
         if last in TUPLING | {"range", "len", "dict"} and "." not in path:
@@ -79,12 +96,20 @@ class Calls:
             self.machine.escape(values)
         return self.result(values, at)
 
-    def result(self, values: Iterable[Value], at: At) -> Value:
-        """The value of a call of something unknown: a tensor, if one went in."""
-        values = list(values)
-        applied = self.machine.applied(values)
-        is_tensor = any(isinstance(i, Tensor) for v in values for i in self.machine.inside(v))
-        return Tensor(at, NO_LOOPS, applied) if is_tensor else Value(at)
+    def handed_over(self, given: list[Given], at: At) -> None:
+        """A function is handed to what calls it for each trial: does it build a model each time?"""
+        machine, path, serial = self.machine, self.machine.path, self.machine.next_time()
+        for one in given:
+            if not isinstance(one.value, Closure) or not machine.alive:
+                continue
+            made = []
+            for turn in range(2):
+                machine.path = (*path, Step(at, serial, turn, Reading(records=True)))
+                made.append(self.invoke(one.value, [Given(Value(at), None, one.form)], at))
+            machine.path = path
+            first, second = made
+            if first is second and isinstance(first, Thing) and first.kind is Kind.MODEL:
+                machine.events.one_for_all(first, one.form.at)
 
     def is_harmless(self, path: str) -> bool:
         """Whether a function surely leaves the weights of a model as they are."""
@@ -105,7 +130,9 @@ class Calls:
             case Kind.MODEL:
                 return self.model(meaning, given, at)
             case Kind.LOAD:
-                return machine.make(Kind.MODEL, meaning.name, at, machine.loops_of(given))
+                loaded = machine.make(Kind.MODEL, meaning.name, at, machine.loops_of(given))
+                self.files.loaded(loaded, given)
+                return loaded
             case Kind.COPY:
                 return self.copy(meaning, given, at)
             case Kind.SEED:
@@ -120,11 +147,9 @@ class Calls:
             case _:
                 thing = machine.make(meaning.kind, meaning.name, at, machine.loops_of(given))
                 machine.state.set(thing, "#given", tuple(given))
+                if thing.kind is Kind.CALLBACK:
+                    thing.file = file_of(given)
                 return thing
-
-    def seeded(self, at: At) -> None:
-        """A seed is set."""
-        self.machine.state.set(None, "#seed", Seed(at, self.machine.path))
 
     def copy(self, meaning: Meaning, given: list[Given], at: At) -> Value:
         """A copy of anything that is followed is a new thing of its kind."""
@@ -208,6 +233,7 @@ class Calls:
         if first is None:
             return Value(at)
         rest = [one for one in given if one is not first]
+        first = replace(first, value=self.as_model(first.value, name, rest, at))
         if name == "freeze":
             self.machine.excuse_all(touched=True)
             return first.value
@@ -218,6 +244,14 @@ class Calls:
         if name in known.RESETTING_METHODS:
             self.machine.excuse_all()
         return first.value if name == "compile" else Value(at)
+
+    def as_model(self, value: Value, name: str, given: list[Given], at: At) -> Value:
+        """A value whose method is called; the model that it stands for, if it is used as one."""
+        if value in self.machine.assumed:
+            return self.machine.assumed[value]
+        if type(value) is not Value or (use := self.evidence.of(name, given)) is UseOf.NOT:
+            return value
+        return self.machine.assume(value, use is UseOf.DOUBTFUL, at)
 
     def method(self, model: Thing, name: str, given: list[Given], at: At, receiver: Form) -> Value:
         """A method of a model is called."""
@@ -233,8 +267,12 @@ class Calls:
                 machine.excuse(model)
         elif name == "get_layer":
             return Part(at, NO_LOOPS, model)
+        elif name in ("save", "save_weights", "export"):
+            self.files.saved(model, given[0].value if given else Value(at), at)
         elif name not in known.HARMLESS_METHODS:
             machine.excuse(model)
+            if name == "load_weights":
+                self.files.loaded(model, given)
         return Value(at)
 
     def compiled(self, model: Thing, given: list[Given], at: At) -> None:
@@ -286,6 +324,9 @@ class Calls:
             name=name,
             alias=self.alias_of(receiver, model),
             data=tuple(one.value for one in data),
+            how=how,
+            own=tuple((one.name, one.value) for one in given if one.name and one.name not in DATA),
+            meant=machine.meant(at, known_of.compiled),
             texts=tuple("" if isinstance(one.form, Name) else machine.text(one.form.at) for one in data),
             goes_on=any(one.name == "initial_epoch" for one in given),
             time=machine.next_time(),
@@ -297,54 +338,24 @@ class Calls:
             machine.events.variant(model, now, known_of.loops | machine.loops_of(own), machine.state)
             for one in given:
                 if one.name == "callbacks":
-                    self.watched(model, one, at)
+                    self.watched(model, one, at, now)
         machine.events.trained(model, now, machine.state)
 
-    def watched(self, model: Thing, callbacks: Given, at: At) -> None:
-        """Callbacks watch a training."""
+    def watched(self, model: Thing, callbacks: Given, at: At, now: Training) -> None:
+        """Callbacks watch a training, and may save the model."""
         for thing, place in self.items_with_places(callbacks):
             if thing.kind is Kind.CALLBACK:
                 self.machine.events.used(model, Use(thing, place), at, self.machine.state)
+                if thing.name == "ModelCheckpoint":
+                    self.files.kept(thing.file, now)
 
     def alias_of(self, receiver: Form, model: Thing) -> Alias | None:
         """Whether the name that trains a model is its second one."""
         if isinstance(receiver, Name):
-            found = self.machine.state.get(model, f"#alias {receiver.id}")
+            of = model if model.stands_for is None else model.stands_for
+            found = self.machine.state.get(of, f"#alias {receiver.id}")
             return found if isinstance(found, Alias) else None
         return None
-
-    # Methods of everything else
-
-    def part_method(self, part: Part, name: str, given: list[Given], at: At) -> Value:
-        """A method of a layer or a weight of a model."""
-        if part.whole is not None and name not in PART_READERS:
-            self.machine.excuse(part.whole)
-        values = [one.value for one in given]
-        applied = self.machine.applied(values)
-        if applied or any(isinstance(value, Tensor) for value in values):
-            return Tensor(at, NO_LOOPS, applied)
-        return Part(at, NO_LOOPS, part.whole)
-
-    def thing_method(self, thing: Thing, name: str, given: list[Given], at: At) -> Value:
-        """A method of an optimizer, a layer, a splitter ..."""
-        if thing.kind is Kind.SPLITTER and name == "split":
-            return Folds(at)
-        if thing.kind is Kind.LAYER and name in SETTERS:
-            self.machine.excuse_all()
-        return self.result([one.value for one in given], at)
-
-    def other_method(self, of: Value, name: str, given: list[Given], at: At) -> Value:
-        """A method of something unknown."""
-        values = [one.value for one in given]
-        if name in SETTERS or "reset" in name or "reinit" in name:
-            self.machine.excuse_all()
-        if "seed" in name:
-            self.seeded(at)
-        if name != "append":
-            self.machine.escape(values)
-        if isinstance(of, Tensor):
-            return Tensor(at, NO_LOOPS, of.applied | self.machine.applied(values))
-        return self.result(values, at)
 
     def subclass(self, cls: ClassValue, at: At, given: list[Given]) -> Thing:
         """An instance of a class of the file that is based on one of Keras's."""
@@ -356,29 +367,6 @@ class Calls:
 
 def _form(item: Argument) -> Form:
     return item.value
-
-
-def is_fold_name(form: Form | None) -> bool:
-    """Whether a loop's variable, or what it runs over, calls itself a fold."""
-    names: list[str] = []
-    pending: list[Form] = [] if form is None else [form]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, Name):
-            names.append(current.id)
-        elif isinstance(current, Attribute):
-            names.append(current.name)
-        elif isinstance(current, Group):
-            pending.extend(item.value for item in current.items)
-        else:
-            pending.extend(getattr(current, "parts", ()))
-            pending.extend(argument.value for argument in getattr(current, "arguments", ()))
-    return any(_is_fold(name) for name in names)
-
-
-def _is_fold(name: str) -> bool:
-    words = name.lower().replace(".", "_").split("_")
-    return any(word in ("fold", "folds", "kfold", "kfolds", "nfolds") for word in words)
 
 
 def reference(value: Value) -> Ref | None:

@@ -6,8 +6,9 @@ In: values. Out: values; the items of a `Container` stand in the machine's state
 from __future__ import annotations
 
 from fairlane.check.forms import At
+from fairlane.check.known import Kind
 from fairlane.check.machine import Given, Machine, constant
-from fairlane.check.values import NO_LOOPS, Const, Container, Folds, Part, Tensor, Value
+from fairlane.check.values import NO_LOOPS, Const, Container, Folds, Part, Tensor, Thing, Value
 
 TUPLING = frozenset({"list", "tuple", "sorted", "reversed", "enumerate", "zip", "iter", "tqdm", "trange"})
 """Functions that give what they are given as a list, or something that is run through like one."""
@@ -27,8 +28,9 @@ class Containers:
         """Python's own functions that hand on what they are given."""
         values = [one.value for one in given]
         machine = self.machine
-        if any(isinstance(value, Folds) for value in values):
-            return Folds(at)
+        for value in values:
+            if isinstance(value, Folds):
+                return Folds(at, NO_LOOPS, value.forward)
         if name == "range":
             return self.range(values, at)
         if not values:
@@ -40,6 +42,8 @@ class Containers:
         if name == "enumerate" and items[0] is not None:
             pairs = [machine.container(at, (Const(at, NO_LOOPS, i), v)) for i, v in enumerate(items[0])]
             return machine.container(at, pairs)
+        if name == "zip" and any(isinstance(value, Part) for value in values):
+            return machine.container(at, [machine.container(at, values)])
         if name == "zip" and any(one is not None for one in items):
             length = min(len(one) for one in items if one is not None)
             rows = [
@@ -102,3 +106,10 @@ class Containers:
         if isinstance(of, Tensor):
             return Tensor(at, NO_LOOPS, of.applied)
         return Value(at, of.loops)
+
+
+def over_folds(over: Value) -> bool | None:
+    """Whether what a loop runs over are folds that each leave samples out; None where that is not known."""
+    if isinstance(over, Thing) and over.kind is Kind.SPLITTER:  # as scikit-learn before 0.18
+        return over.name != "TimeSeriesSplit"
+    return not over.forward if isinstance(over, Folds) else None

@@ -129,15 +129,31 @@ class Evaluator:
 
     def note_alias(self, form: Assign, value: Value) -> None:
         """``name = other`` gives a model a second name."""
-        names = isinstance(form.target, Name) and isinstance(form.value, Name)
-        if names and isinstance(value, Thing) and value.kind is Kind.MODEL:
+        source = self.handed_on(form.value)
+        names = isinstance(form.target, Name) and isinstance(source, Name)
+        unknown = type(value) is Value
+        if names and (unknown or (isinstance(value, Thing) and value.kind is Kind.MODEL)):
             assert isinstance(form.target, Name)
-            assert isinstance(form.value, Name)
-            new, old = form.target.id, form.value.id
+            assert isinstance(source, Name)
+            new, old = form.target.id, source.id
             if new != old and not new.startswith("."):
                 machine = self.machine
-                alias = Alias(form.at, new, old, machine.path, machine.next_time())
+                alias = Alias(form.at, new, old, machine.path, machine.next_time(), source.at)
                 machine.state.set(value, f"#alias {new}", alias)
+
+    def handed_on(self, form: Form) -> Form:
+        """What a form gives back as it is: in R, ``model |> compile(...)`` gives back the model."""
+        while self.machine.is_r and isinstance(form, Call) and form.arguments:
+            function = form.function
+            name = (
+                function.id
+                if isinstance(function, Name)
+                else getattr(function, "path", "").rpartition(":")[2]
+            )
+            if name != "compile":
+                break
+            form = form.arguments[0].value
+        return form
 
     def assign_to(
         self, target: Form, value: Value, scope: Scope, outer: bool = False, source: Form | None = None
@@ -235,6 +251,7 @@ class Evaluator:
             found = self.member(of, name, at)
             if found is not None:
                 return found
+        of = machine.assumed.get(of, of)
         if isinstance(of, Thing) and of.kind is Kind.MODEL:
             return self.of_model(of, name, at)
         if isinstance(of, Thing) and of.kind is Kind.LAYER and name in ("output", "input"):
@@ -244,7 +261,12 @@ class Evaluator:
     def of_model(self, model: Thing, name: str, at: At) -> Value:
         """What belongs to a model: its layers and weights, its tensors; nothing else matters."""
         if name in ("output", "outputs", "input", "inputs"):
-            return Tensor(at, NO_LOOPS, self.machine.state.model(model).layers)
+            layers = self.machine.state.model(model).layers
+            whole = frozenset({(model, 0)})  # a network whose layers are not known is one layer
+            return Tensor(at, NO_LOOPS, layers or whole)
+        if name == "optimizer":
+            uses = self.machine.state.model(model).uses
+            return next((use.thing for use in uses if use.thing.kind is Kind.OPTIMIZER), Value(at))
         if name == "layers" or "weights" in name or "variables" in name:
             return Part(at, NO_LOOPS, model)
         return Value(at)
@@ -314,13 +336,20 @@ class Evaluator:
         """Something computed: a tensor of tensors, a list of lists, or a value that is not followed."""
         values = [self.run(part, scope) for part in form.parts]
         machine = self.machine
+        if form.operator == "dict" and (models := machine.items(values[0])):
+            made = Container(form.at)  # its keys are not known, but each stands for a value
+            machine.state.set(made, "#keyed", {f"\0{i}": value for i, value in enumerate(models)})
+            return made
         if form.operator in ("+", "*") and len(values) == 2:
             left, right = (machine.items(value) for value in values)
             if form.operator == "+" and left is not None and right is not None:
                 return machine.container(form.at, left + right)
             times = constant(values[1])
-            if form.operator == "*" and left is not None and isinstance(times, int):
-                return machine.container(form.at, left * max(0, min(times, MOST_ITEMS)))
+            if form.operator == "*" and left is not None:
+                count = (
+                    times if isinstance(times, int) else 2
+                )  # of a number that is not known, two stand for all
+                return machine.container(form.at, left * max(0, min(count, MOST_ITEMS)))
         if form.operator in ("+", "*", "-", "/", "^", "**", "Sub", "Div", "Pow", "Mult", "FloorDiv", ":"):
             loops = NO_LOOPS.union(*(value.loops for value in values))
         else:

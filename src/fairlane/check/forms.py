@@ -1,17 +1,18 @@
 """The intermediate form: what a program does, whichever language it is written in.
 
-In: nothing; the front ends (`python`, `r`) build these values. Out: a tree of frozen values that
-`interpret` walks. It has just what the rules need: names, calls, functions, classes, loops, branches.
-Everything else a language can say becomes an `Operation` on its parts.
+In: nothing; the front ends (`python`, `r`) build these values. Out: a tree that `interpret` walks; no one
+changes it, and it is not frozen only since that is slow to build. It has just what the rules need: names,
+calls, functions, classes, loops, branches. Everything else a language can say becomes an `Operation` on its
+parts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(NamedTuple):
     """A place in the text: lines and columns from 1, columns in characters, the end exclusive."""
 
     line: int
@@ -23,35 +24,35 @@ class At:
 NOWHERE = At(1, 1, 1, 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Form:
     """What all forms have: their place. Forms are compared by identity: they are keys, and deep."""
 
     at: At
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Name(Form):
     """A variable that is read, or the target of an assignment."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Constant(Form):
     """A number, a text, a truth value or none."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Reference(Form):
     """Something of another module, by its full name: ``keras.layers.Dense``."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Attribute(Form):
     """``of.name``; in R, ``of$name``."""
 
@@ -59,7 +60,7 @@ class Attribute(Form):
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Index(Form):
     """``of[key]``; in R, ``of[[key]]``."""
 
@@ -67,7 +68,7 @@ class Index(Form):
     key: Form
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Argument:
     """An argument of a call; ``spread`` for ``*values`` and ``**values``."""
 
@@ -76,7 +77,7 @@ class Argument:
     spread: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Call(Form):
     """A call; pipes are calls too."""
 
@@ -84,16 +85,17 @@ class Call(Form):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parameter:
     """A parameter of a function; ``rest`` for those that take what is left over."""
 
     name: str
     default: Form | None = None
     rest: bool = False
+    annotation: Form | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Function(Form):
     """A function, with or without a name. Its value is its last expression where ``implicit``."""
 
@@ -106,7 +108,7 @@ class Function(Form):
     decorators: tuple[Form, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Class(Form):
     """A class."""
 
@@ -115,14 +117,14 @@ class Class(Form):
     body: Form
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Group(Form):
     """A list or a tuple; in R, ``list(...)`` and ``c(...)``. Items may be spread."""
 
     items: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Record(Form):
     """A dictionary. A key is None where another dictionary is spread into it."""
 
@@ -130,7 +132,7 @@ class Record(Form):
     values: tuple[Form, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Operation(Form):
     """Anything computed from its parts."""
 
@@ -138,14 +140,14 @@ class Operation(Form):
     parts: tuple[Form, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Block(Form):
     """Statements in their order. The value is the last one's."""
 
     items: tuple[Form, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Branch(Form):
     """One of the options runs; which one is not known."""
 
@@ -153,7 +155,7 @@ class Branch(Form):
     options: tuple[Form, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Assign(Form):
     """``target = value``; ``outer`` for R's ``<<-``."""
 
@@ -162,7 +164,7 @@ class Assign(Form):
     outer: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Loop(Form):
     """A loop; ``collects`` where it gives the list of its body's values, as comprehensions do."""
 
@@ -173,21 +175,21 @@ class Loop(Form):
     collects: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Return(Form):
     """Leave the function with a value."""
 
     value: Form | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Leave(Form):
     """``break``, ``continue`` or ``raise``."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class With(Form):
     """A block under a context manager."""
 
@@ -196,7 +198,7 @@ class With(Form):
     body: Form
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Try(Form):
     """A block, what is done where it fails, and what is done in the end."""
 
@@ -205,7 +207,7 @@ class Try(Form):
     final: Form
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class StarImport(Form):
     """``from module import *``."""
 

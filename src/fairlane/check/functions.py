@@ -5,22 +5,42 @@ In: calls. Out: their values. A function of the file is run where it is called, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from fairlane.check import known
 from fairlane.check.calls import reference
+from fairlane.check.containers import over_folds
 from fairlane.check.evaluate import MOST_ITEMS, Evaluator, last_name
-from fairlane.check.forms import Argument, Assign, At, Attribute, Block, Call, Class, Form, Function, Name
+from fairlane.check.forms import (
+    Argument,
+    Assign,
+    At,
+    Attribute,
+    Block,
+    Call,
+    Class,
+    Constant,
+    Form,
+    Function,
+    Index,
+    Loop,
+    Name,
+    Operation,
+)
 from fairlane.check.known import Kind
 from fairlane.check.machine import Given, Machine
+from fairlane.check.purpose import Reading
 from fairlane.check.values import (
     NO_LOOPS,
     ClassValue,
     Closure,
     Const,
     Container,
+    Made,
     Object,
     Part,
+    Partial,
     Ref,
     Scope,
     State,
@@ -124,6 +144,8 @@ class Functions(Evaluator):
                 return self.invoke(function, given, at, function.owner)
             case ClassValue():
                 return self.instantiate(function, given, at)
+            case Partial():
+                return self.call_value(function.function, [*function.given, *given], at)
             case Thing() if function.kind in (Kind.LAYER, Kind.MODEL):
                 return self.calls.apply(function, [one.value for one in given], at)
             case Part():
@@ -141,6 +163,7 @@ class Functions(Evaluator):
     def method_call(self, of: Value, callee: Attribute, given: list[Given], at: At) -> Value:
         """``of.name(...)``."""
         name = callee.name
+        of = self.calls.as_model(of, name, given, at)
         is_ours = isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None)
         is_model = isinstance(of, Thing) and of.kind is Kind.MODEL
         keras_own = is_model and name in {"compile", "fit", "evaluate", "predict"}
@@ -159,6 +182,11 @@ class Functions(Evaluator):
                 return self.call_value(self.attribute_of(of, name, at), given, at)
             case Container():
                 return self.calls.containers.method(of, name, given, at)
+        if isinstance(of, Made) and given and isinstance(given[0].value, Closure | Partial):
+            if name in ("submit", "apply", "apply_async"):
+                return self.call_value(given[0].value, given[1:], at)
+            if len(given) > 1:
+                return self.map(given, at)
         if name == "optimize" and given and isinstance(given[0].value, Closure):
             return self.repeat(given[0].value, at)
         return self.calls.other_method(of, name, given, at)
@@ -169,11 +197,25 @@ class Functions(Evaluator):
         collected = []
         serial = self.machine.next_time()
         path = self.machine.path
+        reading = self.reading_of_map(function, over)
         for turn, item in enumerate(self.rounds(over.value, serial, over.form.at)):
-            self.machine.path = (*path, Step(at, serial, turn))
+            self.machine.path = (*path, Step(at, serial, turn, reading))
             collected.append(self.call_value(function, [Given(item, None, over.form)], at))
         self.machine.path = path
         return self.machine.container(at, collected)
+
+    def reading_of_map(self, function: Value, over: Given) -> Reading:
+        """What a function is called for with each item."""
+        form = function.form if isinstance(function, Closure) else None
+        if form is None:
+            return Reading(records=True)
+        target = next((Name(form.at, parameter.name) for parameter in form.parameters), None)
+        loop = Loop(form.at, target, over.form, form.body, collects=True)
+        return self.reading(loop, over_folds(over.value))
+
+    def reading(self, form: Loop, over_folds: bool | None) -> Reading:
+        """What a loop is for."""
+        raise NotImplementedError
 
     def repeat(self, function: Closure, at: At) -> Value:
         """``study.optimize(objective)``: the function is called again and again."""
@@ -276,7 +318,25 @@ class Functions(Evaluator):
                 value = self.default(form, parameter.name, parameter.default, scope)
             else:
                 value = unknown
+            if type(value) is Value and self.says_model(parameter.annotation, scope):
+                machine.assume(value, False, form.at)
             state.set(scope, parameter.name, value)
+
+    def says_model(self, annotation: Form | None, scope: Scope) -> bool:
+        """Whether a parameter's annotation is one of Keras's models."""
+        if annotation is None:
+            return False
+        if isinstance(annotation, Constant):
+            return re.search(r"keras\.(\w+\.)*(Model|Sequential)\b", str(annotation.value)) is not None
+        if isinstance(annotation, Operation):  # keras.Model | None
+            return any(self.says_model(part, scope) for part in annotation.parts)
+        if isinstance(annotation, Index):  # Optional[keras.Model]
+            return last_name(annotation.of) == "Optional" and self.says_model(annotation.key, scope)
+        if not isinstance(annotation, Name | Attribute):
+            return False
+        value = self.run(annotation, scope)
+        meaning = self.machine.meaning(value.path) if isinstance(value, Ref) else None
+        return meaning is not None and meaning.kind is Kind.MODEL
 
     def default(self, form: Function, name: str, default: Form, scope: Scope) -> Value:
         """A parameter's default."""

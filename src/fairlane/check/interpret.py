@@ -8,11 +8,15 @@ end, each on its own, with arguments of which nothing is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 
-from fairlane.check.calls import is_fold_name
-from fairlane.check.events import Events, Found, Where
+from fairlane.check import known
+from fairlane.check.again import Found, Where
+from fairlane.check.bodies import all_forms
+from fairlane.check.containers import over_folds
+from fairlane.check.events import Events
 from fairlane.check.forms import (
     Assign,
     Attribute,
@@ -39,12 +43,13 @@ from fairlane.check.forms import (
 )
 from fairlane.check.functions import Functions, Turns
 from fairlane.check.known import Kind
-from fairlane.check.machine import Enough, Machine, constant
+from fairlane.check.machine import Enough, Machine, Notes, constant
+from fairlane.check.purpose import Purpose, Reading, functions_of, read
 from fairlane.check.values import (
     NO_LOOPS,
     Closure,
     Const,
-    Folds,
+    Made,
     ModelState,
     Ref,
     Scope,
@@ -58,18 +63,19 @@ from fairlane.check.values import (
 MOST_UNCALLED = 400
 
 
-def interpret(program: Program, where: Where) -> list[Found]:
+def interpret(program: Program, where: Where, notes: Notes = ()) -> list[Found]:
     """Find the faults of a program.
 
     Args:
         program: what a front end gave.
         where: words for a place, for the messages.
+        notes: the prose above pieces of the program, by their first lines.
 
     Returns:
         the faults, in the order of discovery.
     """
-    events = Events(where, program.language)
-    interpreter = _Interpreter(Machine(program, events))
+    events = Events(where, program.language, program.lines)
+    interpreter = _Interpreter(Machine(program, events, notes))
     with suppress(Enough, RecursionError):  # what was found until there stands
         interpreter.program()
     return events.finish()
@@ -80,6 +86,8 @@ class _Interpreter(Functions):
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
+        self.training: frozenset[str] | None = None
+        self.readings: dict[tuple[Loop, bool | None], Reading] = {}
         self.handlers: dict[type[Form], Callable[..., Value]] = {
             Name: self.name,
             Constant: lambda form, scope: Const(form.at, NO_LOOPS, form.value),
@@ -107,8 +115,10 @@ class _Interpreter(Functions):
 
     def program(self) -> None:
         """Run the program, and then what nothing called."""
-        self.run(self.machine.program.body, self.root)
-        self.machine.alive = True
+        body = self.machine.program.body
+        for item in body.items if isinstance(body, Block) else (body,):
+            self.run(item, self.root)
+            self.machine.alive = True  # a notebook's cells are run after one that raises, too
         done = 0
         while done < MOST_UNCALLED and (todo := self.uncalled()):
             for closure in todo[: MOST_UNCALLED - done]:
@@ -120,10 +130,18 @@ class _Interpreter(Functions):
         found: dict[Function, Closure] = {}
         for closure in self.closures:
             assert closure.form is not None
-            if closure.form not in self.called:
+            if closure.form not in self.called and self.may_train(closure.form):
                 found.setdefault(closure.form, closure)
         self.closures.clear()
         return list(found.values())
+
+    def may_train(self, form: Function) -> bool:
+        """Whether a function trains anything, or calls what does: the others need not be run."""
+        if self.training is None:
+            self.training = _training(self.machine.program)
+        lines = self.machine.program.lines[form.at.line - 1 : form.at.end_line]
+        text = "\n".join(lines)
+        return known.may_train(text) or not self.training.isdisjoint(re.findall(r"\w+", text))
 
     def run_alone(self, closure: Closure) -> None:
         """Run a function that the file does not call, as if the program had trained nothing yet."""
@@ -235,19 +253,20 @@ class _Interpreter(Functions):
         if not machine.alive:
             return Value(form.at)
         serial, path = machine.next_time(), machine.path
-        folds = isinstance(over, Folds) or is_fold_name(form.target) or is_fold_name(form.over)
+        reading = self.reading(form, over_folds(over))
         turns = Turns()
         self.turns.append(turns)
         collected: list[Value] = []
         items = [Value(form.at)] * (1 if _tries_again(form) else 2)
         if form.target is not None:
             items = self.rounds(over, serial, form.at)
+        keyed = machine.state.get(over, "#keyed")  # models by their names: the loop may look them up
+        repeated = self.repeated([*keyed.values()] if isinstance(keyed, dict) else items)
         for turn, item in enumerate(items):
-            machine.path = (*path, Step(form.at, serial, turn, folds))
+            machine.path = (*path, Step(form.at, serial, turn, reading, repeated))
             if form.target is not None:
-                self.assign_to(
-                    form.target, Value(item.origin) if folds and type(item) is Value else item, scope
-                )
+                bare = reading.purpose is Purpose.FOLDS and type(item) is Value
+                self.assign_to(form.target, Value(item.origin) if bare else item, scope)
             collected.append(self.run(form.body, scope))
             if not self.next_turn(turns):
                 break
@@ -258,6 +277,25 @@ class _Interpreter(Functions):
         if form.otherwise is not None and machine.alive and not turns.breaks:
             self.run(form.otherwise, scope)
         return machine.container(form.at, collected if form.collects else None)
+
+    def reading(self, form: Loop, over_folds: bool | None) -> Reading:
+        """What a loop is for; each loop is read once."""
+        key = (form, over_folds)
+        if key not in self.readings:
+            if not self.machine.functions:
+                self.machine.functions = functions_of(self.machine.program.body)
+            self.readings[key] = read(form, self.machine.functions, over_folds)
+        return self.readings[key]
+
+    def repeated(self, items: list[Value]) -> tuple[Thing, ...]:
+        """The models that a list holds more than once."""
+        models = [
+            inner
+            for item in items
+            for inner in set(self.machine.inside(item))
+            if isinstance(inner, Thing) and inner.kind is Kind.MODEL
+        ]
+        return tuple(model for model in dict.fromkeys(models) if models.count(model) > 1)
 
     def next_turn(self, turns: Turns) -> bool:
         """The end of a round, where those that continued early come too: whether there is another."""
@@ -275,7 +313,8 @@ class _Interpreter(Functions):
         machine = self.machine
         context = self.run(form.context, scope)
         if form.target is not None:
-            self.assign_to(form.target, context if isinstance(context, Thing) else Value(form.at), scope)
+            is_known = isinstance(context, Thing | Made)
+            self.assign_to(form.target, context if is_known else Value(form.at), scope)
         goes_on = isinstance(context, Thing) and context.kind is Kind.CONTINUING
         if goes_on:
             machine.continuing += 1
@@ -301,6 +340,26 @@ class _Interpreter(Functions):
         if machine.alive:
             self.run(form.final, scope)
         return value
+
+
+def _training(program: Program) -> frozenset[str]:
+    """The names of the functions and classes of a file that train, or that mention one that does."""
+    texts: dict[str, str] = {}
+    for form in all_forms(program.body):
+        if (
+            isinstance(form, Assign)
+            and isinstance(form.target, Name)
+            and isinstance(form.value, Function | Class)
+        ):
+            lines = program.lines[form.at.line - 1 : form.at.end_line]
+            texts[form.target.id] = texts.get(form.target.id, "") + "\n".join(lines)
+    words = {name: frozenset(re.findall(r"\w+", text)) for name, text in texts.items()}
+    found = {name for name, text in texts.items() if known.may_train(text)}
+    more = found
+    while more:
+        more = {name for name in texts.keys() - found if not words[name].isdisjoint(more)}
+        found |= more
+    return frozenset(found)
 
 
 def _tries_again(form: Loop) -> bool:

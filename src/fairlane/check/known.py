@@ -71,9 +71,10 @@ SPLITTERS = frozenset(
         "ShuffleSplit",
         "StratifiedShuffleSplit",
         "GroupShuffleSplit",
+        "TimeSeriesSplit",
     }
 )
-"""scikit-learn's, but for TimeSeriesSplit: walking forward may mean to continue the training."""
+"""scikit-learn's."""
 
 TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 
@@ -237,12 +238,41 @@ _OTHERS = {
     "tensorflow.compat.v1.set_random_seed": Meaning(Kind.SEED, "set_random_seed"),
 }
 
-_MENTIONS = re.compile(rb"keras|tensorflow|fairlane|tf\.|load_model|layer_|compile", re.IGNORECASE)
+_MENTIONS = ("keras", "Keras", "tensorflow", "fairlane", "tf.", "load_model", "layer_")
+_COMPILES = re.compile(r"(?<!\bre\.)(?<!regex\.)\bcompile\s*\(")
+_TRAINS = re.compile(
+    r"\b(?:fit|fit_generator|train_on_batch|apply_gradients|minimize|KerasClassifier|KerasRegressor|keras_?tuner)\b|optim\w*\.apply\b"
+)
+_TRAINING_WORDS = (
+    "fit",
+    "train_on_batch",
+    "apply_gradients",
+    "minimize",
+    ".apply",
+    "tuner",
+    "KerasClassifier",
+    "KerasRegressor",
+)
+_INITIALIZES = re.compile(
+    rf"\b(?:{'|'.join(sorted(name for name in RANDOM_INITIALIZERS if name[0].isupper()))})\s*\(|"
+    r"initializers\.\w+\s*\(|initializer_\w+\s*\("
+)
 
 
 def may_matter(text: str) -> bool:
-    """Whether a text can hold anything that a rule is about: the others are read, and not interpreted."""
-    return _MENTIONS.search(text.encode("utf-8", "replace")) is not None
+    """Whether a text can hold anything that a rule is about: the others are read, and not interpreted.
+
+    Nothing is found where nothing is trained, and no initializer made.
+    """
+    if not any(word in text for word in _MENTIONS):
+        return "compile" in text and "fit" in text and _COMPILES.search(text) is not None
+    return may_train(text)
+
+
+def may_train(text: str) -> bool:
+    """Whether anything may be trained in a text, or an initializer made."""
+    trains = any(word in text for word in _TRAINING_WORDS) and _TRAINS.search(text) is not None
+    return trains or _INITIALIZES.search(text) is not None
 
 
 def python(path: str) -> Meaning | None:
@@ -260,7 +290,7 @@ def python(path: str) -> Meaning | None:
     """
     if path in _OTHERS:
         return _OTHERS[path]
-    if path.startswith("sklearn.model_selection."):
+    if path.startswith(("sklearn.model_selection.", "sklearn.cross_validation.")):
         name = path.rsplit(".", 1)[1]
         return Meaning(Kind.SPLITTER, name) if name in SPLITTERS else None
     for root in KERAS_ROOTS:

@@ -5,12 +5,14 @@ In: a program and its `Events`. Out: what `calls` and `interpret` both work on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairlane.check import known
 from fairlane.check.events import Events
-from fairlane.check.forms import At, Form, Program
+from fairlane.check.forms import At, Form, Function, Program
 from fairlane.check.known import Kind, Meaning
 from fairlane.check.values import (
     NO_LOOPS,
@@ -29,6 +31,24 @@ from fairlane.check.values import (
 
 MOST_STEPS = 60_000
 """What is interpreted of one file before the checker contents itself with what it has found."""
+
+
+_SAYS_SO = re.compile(
+    r"phase|stage|warm_?.?up|fine.?tun|pre.?train|continu|resum|further|keep (on )?training|train(ing)? more|"
+    r"more epochs|anneal|lower(ed|ing)? (the )?(learning )?rate|unfreez|second part|roll(ed)? back",
+    re.IGNORECASE,
+)
+
+
+def says_so(lines: Sequence[str], line: int) -> bool:
+    """Whether a line, or the comment above it, says that a training continues an earlier one."""
+    here = lines[line - 1] if 0 < line <= len(lines) else ""
+    above = lines[line - 2].strip() if 1 < line <= len(lines) else ""
+    return bool(_SAYS_SO.search(here) or (above.startswith("#") and _SAYS_SO.search(above)))
+
+
+Notes = Sequence[tuple[int, str]]
+"""The prose above pieces of a program, by the first line of the piece."""
 
 
 class Enough(Exception):
@@ -51,6 +71,7 @@ class Machine:
 
     program: Program
     events: Events
+    notes: Notes = ()
     state: State = field(default_factory=State)
     alive: bool = True
     path: Path = ()
@@ -59,6 +80,8 @@ class Machine:
     models: list[Thing] = field(default_factory=list)
     continuing: int = 0
     stars: list[str] = field(default_factory=list)
+    assumed: dict[Value, Thing] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
 
     def tick(self, cost: int = 1) -> int:
         """Count what is done.
@@ -128,7 +151,18 @@ class Machine:
     # What is done to models
 
     def excuse(self, model: Thing) -> None:
-        """A model's weights are set, or may have been: what was trained before counts no more."""
+        """A model's weights are set, or may have been: what was trained before counts no more.
+
+        That holds for the models that it is a part of, too.
+        """
+        own = self.state.model(model).layers
+        for other in self.models:
+            layers = self.state.model(other).layers
+            if other is model or (layers and (own & layers or any(layer is model for layer, _ in layers))):
+                self._excuse(other)
+        self._excuse(model)
+
+    def _excuse(self, model: Thing) -> None:
         self.state.change(
             model, lambda old: replace(old, trained=None, compiled_since=False, set_weights=True)
         )
@@ -137,7 +171,7 @@ class Machine:
         """Some model's weights may have been set, or frozen; which one is not known."""
         for model in self.models:
             if self.state.get(model, "#model") is not None:
-                self.excuse(model)
+                self._excuse(model)
                 if touched:
                     self.state.change(model, lambda old: replace(old, touched=True))
 
@@ -145,10 +179,34 @@ class Machine:
         """Values are handed to something unknown, which may do anything to them."""
         for value in values:
             for inner in self.inside(value):
+                inner = self.assumed.get(inner, inner)
                 if isinstance(inner, Thing) and inner.kind is Kind.MODEL:
                     self.excuse(inner)
                 self.state.drop(inner, "#items")
                 self.state.drop(inner, "#keyed")
+
+    def assume(self, value: Value, doubtful: bool, at: At) -> Thing:
+        """An unknown value that is used as a model: from now on it is followed as one."""
+        found = self.assumed.get(value)
+        if found is None:
+            found = self.make(Kind.MODEL, "", at)
+            found.stands_for, found.doubtful = value, doubtful
+            self.assumed[value] = found
+        found.doubtful &= doubtful
+        return found
+
+    def meant(self, at: At, compiled: At | None) -> bool:
+        """Whether words beside a training say that it continues an earlier one."""
+        calls = [self.text(step.at).partition("#")[0] for step in self.path if not step.is_loop]
+        if any(_SAYS_SO.search(call) for call in calls):
+            return True
+        for place in (at,) if compiled is None else (at, compiled):
+            if says_so(self.program.lines, place.line):
+                return True
+            note = bisect_right(self.notes, (place.line, "\U0010ffff")) - 1
+            if note >= 0 and _SAYS_SO.search(self.notes[note][1]):
+                return True
+        return False
 
     # Reading values
 

@@ -14,7 +14,9 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
-from fairlane.check import RULES, Failure, Finding, Place, Report
+from fairlane.check.fixing import can_fix
+from fairlane.check.report import Failure, Finding, Place, Report
+from fairlane.check.rules import RULES, Confidence
 from fairlane.kit.text import plural
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -23,11 +25,15 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def plain(report: Report) -> Iterator[str]:
     """A line for each finding: ``path:line:column: FL001 message``."""
     for finding in report.findings:
-        yield f"{finding.path}:{finding.place}: {finding.code} {finding.message}; {finding.fix}"
+        sure = "" if finding.confidence is Confidence.CERTAIN else "(likely) "
+        yield f"{finding.path}:{finding.place}: {finding.code} {sure}{finding.message}; {finding.fix}"
 
 
 def failures(report: Report) -> Iterator[str]:
-    """A line for each file that could not be checked."""
+    """A line for each file that could not be checked, and for each cell or chunk that was left out."""
+    for remark in report.remarks:
+        words = remark.message if remark.message.startswith("not ") else f"left out: {remark.message}"
+        yield f"{remark.path}:{remark.place}: note: {words}"
     for failure in report.failures:
         place = "" if failure.place is None else f"{failure.place}:"
         yield f"{failure.path}:{place} error: {failure.message}"
@@ -40,7 +46,11 @@ def closing(report: Report) -> str:
     if not report.findings:
         return f"no findings ({checked}{unread})"
     where = plural(len({finding.path for finding in report.findings}), "file")
-    return f"{plural(len(report.findings), 'finding')} in {where} ({checked}{unread})"
+    likely = sum(finding.confidence is Confidence.LIKELY for finding in report.findings)
+    notes = f", {likely} of them only likely" if likely else ""
+    fixes = sum(map(can_fix, report.findings))
+    offer = f"; --fix mends {fixes}" if fixes else ""
+    return f"{plural(len(report.findings), 'finding')} in {where}{notes} ({checked}{unread}){offer}"
 
 
 def framed(report: Report) -> Iterator[Any]:
@@ -50,7 +60,9 @@ def framed(report: Report) -> Iterator[Any]:
     for finding in report.findings:
         head = Text()
         head.append(f"{finding.path}:{finding.place}: ", style="bold")
-        head.append(finding.code, style="bold red")
+        is_sure = finding.confidence is Confidence.CERTAIN
+        head.append(finding.code, style="bold red" if is_sure else "bold yellow")
+        head.append("" if is_sure else " (likely)", style="yellow")
         head.append(f" {finding.message}")
         yield head
         yield from _frame(finding)
@@ -82,6 +94,7 @@ def as_json(report: Report) -> str:
     found = {
         "findings": [_finding(finding) for finding in report.findings],
         "failures": [asdict(failure) for failure in report.failures],
+        "remarks": [asdict(remark) for remark in report.remarks],
         "checked": report.checked,
     }
     return json.dumps(found, indent=2)
@@ -92,9 +105,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "path": finding.path,
         "code": finding.code,
         "name": RULES[finding.code].name,
+        "confidence": str(finding.confidence),
         **asdict(finding.place),
         "message": finding.message,
         "fix": finding.fix,
+        "edit": None if finding.edit is None else asdict(finding.edit),
         "related": [{**asdict(place), "message": what} for place, what in finding.related],
     }
 
@@ -109,7 +124,8 @@ def github(report: Report) -> Iterator[str]:
         if place.cell is None:
             fields += f",col={place.column},endLine={place.end_line}"
         title = f"{finding.code} {RULES[finding.code].name}"
-        yield f"::error {fields},title={_escaped(title, True)}::{_escaped(f'{words}; {finding.fix}')}"
+        level = "error" if finding.confidence is Confidence.CERTAIN else "notice"
+        yield f"::{level} {fields},title={_escaped(title, True)}::{_escaped(f'{words}; {finding.fix}')}"
     for failure in report.failures:
         line = 1 if failure.place is None or failure.place.cell is not None else failure.place.line
         yield f"::error file={_escaped(failure.path, True)},line={line}::{_escaped(failure.message)}"
@@ -155,7 +171,7 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
     return {
         "ruleId": finding.code,
         "ruleIndex": rule,
-        "level": "error",
+        "level": "error" if finding.confidence is Confidence.CERTAIN else "note",
         "message": {"text": f"{finding.message}; {finding.fix}"},
         "locations": [_location(finding.path, finding.place)],
         "relatedLocations": related,

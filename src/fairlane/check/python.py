@@ -6,9 +6,12 @@ In: the text of a Python program. Out: its `forms.Program`, or a `SyntaxError`. 
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from fairlane.check import python2
 from fairlane.check.forms import (
     NOWHERE,
     Argument,
@@ -38,6 +41,8 @@ from fairlane.check.forms import (
     With,
 )
 
+_COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.In: "in", ast.NotIn: "not in", ast.Is: "is"}
+
 DEEPEST = 150
 """How deep expressions may nest before what is below counts as unknown."""
 
@@ -54,40 +59,72 @@ def parse(text: str) -> Program:
     Raises:
         SyntaxError: it is not Python of this interpreter's version.
     """
+    tree = _tree(text)
+    lines = tuple(text.split("\n"))
+    return Program(_Lowering(text, lines).block(tree.body), "python", lines)
+
+
+def complaint(text: str) -> SyntaxError | None:
+    """Why a text is not Python; None where it is.
+
+    Args:
+        text: a program, or a piece of one.
+
+    Returns:
+        what is wrong; of Python 2 it says that it is.
+
+    Example:
+        >>> complaint("print 'hello'").msg
+        'this is Python 2 (`print` without parentheses), and Python 3 is what can be read'
+    """
+    try:
+        _tree(text)
+    except SyntaxError as error:
+        return error
+    return None
+
+
+def _tree(text: str) -> ast.Module:
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a string is not what this checks
         try:
             tree = compile(text, "<checked>", "exec", flags, dont_inherit=True)
+        except SyntaxError as error:
+            if (sign := python2.sign(text, error)) is None:
+                raise
+            message = f"this is Python 2 ({sign}), and Python 3 is what can be read"
+            raise SyntaxError(message, ("", error.lineno, error.offset, None)) from None
         except (RecursionError, MemoryError):
             raise SyntaxError("nested too deeply to be read") from None
         except ValueError as error:
             raise SyntaxError(str(error)) from None
     assert isinstance(tree, ast.Module)
-    lines = tuple(text.splitlines())
-    return Program(_Lowering(text.split("\n")).block(tree.body), "python", lines)
+    return tree
 
 
 class _Lowering:
     """From Python's syntax tree to forms."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, text: str, lines: Sequence[str]) -> None:
         self.lines = lines
+        self.is_ascii = text.isascii()
+        self.has_special = re.search(r"\b(?:yield|global|nonlocal)\b", text) is not None
         self.depth = 0
 
-    def at(self, node: ast.AST) -> At:
-        line = getattr(node, "lineno", None)
-        if line is None:
+    def at(self, node: Any) -> At:
+        """The place of a node. Python counts bytes from 0; people count characters from 1."""
+        try:
+            line, end_line = node.lineno, node.end_lineno or node.lineno
+            start, end = node.col_offset, node.end_col_offset or 0
+        except AttributeError:
             return NOWHERE
-        end_line = getattr(node, "end_lineno", None) or line
-        start = self._column(line, getattr(node, "col_offset", 0))
-        return At(line, start, end_line, self._column(end_line, getattr(node, "end_col_offset", 0) or 0))
+        if self.is_ascii:
+            return At(line, start + 1, end_line, end + 1)
+        return At(line, self._column(line, start), end_line, self._column(end_line, end))
 
     def _column(self, line: int, offset: int) -> int:
-        """Python counts bytes from 0; people count characters from 1."""
         text = self.lines[line - 1] if line <= len(self.lines) else ""
-        if text.isascii():
-            return offset + 1
         return len(text.encode()[:offset].decode("utf-8", "replace")) + 1
 
     # Statements
@@ -219,7 +256,8 @@ class _Lowering:
         return Argument(self.target(node), spread=isinstance(node, ast.Starred))
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
-        inside = [child for statement in node.body for child in _within_function(statement)]
+        nodes = node.body if self.has_special else ()
+        inside = [child for statement in nodes for child in _within_function(statement)]
         outer = {n for child in inside if isinstance(child, ast.Global | ast.Nonlocal) for n in child.names}
         return Function(
             self.at(node),
@@ -236,14 +274,19 @@ class _Lowering:
         defaults: list[ast.expr | None] = [None] * (len(positional) - len(args.defaults))
         defaults += args.defaults
         pairs = [*zip(positional, defaults, strict=True)]
-        found = [Parameter(a.arg, None if d is None else self.expression(d)) for a, d in pairs]
+        found = [self.parameter(a, d) for a, d in pairs]
         if args.vararg:
             found.append(Parameter(args.vararg.arg, rest=True))
         for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True):
-            found.append(Parameter(a.arg, None if d is None else self.expression(d)))
+            found.append(self.parameter(a, d))
         if args.kwarg:
             found.append(Parameter(args.kwarg.arg, rest=True))
         return tuple(found)
+
+    def parameter(self, arg: ast.arg, default: ast.expr | None) -> Parameter:
+        value = None if default is None else self.expression(default)
+        annotation = None if arg.annotation is None else self.expression(arg.annotation)
+        return Parameter(arg.arg, value, annotation=annotation)
 
     # Expressions
 
@@ -283,6 +326,11 @@ class _Lowering:
             case ast.BinOp():
                 parts = (self.expression(node.left), self.expression(node.right))
                 return Operation(at, _operator(node.op), parts)
+            case ast.Compare():
+                sides = tuple(self.expression(part) for part in (node.left, *node.comparators))
+                return Operation(at, _COMPARISONS.get(type(node.ops[0]), "compare"), sides)
+            case ast.UnaryOp():
+                return Operation(at, type(node.op).__name__, (self.expression(node.operand),))
             case ast.NamedExpr():
                 return Assign(at, self.target(node.target), self.expression(node.value))
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():

@@ -75,18 +75,38 @@ def parse(text: str) -> Program:
         SyntaxError: it is not R.
         MissingGrammar: the grammar is not installed.
     """
+    root, lowering = _read(text)
+    if root.has_error:
+        raise lowering.complaint(root)
+    items = tuple(lowering.form(node) for node in root.named_children if node.type != "comment")
+    return Program(Block(lowering.at(root), items), "r", tuple(text.split("\n")))
+
+
+def complaint(text: str) -> SyntaxError | None:
+    """Why a text is not R; None where it is.
+
+    Args:
+        text: a program, or a piece of one.
+
+    Returns:
+        what is wrong.
+
+    Raises:
+        MissingGrammar: the grammar is not installed.
+    """
+    root, lowering = _read(text)
+    return lowering.complaint(root) if root.has_error else None
+
+
+def _read(text: str) -> tuple[Any, _Lowering]:
+    """A text's tree, and what makes forms of it."""
     try:
         from tree_sitter_language_pack import get_parser
     except ImportError:
         message = "R scripts need the grammar of R: pip install 'fairlane[r]'"
         raise MissingGrammar(message) from None
     data = text.encode()
-    root = get_parser("r").parse(data).root_node
-    lowering = _Lowering(data.split(b"\n"))
-    if root.has_error:
-        raise lowering.complaint(root)
-    items = tuple(lowering.form(node) for node in root.named_children if node.type != "comment")
-    return Program(Block(lowering.at(root), items), "r", tuple(text.splitlines()))
+    return get_parser("r").parse(data).root_node, _Lowering(data.split(b"\n"))
 
 
 class _Lowering:
@@ -178,6 +198,8 @@ class _Lowering:
                 return Loop(at, None, None, inner)
             case "repeat_statement":
                 return Loop(at, None, None, self.part(node, "body"))
+            case "unary_operator":
+                return Operation(at, _text(node.child_by_field_name("operator")), (self.part(node, "rhs"),))
             case "break":
                 return Leave(at, "break")
             case "next":

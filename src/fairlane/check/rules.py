@@ -7,7 +7,15 @@ In: a code. Out: its `Rule`. The pages are Markdown files of this package, so th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import resources
+
+
+class Confidence(StrEnum):
+    """How sure a finding is: ``certain`` fails a run; ``likely`` may be meant, and is a note."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
 
 
 @dataclass(frozen=True, slots=True)

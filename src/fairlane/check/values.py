@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fairlane.check.forms import NOWHERE, At, Class, Function
 from fairlane.check.known import Kind
+from fairlane.check.purpose import UNREAD, Reading
 
 Loops = frozenset[int]
 """Serial numbers of the loops whose variable a value depends on."""
@@ -26,7 +28,8 @@ class Step:
     at: At
     serial: int
     iteration: int = -1
-    folds: bool = False
+    reading: Reading = UNREAD
+    repeated: tuple[Thing, ...] = ()
 
     @property
     def is_loop(self) -> bool:
@@ -61,7 +64,11 @@ class Ref(Value):
 
 @dataclass(eq=False, slots=True)
 class Thing(Value):
-    """A model, layer, optimizer ... made at a place; what it is now stands in the `State`."""
+    """A model, layer, optimizer ... made at a place; what it is now stands in the `State`.
+
+    A model from elsewhere ``stands_for`` an unknown value that is used as one; it is ``doubtful`` where that
+    might be of another library. ``file`` is where a model was loaded from, or a callback writes to.
+    """
 
     kind: Kind = Kind.MODEL
     name: str = ""
@@ -69,6 +76,9 @@ class Thing(Value):
     label: str = ""
     seed: Seed | None = None
     cls: ClassValue | None = None
+    stands_for: Value | None = None
+    doubtful: bool = False
+    file: object = None
 
 
 @dataclass(eq=False, slots=True)
@@ -95,6 +105,21 @@ class Object(Value):
     """An instance of a class of the file that is not Keras's."""
 
     cls: ClassValue | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Partial(Value):
+    """A function with some of its arguments."""
+
+    function: Value = field(default_factory=Value)
+    given: tuple[Any, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Made(Value):
+    """What something imported gave that is not Keras's, by the name that was called."""
+
+    path: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -127,7 +152,9 @@ class ClassValue(Value):
 
 @dataclass(eq=False, slots=True)
 class Folds(Value):
-    """The folds of a cross-validation."""
+    """The folds of a cross-validation; ``forward`` where each trains on what came before it."""
+
+    forward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +174,7 @@ class Alias:
     old: str
     path: Path
     time: int
+    source: At = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +187,12 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A model was trained; ``texts`` are its data's expressions, those that are more than a name."""
+    """A model was trained.
+
+    ``texts`` are its data's expressions, those that are more than a name; ``how`` is the method, ``own`` its
+    other arguments, ``meant`` whether words beside it say that it continues, and ``carried`` where it was
+    saved, if it reached this model through a file.
+    """
 
     at: At
     path: Path
@@ -171,6 +204,10 @@ class Training:
     time: int
     compiled: At | None
     compiled_path: Path
+    how: str = "fit"
+    own: tuple[tuple[str, Value], ...] = ()
+    meant: bool = False
+    carried: At | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,18 +274,23 @@ def joined(states: Iterable[State]) -> State | None:
 
 
 def _joined(a: State, b: State) -> State:
-    if a.facts == b.facts:  # values compare by identity, so this is quick
+    theirs = b.facts
+    other_of = theirs.get
+    changed = [(key, fact) for key, fact in a.facts.items() if other_of(key) is not fact]
+    if not changed and len(theirs) == len(a.facts):
         return a
     together: dict[tuple[Value, Value], Value] = {}
     facts = dict(a.facts)
-    for key, fact in a.facts.items():
-        other = b.facts.get(key)
-        if other is not fact:
-            facts[key] = _either(fact, other, together)
-    for key, fact in b.facts.items():
-        if key not in a.facts:
-            facts[key] = _either(fact, None, together)
-    result = State({key: fact for key, fact in facts.items() if fact is not None})
+    for key, fact in changed:
+        facts[key] = _either(fact, other_of(key), together)
+        if facts[key] is None:
+            del facts[key]
+    if len(theirs) > len(a.facts) - len(changed):
+        for key in theirs.keys() - a.facts.keys():
+            either = _either(theirs[key], None, together)
+            if either is not None:
+                facts[key] = either
+    result = State(facts)
     for (one, other), both in together.items():
         if isinstance(one, Thing) and isinstance(other, Thing) and one.kind is other.kind is Kind.MODEL:
             # what was done to both was done to this one, whichever of them it is
@@ -286,8 +328,11 @@ def _value_of_two(x: Value, y: Value) -> Value:
 
 
 def _both(x: ModelState, y: ModelState) -> ModelState:
-    """Trained if trained on both paths."""
+    """Trained if trained on both paths, or if training may have come from a file."""
     trained = x.trained if x.trained is not None and y.trained is not None else None
+    for one in (x.trained, y.trained):
+        if trained is None and one is not None and one.carried is not None:
+            trained = one  # loaded where there is a file: in all rounds but the first
     return replace(
         x,
         compiled=x.compiled if x.compiled == y.compiled else None,

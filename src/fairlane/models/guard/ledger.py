@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from weakref import ReferenceType, ref
 
 from fairlane.kit.call_sites import Place
+from fairlane.models.guard.samples import Samples
 
 T = TypeVar("T")
 
@@ -20,18 +21,43 @@ class Past:
     """What happened to one model.
 
     Attributes:
-        epochs: how many it was trained for.
+        name: its name.
+        epochs: how many it was trained for; 0 also after training on batches alone.
         trained: where it was trained last.
-        order: when that was, as a count of all trainings; 0 for never.
-        recompiled: whether it was compiled again since, outside of `fairlane.continuing`.
+        order: when that was, as a count of all events; 0 for never.
+        recompiled: where it was compiled again since, outside of `fairlane.continuing`.
         continuing: in how many `fairlane.continuing` blocks it is.
+        fits: the samples of its trainings since its weights were set, the last of them last.
+        flags: which of its layers were trainable when it was trained last.
+        loaded: the file that it was loaded from.
     """
 
+    name: str = ""
     epochs: int = 0
     trained: Place | None = None
     order: int = 0
-    recompiled: bool = False
+    recompiled: Place | None = None
     continuing: int = 0
+    fits: list[Samples] = field(default_factory=list)
+    flags: tuple[bool, ...] = ()
+    loaded: str = ""
+
+    def forget(self) -> None:
+        """Its weights were set, so what it learned is gone."""
+        self.epochs, self.order, self.recompiled = 0, 0, None
+        self.fits.clear()
+
+
+@dataclass(eq=False)
+class Lesson:
+    """The last training of one layer: in which model, where, and on what."""
+
+    past: Past
+    model: ReferenceType[Any]
+    place: Place
+    order: int
+    samples: Samples
+    trainable: bool
 
 
 @dataclass(eq=False)
@@ -77,7 +103,9 @@ class _Ledger:
     models: _ByIdentity[Past] = field(default_factory=_ByIdentity)
     services: _ByIdentity[Service] = field(default_factory=_ByIdentity)
     rates: _ByIdentity[float] = field(default_factory=_ByIdentity)
-    trainings: int = 0
+    lessons: _ByIdentity[Lesson] = field(default_factory=_ByIdentity)
+    settings: _ByIdentity[int] = field(default_factory=_ByIdentity)
+    events: int = 0
 
 
 _LEDGER = _Ledger()
@@ -85,7 +113,7 @@ _LEDGER = _Ledger()
 
 def of(model: Any) -> Past:
     """What is known of a model; to be written to."""
-    return _LEDGER.models.setdefault(model, Past())
+    return _LEDGER.models.setdefault(model, Past(str(getattr(model, "name", ""))))
 
 
 def known_models() -> list[tuple[Any, Past]]:
@@ -94,9 +122,29 @@ def known_models() -> list[tuple[Any, Past]]:
 
 
 def next_order() -> int:
-    """A number for a training, larger than all before."""
-    _LEDGER.trainings += 1
-    return _LEDGER.trainings
+    """A number for an event, larger than all before."""
+    _LEDGER.events += 1
+    return _LEDGER.events
+
+
+def lesson_of(layer: Any) -> Lesson | None:
+    """The last training of a layer."""
+    return _LEDGER.lessons.get(layer)
+
+
+def note_lesson(layer: Any, lesson: Lesson) -> None:
+    """A layer was trained."""
+    _LEDGER.lessons.set(layer, lesson)
+
+
+def note_setting(layer: Any) -> None:
+    """A layer's weights were set."""
+    _LEDGER.settings.set(layer, next_order())
+
+
+def set_at(layer: Any) -> int:
+    """When a layer's weights were set last; 0 for never."""
+    return _LEDGER.settings.get(layer) or 0
 
 
 def serve(thing: Any, model: Any, place: Place) -> Service | None:

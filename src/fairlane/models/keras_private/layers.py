@@ -102,3 +102,11 @@ def copy_operation(operation: Any) -> Any:
     new._inbound_nodes = []
     new._outbound_nodes = []
     return new
+
+
+def loaders_of_models() -> list[tuple[Any, str]]:
+    """The functions that read a model from a file, each with its module, where Keras looks them up."""
+    from keras.src.legacy.saving import legacy_h5_format
+    from keras.src.saving import saving_lib
+
+    return [(saving_lib, "load_model"), (legacy_h5_format, "load_model_from_hdf5")]

@@ -5,4 +5,4 @@ def clone(m):
 a = clone(model)
 a.compile("adam", "mse"); a.fit(x, y)
 b = clone(model)
-b.compile("sgd", "mse"); b.fit(x, y)  # expect: FL002
+b.compile("sgd", "mse"); b.fit(x, y)  # expect: FL002 likely

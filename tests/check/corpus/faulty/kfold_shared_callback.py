@@ -9,4 +9,4 @@ def create():
     return m
 for tr, te in KFold(5).split(X):
     m = create()
-    m.fit(X[tr], y[tr], validation_data=(X[te], y[te]), callbacks=[es])  # expect: FL005
+    m.fit(X[tr], y[tr], validation_data=(X[te], y[te]), callbacks=[es])  # expect: FL005 likely

@@ -1,7 +1,7 @@
 library(keras3)
 library(tensorflow)
 
-set_random_seed(42) # expect: FL009
+set_random_seed(42) # expect: FL009 likely
 
 build <- function(rate) {
   model <- keras_model_sequential(input_shape = 4) |>

@@ -1,5 +1,5 @@
 import keras
-keras.utils.set_random_seed(1)  # expect: FL009
+keras.utils.set_random_seed(1)  # expect: FL009 likely
 def run(lr):
     m = keras.Sequential([keras.layers.Dense(1)])
     m.compile(keras.optimizers.SGD(lr), "mse")

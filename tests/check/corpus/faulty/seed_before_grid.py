@@ -5,7 +5,7 @@ import tensorflow as tf
 
 random.seed(0)
 np.random.seed(0)
-tf.random.set_seed(0)  # expect: FL009
+tf.random.set_seed(0)  # expect: FL009 likely
 
 GRID = [{"rate": 1e-2, "units": 8}, {"rate": 1e-3, "units": 64}]
 

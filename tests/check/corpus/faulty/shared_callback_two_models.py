@@ -7,4 +7,4 @@ b = tf.keras.Sequential([tf.keras.layers.Dense(4), tf.keras.layers.Dense(1)])
 a.compile("adam", "mse")
 b.compile("adam", "mse")
 a.fit(x, y, epochs=20, callbacks=[reduce_lr])
-b.fit(x, y, epochs=20, callbacks=[reduce_lr])  # expect: FL005
+b.fit(x, y, epochs=20, callbacks=[reduce_lr])  # expect: FL005 likely

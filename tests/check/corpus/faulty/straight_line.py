@@ -10,4 +10,4 @@ model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["acc"])
 history_rmsprop = model.fit(x_train, y_train, epochs=5, batch_size=128)
 
 model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["acc"])
-history_adam = model.fit(x_train, y_train, epochs=5, batch_size=128)  # expect: FL002
+history_adam = model.fit(x_train, y_train, epochs=5, batch_size=128)  # expect: FL002 likely

@@ -4,10 +4,10 @@ import keras
 model = get_model()
 for rate in (0.1, 0.01):
     model.compile(make_optimizer(rate), "mse")
-    model.fit(x, y)
+    model.fit(x, y)  # expect: FL003 likely
 
 
 def tune(network, rates):
     for rate in rates:
         network.compile(keras.optimizers.Adam(rate), "mse")
-        network.fit(x, y)
+        network.fit(x, y)  # expect: FL003

@@ -1,0 +1,310 @@
+"""What the text of a loop's body does with the names that depend on the round.
+
+In: forms, and the functions of the file, since what is called is read too. Out: facts, such as that a model
+is evaluated, or that all samples but this round's are chosen. `purpose` draws the conclusions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+from fairlane.check.forms import (
+    Assign,
+    Attribute,
+    Block,
+    Branch,
+    Call,
+    Form,
+    Function,
+    Group,
+    Index,
+    Loop,
+    Name,
+    Operation,
+    Reference,
+)
+from fairlane.check.known import names
+
+_SPLIT_CALLS = names("train_test_split initial_split createDataPartition sample.split validation_split "
+                     "initial_validation_split random_split")  # fmt: skip
+_FOLD_PARTS = names("analysis assessment training testing")
+_COMPLEMENTS = names("delete setdiff setdiff1d difference symmetric_difference drop anti_join logical_not")
+_JOINING = names("concatenate vstack hstack append concat rbind cbind bind_rows c abind r_ stack chain")
+_EVALUATIONS = names(
+    "evaluate evaluate_generator predict predict_generator predict_proba predict_classes predict_on_batch "
+    "score test_on_batch accuracy_score mean_squared_error roc_auc_score f1_score"
+)
+_TRAINING = names("fit fit_generator train_on_batch")
+_SHOWING = names("plot print semilogy lines points cat message info log writerow write format scatter line")
+_SELECTING = names("where which nonzero flatnonzero filter subset query compress select isin")
+_NOT_SWEPT = names("object model sample_weight callbacks verbose initial_epoch") | {None}
+
+
+@dataclass
+class Body:
+    """Reads the statements of a loop's body; ``varying`` are the names that depend on the round."""
+
+    functions: Mapping[str, Function]
+    own: frozenset[str] = frozenset()
+    varying: set[str] = field(default_factory=set)
+    names: dict[Form, frozenset[str]] = field(default_factory=dict)
+    inside: list[Function] = field(default_factory=list)
+    parameter_words: frozenset[str] = frozenset()
+    evaluates: bool = False
+    records: bool = False
+    joins: bool = False
+    swept: set[str] = field(default_factory=set)
+    seeds: bool = False
+    splits: bool = False
+    complement: bool = False
+    fold_parts: bool = False
+    data_varies: bool = False
+    renewed: set[str] = field(default_factory=set)
+    renews: bool = False
+
+    def shows(self, form: Call) -> bool:
+        """Whether a call shows or writes something beside the loop's own variable."""
+        if last_name(form.function) not in _SHOWING:
+            return False
+        return any(not self.own.isdisjoint(self.mentioned(argument.value)) for argument in form.arguments)
+
+    def vary(self, target: Form | None) -> None:
+        """The names of an assignment's target depend on the round."""
+        match target:
+            case Name():
+                self.varying.add(target.id)
+            case Group():
+                for item in target.items:
+                    self.vary(item.value)
+            case Index():
+                self.vary(target.of)
+
+    def varies(self, form: Form | None) -> bool:
+        """Whether a form mentions a name that depends on the round."""
+        return form is not None and not self.varying.isdisjoint(self.mentioned(form))
+
+    def mentioned(self, form: Form) -> frozenset[str]:
+        """The names in a form."""
+        found = self.names.get(form)
+        if found is None:
+            found = frozenset(inner.id for inner in all_forms(form) if isinstance(inner, Name))
+            self.names[form] = found
+        return found
+
+    def walk(self, form: Form) -> None:
+        """Read a form, and all that is in it, in the order in which it is run."""
+        match form:
+            case Assign():
+                self.walk(form.value)
+                self.assigned(form)
+            case Loop():
+                self.inner_loop(form)
+            case Call():
+                for argument in form.arguments:
+                    self.walk(argument.value)
+                self.walk(form.function)
+                self.called(form)
+            case Index():
+                self.walk(form.of)
+                self.walk(form.key)
+                self.indexed(form)
+            case Branch():
+                for option in form.options:
+                    self.walk(option)
+            case Function():
+                pass  # read where it is called
+            case Operation() if form.operator in ("Invert", "Not", "!") and self.varies(form):
+                self.complement = True
+            case _:
+                self.complement |= _joins_slices(form, self)
+                for child in _children(form):
+                    self.walk(child)
+
+    def inner_loop(self, form: Loop) -> None:
+        """A loop in the loop, or a comprehension, whose conditions leave things out."""
+        if form.over is not None:
+            self.walk(form.over)
+            if self.varies(form.over):
+                self.vary(form.target)
+        if form.collects and isinstance(form.body, Block):
+            self.complement |= any(self.excludes(item) for item in form.body.items)
+        self.walk(form.body)
+
+    def assigned(self, form: Assign) -> None:
+        """A name is assigned."""
+        if self.varies(form.value):
+            self.vary(form.target)
+            self.complement |= self.excludes(form.value)
+        if any(isinstance(inner, Call) for inner in all_forms(form.value)):
+            self.renewed |= _targets(form.target)
+        target = form.target
+        if isinstance(target, Index):
+            self.records |= self.varies(target.key)
+        value = form.value
+        if isinstance(value, Operation) and value.operator == "+" and isinstance(target, Name):
+            own = isinstance(value.parts[0], Name) and value.parts[0].id == target.id
+            self.joins |= own and _mentions_history(value.parts[1])
+        if isinstance(value, Group) and value.items and isinstance(target, Name):  # R's c(scores, score)
+            first = value.items[0].value
+            self.records |= isinstance(first, Name) and first.id == target.id
+
+    def excludes(self, form: Form) -> bool:
+        """Whether a form chooses all that is not of this round."""
+        return isinstance(form, Operation) and form.operator in ("!=", "not in") and self.varies(form)
+
+    def indexed(self, form: Index) -> None:
+        """Something is chosen: all but this round's?"""
+        keys = (
+            form.key.parts if isinstance(form.key, Operation) and form.key.operator == "keys" else (form.key,)
+        )
+        for key in keys:
+            for inner in all_forms(key):
+                negative = (
+                    isinstance(inner, Operation) and inner.operator in ("-", "!") and len(inner.parts) == 1
+                )
+                if (negative and self.varies(inner)) or self.excludes(inner):
+                    self.complement = True
+
+    def called(self, form: Call) -> None:
+        """A function is called."""
+        name, arguments = last_name(form.function), form.arguments
+        varies = any(self.varies(argument.value) for argument in arguments)
+        self.records |= self.shows(form)
+        self.evaluates |= name in _EVALUATIONS
+        self.splits |= name in _SPLIT_CALLS
+        self.fold_parts |= name in _FOLD_PARTS and varies and len(arguments) == 1
+        if varies and name in _SELECTING | _COMPLEMENTS:
+            chosen = any(self.excludes(inner) for a in arguments for inner in all_forms(a.value))
+            self.complement |= chosen or name in _COMPLEMENTS
+        if varies and name in _JOINING:
+            self.complement |= sum(_slices(argument.value, self) for argument in arguments) > 1
+        for argument in arguments:
+            seeded = argument.name is not None and argument.name in ("random_state", "seed")
+            if (seeded or ("seed" in name and name != "set.seed")) and self.varies(argument.value):
+                self.seeds = True
+        if name == "append":
+            self.records = True
+        if name == "extend":
+            self.joins |= any(_mentions_history(argument.value) for argument in arguments)
+        if name in _TRAINING:
+            self.trained(form)
+        self.follow(form)
+
+    def trained(self, form: Call) -> None:
+        """A model is trained: on what, and how?"""
+        position = 0
+        method = isinstance(form.function, Attribute)
+        for argument in form.arguments:
+            is_data = argument.name in ("x", "y", "data", "generator")
+            if argument.name is None:
+                is_data = position < (2 if method else 3)
+                position += 1
+            if is_data:
+                self.data_varies |= self.varies(argument.value)
+                self.renews |= not self.renewed.isdisjoint(self.mentioned(argument.value))
+            elif argument.name == "validation_data" or argument.name == "validation_split":
+                self.evaluates = True
+            elif argument.name not in _NOT_SWEPT and self.varies(argument.value):
+                self.swept.add(str(argument.name))
+
+    def follow(self, form: Call) -> None:
+        """Read a function of the file, with what it is given."""
+        function = form.function
+        if isinstance(function, Name):
+            called = self.functions.get(function.id)
+        else:
+            called = function if isinstance(function, Function) else None
+        if called is None or called in self.inside or len(self.inside) > 5:
+            return
+        by_name = {argument.name: argument.value for argument in form.arguments if argument.name}
+        positional = [argument.value for argument in form.arguments if argument.name is None]
+        for parameter in called.parameters:
+            value = by_name.get(parameter.name) or (positional.pop(0) if positional else None)
+            if self.varies(value):
+                self.varying.add(parameter.name)
+                if called.name in ("function", "lambda"):
+                    self.parameter_words |= words_of(parameter.name)
+        self.inside.append(called)
+        self.walk(called.body)
+        self.inside.pop()
+
+
+def _targets(target: Form) -> set[str]:
+    """The names that an assignment gives values to."""
+    return {inner.id for inner in all_forms(target) if isinstance(inner, Name)}
+
+
+def _slices(form: Form, text: Body) -> int:
+    """How many slices with one bound, which depends on the round, are in a form."""
+    count = 0
+    for inner in all_forms(form):
+        if isinstance(inner, Index):
+            keys = inner.key.items if isinstance(inner.key, Group) else ()
+            parts = [argument.value for argument in keys] or [inner.key]
+            count += any(
+                isinstance(p, Operation) and p.operator == "slice" and len(p.parts) == 1 and text.varies(p)
+                for p in parts
+            )
+    return count
+
+
+def _joins_slices(form: Form, text: Body) -> bool:
+    """``x[:a] + x[b:]``: all but what lies between."""
+    return isinstance(form, Operation) and form.operator == "+" and _slices(form, text) > 1
+
+
+def _mentions_history(form: Form) -> bool:
+    return any(isinstance(inner, Attribute) and inner.name == "history" for inner in all_forms(form))
+
+
+@cache
+def words_of(name: str) -> frozenset[str]:
+    """The words of a name: of ``n_folds`` and of ``nFolds`` the two."""
+    separate = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace(".", "_")
+    return frozenset(word for word in separate.split("_") if word)
+
+
+def last_name(function: Form) -> str:
+    """The last name of what is called."""
+    match function:
+        case Name():
+            return function.id
+        case Attribute():
+            return function.name
+        case Reference():
+            return re.split(r"[.:]", function.path)[-1]
+    return ""
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.name != "at")
+
+
+def _children(form: Form) -> Iterator[Form]:
+    """The forms that a form is made of."""
+    for name in _fields(type(form).__mro__[0]):
+        value = getattr(form, name)
+        if isinstance(value, Form):
+            yield value
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, Form):
+                    yield item
+                elif isinstance(
+                    inner := getattr(item, "value", None) or getattr(item, "default", None), Form
+                ):
+                    yield inner
+
+
+def all_forms(form: Form) -> Iterator[Form]:
+    """A form, and all that is in it."""
+    pending = [form]
+    while pending:
+        current = pending.pop()
+        yield current
+        pending.extend(_children(current))

@@ -1,0 +1,204 @@
+"""What a loop is for, as its text shows it: folds, repetitions, a sweep, a stream of data, or more epochs.
+
+In: a loop's form, and the functions of the file, since what is called is read too. Out: a `Reading`.
+Whether it matters that one model is trained in all rounds depends on it: folds that share a model are a
+fault, and days of a stream that share one are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from fairlane.check.bodies import Body, all_forms, last_name, words_of
+from fairlane.check.forms import (
+    Assign,
+    Attribute,
+    Call,
+    Constant,
+    Form,
+    Function,
+    Group,
+    Loop,
+    Name,
+    Operation,
+)
+from fairlane.check.known import names
+
+
+class Purpose(StrEnum):
+    """What the rounds of a loop are."""
+
+    FOLDS = "folds"
+    SPLITS = "splits"
+    REPEATS = "repeats"
+    ONWARD = "onward"
+    UNTIL = "until"
+    STREAM = "stream"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a loop's text shows.
+
+    Attributes:
+        purpose: what its rounds are.
+        evaluates: whether a model is evaluated in it.
+        records: whether a round's result is kept apart from the others'.
+        joins: whether the rounds' curves become one.
+        falling: whether it runs over numbers that only get smaller, as rates that are lowered do.
+        renews: whether the data are made in each round.
+        sweeps: whether the loop's variable is an argument of ``fit`` other than its data.
+    """
+
+    purpose: Purpose = Purpose.PLAIN
+    evaluates: bool = False
+    records: bool = False
+    joins: bool = False
+    falling: bool = False
+    sweeps: bool = False
+    renews: bool = False
+
+    @property
+    def validates(self) -> bool:
+        """Whether its rounds hold samples back for a model that must not have seen them."""
+        return self.purpose in (Purpose.FOLDS, Purpose.SPLITS)
+
+
+UNREAD = Reading()
+"""Of a loop that nothing is known of."""
+
+_FOLD_WORDS = names("fold folds kfold kfolds nfolds cv splits split_id loo loso subject_out")
+_SPLITTER_WORDS = names("kf skf gkf rkf rskf sgkf ss sss splitter cv")
+_REPEAT_WORDS = names(
+    """
+    rep reps repeat repeats repetition repetitions replicate replication run runs trial trials seed seeds
+    experiment experiments restart attempt bag bags bagging boot bootstrap
+    """
+)
+_ONWARD_WORDS = names(
+    """
+    epoch epochs ep cycle cycles snapshot round rounds step steps stage stages phase phases batch batches
+    chunk chunks episode episodes generation day days week month increment session task tasks rnd level levels
+    difficulty curriculum file files path paths shard shards year years window
+    """
+)
+_HANDING_ON = names("enumerate list tqdm zip seq_along range len length nrow")
+
+
+def read(loop: Loop, functions: Mapping[str, Function], over_folds: bool | None) -> Reading:
+    """Read a loop.
+
+    Args:
+        loop: the loop.
+        functions: the functions of the file by their names.
+        over_folds: whether its values are the folds of a cross-validation; None if that is not known.
+
+    Returns:
+        what it is for.
+    """
+    text = Body(functions)
+    text.vary(loop.target)
+    text.own = frozenset(text.varying)
+    for _ in range(2):  # what the end of a round assigns is read at the beginning of the next
+        text.walk(loop.body)
+    words = _words(loop.target) | text.parameter_words
+    records = text.records or loop.collects
+    return Reading(
+        _purpose(loop, text, words, _runs_over_folds(loop) if over_folds is None else over_folds),
+        text.evaluates,
+        records,
+        text.joins,
+        _falls(loop.over),
+        bool(text.swept),
+        text.renews,
+    )
+
+
+def _purpose(loop: Loop, text: Body, words: frozenset[str], over_folds: bool) -> Purpose:
+    if over_folds or text.fold_parts or (text.complement and text.evaluates):
+        return Purpose.FOLDS
+    if words & _ONWARD_WORDS and not text.swept - {"epochs"}:
+        return Purpose.ONWARD
+    if text.splits and text.evaluates:
+        return Purpose.SPLITS
+    if text.seeds or words & _REPEAT_WORDS:
+        return Purpose.REPEATS
+    if loop.target is None and not loop.collects:
+        return Purpose.UNTIL
+    return Purpose.STREAM if text.data_varies and not text.complement else Purpose.PLAIN
+
+
+def functions_of(form: Form) -> dict[str, Function]:
+    """The functions that a program gives names to."""
+    found: dict[str, Function] = {}
+    for inner in all_forms(form):
+        if isinstance(inner, Assign) and isinstance(inner.target, Name) and isinstance(inner.value, Function):
+            found.setdefault(inner.target.id, inner.value)
+    return found
+
+
+def _runs_over_folds(loop: Loop) -> bool:
+    """``for train, test in cv.split(x)``, ``map(folds$splits, ...)``, ``for k in range(n_folds)``."""
+    pending = [loop.over] if loop.over is not None else []
+    while pending:
+        form = pending.pop()
+        if isinstance(form, Call):
+            function = form.function
+            takes = [argument.value for argument in form.arguments]
+            if isinstance(function, Attribute) and function.name == "split":
+                is_text = any(isinstance(value, Constant) and isinstance(value.value, str) for value in takes)
+                if takes and not is_text and isinstance(_pair(loop.target), Group):
+                    return True
+            elif words_of(last_name(function)) & _FOLD_WORDS:  # createFolds(y), vfold_cv(data)
+                return True
+            elif last_name(function) in _HANDING_ON:
+                pending += takes
+        elif isinstance(form, Operation):
+            pending += form.parts
+        elif isinstance(form, Name) and words_of(form.id) & _SPLITTER_WORDS:
+            if isinstance(_pair(loop.target), Group):
+                return True
+        elif isinstance(form, Attribute) and form.name == "splits":
+            return True
+    return bool((_words(loop.target) | _words(loop.over)) & _FOLD_WORDS)
+
+
+def _pair(target: Form | None) -> Form | None:
+    """The target of what is enumerated: of ``i, (train, test)`` the pair."""
+    if isinstance(target, Group) and len(target.items) == 2 and isinstance(target.items[1].value, Group):
+        return target.items[1].value
+    return target
+
+
+def _falls(over: Form | None) -> bool:
+    """Whether a list is of numbers that only get smaller."""
+    if not isinstance(over, Group) or len(over.items) < 2:
+        return False
+    numbers = [item.value.value for item in over.items if isinstance(item.value, Constant)]
+    found = [number for number in numbers if isinstance(number, int | float)]
+    if len(found) != len(over.items):
+        return False
+    return all(a > b for a, b in pairwise(found))
+
+
+def _words(form: Form | None) -> frozenset[str]:
+    """The words of the names in a loop's head."""
+    found: frozenset[str] = frozenset()
+    pending: list[Form] = [] if form is None else [form]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, Name):
+            found |= words_of(current.id)
+        elif isinstance(current, Attribute):
+            found |= words_of(current.name)
+        elif isinstance(current, Group):
+            pending.extend(item.value for item in current.items)
+        elif isinstance(current, Operation):
+            pending.extend(current.parts)
+        elif isinstance(current, Call):
+            pending.extend(argument.value for argument in current.arguments)
+    return found

@@ -1,0 +1,10 @@
+library(keras)
+# staged: frozen, then unfrozen
+base <- application_vgg16(include_top = FALSE)
+freeze_weights(base)
+m <- keras_model_sequential() %>% base %>% layer_flatten() %>% layer_dense(1)
+m %>% compile(optimizer = "adam", loss = "mse")
+m %>% fit(x, y, epochs = 3)
+unfreeze_weights(base, from = "block5_conv1")
+m %>% compile(optimizer = optimizer_adam(1e-5), loss = "mse")
+m %>% fit(x, y, epochs = 3)
