@@ -300,3 +300,20 @@ def test_cross_validations_are_chosen_by_out_of_fold_predictions():
     assert greedy.members["weight"].sum() == pytest.approx(1)
     with pytest.raises(fl.errors.StudyError, match="the study has no folds"):
         fl.compare(build, [{"learning_rate": 1.0}], x, y, verbose=0).ensemble(on="oof")
+
+
+def test_a_sample_of_several_folds_counts_with_the_mean_of_its_predictions():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(20, 2)).astype("float32"), rng.normal(size=(20, 1)).astype("float32")
+
+    def build():
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    halves = [(np.arange(10), np.arange(10, 20)), (np.arange(10, 20), np.arange(10))]
+    again = [(np.arange(0, 20, 2), np.arange(1, 20, 2)), (np.arange(1, 20, 2), np.arange(0, 20, 2))]
+    study = fl.compare(build, [{}], x, y, cv=halves + again, verbose=0)
+    found = study.ensemble(top=1, on="oof").members["value"].iloc[0]
+    means = study.oof().groupby("sample")["prediction"].mean().to_numpy()
+    np.testing.assert_allclose(found, np.mean((means - y[:, 0]) ** 2), rtol=1e-5)

@@ -170,3 +170,51 @@ def test_data_are_cut_once_and_splits_may_be_an_iterator():
     assert study.oof()["sample"].tolist() == [*cuts[0][8:]] * 2
     study = fl.compare(build, {"batch_size": [4, 6]}, X, X[:, 0], cv=KFold(3).split(X), verbose=0)
     assert study.trials["fold"].tolist() == [0, 1, 2] * 2
+
+
+def test_folds_that_are_missing_do_not_decide():
+    """Fold 1 is the hard one; the second variant was interrupted before it."""
+    x = np.concatenate([np.zeros((8, 2)), np.ones((8, 2))]).astype("float32")
+    y = np.concatenate([np.zeros(8), np.full(8, 50.0)]).astype("float32")
+
+    def make(rate):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        return model
+
+    class Stops(keras.callbacks.Callback):
+        def __init__(self, trial):
+            super().__init__()
+            self.number = trial.number
+
+        def on_train_begin(self, logs=None):
+            if self.number == 3:
+                raise KeyboardInterrupt
+
+    pairs = [(np.arange(8, 16), np.arange(8)), (np.arange(8), np.arange(8, 16))]
+    given = {"cv": pairs, "engine": "reference", "callbacks": lambda trial: [Stops(trial)], "verbose": 0}
+    with pytest.warns(fl.FairlaneWarning, match="interrupted"):
+        study = fl.compare(make, {"rate": [1e-4, 1e-3]}, x, y, **given)
+    values = study.trials["val_loss"].tolist()
+    assert values[0] < values[2] < np.mean(values[:2])  # by all of its folds, the first would be the last
+    with pytest.warns(fl.FairlaneWarning, match="ordered by the folds that all of them have"):
+        assert study.best_variant().hyperparameters == {"rate": 1e-4}
+
+
+def test_out_of_fold_predictions_are_for_the_samples_that_were_trained_on():
+    x = np.random.default_rng(0).normal(size=(12, 2)).astype("float32")
+    study = fl.compare(build, [{}], x, np.ones((12, 1), "float32"), cv=2, verbose=0)
+    study.oof()
+    x[3] += 1
+    with pytest.raises(StudyError, match=r"has changed since the study was trained.*x.copy\(\)"):
+        study.oof()
+
+
+def test_stored_trials_that_a_call_does_not_name_are_told_of(tmp_path):
+    x, given = X + 1, {"store": tmp_path / "runs.db", "name": "s", "verbose": 0}
+    y = np.ones((12, 1), "float32")
+    fl.compare(build, {"units": [2, 3]}, x, y, epochs=1, **given)
+    with pytest.warns(
+        fl.FairlaneWarning, match="has 1 trial that this call does not name.* for 1 epochs and not 2"
+    ):
+        fl.compare(build, {"units": [2]}, x, y, epochs=2, **given)

@@ -127,3 +127,19 @@ def test_data_are_given_once():
         fl.compare(build, {"window": [3]}, *windows(3), data=windows, verbose=0)
     with pytest.raises(StudyError, match=r"'span' is neither an argument of the builder nor of Model.fit"):
         fl.compare(build, {"window": [3], "span": [1]}, data=windows, verbose=0)
+
+
+def test_a_function_that_writes_over_what_it_returned_is_refused():
+    buffer = np.zeros((40, 3), "float32")
+
+    def overwrites(scale):
+        buffer[:] = windows(3)[0] * scale
+        return buffer, windows(3)[1]
+
+    def views(scale):
+        x, y = SERIES[:40].reshape(-1, 1), SERIES[:40]
+        return (x if scale == 1 else x[::-1]), y
+
+    with pytest.raises(StudyError, match=r"overwrites\(\) of the data has changed an array .* Return a copy"):
+        fl.compare(lambda: build(3), {"scale": [1.0, 0.1]}, data=overwrites, verbose=0)
+    fl.compare(lambda: build(1), {"scale": [1.0, 0.1]}, data=views, verbose=0)  # nothing was written

@@ -6,7 +6,8 @@ count, by variant and seed, the variants in their order, and the best trial.
 A trial counts with its value in the epoch that its trained weights belong to. While trials are unfinished,
 all count with their values in the last epoch that all of them have, and the result is provisional. Variants
 are ordered by the mean over their seeds. A variant with failed or diverged seeds comes after all that lost a
-smaller share of theirs: the mean of the seeds that are left is not the mean of the variant.
+smaller share of theirs: the mean of the seeds that are left is not the mean of the variant. While folds are
+unfinished, variants are ordered by the folds that all of them have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from fairlane.errors import StudyError
@@ -69,11 +71,25 @@ class Values:
         return sorted(self.selected, key=self._place)
 
     def _place(self, number: int) -> tuple[bool, float, float, int]:
-        values = list(self.selected[number].values())
+        found, compared = self.selected[number], self._compared
+        values = [value for replicate, value in found.items() if not compared or replicate in compared]
         if not values:
             return True, 0.0, 0.0, number
         sign = 1 if self.question.select_better == "min" else -1
         return False, self.lost(number), sign * math.fsum(values) / len(values), number
+
+    @cached_property
+    def _compared(self) -> set[Replicate]:
+        """The replicates that order the variants, where not all do: one fold is harder than another.
+
+        Seeds are alike, so the mean over those that there are is an estimate. The mean over some folds is
+        not: while folds are missing, those count that all variants have. Empty where all count, or none is
+        in all.
+        """
+        if not (self.folded and any(self.unfinished.values())):
+            return set()
+        there = [set(found) for found in self.selected.values() if found]
+        return set.intersection(*there) if any(one != there[0] for one in there) else set()
 
     def lost(self, number: int) -> float:
         """The share of a variant's seeds that failed, of those that have ended or count.
@@ -129,11 +145,12 @@ class Values:
             return []
         count = sum(self.unfinished.values())
         unfinished = f"{plural(count, 'trial')} {'is' if count == 1 else 'are'} not trained to the end"
+        folds = "; variants are ordered by the folds that all of them have" if self._compared else ""
         if self.question.epoch is None:
-            return [f"Provisional: {unfinished}, and can't be compared yet"]
+            return [f"Provisional: {unfinished}, and can't be compared yet{folds}"]
         return [
             f"Provisional: {unfinished}. All trials are compared in epoch {self.question.epoch} (counted "
-            "from 0), the last one that all of them have"
+            f"from 0), the last one that all of them have{folds}"
         ]
 
     def _apart(self) -> list[str]:

@@ -13,6 +13,7 @@ import keras
 
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit.call_sites import caller, warn_at
+from fairlane.kit.text import plural
 from fairlane.running.data import Data
 from fairlane.running.models import Models
 from fairlane.store import Record, Records
@@ -64,6 +65,27 @@ def warn_of_nothing(records: Sequence[Record]) -> None:
             caller(),
             f"nothing was trained: {how_many} failed before its first epoch. The first, {first.trial}: "
             f"{first.error}",
+            FairlaneWarning,
+        )
+
+
+def warn_of_shorter(kept: Records, trials: Sequence[Trial], epochs: Sequence[int]) -> None:
+    """Warn of stored trials that are not asked for, and were trained for fewer epochs than any that is.
+
+    Args:
+        kept: all trials of the study.
+        trials: those that are asked for.
+        epochs: how many epochs each of them is to have.
+    """
+    own, fewest = set(map(id, trials)), min(epochs, default=0)
+    others = [r for r in kept if id(r.trial) not in own and r.state is TrialState.DONE]
+    shorter = [r for r in others if len(r.epochs) < fewest and "epochs" not in r.trial.variant.fit_arguments]
+    if shorter and max(len(r.epochs) for r in others) < fewest:
+        warn_at(
+            caller(),
+            f"the stored study has {plural(len(shorter), 'trial')} that this call does not name, such as "
+            f"{shorter[0].trial}, trained for {len(shorter[0].epochs)} epochs and not {fewest}. Results "
+            "compare the last epochs of all; name these variants, too, to train them as long",
             FairlaneWarning,
         )
 

@@ -24,7 +24,14 @@ from fairlane.provenance.request import Request
 from fairlane.results.study import Study
 from fairlane.running.budget import Budget
 from fairlane.running.callbacks import Callbacks
-from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
+from fairlane.running.checks import (
+    check_choices,
+    check_resume,
+    rehearsed,
+    warn_of,
+    warn_of_nothing,
+    warn_of_shorter,
+)
 from fairlane.running.choosing import on_jax
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
@@ -228,6 +235,7 @@ class _KeptRun:
         epochs = [epochs_of(arguments_of(common, trial)) + sum(later) for trial in planned.trials]
         self.store, self.engine = kept, engine
         self.trials = kept.adopt(planned.trials, epochs)
+        warn_of_shorter(kept, self.trials, epochs)
         note_folds(kept, planned.folds)
         warn_of(kept)
         left = _left(kept, self.trials)

@@ -19,11 +19,15 @@ from fairlane.engines.eligibility import arrays_reason, session_reason
 from fairlane.engines.lanes.memory import room_for_data
 from fairlane.engines.resources import TrainingData
 from fairlane.errors import StudyError
+from fairlane.kit.checksums import checksum
 from fairlane.running.choosing import on_jax
 from fairlane.running.data_checks import data_reason
 from fairlane.running.evaluation import unfit_data
 from fairlane.running.made import MadeData, likeness_of
 from fairlane.trials import Trial
+
+_KEPT = ("x", "y", "sample_weight")
+"""The data arguments that are read again after the training, where there are folds."""
 
 Cut = Callable[[Mapping[str, Any]], Sequence[Fold]]
 """Data arguments → their folds."""
@@ -59,6 +63,7 @@ class Data:
         self._keys: dict[Any, str] = {}
         self._reasons: dict[str, str] = {}
         self._folds: dict[str, Sequence[Fold]] = {}
+        self._checksums: dict[str, int] = {}
         self._whole: dict[str, Mapping[str, Any]] = {}
         self.by_key: dict[str, TrainingData] = {}
         self.add(trials)
@@ -93,6 +98,7 @@ class Data:
     def _add_folds(self, key: str, chosen: Mapping[str, Any], here: bool, reason: str, readers: int) -> None:
         assert self._cut is not None
         folds = self._folds[key] = self._cut(chosen)
+        self._checksums[key] = checksum([chosen.get(name) for name in _KEPT])
         expected = len(next(iter(self._folds.values())))
         if len(folds) != expected:
             raise StudyError(
@@ -130,6 +136,20 @@ class Data:
     def whole(self, trial: Trial) -> Mapping[str, Any]:
         """``Model.fit``'s data arguments of a trial, of all samples: its fold is not cut out."""
         return self._whole[self._whole_key(trial)]
+
+    def check_unchanged(self, trial: Trial) -> None:
+        """See that the samples of a trial with a fold are those that it was trained on.
+
+        Raises:
+            StudyError: they have been written over since.
+        """
+        key = self._whole_key(trial)
+        if checksum([self._whole[key].get(name) for name in _KEPT]) != self._checksums[key]:
+            raise StudyError(
+                "x, y or sample_weight has changed since the study was trained, so predictions for the "
+                "held-out samples would be for other samples. Give compare a copy, x.copy(), where you go "
+                "on to change x"
+            )
 
     def fold(self, trial: Trial) -> Fold | None:
         """The samples of a trial's fold; None where it has all samples."""

@@ -10,11 +10,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
+from fairlane.kit.checksums import checksum
 from fairlane.kit.error_text import one_line
 from fairlane.models.session import Session, left_as_found
 from fairlane.trials import Trial
@@ -58,6 +61,7 @@ class MadeData:
         self._parameters = parameters
         self.names = frozenset(parameters) - set(_OF_TRIAL)
         self._made: dict[Any, dict[str, Any]] = {}
+        self._checksums: list[tuple[NDArray[Any], int]] = []
 
     def of(self, trial: Trial) -> tuple[Any, dict[str, Any]]:
         """What a trial's data are known by, and ``Model.fit``'s arguments with them.
@@ -75,7 +79,9 @@ class MadeData:
         given |= {name: getattr(trial, name) for name in _OF_TRIAL if name in self._parameters}
         key = tuple((name, likeness_of(given[name])) for name in sorted(given))
         if key not in self._made:
-            self._made[key] = self._called(given, trial)
+            made = self._called(given, trial)
+            self._check_apart(made)
+            self._made[key] = made
         return key, self._made[key]
 
     def _called(self, given: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
@@ -94,6 +100,22 @@ class MadeData:
                 f"{self._what} of the data, called with {call or 'nothing'}, raised {one_line(error)}"
             ) from error
         return self._checked(made, call)
+
+    def _check_apart(self, made: Mapping[str, Any]) -> None:
+        """Refuse a function that has written over what it returned before.
+
+        Raises:
+            StudyError: it has.
+        """
+        arrays = [leaf for leaf in keras.tree.flatten(dict(made)) if isinstance(leaf, np.ndarray)]
+        for before, known in self._checksums:
+            if any(np.may_share_memory(before, array) for array in arrays) and known != checksum(before):
+                raise StudyError(
+                    f"{self._what} of the data has changed an array that it returned before: it writes into "
+                    "one array at each call, so all variants would be trained on what the last call wrote. "
+                    "Return a copy, such as x.copy()"
+                )
+        self._checksums += [(array, checksum(array)) for array in arrays]
 
     def _checked(self, made: Any, call: str) -> dict[str, Any]:
         if isinstance(made, Mapping):

@@ -103,6 +103,7 @@ class Rebuilt:
         """
         fold = self._data.fold(trial)
         assert fold is not None
+        self._data.check_unchanged(trial)
         return samples_of(self._data.whole(trial)["x"], fold.validation), fold.validation
 
     def parameters(self, trial: Trial) -> int | None:

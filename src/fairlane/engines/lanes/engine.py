@@ -142,8 +142,10 @@ class _Run:
 
     def _await(self, has_room: bool) -> None:
         """Take in what has landed; as long as nothing has, and there is room, admit a lane."""
-        landed = list(self._flights.landed(0 if has_room else None))
-        for chunk, outcome in landed:
+        landed = False
+        # One after another: where Ctrl-C ends the landing of one, the others are still among the flights.
+        for chunk, outcome in self._flights.landed(0 if has_room else None):
+            landed = True
             if isinstance(outcome, BaseException):
                 self._forming.crash(chunk, outcome)
             else:

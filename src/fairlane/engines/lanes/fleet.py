@@ -185,7 +185,7 @@ class Fleet:
 
     def settle(self, threads: int) -> None:
         """Know that no more lanes come now: no program need be wider than those that are there."""
-        if self.kin.family and self.steps is None:
+        if self.steps is None and len(self._members) > 1:
             self.width = min(self.width, max(1, math.ceil(self.lanes / threads)))
 
     def loop_name(self, width: int) -> str:

@@ -61,7 +61,8 @@ class Flights:
         for fleet in yard.fleets():
             if more and fleet.gathers:
                 continue
-            fleet.settle(self._threads)
+            if not more:
+                fleet.settle(self._threads)
             while self.wants_more and (lanes := yard.alike(fleet)):
                 if len(lanes) < fleet.width and self.are_busy:
                     break  # wait for company: the workers are busy anyway

@@ -49,7 +49,8 @@ def out_of_fold(study: Members, rebuild: Any, crossed: Sequence[Sequence[Record]
 
     Returns:
         The outputs, with the axes cross-validation, sample, and those of the output; the targets and the
-        weights of these samples, or None. Samples that no fold validates on are left out.
+        weights of these samples, or None. Samples that no fold validates on are left out; where several folds
+        validate on one, it has the mean of their predictions.
 
     Raises:
         StudyError: the study's data are not known, or differ between trials.
@@ -68,10 +69,21 @@ def out_of_fold(study: Members, rebuild: Any, crossed: Sequence[Sequence[Record]
         x, samples = rebuild.held_out(crossed[0][fold].trial)
         parts.append(study.predict(x, trials=[records[fold].trial for records in crossed]))
         rows.append(samples)
-    numbers = np.concatenate(rows)
-    kept = np.unique(numbers, return_index=True)[1]  # a sample of several folds counts once
-    outputs = keras.tree.map_structure(lambda *some: np.concatenate(some, axis=1)[:, kept], *parts)
-    y, weights = (
-        rebuild.samples(crossed[0][0].trial, name, numbers[kept]) for name in ("y", "sample_weight")
-    )
+    numbers, places = np.unique(np.concatenate(rows), return_inverse=True)
+    outputs = keras.tree.map_structure(lambda *some: _mean_of(np.concatenate(some, axis=1), places), *parts)
+    y, weights = (rebuild.samples(crossed[0][0].trial, name, numbers) for name in ("y", "sample_weight"))
     return outputs, y, weights
+
+
+def _mean_of(predicted: Any, places: Any) -> Any:
+    """The mean of what is predicted for each sample: several folds may validate on one, as repeated ones do.
+
+    Args:
+        predicted: shape ``(cross-validation, prediction, ...)``.
+        places: which of the samples each prediction is of.
+    """
+    count = np.bincount(places)
+    shape = (predicted.shape[0], len(count), *predicted.shape[2:])
+    whole: Any = np.zeros(shape, "float64")
+    np.add.at(whole.swapaxes(0, 1), places, predicted.swapaxes(0, 1))
+    return (whole / count.reshape(1, -1, *(1 for _ in shape[2:]))).astype(predicted.dtype)
