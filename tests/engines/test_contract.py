@@ -7,6 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from _crew import two_workers
 from _jobs import COPIES, EPOCHS, Listed, X, Y, alone, build, callbacks, job, resources, run
 
 from fairlane.engines.contract import Declined, Fork, ForkRefused, GoOn, Idle, Pause, Stop
@@ -21,6 +22,13 @@ def workers(shared):
     from fairlane.engines.workers.engine import WorkersEngine
 
     return WorkersEngine(shared)
+
+
+def pool(shared):
+    """Two worker processes, the same in all tests."""
+    from fairlane.engines.pool import PoolEngine
+
+    return PoolEngine(shared, two_workers())
 
 
 def declined_by_lanes(shared):
@@ -45,11 +53,13 @@ ENGINES = {
     "lanes": LanesEngine,
     "fallback": declined_by_lanes,
     "workers": workers,
+    "pool": pool,
 }
+SLOW = ("workers", "pool")
 
 
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.slow) if name == "workers" else name for name in ENGINES]
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ENGINES]
 )
 def name(request):
     return request.param
@@ -147,7 +157,7 @@ def test_a_builder_that_raises_costs_its_trial_alone(make):
 
 
 def test_a_job_known_to_be_unfit_for_lanes_comes_back(name):
-    if name in ("reference", "fallback"):
+    if name in ("reference", "fallback", "pool"):
         pytest.skip("it runs what lanes can't")
     one = replace(job(0), reason="it is a Tuesday")
     (event,) = run(ENGINES[name](resources()), [one]).events

@@ -20,6 +20,10 @@ from fairlane.models.sharing import Held
 from fairlane.trials import ModelDescribed, Trial
 
 
+DataArguments = Callable[[Trial], Mapping[str, Any]]
+"""A trial → the data arguments of ``Model.fit`` for it."""
+
+
 @dataclass(eq=False)
 class Builder:
     """How the models of trials are made.
@@ -33,6 +37,8 @@ class Builder:
         settle: called with a trial and its model once all variables exist, before training; None for nothing.
         describes: whether models are to be described, the first of each variant.
         sees_folds: whether it is told the fold, or its samples.
+        elsewhere: what is pickled in its place for another process, and makes it there, from a function that
+            gives a trial's data arguments; None where it is pickled itself.
     """
 
     build: Callable[[Trial], keras.Model]
@@ -42,6 +48,7 @@ class Builder:
     settle: Callable[[Trial, keras.Model], None] | None = None
     describes: bool = False
     sees_folds: bool = False
+    elsewhere: Callable[[DataArguments], Builder] | None = None
     _described: set[int] = field(default_factory=set)
 
     def describe(self, trial: Trial, model: keras.Model, data: FitData | None) -> ModelDescribed | None:
