@@ -6,7 +6,7 @@ that a process or machine which has the same resources under the same keys can r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ from fairlane.models.recipes.description import description
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.trials import ModelDescribed, Trial
-
 
 DataArguments = Callable[[Trial], Mapping[str, Any]]
 """A trial → the data arguments of ``Model.fit`` for it."""
@@ -91,10 +90,12 @@ class CallbackMaker:
     Attributes:
         make: trial → a list of fresh callbacks, to be called in the trial's session.
         held_by_several: the addresses of objects that the callbacks of several trials hold.
+        example: those of one trial, where they are known.
     """
 
     make: Callable[[Trial], Sequence[Any]]
     held_by_several: frozenset[int] = frozenset()
+    example: Sequence[Any] = ()
 
 
 @dataclass(eq=False)
@@ -135,6 +136,15 @@ class Resources:
         """A watch over what a job's model shares with others."""
         shared = self.builder_of(job).shared
         return Held(shared(model) if shared is not None else (), str(job.trial))
+
+
+def likeness(hyperparameters: Mapping[str, Any]) -> Hashable:
+    """What trials must have in common to share a program, as far as hyperparameters show it."""
+    return tuple(
+        (name, repr(value))
+        for name, value in hyperparameters.items()
+        if not isinstance(value, float) and name != "epochs"
+    )
 
 
 def session_of(job: Job) -> Session:

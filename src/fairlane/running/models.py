@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import keras
 
-from fairlane.engines.data.folds import samples_of
+from fairlane.engines.data.folds import Fold, samples_of
+from fairlane.engines.resources import Builder, DataArguments
 from fairlane.errors import BuilderError, FairlaneWarning, SharedStateError
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models.adaptations import adaptations
 from fairlane.models.initial_values import drawn_quickly
 from fairlane.models.isolation import PAST, check_independent
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Known, changed_by_step
 from fairlane.models.template import Template
-from fairlane.running.data import Data
 from fairlane.trials import Trial
+
+
+class Samples(Protocol):
+    """What `Models` needs of the data."""
+
+    def whole(self, trial: Trial) -> Mapping[str, Any]:
+        """``Model.fit``'s data arguments of a trial, of all samples."""
+
+    def fold(self, trial: Trial) -> Fold | None:
+        """The samples of a trial's fold; None where it has all samples."""
 
 
 class Models:
@@ -40,7 +52,7 @@ class Models:
         sees_folds: whether the builder takes the fold, or its training samples.
     """
 
-    def __init__(self, model: Any, data: Data | None = None, folded: bool = False) -> None:
+    def __init__(self, model: Any, data: Samples | None = None, folded: bool = False) -> None:
         self.given = model
         self._data, self._folded, self._takes = data, folded, of_the_fold(model, folded)
         self.sees_folds = bool(folded and self._takes)
@@ -53,6 +65,21 @@ class Models:
             self.what = f"{getattr(model, '__name__', 'the builder')}()"
         self._given: weakref.WeakSet[Any] = weakref.WeakSet()
         self.known = Known()
+
+    def registered(self, describes: bool) -> Builder:
+        """What gives engines the models.
+
+        Args:
+            describes: whether they are to be described, the first of each variant.
+        """
+        return Builder(
+            self.build,
+            shared=self.known.shared_by,
+            portable=None if self.sees_folds else self.builder,
+            describes=describes,
+            sees_folds=self.sees_folds,
+            elsewhere=_Elsewhere(self.given, self._folded, describes),
+        )
 
     def build(self, trial: Trial, to_train: bool = True) -> keras.Model:
         """The trial's model.
@@ -155,6 +182,52 @@ class Models:
                     FairlaneWarning,
                 )
                 return
+
+
+@dataclass(frozen=True, eq=False)
+class _Elsewhere:
+    """Makes a `Builder` in another process; it can be pickled where the builder or template can.
+
+    Attributes:
+        given: the builder, or the template.
+        folded: whether the samples are cut into folds.
+        describes: whether models are to be described.
+    """
+
+    given: Any
+    folded: bool
+    describes: bool
+
+    def __call__(self, arguments: DataArguments) -> Builder:
+        """The builder there.
+
+        Args:
+            arguments: gives the data arguments of a trial: those of its fold, where there are folds.
+        """
+        given = self.given
+        if isinstance(given, PortableRecipe):
+            with left_as_found():
+                given = given.make()
+        return Models(given, _OfTrials(arguments), self.folded).registered(self.describes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        template = isinstance(self.given, keras.Model)
+        given = PortableRecipe.of(self.given) if template else self.given
+        return _Elsewhere, (given, self.folded, self.describes)
+
+
+@dataclass(frozen=True, eq=False)
+class _OfTrials:
+    """The data of trials where their folds have been cut out."""
+
+    arguments: DataArguments
+
+    def whole(self, trial: Trial) -> Mapping[str, Any]:
+        """A trial's data arguments."""
+        return self.arguments(trial)
+
+    def fold(self, trial: Trial) -> None:
+        """All of them are the fold's."""
 
 
 def of_the_fold(model: Any, folded: bool) -> frozenset[str]:

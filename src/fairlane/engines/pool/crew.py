@@ -1,8 +1,8 @@
 """What the pool engine needs of its workers, however they are started and reached.
 
 In: messages for a member. Out: what members say, one after another, and that a member is lost. There are two
-crews: `fairlane.engines.pool.local` starts processes on this machine, and `fairlane.engines.pool.on_ray` actors
-on the nodes of a Ray cluster.
+crews: `fairlane.engines.pool.local` starts processes on this machine, and `fairlane.engines.pool.on_ray`
+actors on the nodes of a Ray cluster.
 """
 
 from __future__ import annotations

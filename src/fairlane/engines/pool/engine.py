@@ -1,10 +1,10 @@
 """The pool engine: jobs of one feed, trained by the workers of a crew.
 
-In: a feed, orders, and a crew. Out: events, as every engine yields them. Each worker builds its own models. What
-a lost worker had begun goes on, on another, from the last checkpoint that has come.
+In: a feed, orders, and a crew. Out: events, as every engine yields them. Each worker builds its own models.
+What a lost worker had begun goes on, on another, from the last checkpoint that has come.
 
-Who owns what: `Waiting` the jobs that no worker has, `Ledger` those that are given out, `Hands` the workers and
-what each has been sent.
+Who owns what: `Waiting` the jobs that no worker has, `Ledger` those that are given out, `Hands` the workers
+and what each has been sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from fairlane.engines.workers.messages import Printed, Warned
 from fairlane.engines.workers.packing import unpickled
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
-from fairlane.trials import Event, ModelDescribed, TrialDone, TrialFailed
+from fairlane.trials import Event, ModelDescribed, TrialDone, TrialFailed, TrialStarted
 
 _SECONDS_TO_FINISH, _SECONDS_OF_PATIENCE = 30.0, 60.0
 """How long workers may take to end their epochs where a run is broken off; and how long one may be silent."""
@@ -88,6 +88,7 @@ class _Run:
         self._kinds = kinds
         self._waiting, self._ledger = Waiting(feed, kinds), Ledger()
         self._described: set[int] = set()
+        self._fleets: dict[tuple[int, int], int] = {}
         self._last: EngineEvent | None = None
 
     def through(self) -> Generator[EngineEvent]:
@@ -242,6 +243,9 @@ class _Run:
                 self._described.add(number)
                 yield event
             return
+        if isinstance(event, TrialStarted) and event.fleet is not None:  # workers count their own from 0
+            fleet = self._fleets.setdefault((entry.worker, event.fleet), len(self._fleets))
+            event = replace(event, fleet=fleet)
         entry.note(event)
         if isinstance(event, TrialDone | TrialFailed):
             self._forget(entry)

@@ -1,14 +1,14 @@
 """What jobs name by their keys, on its way to workers: builders and data.
 
-In: the driver's `fairlane.engines.resources.Resources`. Out: messages, each packed once for all workers; and in
-a worker, resources under the same keys. All folds of the same data go together, so that lanes of several folds
-share the samples.
+In: the driver's `fairlane.engines.resources.Resources`. Out: messages, each packed once for all workers; and
+in a worker, resources under the same keys. All folds of the same data go together, so that lanes of several
+folds share the samples.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,18 +128,37 @@ def _are_arrays(arguments: Mapping[str, Any]) -> bool:
     return all(keras_private.is_array_data(*some) for some in parts)
 
 
-def check_travels(what: str, value: Any) -> None:
-    """See that something can go to workers.
+def check_travels(jobs: Iterable[Job], resources: Resources) -> None:
+    """See that what jobs name can go to workers.
 
     Raises:
-        StudyError: it can't be pickled.
+        StudyError: something can't be pickled.
     """
+    seen: set[tuple[str, str]] = set()
+    for job in jobs:
+        named = [("builder", job.builder), ("data", job.data), ("callbacks", job.callbacks)]
+        for kind, key in (one for one in named if one not in seen and one[1]):
+            seen.add((kind, key))
+            if kind == "builder":
+                builder = resources.builders[key]
+                _check_pickled("the builder", builder.elsewhere or builder)
+            elif kind == "callbacks":
+                for callback in resources.callbacks[key].example:
+                    _check_pickled(f"the callback {type(callback).__name__}", callback)
+            elif not _are_arrays(resources.data[key].arguments):
+                for name, value in resources.data[key].arguments.items():
+                    _check_pickled(f"{name}, a {type(value).__name__},", value)
+
+
+def _check_pickled(what: str, value: Any) -> None:
     try:
         cloudpickle.dumps(value)
+    except StudyError:
+        raise
     except Exception as error:
         raise StudyError(
             f"{what} can't be sent to worker processes, because it can't be pickled ({one_line(error)}). "
-            "Train without workers=, or let it be made inside the builder or the callbacks' function"
+            "Train without workers=, or make what can't be pickled in the builder or the callbacks' function"
         ) from error
 
 

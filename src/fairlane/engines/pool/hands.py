@@ -1,7 +1,7 @@
 """The workers during a run: what each was sent, what it wants, and whether it lives.
 
-In: jobs for a worker. Out: messages to it. A builder or data go to each worker once, before the first job that
-names them.
+In: jobs for a worker. Out: messages to it. A builder or data go to each worker once, before the first job
+that names them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The jobs that workers have, and what becomes of those whose worker is lost.
 
-In: jobs as they are given out, and their events. Out: which are to be run again and from where; which are to be
-run apart from others, to find out which of them it is that ends workers; and which fail.
+In: jobs as they are given out, and their events. Out: which are to be run again and from where; which are to
+be run apart from others, to find out which of them it is that ends workers; and which fail.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A crew of processes on this machine.
 
-In: how many, and the environment of each. Out: a `fairlane.engines.pool.crew.Crew`. Each process is a program of
-its own, so that no script of the user's runs twice. It ends when this process does, however that ends.
+In: how many, and the environment of each. Out: a `fairlane.engines.pool.crew.Crew`. Each process is a program
+of its own, so that no script of the user's runs twice. It ends when this process does, however that ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import keras
 
-from fairlane.engines.pool.crew import Environment, Lost
+from fairlane.engines.pool.crew import Environment, Lost, Member
 from fairlane.engines.pool.messages import Alive, Kind, Ready
 from fairlane.engines.pool.packed import Packed
 from fairlane.engines.workers import messages as line
@@ -209,12 +209,12 @@ class LocalCrew:
             self.dismiss(member)
         return member, message
 
-    def dismiss(self, member: Process) -> None:
+    def dismiss(self, member: Member) -> None:
         """End a process by force."""
         for place, there in list(self._places.items()):
             if there is member:
                 del self._places[place]
-        member.end(force=True)
+                there.end(force=True)
 
     def pack(self, value: Any, copies: bool = False) -> Packed:
         """Pack an object into shared memory."""

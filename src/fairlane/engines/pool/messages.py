@@ -1,8 +1,8 @@
 """What the driver and a worker say to each other.
 
-In: one of the values below. Out: the same, on the other side. Jobs have numbers of their own, their tickets: a
-job that is given out a second time has another ticket, so that no event of the first time is taken for one of
-the second.
+In: one of the values below. Out: the same, on the other side. Jobs have numbers of their own, their tickets:
+a job that is given out a second time has another ticket, so that no event of the first time is taken for one
+of the second.
 """
 
 from __future__ import annotations
@@ -215,7 +215,6 @@ class Over:
 
     error: str = ""
     left: tuple[Happened, ...] = ()
-
 
 
 def plain(event: Any, **changed: Any) -> Any:

@@ -1,7 +1,7 @@
 """A worker as a process of its own.
 
-In: messages from its driver, through the pipe that was its standard input. Out: messages, through the one that
-was its standard output. It ends when the driver does, however that ends.
+In: messages from its driver, through the pipe that was its standard input. Out: messages, through the one
+that was its standard output. It ends when the driver does, however that ends.
 """
 
 from __future__ import annotations

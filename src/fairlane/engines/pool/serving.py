@@ -129,7 +129,7 @@ class _Run:
 
     def run(self) -> None:
         """Run to the end, and say so."""
-        error, left = "", ()
+        error, left = "", tuple[Happened, ...]()
         try:
             begin = self._begin
             settle(begin.settings.open(), begin.folder, begin.path, begin.custom)

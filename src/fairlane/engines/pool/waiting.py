@@ -1,18 +1,19 @@
 """Jobs that wait for a worker, and which of them a worker gets.
 
 In: a feed, jobs that came back, and what workers want. Out: jobs for a worker. A structure goes to one worker
-until that one wants no more, then to others, so that it is compiled as few times as possible: a worker gets, in
-this order, jobs of structures that it has, that nobody has, and that only workers have who want nothing now.
+until that one wants no more, then to others, so that it is compiled as few times as possible: a worker gets,
+in this order, jobs of structures that it has, that nobody has, and that only workers have who want nothing
+now.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Hashable, Iterator
-from typing import Any
 
 from fairlane.engines.contract import NOT_YET, Feed, Job, Nothing
 from fairlane.engines.pool.messages import Kind
+from fairlane.engines.resources import likeness
 
 _AHEAD = 64
 """How many jobs of the feed are looked at, at most, to find one of a structure that nobody has."""
@@ -21,15 +22,6 @@ _AHEAD = 64
 def structure(job: Job) -> Hashable:
     """What jobs must have in common to share a program, as far as hyperparameters show it."""
     return job.builder, likeness(job.trial.hyperparameters)
-
-
-def likeness(hyperparameters: Any) -> Hashable:
-    """Equal for hyperparameters with which models probably share a program: they differ in numbers only."""
-    return tuple(
-        (name, repr(value))
-        for name, value in hyperparameters.items()
-        if not isinstance(value, float) and name != "epochs"
-    )
 
 
 class Waiting:

@@ -1,0 +1,205 @@
+"""``workers=``: what worker processes train is what this process trains, and nothing of them is left."""
+
+import os
+import random
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import fairlane as fl
+from _crew import Lasting, two_workers
+from _trial import FIT, X, Y, build
+from fairlane.engines.pool import local
+from fairlane.running import crews
+
+LR = {"lr": [0.1, 0.05, 0.02]}
+SHARED = Path("/dev/shm")
+
+
+@pytest.fixture
+def crew(monkeypatch):
+    """Calls use the processes that are there already."""
+    crew = two_workers()
+    monkeypatch.setattr(local, "LocalCrew", lambda *places: Lasting(crew))
+    return crew
+
+
+def compared(builder=build, variants=LR, x=X, y=Y, **arguments):
+    """A study in this process, and the same by workers."""
+    given = {**FIT, "seeds": 2, "verbose": 0, **arguments}
+    own = fl.compare(builder, variants, x, y, **given)
+    return own, fl.compare(builder, variants, x, y, workers=2, **given)
+
+
+def assert_same(own, theirs, exact=True):
+    """Two studies have the same numbers, to the last bit."""
+    assert own.trials["state"].tolist() == theirs.trials["state"].tolist()
+    assert own.trials["engine"].tolist() == theirs.trials["engine"].tolist()
+    assert list(own.history.columns) == list(theirs.history.columns)
+    np.testing.assert_array_equal(own.history.to_numpy(float), theirs.history.to_numpy(float))
+    for number, state in enumerate(own.trials["state"]):
+        if state == "done":
+            for a, b in zip(weights(own, number), weights(theirs, number), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def weights(study, number):
+    return study.model(number).get_weights()
+
+
+def segments():
+    return {path.name for path in SHARED.glob("psm_*")} if SHARED.is_dir() else set()
+
+
+def children():
+    """The processes that this one has started, and that are not ended and waited for."""
+    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return {int(pid) for listed in found for pid in listed.read_text().split()}
+
+
+# --- the same numbers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
+def test_nothing_is_left_of_workers():
+    fl.compare(build, [{}], X, Y, epochs=1, verbose=0)  # what is loaded or started once, is
+    before = segments(), children(), threading.active_count()
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    expected = random.Random(3).random(), np.random.RandomState(3).rand()
+    policy, folder = keras.config.dtype_policy(), os.getcwd()
+    own, theirs = compared(seeds=1)
+    assert_same(own, theirs)
+    assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+    assert keras.config.dtype_policy() is policy
+    assert os.getcwd() == folder
+    assert (segments(), children()) == before[:2]
+    assert threading.active_count() <= before[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["lanes", "reference"])
+def test_workers_train_what_this_process_trains(crew, engine):
+    assert_same(*compared(engine=engine))
+
+
+@pytest.mark.slow
+def test_folds_and_builders_that_see_them(crew):
+    def adapts(lr, x_train, fold):
+        layer = keras.layers.Normalization()
+        layer.adapt(x_train)
+        model = keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(1 + 0 * fold)])
+        model.compile(keras.optimizers.SGD(lr), "mse")
+        return model
+
+    assert_same(*compared(adapts, cv=3, seeds=1, epochs=2, validation_split=None))
+
+
+@pytest.mark.slow
+def test_a_template_data_of_ones_own_and_callbacks(crew, tmp_path):
+    def make(size, lr):
+        return {"x": X[:size], "y": Y[:size]}
+
+    def callbacks(trial):
+        return [
+            keras.callbacks.CSVLogger(tmp_path / f"{trial.number}.csv"),
+            keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=1.0, factor=0.5),
+        ]
+
+    own, theirs = compared(variants={"lr": [0.1, 0.02], "size": [24, 42]}, x=None, y=None, data=make, seeds=1)
+    assert_same(own, theirs)
+    template = build()
+    paths = {f"{template.layers[1].name}.rate": [0.1, 0.4]}
+    own, theirs = compared(template, paths, callbacks=callbacks)
+    assert_same(own, theirs)
+    assert len((tmp_path / "1.csv").read_text().splitlines()) == 1 + FIT["epochs"]
+
+
+@pytest.mark.slow
+def test_what_lanes_can_not_run_goes_to_all_workers(crew):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def fit(self, *given, **named):
+            return super().fit(*given, **named)
+
+    def own(lr):
+        model = Own()
+        model.compile(keras.optimizers.SGD(lr), "mse")
+        return model
+
+    ours, theirs = compared(own, seeds=1)
+    assert theirs.trials["engine"].tolist() == ["reference"] * 3
+    assert theirs.trials["reason"].tolist() == ours.trials["reason"].tolist()
+    assert_same(ours, theirs)
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_is_recorded(crew):
+    def fails(lr):
+        if lr == 0.05:
+            raise ValueError("no such model")
+        return build(lr)
+
+    own, theirs = compared(fails, seeds=1)
+    assert_same(own, theirs)
+    assert theirs.trials["error"].tolist()[1] == "ValueError: no such model"
+    with pytest.raises(fl.TrialError, match="no such model") as raised:
+        fl.compare(fails, LR, X, Y, workers=2, on_error="raise", verbose=0)
+    assert isinstance(raised.value.__cause__, ValueError)
+
+
+# --- arguments ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, -1, True, 1.5, "many", [2]])
+def test_other_values_are_refused(workers):
+    with pytest.raises(fl.StudyError, match="workers must be None"):
+        fl.compare(build, LR, X, Y, workers=workers)
+
+
+def test_what_can_not_travel_is_refused_before_training(monkeypatch):
+    class Nobody(Lasting):
+        def members(self):
+            raise AssertionError("training begins")
+
+    monkeypatch.setattr(local, "LocalCrew", lambda *places: Nobody(None))
+    lock = threading.Lock()
+
+    def locked(lr):
+        with lock:
+            return build(lr)
+
+    class Locks(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+
+    with pytest.raises(fl.StudyError, match="the builder can't be sent to worker processes"):
+        fl.compare(locked, LR, X, Y, workers=2, verbose=0)
+    with pytest.raises(fl.StudyError, match="callback Locks can't be sent to worker processes"):
+        fl.compare(build, LR, X, Y, workers=2, callbacks=lambda: [Locks()], verbose=0)
+    batches = ((X[:8], Y[:8]) for _ in range(9))
+    with pytest.raises(fl.StudyError, match="x, a generator, can't be sent to worker processes"):
+        fl.compare(build, LR, batches, workers=2, steps_per_epoch=3, verbose=0)
+
+
+def test_one_process_for_each_device(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    environments, threads = crews.places("devices")
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in environments] == ["2", "5"]
+    assert threads is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    environments, threads = crews.places("devices")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert len(environments) * threads <= cores < (len(environments) + 1) * (threads + 1)
+    assert crews.places(3) == ([{}] * 3, max(1, cores // 3))
