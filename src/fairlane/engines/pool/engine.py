@@ -58,9 +58,10 @@ class PoolEngine:
     name = "pool"
 
     def __init__(
-        self, resources: Resources, crew: Crew, choice: str = "auto", patience: float = _SECONDS_OF_PATIENCE
+        self, resources: Resources, crew: Crew, choice: str = "auto", patience: float | None = None
     ) -> None:
-        self._resources, self._crew, self._patience = resources, crew, patience
+        self._resources, self._crew = resources, crew
+        self._patience = _SECONDS_OF_PATIENCE if patience is None else patience
         self._kinds = (Kind.LANES, Kind.REFERENCE) if choice == "auto" else (Kind(choice),)
         self._unreported: list[Event] = []
 
