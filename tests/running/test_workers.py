@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -208,3 +209,39 @@ def test_one_process_for_each_device(monkeypatch):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert len(environments) * threads <= cores < (len(environments) + 1) * (threads + 1)
     assert crews.places(3) == ([{}] * 3, max(1, cores // 3))
+
+
+# --- searches -------------------------------------------------------------------------------------------
+
+SPACE = {"lr": fl.Float(1e-3, 0.3, log=True), "units": fl.Int(2, 4)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", ["hyperband", "median"])
+def test_a_search_decides_as_in_this_process(crew, stop):
+    given = {"trials": 12, "epochs": 9, "objective": "val_loss", "stop": stop, "sampler": "random"}
+    given |= {"validation_split": 0.25, "batch_size": 8, "confirm": 2, "verbose": 0}
+    own = fl.search(build, SPACE, X, Y, **given)
+    theirs = fl.search(build, SPACE, X, Y, workers=2, **given)
+    assert "stopped" in own.trials["state"].tolist()
+    for column in ("state", "seed", "lr", "units"):
+        assert theirs.trials[column].tolist() == own.trials[column].tolist()
+    assert theirs.history["epoch"].tolist() == own.history["epoch"].tolist()
+    np.testing.assert_allclose(theirs.history["val_loss"], own.history["val_loss"], rtol=1e-4)
+
+
+class Slow(keras.callbacks.Callback):
+    """An epoch takes its time."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_budget_ends_what_workers_train(crew):
+
+    given = {"workers": 2, "seeds": 8, "callbacks": lambda: [Slow()], "verbose": 0}
+    with pytest.warns(fl.FairlaneWarning, match="the budget of 3s is spent"):
+        study = fl.compare(build, LR, X, Y, budget="3s", **{**FIT, "epochs": 10_000}, **given)
+    assert set(study.trials["state"]) <= {"interrupted", "waiting"}
+    assert len(study.history)
