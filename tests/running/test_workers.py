@@ -1,7 +1,9 @@
 """``workers=``: what worker processes train is what this process trains, and nothing of them is left."""
 
+import importlib.util
 import os
 import random
+import sys
 import threading
 import time
 from multiprocessing import resource_tracker
@@ -11,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+import _processes
 import fairlane as fl
 from _crew import Lasting, two_workers
 from _processes import segments
@@ -245,3 +248,36 @@ def test_a_budget_ends_what_workers_train(crew):
         study = fl.compare(build, LR, X, Y, budget="3s", **{**FIT, "epochs": 10_000}, **given)
     assert set(study.trials["state"]) <= {"interrupted", "waiting"}
     assert len(study.history)
+
+
+# --- other backends -------------------------------------------------------------------------------------
+
+SESSION = """
+import keras, numpy as np, fairlane as fl
+from _trial import FIT, X, Y, build
+given = {**FIT, "seeds": 2, "verbose": 0, "engine": %r}
+own = fl.compare(build, {"lr": [0.1, 0.02]}, X, Y, **given)
+theirs = fl.compare(build, {"lr": [0.1, 0.02]}, X, Y, workers=2, **given)
+assert theirs.trials["state"].tolist() == ["done"] * 4, theirs.trials["error"].tolist()
+assert theirs.trials["engine"].tolist() == [%r] * 4, theirs.trials["reason"].tolist()
+np.testing.assert_allclose(theirs.history.to_numpy(float), own.history.to_numpy(float), rtol=%r)
+print(keras.backend.backend())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+@pytest.mark.parametrize(
+    ("engine", "chosen", "rtol"), [("reference", "reference", 1e-6), ("auto", "lanes", 1e-4)]
+)
+def test_sessions_on_other_backends(backend, engine, chosen, rtol):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: pip install 'fairlane[backends]'")
+    path = os.pathsep.join([str(Path(fl.__file__).parents[1]), str(Path(__file__).parents[1])])
+    ran = _processes.run(
+        [sys.executable, "-c", SESSION % (engine, chosen, rtol)],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.split() == [backend], ran.stderr
