@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fairlane.results.opening import open, studies
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
+    from fairlane.running.crews import Ray
     from fairlane.running.folds import Folds
     from fairlane.running.search import search
     from fairlane.searching.domains import Choice, Float, Int, When
@@ -49,6 +50,7 @@ _HOMES = {
     "Choice": "searching.domains",
     "Float": "searching.domains",
     "Folds": "running.folds",
+    "Ray": "running.crews",
     "Int": "searching.domains",
     "When": "searching.domains",
     "Space": "searching.space",
@@ -83,6 +85,7 @@ __all__ = [
     "Folds",
     "Int",
     "LanesError",
+    "Ray",
     "SharedStateError",
     "Space",
     "StoreError",

@@ -29,7 +29,7 @@ from fairlane.running.budget import Budget
 from fairlane.running.callbacks import Callbacks
 from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
-from fairlane.running.crews import check_workers, hired
+from fairlane.running.crews import Ray, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -71,7 +71,7 @@ def compare(
     test_data: Any = None,
     trackers: Any = (),
     budget: str | float | timedelta | None = None,
-    workers: int | str | None = None,
+    workers: int | str | Ray | None = None,
     **fit_arguments: Any,
 ) -> Study:
     """Train a model with every variant of its hyperparameters and every seed, and compare them.
@@ -135,10 +135,11 @@ def compare(
             training continues.
         budget: a time such as ``"10min"``, or seconds: no epoch begins that would end after it. What is there
             is compared after equal epochs; the same call continues a stored study.
-        workers: which processes train: None for this one; a number of processes on this machine; or
-            ``"devices"``, one for each accelerator (without one, as many as there are cores). They start with
-            the call and end with it. Builder, data and callbacks are sent to them; callbacks run there. A
-            trial whose worker ends continues on another, from its last checkpoint.
+        workers: which processes train: None for this one; a number of processes on this machine;
+            ``"devices"``, one for each accelerator (without one, as many as there are cores); or a
+            `fairlane.Ray`, for the nodes of a cluster. They start with the call and end with it. Builder,
+            data and callbacks are sent to them; callbacks run there. A trial whose worker ends continues on
+            another, from its last checkpoint.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:

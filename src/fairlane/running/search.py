@@ -22,7 +22,7 @@ from fairlane.running.callbacks import Callbacks
 from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
 from fairlane.running.compare import compare
-from fairlane.running.crews import check_workers, hired
+from fairlane.running.crews import Ray, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -76,7 +76,7 @@ def search(
     verbose: Any = "auto",
     test_data: Any = None,
     trackers: Any = (),
-    workers: int | str | None = None,
+    workers: int | str | Ray | None = None,
     **fit_arguments: Any,
 ) -> Study:
     """Search a space of hyperparameters: variants are proposed, trained, stopped and replaced, side by side.

@@ -54,11 +54,9 @@ class Crew(Protocol):
 
     Attributes:
         folder: the current directory for them; None where they are on other machines.
-        most: how many members it can have at most, as far as that is known.
     """
 
     folder: str | None
-    most: int
 
     def members(self) -> Sequence[Member]:
         """Those that were started and are not lost."""

@@ -174,7 +174,6 @@ class LocalCrew:
 
     def __post_init__(self) -> None:
         self.folder: str | None = os.getcwd()
-        self.most = len(self.environments)
         self._inbox: _Inbox = queue.SimpleQueue()
         self._segments = Segments()
         self._owner = os.getpid()
