@@ -54,7 +54,7 @@ class Stored:
 
 
 class Actor:
-    """A worker. Its two methods run in threads of their own, `fairlane.engines.pool.serving` in a third."""
+    """A worker. Its methods run in threads of their own, and so does `fairlane.engines.pool.serving`."""
 
     def __init__(self) -> None:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -91,6 +91,10 @@ class Actor:
                 while len(said) < _MOST_AT_ONCE:
                     said.append(self._outbox.get_nowait())
             yield said
+
+    def live(self) -> None:
+        """Live for ever: the call ends when the actor does, which a stream of results is slow to notice."""
+        threading.Event().wait()
 
     def _serve(self, serve: Any) -> None:
         try:
@@ -129,7 +133,8 @@ class Worker:
         self.ready, self.heard = False, time.monotonic()
         self._actor, self._inbox, self._sent = actor, inbox, 0
         self._said = actor.say.options(num_returns="streaming").remote()
-        threading.Thread(target=self._listen, daemon=True, name="fairlane Ray").start()
+        for target in (self._listen, self._watch):
+            threading.Thread(target=target, daemon=True, name="fairlane Ray").start()
 
     def send(self, message: Any) -> None:
         """Tell it something; where it is lost, nothing happens."""
@@ -143,12 +148,16 @@ class Worker:
             ray.kill(self._actor, no_restart=True)
 
     def _listen(self) -> None:
-        try:
+        with suppress(Exception):  # its end is reported below
             for reference in self._said:
                 for message in ray.get(reference):
                     self.ready, self.heard = True, time.monotonic()
                     if not isinstance(message, Alive | Ready):
                         self._inbox.put((self, message))
+
+    def _watch(self) -> None:
+        try:
+            ray.get(self._actor.live.remote())
             why = "ended by itself"
         except ray.exceptions.ActorDiedError as error:
             why = f"ended: {_reason(error)}"
