@@ -125,7 +125,7 @@ def test_jobs_go_on_from_the_last_checkpoint():
     entry = ledger.enter(replace(one, checkpoint=first), 5)
     assert entry.again().checkpoint is first
     second = Checkpoint(one.trial, 4, None, {})
-    entry.note(second)
+    ledger.note(entry, second)
     (again,) = ledger.lose(5).again
     assert again.again().checkpoint is second
 

@@ -39,7 +39,7 @@ from fairlane.engines.workers.messages import Printed, Warned
 from fairlane.engines.workers.packing import unpickled
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
-from fairlane.trials import Event, ModelDescribed, TrialDone, TrialFailed, TrialStarted
+from fairlane.trials import Checkpoint, Event, ModelDescribed, TrialDone, TrialFailed, TrialStarted
 
 _SECONDS_TO_FINISH, _SECONDS_OF_PATIENCE = 30.0, 60.0
 """How long workers may take to end their epochs where a run is broken off; and how long one may be silent."""
@@ -108,10 +108,12 @@ class _Run:
                 self._waiting.look()
                 if self._waiting.over:
                     return
-            if self._nothing_moves():
-                yield Idle(tuple(entry.job.trial for entry in self._who_waits()))
-                continue
-            said = self._hands.receive(1.0)
+            said = self._hands.receive(0.0)
+            if said is None:  # only then is it worth while to look at all of them
+                if self._nothing_moves():
+                    yield Idle(tuple(entry.job.trial for entry in self._who_waits()))
+                    continue
+                said = self._hands.receive(1.0)
             if said is not None:
                 yield from self._hear(*said)
             for hand, why in self._hands.silent():
@@ -136,7 +138,7 @@ class _Run:
         self._hands.hold(self._orders.closed)
         if self._orders.standing:
             return
-        waiting = self._ledger.waiting()
+        waiting = self._ledger.waiting
         told: dict[int, list[messages.Order]] = {}
         for order in self._orders.take(waiting) if waiting else ():
             entry = waiting[order.trial]
@@ -146,7 +148,7 @@ class _Run:
                 if sent is not None:
                     orders.append(messages.Order(entry.ticket, "fork", sent))
             elif isinstance(order, GoOn | Stop):
-                entry.waits = False
+                del waiting[order.trial]
                 what = "stop" if isinstance(order, Stop) else "go on"
                 orders.append(messages.Order(entry.ticket, what))
         for number, orders in told.items():
@@ -154,13 +156,20 @@ class _Run:
                 self._hands.by_number[number].tell(messages.Ordered(tuple(orders)))
 
     def _hand_out(self) -> Iterator[EngineEvent]:
-        """Give jobs to the workers that want some, until nobody gets any."""
-        gave = True
+        """Give jobs to the workers that want some, until nobody gets any; each is told if there are none."""
+        wanting, unanswered = self._hands.wanting, self._hands.unanswered
+        gave = bool(wanting)
         while gave:
             gave = False
-            for hand in list(self._hands.by_number.values()):
+            if not self._waiting:
+                self._waiting.look()
+            some = self._waiting and not self._orders.closed
+            for hand in list((wanting if some else unanswered).values()):
                 for kind in list(hand.wants):
                     gave |= yield from self._give(hand, kind)
+                unanswered.pop(hand.number, None)
+                if not hand.wants:
+                    wanting.pop(hand.number, None)
 
     def _give(self, hand: Hand, kind: Kind) -> Generator[EngineEvent, None, bool]:
         """Give a worker what there is for it; says whether there was anything."""
@@ -205,7 +214,7 @@ class _Run:
             return None
 
     def _forget(self, entry: Entry) -> None:
-        del self._ledger.entries[entry.ticket]
+        self._ledger.forget(entry)
         self._waiting.has(entry.worker, entry.job, -1)
 
     # --- from workers -------------------------------------------------------------------------------
@@ -225,6 +234,7 @@ class _Run:
                 yield ForkRefused(entry.job, message.reason)
             case messages.Wants():
                 hand.want(message)
+                self._hands.wanting[hand.number] = self._hands.unanswered[hand.number] = hand
                 self._waiting.wants(hand.number, message.kind, True)
             case messages.Rests():
                 hand.rest(message)
@@ -247,7 +257,8 @@ class _Run:
         if isinstance(event, TrialStarted) and event.fleet is not None:  # workers count their own from 0
             fleet = self._fleets.setdefault((entry.worker, event.fleet), len(self._fleets))
             event = replace(event, fleet=fleet)
-        entry.note(event)
+        if not self._orders.standing or isinstance(event, Checkpoint):
+            self._ledger.note(entry, event)
         if isinstance(event, TrialDone | TrialFailed):
             self._forget(entry)
         yield event

@@ -99,6 +99,8 @@ class Hands:
 
     Attributes:
         by_number: those that are not lost.
+        wanting: those among them that want something.
+        unanswered: those that were not told whether there is something.
     """
 
     def __init__(
@@ -109,6 +111,8 @@ class Hands:
         self._goods = Goods(resources, crew.pack)
         self._settings, self._custom = crew.pack(settings_here()), custom_objects(crew.pack)
         self.by_number: dict[int, Hand] = {}
+        self.wanting: dict[int, Hand] = {}
+        self.unanswered: dict[int, Hand] = {}
         self._of: dict[int, Hand] = {}
         self._next = 0
         self._held = False
@@ -155,6 +159,8 @@ class Hands:
             StudyError: it ended before it was ready, as others before it.
         """
         del self.by_number[hand.number], self._of[id(hand.member)]
+        self.wanting.pop(hand.number, None)
+        self.unanswered.pop(hand.number, None)
         self._crew.dismiss(hand.member)
         self._failed_starts = 0 if lost.started else self._failed_starts + 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
@@ -167,6 +173,8 @@ class Hands:
     def silent(self) -> Iterator[tuple[Hand, str]]:
         """Those that have given no sign of life for a long time, and why that counts as lost."""
         now = time.monotonic()
+        if now - self._checked < self._patience / 20:
+            return
         slept, self._checked = now - self._checked > self._patience / 2, now
         for hand in list(self.by_number.values()):
             if slept:  # not it, but this process was held up

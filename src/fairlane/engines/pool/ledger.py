@@ -26,20 +26,12 @@ class Entry:
         job: the job.
         worker: the number of the worker.
         checkpoint: the last that came; else the job's own.
-        waits: whether its trial waits for an order.
     """
 
     ticket: int
     job: Job
     worker: int
     checkpoint: Checkpoint | None = None
-    waits: bool = False
-
-    def note(self, event: Event) -> None:
-        """Take in an event of its trial."""
-        self.waits = isinstance(event, EpochEnded)
-        if isinstance(event, Checkpoint):
-            self.checkpoint = event
 
     def again(self) -> Job:
         """The job, to go on from the last checkpoint."""
@@ -63,9 +55,15 @@ class Fates:
 
 @dataclass(eq=False)
 class Ledger:
-    """The jobs that workers have, by their tickets."""
+    """The jobs that workers have.
+
+    Attributes:
+        entries: by their tickets.
+        waiting: those whose trials wait for an order, by these.
+    """
 
     entries: dict[int, Entry] = field(default_factory=dict)
+    waiting: dict[Trial, Entry] = field(default_factory=dict)
     _deaths: Counter[Trial] = field(default_factory=Counter)
     _next: int = 0
 
@@ -80,9 +78,17 @@ class Ledger:
         """The jobs that a worker has."""
         return [entry for entry in self.entries.values() if entry.worker == worker]
 
-    def waiting(self) -> dict[Trial, Entry]:
-        """Those whose trials wait for an order."""
-        return {entry.job.trial: entry for entry in self.entries.values() if entry.waits}
+    def note(self, entry: Entry, event: Event) -> None:
+        """Take in an event of a job's trial."""
+        if isinstance(event, EpochEnded):
+            self.waiting[entry.job.trial] = entry
+        elif isinstance(event, Checkpoint):
+            entry.checkpoint = event
+
+    def forget(self, entry: Entry) -> None:
+        """A worker does not have a job any more."""
+        del self.entries[entry.ticket]
+        self.waiting.pop(entry.job.trial, None)
 
     def lose(self, worker: int) -> Fates:
         """Decide about the jobs of a worker that is lost, and forget them.
@@ -92,7 +98,7 @@ class Ledger:
         """
         lost = self.of(worker)
         for entry in lost:
-            del self.entries[entry.ticket]
+            self.forget(entry)
             self._deaths[entry.job.trial] += 1
         suspects = [entry for entry in lost if self._deaths[entry.job.trial] >= MOST_DEATHS]
         others = [entry for entry in lost if entry not in suspects]

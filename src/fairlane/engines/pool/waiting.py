@@ -38,6 +38,7 @@ class Waiting:
         self._ahead: deque[Job] = deque()
         self._apart: deque[list[Job]] = deque()
         self._has: dict[int, Counter[Hashable]] = {}
+        self._owners: dict[Hashable, set[int]] = {}
         self._wants: dict[int, set[Kind]] = {}
 
     def __bool__(self) -> bool:
@@ -65,13 +66,23 @@ class Waiting:
 
     def has(self, worker: int, job: Job, count: int) -> None:
         """Note that a worker has one job more (1) or less (-1)."""
-        counter = self._has.setdefault(worker, Counter())
-        counter[structure(job)] += count
-        counter += Counter()  # without those of which it has none
+        key, counter = structure(job), self._has.setdefault(worker, Counter())
+        counter[key] += count
+        if counter[key]:
+            self._owners.setdefault(key, set()).add(worker)
+        else:
+            del counter[key]
+            self._disown(worker, key)
+
+    def _disown(self, worker: int, key: Hashable) -> None:
+        self._owners[key].discard(worker)
+        if not self._owners[key]:
+            del self._owners[key]
 
     def gone(self, worker: int) -> None:
         """Forget a worker."""
-        self._has.pop(worker, None)
+        for key in self._has.pop(worker, ()):
+            self._disown(worker, key)
         self._wants.pop(worker, None)
 
     def is_empty(self, worker: int) -> bool:
@@ -101,10 +112,14 @@ class Waiting:
     def take(self, worker: int, kind: Kind) -> Job | None:
         """The next job for a worker; None where there is none for it now."""
         best: tuple[int, Job] | None = None
+        ranks: dict[Hashable, int | None] = {}
         for job in self._seen():
             if self.kind(job) is not kind:
                 continue
-            rank = self._rank(worker, job, kind)
+            key = structure(job) if kind is Kind.LANES else None
+            if key not in ranks:
+                ranks[key] = 0 if key is None else self._rank(worker, key)
+            rank = ranks[key]
             if rank is not None and (best is None or rank < best[0]):
                 best = rank, job
                 if rank == 0:
@@ -114,17 +129,14 @@ class Waiting:
         self._ahead.remove(best[1])
         return best[1]
 
-    def _rank(self, worker: int, job: Job, kind: Kind) -> int | None:
-        """How good a job is for a worker, 0 is best; None where another is to have it."""
-        if kind is Kind.REFERENCE:
-            return 0
-        key = structure(job)
-        owners = [other for other, has in self._has.items() if key in has]
+    def _rank(self, worker: int, key: Hashable) -> int | None:
+        """How good a structure is for a worker's lanes, 0 is best; None where another is to have its jobs."""
+        owners = self._owners.get(key, ())
         if worker in owners:
             return 0
         if not owners:
             return 1
-        return None if any(kind in self._wants.get(owner, ()) for owner in owners) else 2
+        return None if any(Kind.LANES in self._wants.get(owner, ()) for owner in owners) else 2
 
     def _seen(self) -> Iterator[Job]:
         """Jobs in the order in which they are to begin; the feed's are taken as they are looked at."""
