@@ -179,7 +179,7 @@ if __name__ == "__main__":
     chosen = sys.argv[1:] or ["digits", "long", "reference", "lost", "simulated"]
     if "simulated" in chosen:
         for many in (1, 10, 100, 1000):
-            simulated(many, 20_000 if many < 1000 else 100_000)
+            simulated(many, 100 * max(many, 100))
     if set(chosen) != {"simulated"}:
         timed(None, seeds=1, epochs=1)
     if "digits" in chosen:

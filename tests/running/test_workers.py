@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ from _processes import segments
 from _trial import FIT, X, Y, build
 from fairlane.engines.lanes import engine as lanes_engine
 from fairlane.engines.pool import local
+from fairlane.engines.workers import parcel
 from fairlane.running import crews
 
 LR = {"lr": [0.1, 0.05, 0.02]}
@@ -73,10 +75,17 @@ def children():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
-def test_nothing_is_left_of_workers():
+def test_nothing_is_left_of_workers(monkeypatch):
+    made = []
+
+    def remembered(*given, **named):
+        made.append(SharedMemory(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(parcel, "SharedMemory", remembered)
     fl.compare(build, [{}], X, Y, epochs=1, verbose=0)  # what is loaded or started once, is
     resource_tracker.ensure_running()  # Python's own process, which frees shared memory if this one is killed
-    before = segments(), children(), threading.active_count()
+    before = children(), threading.active_count()
     random.seed(3)
     np.random.seed(3)  # noqa: NPY002
     expected = random.Random(3).random(), np.random.RandomState(3).rand()
@@ -86,8 +95,10 @@ def test_nothing_is_left_of_workers():
     assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
     assert keras.config.dtype_policy() is policy
     assert os.getcwd() == folder
-    assert (segments(), children()) == before[:2]
-    assert threading.active_count() <= before[2]
+    assert made
+    assert not {one.name for one in made} & segments()
+    assert children() == before[0]
+    assert threading.active_count() <= before[1]
 
 
 @pytest.mark.slow

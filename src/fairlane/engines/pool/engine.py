@@ -108,6 +108,9 @@ class _Run:
                 self._waiting.look()
                 if self._waiting.over:
                     return
+                if not self._waiting:
+                    yield Idle()
+                continue
             said = self._hands.receive(0.0)
             if said is None:  # only then is it worth while to look at all of them
                 if self._nothing_moves():
@@ -161,7 +164,7 @@ class _Run:
         gave = bool(wanting)
         while gave:
             gave = False
-            if not self._waiting:
+            if not self._waiting and self._ledger.entries:  # else the feed is asked once, by `_events`
                 self._waiting.look()
             some = self._waiting and not self._orders.closed
             for hand in list((wanting if some else unanswered).values()):
