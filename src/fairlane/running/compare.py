@@ -137,9 +137,8 @@ def compare(
             is compared after equal epochs; the same call continues a stored study.
         workers: which processes train: None for this one; a number of processes on this machine;
             ``"devices"``, one for each accelerator (without one, as many as there are cores); or a
-            `fairlane.Ray`, for the nodes of a cluster. They start with the call and end with it. Builder,
-            data and callbacks are sent to them; callbacks run there. A trial whose worker ends continues on
-            another, from its last checkpoint.
+            `fairlane.Ray`, for a cluster. They start and end with the call. Callbacks run there. A trial
+            whose worker ends continues on another, from its last checkpoint.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
