@@ -7,9 +7,14 @@ that it starts: a test that sends them one would wait for ever.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
+import time
+from pathlib import Path
+
+SHARED = Path("/dev/shm")
 
 LIMIT = 600
 """Seconds that no process of a test comes near."""
@@ -61,3 +66,28 @@ def line(process, timeout=LIMIT):
         process.kill()
         raise AssertionError(f"process {process.pid} has written no line for {timeout} seconds")
     return heard[0]
+
+
+def segments():
+    """The names of what is in shared memory."""
+    return {path.name for path in SHARED.glob("psm_*")} if SHARED.is_dir() else set()
+
+
+def lives(pid):
+    """Whether there is a process of this number, and it has not ended."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+
+
+def eventually(holds):
+    """Whether something comes to hold, within a minute that no test is to need."""
+    for _ in range(600):
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fairlane.results.opening import open, studies
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
+    from fairlane.running.crews import Ray
     from fairlane.running.folds import Folds
     from fairlane.running.phases import Phase
     from fairlane.running.search import search
@@ -51,6 +52,7 @@ _HOMES = {
     "Float": "searching.domains",
     "Folds": "running.folds",
     "Phase": "running.phases",
+    "Ray": "running.crews",
     "Int": "searching.domains",
     "When": "searching.domains",
     "Space": "searching.space",
@@ -86,6 +88,7 @@ __all__ = [
     "Int",
     "LanesError",
     "Phase",
+    "Ray",
     "SharedStateError",
     "Space",
     "StoreError",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from _jobs import COPIES, EPOCHS, Listed, X, Y, alone, build, callbacks, job, resources, run
 
+from _crew import two_workers
 from fairlane.engines.contract import Declined, Fork, ForkRefused, GoOn, Idle, Pause, Stop
 from fairlane.engines.fallback import FallbackEngine
 from fairlane.engines.lanes import LanesEngine
@@ -21,6 +22,13 @@ def workers(shared):
     from fairlane.engines.workers.engine import WorkersEngine
 
     return WorkersEngine(shared)
+
+
+def pool(shared):
+    """Two worker processes, the same in all tests."""
+    from fairlane.engines.pool import PoolEngine
+
+    return PoolEngine(shared, two_workers())
 
 
 def declined_by_lanes(shared):
@@ -45,11 +53,13 @@ ENGINES = {
     "lanes": LanesEngine,
     "fallback": declined_by_lanes,
     "workers": workers,
+    "pool": pool,
 }
+SLOW = ("workers", "pool")
 
 
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.slow) if name == "workers" else name for name in ENGINES]
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ENGINES]
 )
 def name(request):
     return request.param
@@ -100,13 +110,16 @@ def test_each_trial_starts_ends_its_epochs_in_order_and_ends(make):
         assert not events[-1].stopped
 
 
+class GoesOn:
+    """Lets every trial go on, one order at a time."""
+
+    standing = False
+
+    def after(self, event):
+        return [GoOn(event.trial)] if isinstance(event, EpochEnded) else []
+
+
 def test_orders_one_by_one_give_the_same_as_standing_ones(make):
-    class GoesOn:
-        standing = False
-
-        def after(self, event):
-            return [GoOn(event.trial)] if isinstance(event, EpochEnded) else []
-
     jobs = [job(i) for i in range(3)]
     ran = run(make(resources()), jobs, GoesOn())
     for one in jobs:
@@ -147,7 +160,7 @@ def test_a_builder_that_raises_costs_its_trial_alone(make):
 
 
 def test_a_job_known_to_be_unfit_for_lanes_comes_back(name):
-    if name in ("reference", "fallback"):
+    if name in ("reference", "fallback", "pool"):
         pytest.skip("it runs what lanes can't")
     one = replace(job(0), reason="it is a Tuesday")
     (event,) = run(ENGINES[name](resources()), [one]).events
@@ -254,8 +267,8 @@ def test_the_better_half_goes_on_from_a_rung(make, rung):
 
 
 def test_stopped_trials_hear_that_training_ends(name):
-    if name == "workers":
-        pytest.skip("callbacks of one's own do not run in a worker process")
+    if name in ("workers", "pool"):
+        pytest.skip("callbacks of one's own do not run in this process")
     heard = []
 
     class Hears(keras.callbacks.Callback):
@@ -455,7 +468,8 @@ def test_a_run_that_is_closed_hands_over_the_states(name):
         pytest.skip("what a worker process has not reported is lost with it")
     jobs = [job(i) for i in range(3)]
     engine = ENGINES[name](resources())
-    seen, left = closed_after(engine, jobs, lambda e: isinstance(e, EpochEnded) and e.epoch == 2)
+    policy = GoesOn() if name == "pool" else None  # with standing orders, workers may have trained on by now
+    seen, left = closed_after(engine, jobs, lambda e: isinstance(e, EpochEnded) and e.epoch == 2, policy)
     cut = {e.trial.number: e for e in left if isinstance(e, CutOff)}
     ended = {}
     for event in [*seen, *left]:
@@ -490,10 +504,14 @@ def test_paused_trials_hand_over_their_states_too(name):
     ]
 
 
-def test_models_of_ones_own_are_left_with_what_they_have_learned(make):
+def test_models_of_ones_own_are_left_with_what_they_have_learned(name):
     models = [build(0.02 * (i + 1)) for i in range(2)]
     jobs = [job(i) for i in range(2)]
-    run(make(resources(models=models)), jobs, StopsAtThree())
+    ran = run(ENGINES[name](resources(models=models)), jobs, StopsAtThree())
+    if name == "pool":  # nobody else can train them
+        assert [type(event) for event in ran.events] == [Declined, Declined]
+        assert not any(hasattr(model, "history") for model in models)
+        return
     assert [len(model.history.history["loss"]) for model in models] == [3, EPOCHS]
     assert [int(model.optimizer.iterations) for model in models] == [3 * 4, EPOCHS * 4]
 

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import sys
-import time
 from pathlib import Path
 
 import cloudpickle
@@ -18,6 +17,7 @@ import pytest
 import _processes
 import fairlane as fl
 from _alone import assert_logs_agree
+from _processes import SHARED, eventually, lives, segments
 from _trial import X, Y, build
 from fairlane.engines.workers import parcel, process
 from fairlane.engines.workers.engine import WorkersEngine
@@ -27,7 +27,6 @@ from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.running import choosing
 
 HERE = Path(__file__).parents[1]
-SHARED = Path("/dev/shm")
 
 
 def environment(backend, **more):
@@ -60,29 +59,6 @@ def test_a_session(backend, tmp_path):
     assert not failed, "\n\n".join(f"{name}\n{told}" for name, told in failed.items()) + ran.stderr
     assert eventually(lambda: not lives(int(pid))), "the worker has outlived its session"
     assert eventually(lambda: segments() <= before), "shared memory has outlived its session"
-
-
-def segments():
-    return {path.name for path in SHARED.glob("psm_*")} if SHARED.is_dir() else set()
-
-
-def lives(pid):
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-
-
-def eventually(holds):
-    """Whether something comes to hold, within a minute that no test is to need."""
-    for _ in range(600):
-        if holds():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_session_on_jax_loads_nothing_of_it():

@@ -225,6 +225,10 @@ class Orders(Protocol):
 
     standing: bool
 
+    @property
+    def closed(self) -> bool:
+        """Whether no job and no epoch may begin now."""
+
     def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
         """The orders for some trials, in the order in which they were given; each order is taken once."""
 

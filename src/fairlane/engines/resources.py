@@ -6,18 +6,21 @@ that a process or machine which has the same resources under the same keys can r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
 from fairlane.engines.contract import Job
-from fairlane.engines.data.fit_data import FitData
+from fairlane.engines.data.fit_data import DATA_ARGUMENTS, FitData
 from fairlane.models.recipes.description import description
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
 from fairlane.trials import ModelDescribed, Trial
+
+DataArguments = Callable[[Trial], Mapping[str, Any]]
+"""A trial → the data arguments of ``Model.fit`` for it."""
 
 
 @dataclass(eq=False)
@@ -35,6 +38,8 @@ class Builder:
         sees_folds: whether it is told the fold, or its samples.
         change: called with a trial, its model and the number of a phase of its training, from 1, to change
             the model as that phase wants it; None where training has one phase.
+        elsewhere: what is pickled in its place for another process, and makes it there, from a function that
+            gives a trial's data arguments; None where it is pickled itself.
     """
 
     build: Callable[[Trial], keras.Model]
@@ -45,6 +50,7 @@ class Builder:
     describes: bool = False
     sees_folds: bool = False
     change: Callable[[Trial, keras.Model, int], None] | None = None
+    elsewhere: Callable[[DataArguments], Builder] | None = None
     _described: set[int] = field(default_factory=set)
 
     def describe(self, job: Job, model: keras.Model, data: FitData | None) -> ModelDescribed | None:
@@ -90,10 +96,12 @@ class CallbackMaker:
     Attributes:
         make: trial → a list of fresh callbacks, to be called in the trial's session.
         held_by_several: the addresses of objects that the callbacks of several trials hold.
+        example: those of one trial, where they are known.
     """
 
     make: Callable[[Trial], Sequence[Any]]
     held_by_several: frozenset[int] = frozenset()
+    example: Sequence[Any] = ()
 
 
 @dataclass(eq=False)
@@ -134,6 +142,16 @@ class Resources:
         """A watch over what a job's model shares with others."""
         shared = self.builder_of(job).shared
         return Held(shared(model) if shared is not None else (), str(job.trial))
+
+
+def likeness(hyperparameters: Mapping[str, Any]) -> Hashable:
+    """What trials must have in common to share a program, as far as hyperparameters show it."""
+    return tuple(
+        (name, repr(value))
+        for name, value in hyperparameters.items()
+        if name in DATA_ARGUMENTS or not isinstance(value, int | float) or isinstance(value, bool)
+        if name != "epochs"
+    )
 
 
 def session_of(job: Job) -> Session:

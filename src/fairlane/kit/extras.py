@@ -21,6 +21,7 @@ _EXTRA = {
     "optuna": "optuna",
     "cmaes": "optuna",
     "torch": "backends",
+    "ray": "ray",
 }
 
 

@@ -109,6 +109,11 @@ class Callbacks:
             raise ready
         return self._make(trial) if ready is None else ready
 
+    def example(self) -> list[Any]:
+        """One trial's, to see what they are; none where that is not known."""
+        made = (listed for listed in self._ready.values() if not isinstance(listed, Exception))
+        return next(iter([*self._copies[:1], *made]), [])
+
     def shared(self) -> frozenset[int]:
         """The addresses of objects that callbacks of several trials hold; asked before these are given."""
         made = [listed for listed in self._ready.values() if not isinstance(listed, Exception)]

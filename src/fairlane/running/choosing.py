@@ -5,6 +5,8 @@ In: ``compare``'s argument ``engine``, and the resources of its jobs. Out: an en
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import keras
 
 from fairlane.engines.contract import Engine
@@ -13,14 +15,22 @@ from fairlane.engines.lanes import LanesEngine
 from fairlane.engines.reference import ReferenceEngine
 from fairlane.engines.resources import Resources
 
+if TYPE_CHECKING:
+    from fairlane.engines.pool.crew import Crew
 
-def engine_for(choice: str, resources: Resources) -> Engine:
+
+def engine_for(choice: str, resources: Resources, crew: Crew | None = None) -> Engine:
     """The engine that was chosen.
 
     Args:
         choice: ``"auto"``, ``"lanes"`` or ``"reference"``.
         resources: what jobs name by a key.
+        crew: the workers that run it; None where this process does.
     """
+    if crew is not None:
+        from fairlane.engines.pool import PoolEngine
+
+        return PoolEngine(resources, crew, choice)
     if choice == "reference":
         return ReferenceEngine(resources)
     if choice == "lanes":

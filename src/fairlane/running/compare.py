@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -33,6 +33,7 @@ from fairlane.running.checks import (
     warn_of_shorter,
 )
 from fairlane.running.choosing import on_jax
+from fairlane.running.crews import Ray, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -50,6 +51,9 @@ from fairlane.running.seeds import check_seed
 from fairlane.store import MemoryStore, Store, next_epoch
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
+
+if TYPE_CHECKING:
+    from fairlane.engines.pool.crew import Crew
 
 
 def compare(
@@ -74,6 +78,7 @@ def compare(
     test_data: Any = None,
     trackers: Any = (),
     budget: str | float | timedelta | None = None,
+    workers: int | str | Ray | None = None,
     **fit_arguments: Any,
 ) -> Study:
     """Train a model with every variant of its hyperparameters and every seed, and compare them.
@@ -140,6 +145,10 @@ def compare(
             training continues.
         budget: a time such as ``"10min"``, or seconds: no epoch begins that would end after it. What is there
             is compared after equal epochs; the same call continues a stored study.
+        workers: which processes train: None for this one; a number of processes on this machine;
+            ``"devices"``, one for each accelerator (without one, as many as there are cores); or a
+            `fairlane.Ray`, for a cluster. They start and end with the call. Callbacks run there. A trial
+            whose worker ends continues on another, from its last checkpoint.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
@@ -168,24 +177,26 @@ def compare(
     """
     check_choices(engine, on_error)
     check_resume(resume)
+    check_workers(workers)
     pace = pace_of(checkpoint_every)
     live, allowed = LiveTrackers(trackers), Budget.of(budget)
-    if store is None or not on_jax():
+    if (store is None and workers is None) or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     samples, phases = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups), Phases(then)
-    planned = _planned(model, variants, seeds, samples, phases, fit_arguments, engine, test_data)
-    folds = samples_by_fold(planned.folds)
-    described = list(phases.described(int(planned.common.get("epochs", 1))))
-    with Request(
-        *(model, planned.common, callbacks, test_data), folds=folds, made_by=data, phases=described
-    ) as request:
-        with kept_in(store, name, request, resume) as opened:
-            kept = opened.store
-            run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
-            study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
-            _train(run, study, on_error, verbose, test_data, live, allowed)
-        warn_of_nothing(run.records)
-        return study
+    with hired(workers) as crew:
+        planned = _planned(model, variants, seeds, samples, phases, fit_arguments, engine, test_data)
+        folds = samples_by_fold(planned.folds)
+        described = list(phases.described(int(planned.common.get("epochs", 1))))
+        with Request(
+            *(model, planned.common, callbacks, test_data), folds=folds, made_by=data, phases=described
+        ) as request:
+            with kept_in(store, name, request, resume) as opened:
+                kept = opened.store
+                run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
+                study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
+                _train(run, study, on_error, verbose, test_data, live, allowed, crew)
+            warn_of_nothing(run.records)
+            return study
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,14 +251,7 @@ class _KeptRun:
         warn_of(kept)
         left = _left(kept, self.trials)
         makers = Callbacks(callbacks, left)
-        builder = Builder(
-            models.build,
-            shared=models.known.shared_by,
-            portable=None if models.sees_folds else models.builder,
-            describes=described,
-            sees_folds=models.sees_folds,
-            change=models.change if later else None,
-        )
+        builder = models.registered(described)
         self.jobs = [replace(j, phases=later) for j in jobs_of(left, common, data, makers, pace, engine)]
         self.resources = resources_of(builder, data, makers, watched=pace is not None)
         self.rebuilt = Rebuilt(kept, models, common, data, self.trials, compare)
@@ -264,10 +268,13 @@ def _train(
     test_data: Any,
     live: LiveTrackers,
     budget: Budget | None,
+    crew: Crew | None,
 ) -> None:
     """Train what is left of a study, and evaluate it."""
     with live.following(study.name, run.store), Progress(run.records, run.epochs, verbose) as progress:
-        driver = Driver(*(run.store, run.engine, on_error, study, progress.update, live.take), budget=budget)
+        driver = Driver(
+            *(run.store, run.engine, on_error, study, progress.update, live.take), budget=budget, crew=crew
+        )
         driver.run(run.jobs, run.resources, interruptible=True)
         if test_data is not None:
             driver.test(study, run.trials, test_data, run.batch_size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairlane.engines.contract import NOT_YET, Declined, EngineEvent, Feed, ForkRefused, Idle, Job, Nothing
 from fairlane.engines.resources import Resources
@@ -23,6 +23,9 @@ from fairlane.running.jobs import PlannedFeed
 from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store, next_epoch
 from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, TrialFailed, TrialState
+
+if TYPE_CHECKING:
+    from fairlane.engines.pool.crew import Crew
 
 
 class _Limited:
@@ -49,6 +52,7 @@ class Driver:
         track: gets each event with its record, for trackers.
         policy: decides who trains on; by default everybody does.
         budget: how long training may take; None where there is no limit.
+        crew: the workers that train; None where this process does.
     """
 
     def __init__(
@@ -61,7 +65,9 @@ class Driver:
         track: Callable[[Event, Record], None] | None = None,
         policy: Policy | None = None,
         budget: Budget | None = None,
+        crew: Crew | None = None,
     ) -> None:
+        self._crew = crew
         self._store, self._engine, self._on_error = store, engine, on_error
         self._study, self._show, self._track = study, show, track
         self._budget = budget
@@ -79,17 +85,21 @@ class Driver:
             resources: what they name by a key.
             interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
         """
-        self._resources = resources
-        self.check(jobs)
+        self.check(jobs, resources)
         self.run_feed(PlannedFeed(jobs, self._store.checkpoint), resources, interruptible)
 
-    def check(self, jobs: Sequence[Job]) -> None:
-        """Refuse, before they begin, jobs that must run on lanes and can't.
+    def check(self, jobs: Sequence[Job], resources: Resources) -> None:
+        """Refuse, before they begin, jobs that must run on lanes and can't, or can't go to workers.
 
         Raises:
-            StudyError: as `run`.
-            LanesError: as `run`.
+            StudyError: what can't go where it must.
+            LanesError: lanes were chosen.
         """
+        self._resources = resources
+        if self._crew is not None:
+            from fairlane.engines.pool.goods import check_travels
+
+            check_travels(jobs, resources)
         for job in jobs:
             if job.reason:
                 self._check_declined(job, job.reason)
@@ -103,7 +113,7 @@ class Driver:
             interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
         """
         self._resources = resources
-        engine = engine_for(self._engine, resources)
+        engine = engine_for(self._engine, resources, self._crew)
         source = engine.run(_Limited(feed, self._budget), self._orders)
         try:
             with left_as_found():

@@ -15,7 +15,7 @@ import numpy as np
 from fairlane.engines import phases
 from fairlane.engines.contract import OVER, Job, Nothing, Pace
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS
-from fairlane.engines.resources import Builder, CallbackMaker, Resources
+from fairlane.engines.resources import Builder, CallbackMaker, Resources, likeness
 from fairlane.errors import StudyError
 from fairlane.running.budget import seconds_of
 from fairlane.running.callbacks import Callbacks
@@ -39,7 +39,7 @@ def resources_of(builder: Builder, data: Data, callbacks: Callbacks, watched: bo
     makers = {}
     if callbacks.are_given:
         held = callbacks.shared() if watched else frozenset()
-        makers[_CALLBACKS] = CallbackMaker(callbacks.make, held)
+        makers[_CALLBACKS] = CallbackMaker(callbacks.make, held, callbacks.example())
     return Resources({_BUILDER: builder}, data.by_key, makers)
 
 
@@ -138,12 +138,7 @@ def _varying(trial: Trial, names: set[str]) -> tuple[float, ...]:
 
 def _likeness(trial: Trial) -> Any:
     """What trials must have in common to share a program, as far as hyperparameters show it."""
-    return tuple(
-        (name, repr(value))
-        for name, value in trial.hyperparameters.items()
-        if name in FIT_ARGUMENTS or not isinstance(value, int | float) or isinstance(value, bool)
-        if name != "epochs"
-    )
+    return likeness(trial.hyperparameters)
 
 
 def arguments_of(common: Mapping[str, Any], trial: Trial) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
-from fairlane.engines.data.folds import samples_of
+from fairlane.engines.data.folds import Fold, samples_of
+from fairlane.engines.resources import Builder, DataArguments
 from fairlane.errors import BuilderError, FairlaneWarning, SharedStateError, StudyError
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.kit.error_text import one_line
@@ -22,12 +24,22 @@ from fairlane.models import keras_private
 from fairlane.models.adaptations import adaptations
 from fairlane.models.initial_values import drawn_quickly
 from fairlane.models.isolation import PAST, check_independent
+from fairlane.models.recipes.portable import PortableRecipe
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Known, changed_by_step
 from fairlane.models.template import Template
-from fairlane.running.data import Data
 from fairlane.running.phases import Phases
 from fairlane.trials import Trial
+
+
+class Samples(Protocol):
+    """What `Models` needs of the data."""
+
+    def whole(self, trial: Trial) -> Mapping[str, Any]:
+        """``Model.fit``'s data arguments of a trial, of all samples."""
+
+    def fold(self, trial: Trial) -> Fold | None:
+        """The samples of a trial's fold; None where it has all samples."""
 
 
 class Models:
@@ -47,7 +59,7 @@ class Models:
     """
 
     def __init__(
-        self, model: Any, data: Data | None = None, folded: bool = False, phases: Phases | None = None
+        self, model: Any, data: Samples | None = None, folded: bool = False, phases: Phases | None = None
     ) -> None:
         self.given, self.phases = model, phases or Phases()
         self._data, self._folded, self._takes = data, folded, of_the_fold(model, folded)
@@ -61,6 +73,22 @@ class Models:
             self.what = f"{getattr(model, '__name__', 'the builder')}()"
         self._given: weakref.WeakSet[Any] = weakref.WeakSet()
         self.known = Known()
+
+    def registered(self, describes: bool) -> Builder:
+        """What gives engines the models.
+
+        Args:
+            describes: whether they are to be described, the first of each variant.
+        """
+        return Builder(
+            self.build,
+            shared=self.known.shared_by,
+            portable=None if self.sees_folds else self.builder,
+            describes=describes,
+            sees_folds=self.sees_folds,
+            change=self.change if self.phases else None,
+            elsewhere=_Elsewhere(self.given, self._folded, describes, self.phases),
+        )
 
     def build(self, trial: Trial, to_train: bool = True) -> keras.Model:
         """The trial's model.
@@ -223,6 +251,54 @@ class Models:
 def _changed_by_step(trial: Trial, batch: Callable[[], Any], model: keras.Model) -> set[int] | None:
     with left_as_found(), Session(trial.seed):
         return changed_by_step(model, batch())
+
+
+@dataclass(frozen=True, eq=False)
+class _Elsewhere:
+    """Makes a `Builder` in another process; it can be pickled where the builder or template can.
+
+    Attributes:
+        given: the builder, or the template.
+        folded: whether the samples are cut into folds.
+        describes: whether models are to be described.
+        phases: of training, that follow on the first.
+    """
+
+    given: Any
+    folded: bool
+    describes: bool
+    phases: Phases
+
+    def __call__(self, arguments: DataArguments) -> Builder:
+        """The builder there.
+
+        Args:
+            arguments: gives the data arguments of a trial: those of its fold, where there are folds.
+        """
+        given = self.given
+        if isinstance(given, PortableRecipe):
+            with left_as_found():
+                given = given.make()
+        return Models(given, _OfTrials(arguments), self.folded, self.phases).registered(self.describes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        template = isinstance(self.given, keras.Model)
+        given = PortableRecipe.of(self.given) if template else self.given
+        return _Elsewhere, (given, self.folded, self.describes, self.phases)
+
+
+@dataclass(frozen=True, eq=False)
+class _OfTrials:
+    """The data of trials where their folds have been cut out."""
+
+    arguments: DataArguments
+
+    def whole(self, trial: Trial) -> Mapping[str, Any]:
+        """A trial's data arguments."""
+        return self.arguments(trial)
+
+    def fold(self, trial: Trial) -> None:
+        """All of them are the fold's."""
 
 
 def of_the_fold(model: Any, folded: bool) -> frozenset[str]:

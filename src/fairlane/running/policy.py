@@ -66,9 +66,14 @@ class OrderBook:
         self._orders += orders
         return len(self._orders) > before
 
+    @property
+    def closed(self) -> bool:
+        """Whether no job and no epoch may begin now."""
+        return self._closed()
+
     def take(self, waiting: Collection[Trial]) -> Sequence[Order]:
         """The orders for some trials, in the order in which they were given; each order is taken once."""
-        if self._closed():
+        if self.closed:
             return ()
         if self.standing:
             return [GoOn(trial) for trial in waiting]

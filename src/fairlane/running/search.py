@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairlane.engines.contract import Job, Pace
 from fairlane.engines.data.folds import Fold
-from fairlane.engines.resources import Builder, Resources
+from fairlane.engines.resources import Resources
 from fairlane.errors import StudyError
 from fairlane.provenance.request import Request
 from fairlane.results.study import Study
@@ -22,6 +22,7 @@ from fairlane.running.callbacks import Callbacks
 from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
 from fairlane.running.compare import compare
+from fairlane.running.crews import Ray, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -41,6 +42,9 @@ from fairlane.searching.stopping import Everything
 from fairlane.store import MemoryStore, Store
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
+
+if TYPE_CHECKING:
+    from fairlane.engines.pool.crew import Crew
 
 
 def search(
@@ -72,6 +76,7 @@ def search(
     verbose: Any = "auto",
     test_data: Any = None,
     trackers: Any = (),
+    workers: int | str | Ray | None = None,
     **fit_arguments: Any,
 ) -> Study:
     """Search a space of hyperparameters: variants are proposed, trained, stopped and replaced, side by side.
@@ -120,6 +125,7 @@ def search(
         verbose: as for `compare`.
         test_data: as for `compare`.
         trackers: as for `compare`.
+        workers: as for `compare`. Proposals and decisions are the same with any number of workers.
         **fit_arguments: other arguments of ``Model.fit``.
 
     Returns:
@@ -148,25 +154,27 @@ def search(
     """
     check_choices(engine, on_error)
     check_resume(resume)
+    check_workers(workers)
     pace = pace_of(checkpoint_every)
     live, spent = LiveTrackers(trackers), Budget.of(budget)
-    if store is None or not on_jax():
+    if (store is None and workers is None) or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     fit = {"x": x, "y": y, **fit_arguments, "epochs": whole("epochs", epochs)}
     samples = Samples(fit, data, cv, groups)
     held_out = cv is not None or data is not None  # what a function returns shows when it is called
     wanted = wanted_of(space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
-    planned = _planned(model, wanted, samples, engine, test_data)
-    described, folds = wanted.described(), samples_by_fold(planned.folds)
-    with Request(model, fit, callbacks, test_data, described, folds, data) as request:
-        with kept_in(store, name, request, resume) as opened:
-            kept = opened.store
-            rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
-            study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
-            run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt)
-            _train(run, study, on_error, verbose, test_data, live, spent)
-        warn_of_nothing(list(kept))
-        return study
+    with hired(workers) as crew:
+        planned = _planned(model, wanted, samples, engine, test_data)
+        described, folds = wanted.described(), samples_by_fold(planned.folds)
+        with Request(model, fit, callbacks, test_data, described, folds, data) as request:
+            with kept_in(store, name, request, resume) as opened:
+                kept = opened.store
+                rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
+                study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
+                run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt)
+                _train(run, study, on_error, verbose, test_data, live, spent, crew)
+            warn_of_nothing(list(kept))
+            return study
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,13 +241,7 @@ class _Run:
         warn_of(kept)
         self._makers = Callbacks(callbacks, ())
         models, data = planned.models, planned.data
-        builder = Builder(
-            models.build,
-            shared=models.known.shared_by,
-            portable=None if models.sees_folds else models.builder,
-            describes=not isinstance(kept, MemoryStore),
-            sees_folds=models.sees_folds,
-        )
+        builder = models.registered(describes=not isinstance(kept, MemoryStore))
         self.resources: Resources = resources_of(builder, data, self._makers, watched=pace is not None)
         log = StoredLog(kept)
         sampler = wanted.sampler_for(log)
@@ -281,7 +283,7 @@ class _Run:
         jobs = [replace(job, varying=self._varying(job.trial), alike=self._alike(job)) for job in jobs]
         assert self.driver is not None
         assert self.progress is not None
-        self.driver.check(jobs)
+        self.driver.check(jobs, self.resources)
         self.progress.expect([self.store[trial] for trial in trials], expected, later)
         return trials, jobs
 
@@ -308,6 +310,7 @@ def _train(
     test_data: Any,
     live: LiveTrackers,
     budget: Budget | None,
+    crew: Crew | None,
 ) -> None:
     """Train the variants of a search as they are proposed, and evaluate them."""
     run.progress = Progress([], 0, verbose)
@@ -315,6 +318,7 @@ def _train(
         *(run.store, run.engine, on_error, study, run.progress.update, live.take),
         policy=run.search,
         budget=budget,
+        crew=crew,
     )
     run.search.begin()
     with live.following(study.name, run.store), run.progress:

@@ -137,6 +137,8 @@ class Search:
 
     def after(self, event: EngineEvent) -> Iterable[Order]:
         """The orders that follow from an event."""
+        if isinstance(event, TrialStarted):  # perhaps again, on another engine or worker
+            self._waiting.pop(id(event.trial), None)
         if not isinstance(event, EpochEnded | TrialDone | TrialFailed):
             return ()
         trial = event.trial

@@ -50,6 +50,16 @@ class FoldArguments(Mapping[str, Any]):
         self._names = list(dict.fromkeys(self._names))
         self._kept: dict[str, Any] = {}
 
+    @property
+    def whole(self) -> Mapping[str, Any]:
+        """The arguments for all samples."""
+        return self._whole
+
+    @property
+    def fold(self) -> Fold:
+        """Which of the samples are the fold's."""
+        return self._fold
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
             raise KeyError(name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import time
 import warnings
 from collections import deque
@@ -17,8 +16,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-
-import keras
 
 from fairlane.engines.contract import (
     OVER,
@@ -42,9 +39,9 @@ from fairlane.engines.workers.packing import Common as CommonObject
 from fairlane.engines.workers.packing import Packing, Sent, unpickled
 from fairlane.engines.workers.parcel import Parcel, Segments, Slots
 from fairlane.engines.workers.process import Process, WorkerDied
+from fairlane.engines.workers.settings import custom_objects, search_path, settings_here
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
-from fairlane.models import keras_private
 from fairlane.models.variables import write_state
 from fairlane.trials import EpochEnded, Event, State, Trial, TrialDone, TrialFailed, TrialStarted, Weights
 
@@ -192,19 +189,8 @@ class _Run:
     # --- sending ------------------------------------------------------------------------------------
 
     def _begin(self) -> messages.Begin:
-        settings = {
-            "floatx": keras.config.floatx(),
-            "epsilon": keras.config.epsilon(),
-            "image_data_format": keras.config.image_data_format(),
-            "dtype_policy": keras.config.dtype_policy(),
-        }
-        path = tuple(entry or os.getcwd() for entry in sys.path)
-        parcel = self._pack(settings)
-        custom: dict[str, Parcel] = {}
-        for name, value in keras_private.custom_objects().items():
-            with suppress(Exception):  # what needs it says so when it is built
-                custom[name] = self._pack(value)
-        return messages.Begin(self._orders.standing, os.getcwd(), path, parcel, custom)
+        parcel, custom = self._pack(settings_here()), custom_objects(self._pack)
+        return messages.Begin(self._orders.standing, os.getcwd(), search_path(), parcel, custom)
 
     def _pack(self, value: Any) -> Parcel:
         parcel = self._segments.pack(value)

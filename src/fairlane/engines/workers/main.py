@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 
 import cloudpickle
-import keras
 
 from fairlane.engines.contract import (
     NOT_YET,
@@ -41,6 +40,7 @@ from fairlane.engines.workers import messages
 from fairlane.engines.workers.line import Line, Printer, pass_warning_on
 from fairlane.engines.workers.messages import Begin, Common, NoMore, NotYet, Reference, Task, Work
 from fairlane.engines.workers.parcel import FOREIGN, PLAIN, Slots
+from fairlane.engines.workers.settings import settle
 from fairlane.kit.error_text import one_line
 from fairlane.models import keras_private
 from fairlane.models.callback_memory.attributes import own_attributes
@@ -85,6 +85,8 @@ class _RemoteFeed:
 class _RemoteOrders:
     """Asks the session for orders."""
 
+    closed = False
+
     def __init__(self, line: Line, standing: bool) -> None:
         self._line, self.standing = line, standing
 
@@ -116,7 +118,8 @@ class _Run:
         self._line.stopped.clear()
         error = ""
         try:
-            _settle(self._begin)
+            begin = self._begin
+            settle(begin.settings.open(), begin.folder, begin.path, begin.custom)
             self._serve()
         except Exception as raised:
             print(traceback.format_exc(), file=sys.stderr)
@@ -316,22 +319,6 @@ def _alike(here: Sequence[tuple[Any, str]], there: Sequence[tuple[Any, str]]) ->
 def _described(variables: Sequence[tuple[Any, str]]) -> str:
     shown = ", ".join(f"{dtype} {shape}" for shape, dtype in variables[:3])
     return f"{len(variables)}: {shown}{', ...' if len(variables) > 3 else ''}"
-
-
-def _settle(begin: Begin) -> None:
-    """Take over the session's settings."""
-    os.chdir(begin.folder)
-    sys.path[:] = begin.path
-    settings: Mapping[str, Any] = begin.settings.open()
-    keras.config.set_floatx(settings["floatx"])
-    keras.config.set_epsilon(settings["epsilon"])
-    keras.config.set_image_data_format(settings["image_data_format"])
-    keras.config.set_dtype_policy(settings["dtype_policy"])
-    registered = keras.saving.get_custom_objects()
-    registered.clear()
-    for name, parcel in begin.custom.items():
-        with contextlib.suppress(Exception):  # what needs it says so when it is built
-            registered[name] = parcel.open()
 
 
 @contextlib.contextmanager

@@ -70,6 +70,15 @@ class Parcel:
             shared.close()
         return pickle.loads(self.pickled, buffers=buffers)
 
+    def view(self, shared: SharedMemory) -> Any:
+        """The object; its arrays are read-only views of the segment, which must stay open as long as they."""
+        memory, offset = _memory(shared).toreadonly(), 0
+        buffers = []
+        for size in self.sizes:
+            buffers.append(memory[offset : offset + size])
+            offset += aligned(size)
+        return pickle.loads(self.pickled, buffers=buffers)
+
 
 @dataclass(frozen=True)
 class Slots:

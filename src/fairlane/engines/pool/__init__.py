@@ -1,0 +1,5 @@
+"""The pool engine: jobs go to worker processes, each of which runs the lanes or the reference engine."""
+
+from fairlane.engines.pool.engine import PoolEngine
+
+__all__ = ["PoolEngine"]
