@@ -481,7 +481,7 @@ def test_plot(runs, tmp_path):
 @pytest.mark.parametrize("what", ["history", "long", "trials", "summary"])
 def test_exports_are_the_frames(runs, tmp_path, what):
     kept = fl.open(runs, "rates")
-    frame = {"long": kept.to_frame(long=True), "summary": kept.summary()}.get(what)
+    frame = {"long": kept.to_frame(long=True), "summary": kept.summary(detail=True)}.get(what)
     frame = getattr(kept, what) if frame is None else frame
     for suffix, reader in {
         "csv": read_csv,
