@@ -139,7 +139,9 @@ class Chromium:
             self.complaints.append(told["args"])
         elif method == "Log.entryAdded":
             self.complaints.append(told["entry"])
-        elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith(self._server):
+        elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith(
+            (self._server, "blob:")
+        ):
             self.complaints.append(told["request"]["url"])
 
 

@@ -157,7 +157,7 @@ def test_the_pointer_reads_values(show):
         })()"""
     )
     page.move(x, y)
-    assert texts(page, "output")[0] == "Epoch 0: 5. units=8, seed 0, validation"
+    assert texts(page, "output")[0] == "Epoch 1: 5. units=8, seed 0, validation"
     assert count(page, ".mark") == 1
 
 
@@ -166,14 +166,15 @@ def test_keys_read_values_and_work_every_control(show):
     page.run("document.querySelector('.chart').focus()")
     page.press("ArrowRight")
     assert texts(page, "output")[0] == (
-        "Epoch 0: 5.01 (95 % interval 4.985 to 5.035). units=8, mean of 3 seeds, validation"
+        "Epoch 1: 5.01 (95 % interval 4.985 to 5.035). units=8, mean of 3 seeds, validation"
     )
     page.press("ArrowRight")
     page.press("ArrowDown")
     assert texts(page, "output")[0].startswith(
-        "Epoch 1: 3.511 (95 % interval 3.484 to 3.538). units=9, mean of 3"
+        "Epoch 2: 3.511 (95 % interval 3.484 to 3.538). units=9, mean of 3"
     )
-    page.press("Tab")
+    for _ in range(4):  # the scale and the two files of the next panel
+        page.press("Tab")
     assert page.run("document.activeElement.getAttribute('aria-label')").startswith("Curves of mae.")
     page.run("document.querySelector('#s-trials').parentNode.querySelector('th button').focus()")
     page.press("Enter")
@@ -198,9 +199,66 @@ def test_what_diverged_does_not_flatten_the_others(show):
     page = show(records)
     click(page, "mean over seeds, with its 95 % interval")
     assert not any("e" in tick for tick in texts(page, ".chart text") if "epoch" not in tick)
-    assert texts(page, "figure p") == [
-        "Values outside the axes, of trials that did not finish, are not shown."
+    assert texts(page, "figure p")[0].startswith("\u25b2 and \u25bc mark curves that leave the axes")
+    assert count(page, ".outside") > 0
+
+
+def test_one_far_value_is_marked_and_does_not_flatten_the_others(show):
+    records = study(4, seeds=1, epochs=10)
+    records[2].epochs[5][1]["val_loss"] = 1e6
+    page = show(records)
+    assert count(page, ".outside") == 1
+    assert not any("e" in tick or len(tick) > 4 for tick in texts(page, ".chart text") if tick != "epoch")
+
+
+def test_only_what_is_minimised_is_logarithmic_by_default(show):
+    records = study(2, seeds=1, epochs=5, logs=("val_loss", "val_accuracy"))
+    for record in records:
+        for epoch, logs in record.epochs:
+            logs.update(val_loss=10.0**-epoch, val_accuracy=10.0 ** (epoch - 5))
+    page = show(records)
+    scales = "[...document.querySelectorAll('.panel')].map((e) => e.querySelector('input').checked)"
+    assert dict(zip(texts(page, "h3"), page.run(scales), strict=True)) == {"loss": True, "accuracy": False}
+
+
+def test_what_is_pointed_at_is_marked_in_all_panels_beside_the_point(show):
+    page = show(two_metrics())
+    page.run("document.querySelector('.chart').focus()")
+    page.press("ArrowRight")
+    first, second = texts(page, ".tip")
+    assert first.startswith("Epoch 1: 5.01")
+    assert second.startswith("Epoch 1: ")
+    assert first.endswith("units=8, mean of 3 seeds, validation")
+    assert second.endswith("seeds, validation")
+    near = """(() => {
+        const [tip, mark] = [".tip", ".mark"].map((s) => document.querySelector(s).getBoundingClientRect());
+        return Math.hypot(tip.left - mark.right, tip.top - mark.top);
+    })()"""
+    assert page.run(near) < 40
+
+
+def test_columns_are_chosen_and_saved(show):
+    page = show(two_metrics(2, seeds=1))
+    saved = "window.saved = {}; offer = async (name, blob) => { saved[name] = await blob.text(); }"
+    page.run(saved)
+    page.run(
+        "document.querySelector('#s-trials').parentNode.querySelectorAll('.columns label')[2].querySelector('input').click()"
+    )
+    page.run("document.querySelector('#s-trials').parentNode.querySelector('.tools button').click()")
+    lines = page.run("new Promise((r) => setTimeout(() => r(saved['Trials.csv']), 50))").splitlines()
+    assert lines[0] == "trial,units,state,epochs done,loss,val_loss,mae,val_mae,seconds,engine,loop"
+    assert [line.split(",")[1] for line in lines[1:]] == ["8", "9"]
+    assert page.run("csvOf([{ name: 'a', value: (r) => r }], ['=1+1', 'x\"y', -1, null])").splitlines() == [
+        *("a", "'=1+1", '"x""y"', "-1", "")
     ]
+
+
+def test_a_drawing_is_saved_with_its_looks(show):
+    page = show(two_metrics())
+    text = page.run("alone(document.querySelector('.chart svg')).text()")
+    assert 'stroke="rgb(0, 114, 178)"' in text
+    kind = page.run("pngOf(document.querySelector('.chart svg')).then((b) => b.type + (b.size > 5000))")
+    assert kind == "image/pngtrue"
 
 
 def test_hostile_names_do_nothing_but_stand_there(show):
@@ -231,6 +289,10 @@ def test_many_variants_can_be_searched_and_the_best_have_colours(show):
         "(() => { const s = document.querySelector('[type=search]'); s.value = 'units=20'; s.dispatchEvent(new Event('input')) })()"
     )
     assert count(page, "#variants li:not([hidden])") == 9  # 20 and 200 to 207
+    click(page, "None")  # of those that the search finds
+    assert count(page, "#variants input:checked") == 191
+    click(page, "All")
+    assert count(page, "#variants input:checked") == 200
     click(page, "Best 5")
     assert rows(page, "trials", "units") == ["8", "9", "10", "11", "12"]
 

@@ -132,8 +132,8 @@ class Values:
         if self.question.epoch is None:
             return [f"Provisional: {unfinished}, and can't be compared yet"]
         return [
-            f"Provisional: {unfinished}. All trials are compared in epoch {self.question.epoch} (counted "
-            "from 0), the last one that all of them have"
+            f"Provisional: {unfinished}. All trials are compared in epoch "
+            f"{self.question.epoch + 1} (counted from 1), the last one that all of them have"
         ]
 
     def _apart(self) -> list[str]:
