@@ -37,6 +37,7 @@ def test_all_parts_are_there(show):
     assert texts(page, "h2") == [
         "What was unusual",
         "Curves",
+        "Explore",
         "Variants",
         "Trials",
         "Errors",
@@ -190,7 +191,7 @@ def test_every_control_has_a_name_for_screen_readers(show):
         assert names[role], role
         assert all(names[role]), role
     assert "units=8" in names["checkbox"]
-    assert "Show" in names["combobox"][0]
+    assert any("Show" in name for name in names["combobox"])
 
 
 def test_what_diverged_does_not_flatten_the_others(show):
@@ -235,6 +236,89 @@ def test_what_is_pointed_at_is_marked_in_all_panels_beside_the_point(show):
         return Math.hypot(tip.left - mark.right, tip.top - mark.top);
     })()"""
     assert page.run(near) < 40
+
+
+def hyperparameters(number):
+    return {"rate": [0.1, 0.001][number % 2], "act": ["relu", "gelu", "tanh"][number // 2]}
+
+
+def choose(page, label, value):
+    """Choose an option of the list with this label."""
+    found = f"[...document.querySelectorAll('label')].find((e) => e.firstChild.textContent === {label!r})"
+    page.run(
+        f"(() => {{ const s = {found}.querySelector('select'); s.value = {value!r}; "
+        "s.dispatchEvent(new Event('change')) })()"
+    )
+
+
+def drag(page, axis, start, end):
+    """Drag along an axis, from a share of its height to another."""
+    x, top, height = page.run(
+        f"""(() => {{
+            const brush = document.querySelectorAll(".brush")[{axis}];
+            brush.scrollIntoView({{ block: "center" }});
+            const box = brush.getBoundingClientRect();
+            return [box.left + box.width / 2, box.top, box.height];
+        }})()"""
+    )
+    for kind, share in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
+        page.call(
+            "Input.dispatchMouseEvent",
+            type=kind,
+            x=x,
+            y=top + share * height,
+            button="left",
+            buttons=1,
+            clickCount=1,
+        )
+
+
+def test_a_range_on_an_axis_filters_curves_and_tables(show):
+    page = show(two_metrics(6, names=hyperparameters))
+    assert count(page, ".parallel:not(.off)") == 6
+    drag(page, 0, 0.01, 0.3)  # the upper end of the rates
+    assert set(rows(page, "trials", "rate")) == {"0.1"}
+    assert rows(page, "variants", "act") == ["relu", "gelu", "tanh"]
+    assert count(page, ".parallel:not(.off)") == 3
+    assert count(page, ".panel:first-child .curve") == 6
+    drag(page, 1, 0.0, 0.6)  # and the upper values of the activations
+    assert rows(page, "variants", "act") == ["relu", "tanh"]
+    click(page, "Remove filters")
+    assert len(rows(page, "variants", "act")) == 6
+
+
+def test_values_are_chosen_by_boxes_and_ranges_by_numbers(show):
+    page = show(two_metrics(6, names=hyperparameters))
+    click(page, "gelu")
+    assert "gelu" not in rows(page, "variants", "act")
+    page.run(
+        "(() => { const e = document.querySelector('[aria-label=\"rate to\"]'); e.value = '0.01'; "
+        "e.dispatchEvent(new Event('change')) })()"
+    )
+    assert set(rows(page, "variants", "rate")) == {"0.001"}
+    assert texts(page, "#s-explore ~ p .faint")[0].startswith("Only act: relu, tanh; rate: ")
+
+
+def test_metric_and_epoch_of_the_ranking_are_chosen(show):
+    records = study(3, seeds=1, logs=("val_loss", "val_accuracy"))
+    for record, best, last in zip(records, (0.9, 0.5, 0.7), (0.1, 0.3, 0.2), strict=True):
+        for epoch, logs in record.epochs:
+            logs["val_accuracy"] = best if epoch == 1 else last
+    page = show(records)
+    assert rows(page, "explore", "variant") == ["0", "1", "2"]
+    choose(page, "Metric", "val_accuracy")
+    assert rows(page, "explore", "variant") == ["1", "2", "0"]
+    choose(page, "Epoch", "best")
+    assert rows(page, "explore", "variant") == ["0", "2", "1"]
+    assert rows(page, "explore", "mean val_accuracy") == ["0.9", "0.7", "0.5"]
+
+
+def test_lines_are_coloured_by_a_hyperparameter(show):
+    page = show(two_metrics(6, names=hyperparameters))
+    strokes = "new Set([...document.querySelectorAll('.parallel')].map((e) => e.getAttribute('stroke'))).size"
+    assert page.run(strokes) == 6
+    choose(page, "Colour by", "rate")
+    assert page.run(strokes) == 2
 
 
 def test_columns_are_chosen_and_saved(show):

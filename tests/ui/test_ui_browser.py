@@ -168,7 +168,7 @@ def test_a_search_is_followed_from_rung_to_rung(study, show):
     study.trials = study.trials[:2]
     study.train(2, 4)
     study.write(*(TrialDone(trial, 1.0, weights()) for trial in study.trials))
-    page.wait(lambda: page.texts("[aria-labelledby=s-search] .faint") != [""])
+    page.wait(lambda: "2 trained to the end" in page.text("[aria-labelledby=s-search] p"))
     assert rows(page.browser, "search", "promoted") == ["1", ""]
     assert rows(page.browser, "search", "there") == ["2", "1"]
     assert "2 trained to the end, 2 stopped by a rule" in page.text("[aria-labelledby=s-search] p")

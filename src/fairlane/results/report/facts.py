@@ -111,7 +111,7 @@ def facts_of(
         "variants": _variants(records, labels, names, cells, logs, share),
         "confidence": CONFIDENCE,
         "metrics": panels(logs),
-        "minimised": _minimised(records, panels(logs), metric, mode),
+        "directions": _directions(records, panels(logs), metric, mode),
         "tests": tests,
         "compared": [] if found.table is None else _compared(found.table.to_dict("records")),
         "trials": [trial_row(record, logs, tests) for record in records],
@@ -133,13 +133,15 @@ def _checked_metric(records: Sequence[Record], metric: str | None, mode: Modes) 
     return metric
 
 
-def _minimised(
+def _directions(
     records: Sequence[Record], metrics: Sequence[Mapping[str, Any]], metric: str, mode: Modes
-) -> list[str]:
-    """The metrics of which small values are better; only these may have a logarithmic scale by default."""
+) -> dict[str, str]:
+    """Metric → ``"min"`` or ``"max"``, as far as it is known. A logarithmic scale is for the former."""
     known = known_directions(records)
-    modes = mode if isinstance(mode, Mapping) else {metric: mode, metric.removeprefix("val_"): mode}
-    return [one["name"] for one in metrics if find_direction(one["name"], modes, known) == "min"]
+    bare = metric.removeprefix("val_").removeprefix("test_")
+    modes = mode if isinstance(mode, Mapping) else {metric: mode, bare: mode}
+    found = {one["name"]: find_direction(one["name"], modes, known) for one in metrics}
+    return {name: better for name, better in found.items() if better is not None}
 
 
 def _variants(

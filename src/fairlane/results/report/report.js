@@ -3,7 +3,8 @@
 // --- the parts of the page ---
 
 // What the reader chooses. For null, and for metrics that are not in `metrics`, `viewOf` chooses by the facts.
-const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "" });
+const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "",
+  explored: null, at: "last", filters: new Map(), colourBy: "", along: "" });
 
 // What is shown: the newest facts, and the reader's choices.
 function viewOf(facts, choice) {
@@ -17,10 +18,18 @@ function viewOf(facts, choice) {
     given.trials.forEach((trial) => view.trialsOf.get(trial.variant).push(trial));
     const judged = given.metrics.find((m) => [m.name, `val_${m.name}`].includes(given.verdict.metric));
     view.first = new Set([judged, ...given.metrics].filter((m, i, all) => m && all.indexOf(m) === i).slice(0, 2));
-    view.spread = new Map(given.metrics.map((metric) => [metric.name, given.minimised.includes(metric.name) && spread(given, metric)]));
+    view.spread = new Map(given.metrics.map((metric) => [metric.name, given.directions[metric.name] === "min" && spread(given, metric)]));
     view.replicated = given.variants.some((v) => view.trialsOf.get(v.number).filter((t) => !["failed", "diverged", "interrupted"].includes(t.state)).length > 1);
   };
-  view.shows = (number) => !choice.hidden.has(number);
+  view.shows = (number) => !choice.hidden.has(number) && (!view.passed || view.passed.has(number));
+  view.metricNames = () => [...view.facts.metrics.flatMap((metric) => [metric.validation != null && `val_${metric.name}`, metric.training != null && metric.name]), ...view.facts.tests].filter(Boolean);
+  view.explored = () => {
+    const names = view.metricNames();
+    const first = names.includes(view.facts.verdict.metric) ? view.facts.verdict.metric : names[0];
+    const name = names.includes(choice.explored) ? choice.explored : first;
+    return { name, at: view.facts.tests.includes(name) || !view.facts.directions[name.replace(/^val_/, "")] ? "last" : choice.at };
+  };
+  view.filter = () => { view.passed = view.metricNames().length ? passing(view) : null; };
   view.metric = (metric) => (choice.metrics.has(metric.name) ? choice.metrics.get(metric.name) : view.first.has(metric));
   view.mean = () => (choice.mean == null ? view.replicated : choice.mean);
   view.log = (name) => (choice.logs.has(name) ? choice.logs.get(name) : Boolean(view.spread.get(name)));
@@ -262,19 +271,21 @@ function report(root, facts) {
   const drawn = curves(view, () => draw());
   const [top, odd] = [heading(view), unusual(view)];
   const searched = searchPart(view);
-  const parts = [searched, drawn, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
+  const explored = explorePart(view, () => draw());
+  const parts = [searched, drawn, explored, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
   const [main, footer] = [html("main"), html("footer", { class: "faint" })];
   function draw() {
     const there = (some) => some.filter((part) => !part.empty || !part.empty()).map((part) => part.node);
+    view.filter();
     arrange(root, [...there([top, odd]), main, footer]);
     arrange(main, there(parts));
-    [top, odd, ...parts].forEach((part) => part.draw());
+    [top, odd, ...parts].filter((part) => part !== explored || !part.empty()).forEach((part) => part.draw());
     say(footer, `${view.facts.live ? "Read" : "Written"} by Fairlane ${view.facts.version}, ${view.facts.written}.`);
   }
   draw();
   let width = root.clientWidth;
   addEventListener("resize", () => { // a phone's keyboard and address bar change the height alone
-    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); drawn.draw(); }
+    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); if (!explored.empty()) explored.draw(); drawn.draw(); }
   });
   return (given) => { view.take(given); draw(); };
 }
