@@ -383,6 +383,31 @@ def test_sweep_has_a_line_per_combination_of_the_others():
     assert not boxes_overlap(figure)
 
 
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([1e-3, 1e-2], "log"),
+        ([1e-4, 3e-4, 1e-3], "log"),
+        ([0.01, 0.1, 0.3, 0.5], "linear"),
+        ([0.0, 0.1, 0.2], "linear"),
+        ([16, 32], "linear"),
+        ([16, 32, 64, 128], "log"),
+    ],
+)
+def test_sweep_has_the_scale_on_which_values_are_evenly_spaced(values, scale):
+    figure = compared("sweep", study([{"a": value} for value in values]), x="a")
+    assert figure.axes[0].get_xscale() == scale
+
+
+def test_sweep_says_what_it_does_not_draw():
+    records = study([{"lr": lr} for lr in (0.1, 0.2, 0.3)], seeds=2)
+    assert compared("sweep", records, x="lr").get_supxlabel() == ""
+    for record in records[3:]:
+        record.state, record.epochs = TrialState.FAILED, []
+    figure = compared("sweep", records, x="lr")
+    assert figure.get_supxlabel() == "Not drawn: 3 trials without a finite value, 1 variant without a mean"
+
+
 def test_sweep_needs_numbers():
     records = study([{"lr": 0.1, "act": "relu"}, {"lr": 0.2, "act": "tanh"}])
     with pytest.raises(

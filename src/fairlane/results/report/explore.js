@@ -36,7 +36,7 @@ function axisOf(name, of, rows, from, to) {
   const values = [...new Set(rows.map(of))].filter((value) => value != null && value !== "NaN");
   if (values.length && numeric(values)) {
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const log = low > 0 && Math.log10(high / low) > DECADES;
+    const log = geometric(values);
     const scale = scaleOf(values, from, to, log, 5);
     const f = log ? Math.log10 : (v) => v, back = log ? (v) => 10 ** v : (v) => v;
     const span = f(scale.high) - f(scale.low);
@@ -46,6 +46,19 @@ function axisOf(name, of, rows, from, to) {
   const ordered = values.sort(compare);
   const pixel = (value) => from + ((ordered.findIndex((one) => one === value) + 0.5) / Math.max(1, ordered.length)) * (to - from);
   return { name, of, numeric: false, pixel, ordered, ticks: ordered.map((value) => ({ value, text: String(value) })) };
+}
+
+// Whether values are more evenly spaced on a logarithmic scale, as in figures.
+function geometric(values) {
+  const ordered = [...new Set(values)].sort((a, b) => a - b);
+  if (ordered.length < 2 || ordered[0] <= 0) return false;
+  if (ordered.length === 2) return ordered[1] >= 10 * ordered[0] * (1 - 1e-9);
+  const unevenness = (some) => {
+    const gaps = some.slice(1).map((value, i) => value - some[i]);
+    const mean = gaps.reduce((a, b) => a + b) / gaps.length;
+    return Math.sqrt(gaps.reduce((sum, gap) => sum + (gap - mean) ** 2, 0) / gaps.length) / mean;
+  };
+  return unevenness(ordered.map(Math.log)) < unevenness(ordered);
 }
 
 function passes(filter, value) {

@@ -223,7 +223,9 @@ class Tables(Base):
         states = [record.state for record in records]
         counts = [f"{states.count(s)} {s}" for s in TrialState if states.count(s)]
         title = f"Study {self.name!r}" if self.name else "Study"
-        return f"{title}: {len(records)} trials of {plural(variants, 'variant')} ({', '.join(counts)})"
+        return (
+            f"{title}: {plural(len(records), 'trial')} of {plural(variants, 'variant')} ({', '.join(counts)})"
+        )
 
     def _table(self, metric: str | None = None, mode: Modes = "auto") -> pd.DataFrame | None:
         try:
