@@ -337,6 +337,20 @@ def test_columns_are_chosen_and_saved(show):
     ]
 
 
+def test_a_notebook_shows_the_page_in_a_frame(browser, tmp_path):
+    records = two_metrics(3, names=lambda n: {HOSTILE: n})
+    made = report.page(facts(records, name=HOSTILE))
+    file = tmp_path / "notebook.html"
+    file.write_text(report.Inline(made, f"Study {HOSTILE}", 700)._repr_html_(), encoding="utf-8")
+    browser.open(file)
+    counted = browser.framed(
+        "[document.querySelectorAll('.curve').length, document.querySelector('h1').textContent]"
+    )
+    assert counted == [12, f"Study {HOSTILE}"]
+    assert browser.run("document.querySelector('iframe').getBoundingClientRect().height") == 700
+    assert browser.complaints == []
+
+
 def test_a_drawing_is_saved_with_its_looks(show):
     page = show(two_metrics())
     text = page.run("alone(document.querySelector('.chart svg')).text()")

@@ -238,6 +238,25 @@ def test_a_study_warns_once_of_the_same(study):
         study.summary("loss")
 
 
+def test_a_notebook_shows_a_curve_per_variant_and_nothing_unescaped(study):
+    shown = study._repr_html_()
+    assert shown.count("<polyline") == 2
+    assert "<th>val_loss by epoch</th>" in shown
+    assert "fairlane-sparkline" not in shown
+    hostile = compare([{"lr": 0.01, "<b>": "<i>"}], lambda lr, **rest: build(lr=lr))
+    assert "<i>" not in hostile._repr_html_()
+    assert "&lt;i&gt;" in hostile._repr_html_()
+
+
+def test_a_notebook_explores_a_study(study):
+    made = study.explore("loss", height=300)
+    assert "height: 300px" in made._repr_html_()
+    assert 'sandbox="allow-scripts allow-downloads"' in made._repr_html_()
+    assert repr(made).startswith("Study rates: a page that a notebook shows")
+    with pytest.raises(fl.StudyError, match="height must be a whole number of pixels"):
+        study.explore(height=0)
+
+
 def test_what_is_selected_by_itself_warns(study):
     with pytest.warns(fl.FairlaneWarning, match="both selects and is reported"):
         fresh(study).summary(select="val_loss", report="val_loss")

@@ -220,6 +220,36 @@ class Figures(Tables, Searched, Ensembles):
         return histories.variant_numbers(first, names)[1][0], note
 
     @arguments.checked
+    def explore(self, metric: str | None = None, *, mode: Modes = "auto", height: int = 800) -> report.Inline:
+        """The page of `report`, inside a notebook: filters, curves, parallel coordinates and tables.
+
+        The page is in a frame of its own and loads nothing. It shows the study as it is now.
+
+        Args:
+            metric: as for `report`.
+            mode: as for `report`.
+            height: of the frame, in pixels.
+
+        Returns:
+            An object that Jupyter, VS Code and Colab show as the page.
+
+        Raises:
+            StudyError: as for `report`.
+
+        Example:
+            >>> study.explore("loss")
+            Study: a page that a notebook shows; study.report('report.html') writes it to a file
+        """
+        if not arguments.is_whole(height) or height < 1:
+            raise arguments.wrong("height", height, "a whole number of pixels, 1 or more")
+        facts = self._facts(metric, mode)
+        return report.Inline(report.page(facts), facts["title"], int(height))
+
+    def _facts(self, metric: str | None, mode: Modes) -> dict[str, Any]:
+        self._metric(metric)
+        return report.facts_of(self._store, self._origin(), self.name, metric, mode)
+
+    @arguments.checked
     def report(
         self,
         path: str | os.PathLike[str],
@@ -252,9 +282,7 @@ class Figures(Tables, Searched, Ensembles):
             'report.html'
         """
         file = arguments.path("path", path, "report.html")
-        self._metric(metric)
-        facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
-        return report.write(facts, file)
+        return report.write(self._facts(metric, mode), file)
 
 
 def _axes_of(frame: pd.DataFrame, options: Mapping[str, Any]) -> tuple[str, str]:

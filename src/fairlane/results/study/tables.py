@@ -20,7 +20,9 @@ from fairlane.results.brief import brief
 from fairlane.results.directions import Modes
 from fairlane.results.folds import share_of
 from fairlane.results.histories import SHARE
+from fairlane.results.sparklines import mean_curve, sparklines
 from fairlane.results.study.base import Base
+from fairlane.store import Record
 from fairlane.trials import TrialState
 
 
@@ -155,8 +157,6 @@ class Tables(Base):
                learning_rate  seeds  failed
             0           0.10      2       0
             1           0.01      2       0
-            >>> study.summary("loss", detail=True)["pairs"].tolist()
-            [2, 2]
         """
         for name, value in (("metric", metric), ("report", report), ("select", select)):
             if value is not None:
@@ -248,7 +248,28 @@ class Tables(Base):
             return text
         which = searched.which_count(self._store)
         caption = f"<p>{html.escape(f'{which}. ' if which else '')}{html.escape(_what(table))}</p>"
-        return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
+        return text + caption + self._with_sparklines(table)
+
+    def _with_sparklines(self, table: pd.DataFrame) -> str:
+        """The table as HTML, with each variant's mean curve of the metric."""
+        metric = table.attrs["metric"]
+        of_variant: dict[int, list[Record]] = {int(number): [] for number in table["variant"]}
+        for record in self._counting():
+            if record.state is TrialState.DONE or record.state is TrialState.RUNNING:
+                of_variant[record.trial.variant.number].append(record)
+        drawn = sparklines({number: mean_curve(some, metric) for number, some in of_variant.items()})
+        if not any(drawn.values()):
+            return str(table.to_html(index=False, float_format=_short))
+        # The table's own cells stay escaped; a place is a text that no escaping changes.
+        places = [f"fairlane-sparkline-{number}-of-{len(drawn)}" for number in table["variant"]]
+        shown = str(table.assign(**{f"{metric} by epoch": places}).to_html(index=False, float_format=_short))
+        for place, number in zip(places, table["variant"], strict=True):
+            shown = shown.replace(f"<td>{place}</td>", f"<td>{drawn[int(number)]}</td>")
+        return shown
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _what(table: pd.DataFrame) -> str:
