@@ -102,6 +102,31 @@ def test_all_studies_are_shown_as_they_grow(store, study, show):
     assert page.browser.complaints == []
 
 
+def test_studies_are_searched_and_say_how_many_trials_failed(store, show):
+    first = Written(store, "learning rates")
+    first.train(0, 1)
+    first.write(TrialFailed(first.trials[0], 1, "ValueError: no", "Traceback"))
+    Written(store, "depth").close()
+    page = show()
+    assert page.texts("tbody a") == ["learning rates", "depth"]
+    assert page.texts(".lost") == ["1 of 4 trials failed or diverged"]
+    assert page.count("progress.troubled") == 1
+    utc = page.run("document.querySelector('time').title")
+    local = page.run(
+        f"new Date({utc.removesuffix(' UTC')!r} + 'Z').toLocaleString([], "
+        "{ dateStyle: 'medium', timeStyle: 'short', hour12: false })"
+    )
+    assert page.texts("time")[0] == local
+    page.run(
+        "(() => { const s = document.querySelector('[type=search]'); s.value = 'RATES'; "
+        "s.dispatchEvent(new Event('input')) })()"
+    )
+    assert page.texts("tbody a") == ["learning rates"]
+    assert "1 of 2 studies" in page.texts("p")
+    first.close()
+    assert page.browser.complaints == []
+
+
 def test_a_store_without_studies(store, show):
     Written(store, "a").close()
     with sqlite3.connect(store) as connection:
