@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
-    "curves": ("metrics", "confidence"),
+    "curves": ("metrics", "confidence", "bands"),
     "final": _SUMMARY,
     "sweep": ("x", *_SUMMARY),
     "paired": ("baseline", *_SUMMARY),
@@ -78,7 +78,8 @@ class Figures(Tables, Searched, Ensembles):
         """A figure: the learning curves, or the variants compared.
 
         - ``plot()``: a panel per metric, a colour per variant, training and validation; for several seeds the
-          mean, with its interval as a band. Options: ``metrics``, ``confidence``.
+          mean, with its interval as a band. Options: ``metrics``, ``confidence``, ``bands`` (by default up
+          to 7 variants have bands; ``True`` draws them for more, ``False`` for none).
         - ``plot("final")``: a point per trial, the mean and interval of each variant, the best on top.
         - ``plot("sweep", x="learning_rate")``: a metric against a numeric hyperparameter.
         - ``plot("paired")``: each seed's difference to the best variant, or to ``baseline=...``.
