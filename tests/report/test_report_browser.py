@@ -351,6 +351,21 @@ def test_a_notebook_shows_the_page_in_a_frame(browser, tmp_path):
     assert browser.complaints == []
 
 
+def test_curves_are_smoothed_and_say_so(show):
+    page = show(two_metrics())
+    page.run(
+        "(() => { const e = document.querySelector('[type=range]'); e.value = 0.5; "
+        "e.dispatchEvent(new Event('input')) })()"
+    )
+    page.run("document.querySelector('.chart').focus()")
+    for _ in range(2):
+        page.press("ArrowRight")
+    # (0.5 * 5.01 + 2.51) / 1.5 of the two epochs' means
+    assert texts(page, "output")[0].startswith("Epoch 2: 3.343 ")
+    assert texts(page, "output")[0].endswith("validation, smoothed")
+    assert page.run("smoothed([{value: 1}, {value: null}, {value: 4}], 0.5)")[1]["value"] is None
+
+
 def test_a_drawing_is_saved_with_its_looks(show):
     page = show(two_metrics())
     text = page.run("alone(document.querySelector('.chart svg')).text()")

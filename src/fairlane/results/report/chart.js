@@ -19,7 +19,25 @@ function curvesOf(view, metric) {
       else found.push(...trials.map((trial) => curveOf(variant, trial, place, training)));
     }
   }
-  return found.filter((curve) => curve.points.some((point) => finite(point.value)));
+  const shown = found.filter((curve) => curve.points.some((point) => finite(point.value)));
+  const { smoothing } = view.choice;
+  return smoothing ? shown.map((curve) => ({ ...curve, label: `${curve.label}, smoothed`, points: smoothed(curve.points, smoothing) })) : shown;
+}
+
+// An exponential moving average without the bias of its start; bands go with their means. A gap stays a gap.
+function smoothed(points, weight) {
+  const sums = { value: 0, low: 0, high: 0 };
+  let total = 0;
+  return points.map((point) => {
+    if (!finite(point.value)) return point;
+    total = weight * total + (1 - weight);
+    const at = (name) => {
+      if (!finite(point[name])) return point[name];
+      sums[name] = weight * sums[name] + (1 - weight) * point[name];
+      return sums[name] / total;
+    };
+    return { ...point, value: at("value"), low: at("low"), high: at("high") };
+  });
 }
 
 // Which replicate of its variant a trial is: `seed 0`, or `seed 0, fold 3`.

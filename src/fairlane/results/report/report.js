@@ -3,7 +3,7 @@
 // --- the parts of the page ---
 
 // What the reader chooses. For null, and for metrics that are not in `metrics`, `viewOf` chooses by the facts.
-const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "",
+const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "", smoothing: 0,
   explored: null, at: "last", filters: new Map(), colourBy: "", along: "" });
 
 // What is shown: the newest facts, and the reader's choices.
@@ -125,11 +125,13 @@ function metricFilter(view, changed) {
   const mean = option("mean", "");
   const words = html("span");
   mean.append(words);
+  const slider = html("input", { type: "range", min: 0, max: 0.95, step: 0.05, value: choice.smoothing, oninput: () => { choice.smoothing = Number(slider.value); changed(); } });
+  const smooth = html("label", { class: "screen" }, "smoothing ", slider);
   const list = html("ul", { class: "choices" });
   const nodes = [
     html("fieldset", { id: "metrics" }, html("legend", {}, "Metrics"), list),
     html("fieldset", { id: "options" }, html("legend", {}, "Show"), html("div", { class: "row" },
-      option("validation", "validation (solid)"), option("training", "training (dashed)"), mean)),
+      option("validation", "validation (solid)"), option("training", "training (dashed)"), mean, smooth)),
   ];
   function draw() {
     const items = itemOf(view.facts.metrics, (metric) => metric.name);
