@@ -8,23 +8,30 @@ const AXES = { height: 300, left: 60, right: 60, top: 34, bottom: 14 };
 
 const numeric = (values) => values.every((value) => finite(value));
 
-// The value of each variant, {variant, value, trials, spread}: the mean over the trials that count, in the epoch of their trained
-// weights, or each in its best epoch.
-function exploredValues(view) {
+// The trials of a variant that count.
+const countedTrials = (view, number) => view.trialsOf.get(number).filter((trial) => view.variant.get(number).counted.includes(trial.number));
+
+// A function that gives a trial's value of the metric and epoch that are chosen.
+function trialValue(view) {
   const { name, at } = view.explored();
   const { facts } = view;
   const test = facts.tests.indexOf(name);
   const panelOf = facts.metrics.find((metric) => metric.name === name.replace(/^val_/, ""));
   const place = panelOf && (name === panelOf.name && panelOf.training != null ? panelOf.training : panelOf.validation);
   const best = facts.directions[panelOf ? panelOf.name : ""] === "max" ? Math.max : Math.min;
-  const valueOf = (trial) => {
+  return (trial) => {
     if (test >= 0) return trial.tests[test];
     const values = untilRestored(trial, trial.curves[place]).filter(finite);
     return at === "best" ? values.reduce((a, b) => best(a, b), values[0]) : values.at(-1);
   };
-  return facts.variants.map((variant) => {
-    const counted = view.trialsOf.get(variant.number).filter((trial) => variant.counted.includes(trial.number));
-    const values = counted.map(valueOf).filter(finite);
+}
+
+// The value of each variant, {variant, value, trials, spread}: the mean over the trials that count, in the epoch of their trained
+// weights, or each in its best epoch.
+function exploredValues(view) {
+  const valueOf = trialValue(view);
+  return view.facts.variants.map((variant) => {
+    const values = countedTrials(view, variant.number).map(valueOf).filter(finite);
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
     return { variant, value: values.length ? mean : null, trials: values.length, spread: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null };

@@ -58,9 +58,10 @@ function explorePart(view, changed) {
   let axesNow = [];
   const fillInputs = filler(inputs, () => axesNow.map((axis) => (axis.numeric ? rangeInputs : valueBoxes)(view, axis, changed)));
   const figure = (title, node, ...more) => html("figure", { class: "explored" }, html("figcaption", {}, title), html("div", { class: "row screen tools" }, more, pictureButtons(title, () => node.querySelector("svg"))), node);
+  const pair = pairPart(view, changed);
   const made = table("Ranking", (row) => row.variant.number, true);
   const node = section("Explore", html("div", { class: "row screen" }, metric.node, epoch.node, colour.node), html("p", {}, words, " ", reset),
-    figure("Parallel coordinates", chart), filters, html("div", { class: "panels" }, figure("Slice", slice, along.node)), made.node);
+    figure("Parallel coordinates", chart), filters, html("div", { class: "panels" }, figure("Slice", slice, along.node)), made.node, pair.node);
   const keys = () => view.facts.hyperparameters.filter((name, i) => new Set(view.facts.variants.map((v) => v.hyperparameters[i])).size > 1);
 
   function draw() {
@@ -91,6 +92,7 @@ function explorePart(view, changed) {
       { name: "trials", value: (row) => row.trials, number: true },
       ...facts.hyperparameters.map((one) => ({ name: one, value: hyperparameter(one) })),
     ], ranked, `Ranking by the mean of ${name}, ${at === "best" ? "in the best epoch of each trial, which flatters all" : "in the last epoch, or that of the trained weights"}`);
+    pair.draw();
   }
   return { node, empty: () => view.facts.variants.length < 2 || !keys().length || !view.metricNames().length, draw };
 }

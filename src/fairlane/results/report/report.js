@@ -4,7 +4,7 @@
 
 // What the reader chooses. For null, and for metrics that are not in `metrics`, `viewOf` chooses by the facts.
 const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "", smoothing: 0,
-  explored: null, at: "last", filters: new Map(), colourBy: "", along: "" });
+  explored: null, at: "last", filters: new Map(), colourBy: "", along: "", pair: [] });
 
 // What is shown: the newest facts, and the reader's choices.
 function viewOf(facts, choice) {
