@@ -34,7 +34,7 @@ study = fl.compare(
     verbose=0,
 )
 
-table = study.summary("val_accuracy")
+table = study.summary("val_accuracy", detail=True)
 each = ["learning_rate", "seeds", "mean", "low", "high"]
 paired = ["difference", "difference_low", "difference_high", "probability", "p_value"]
 for columns in (each, ["learning_rate", *paired]):

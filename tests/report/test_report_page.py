@@ -52,7 +52,7 @@ def test_the_policy_allows_the_pages_own_style_and_program_alone():
 
     assert page.policy == (
         f"default-src 'none'; style-src {hashed(page.words['style', ''])}; "
-        f"script-src {hashed(page.words['script', ''])}; base-uri 'none'"
+        f"script-src {hashed(page.words['script', ''])}; img-src blob:; base-uri 'none'"
     )
 
 

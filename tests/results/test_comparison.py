@@ -68,6 +68,10 @@ def test_summary_ranks_variants_and_pairs_seeds():
     # two values span their interval: see test_stats
     assert frame.loc[0].tolist() == [1, 0.2, 2, 3.0, 1.0, 5.0, 0.0, 0.0, 0.0, 2, 0, 0]
     assert frame.loc[1].tolist() == [0, 0.1, 2, 5.0, 4.0, 6.0, 2.0, 1.0, 3.0, 2, 0, 0]
+    assert frame.attrs.pop("detail") == (
+        "probability is 0 for variant 0: it is worse than variant 1 in each of its 2 pairs. That is no "
+        "certainty: see p_value.",
+    )
     notes = frame.attrs.pop("notes")
     assert "a p-value of 0.05 or less needs 6 seeds, and with 2 pairs no p-value is less than 0.5" in notes[0]
     assert frame.attrs == {
@@ -160,9 +164,22 @@ def test_t_intervals_are_the_default_and_medians_have_none_below_6_seeds():
     assert frame.loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([3, 1.036757, 4.963243], abs=1e-6)
     assert frame.loc[0, ["median", "iqm"]].tolist() == [3.0, 3.0]
     assert math.isnan(frame.loc[0, "median_low"])
-    assert frame.attrs["notes"] == (
-        "Too few seeds, so some columns are NaN: an interval of the median needs 6 seeds, and there are 5.",
+    assert frame.attrs["notes"] == ()
+    assert frame.attrs["detail"] == ("An interval of the median needs 6 seeds, and there are 5.",)
+
+
+def test_a_probability_of_nan_or_zero_is_explained():
+    frame = summary(study({0.1: [1, 2, 3], 0.2: [2, 3, 4], 0.3: [3, 4], 0.4: [0.5, 4, 4], 0.5: [9]}))
+    frame = frame.set_index("variant")["probability"]
+    assert frame.loc[[1, 2]].tolist() == [0.0, 0.0]
+    assert frame.loc[3] == pytest.approx(1 / 3)
+    assert math.isnan(frame.loc[4])
+    assert frame.attrs["detail"][-2:] == (
+        "probability is NaN for variant 4: a share needs 2 pairs of trials with variant 0, and there are fewer.",
+        "probability is 0 for variants 1, 2: they are worse than variant 0 in each of their 2 to 3 pairs. That "
+        "is no certainty: see p_value.",
     )
+    assert not any("probability" in note for note in summary(better_by(0.5), baseline=0).attrs["detail"])
 
 
 def better_by(*amounts, seeds=6):

@@ -383,6 +383,58 @@ def test_sweep_has_a_line_per_combination_of_the_others():
     assert not boxes_overlap(figure)
 
 
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([1e-3, 1e-2], "log"),
+        ([1e-4, 3e-4, 1e-3], "log"),
+        ([0.01, 0.1, 0.3, 0.5], "linear"),
+        ([0.0, 0.1, 0.2], "linear"),
+        ([16, 32], "linear"),
+        ([16, 32, 64, 128], "log"),
+    ],
+)
+def test_sweep_has_the_scale_on_which_values_are_evenly_spaced(values, scale):
+    figure = compared("sweep", study([{"a": value} for value in values]), x="a")
+    assert figure.axes[0].get_xscale() == scale
+
+
+def test_sweep_says_what_it_does_not_draw():
+    records = study([{"lr": lr} for lr in (0.1, 0.2, 0.3)], seeds=2)
+    assert compared("sweep", records, x="lr").get_supxlabel() == ""
+    for record in records[3:]:
+        record.state, record.epochs = TrialState.FAILED, []
+    figure = compared("sweep", records, x="lr")
+    assert figure.get_supxlabel() == "Not drawn: 3 trials without a finite value, 1 variant without a mean"
+
+
+@pytest.mark.parametrize("kind", ["final", "paired"])
+def test_one_far_point_is_marked_and_does_not_flatten_the_others(kind):
+    records = study([{"a": value} for value in range(4)], seeds=4)
+    plain = compared(kind, records).axes[0]
+    assert not [line for line in plain.lines if line.get_label() == "_cut"]
+    for _, logs in records[13].epochs:
+        logs.update({log: value + 1000 for log, value in logs.items()})
+    axes = compared(kind, records).axes[0]
+    low, high = axes.get_xlim()
+    assert high - low < 50
+    assert {line.get_marker() for line in axes.lines if line.get_label() == "_cut"} == {"<", ">"}
+
+
+def test_bands_can_be_chosen():
+    def bands(variants, **options):
+        records = study([{"a": value, "b": -value} for value in range(variants)], seeds=3)
+        figure = plots.curves(frames.history(records), ["a", "b"], metrics=["loss"], **options)
+        return len(figure.axes[0].collections)
+
+    assert bands(3) > 0
+    assert bands(3, bands=False) == 0
+    assert bands(8) == 0
+    assert bands(8, bands=True) == 8  # of many variants, the validation alone
+    with pytest.raises(StudyError, match="bands must be True or False, not 'yes'"):
+        bands(2, bands="yes")
+
+
 def test_sweep_needs_numbers():
     records = study([{"lr": 0.1, "act": "relu"}, {"lr": 0.2, "act": "tanh"}])
     with pytest.raises(

@@ -1,5 +1,7 @@
 """A study's frames, figures, models and words, as its user meets them."""
 
+import copy
+import warnings
 from typing import Any
 
 import keras
@@ -179,7 +181,7 @@ def test_too_few_seeds_warn_and_the_words_of_a_study_do_not(study, recwarn):
     with pytest.warns(
         fl.FairlaneWarning, match="Too few seeds.*a p-value of 0.05 or less.*needs 6 seeds.*3 pairs"
     ):
-        table = study.summary()
+        table = fresh(study).summary()
     assert table["p_value"].isna().all()
     recwarn.clear()
     assert "p_value" not in repr(study)
@@ -188,9 +190,76 @@ def test_too_few_seeds_warn_and_the_words_of_a_study_do_not(study, recwarn):
     assert not recwarn.list
 
 
+def fresh(study):
+    """The same study, which has warned of nothing yet."""
+    again = copy.copy(study)
+    again._warned = set()
+    return again
+
+
+def test_a_summary_is_short_and_detail_gives_the_rest(study):
+    study = fresh(study)
+    with pytest.warns(fl.FairlaneWarning, match="Too few seeds"):
+        short = study.summary("loss")
+    assert short.columns.tolist() == [
+        *(
+            "variant",
+            "lr",
+            "units",
+            "metric",
+            "seeds",
+            "mean",
+            "low",
+            "high",
+            "difference",
+            "p_value",
+            "failed",
+        )
+    ]
+    with pytest.warns(fl.FairlaneWarning) as said:
+        full = study.summary("loss", detail=True)
+    first, second = (str(warning.message) for warning in said)
+    assert first.startswith("An interval of the median needs 6 seeds")
+    assert second.startswith("probability is 0 for variant 0")
+    assert len(full.columns) == 23
+    pd.testing.assert_frame_equal(full[list(short.columns)], short)
+    with pytest.raises(fl.StudyError, match="detail must be True or False, not 'yes'"):
+        study.summary(detail="yes")
+
+
+def test_a_study_warns_once_of_the_same(study):
+    study = fresh(study)
+    with pytest.warns(fl.FairlaneWarning, match="Too few seeds") as first:
+        study.summary()
+    assert [warning.filename for warning in first] == [__file__] * len(first)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study.summary()
+        study.summary("loss")
+
+
+def test_a_notebook_shows_a_curve_per_variant_and_nothing_unescaped(study):
+    shown = study._repr_html_()
+    assert shown.count("<polyline") == 2
+    assert "<th>val_loss by epoch</th>" in shown
+    assert "fairlane-sparkline" not in shown
+    hostile = compare([{"lr": 0.01, "<b>": "<i>"}], lambda lr, **rest: build(lr=lr))
+    assert "<i>" not in hostile._repr_html_()
+    assert "&lt;i&gt;" in hostile._repr_html_()
+
+
+def test_a_notebook_explores_a_study(study):
+    made = study.explore("loss", height=300)
+    assert "height: 300px" in made._repr_html_()
+    assert 'sandbox="allow-scripts allow-downloads"' in made._repr_html_()
+    assert repr(made).startswith("Study rates: a page that a notebook shows")
+    with pytest.raises(fl.StudyError, match="height must be a whole number of pixels"):
+        study.explore(height=0)
+
+
 def test_what_is_selected_by_itself_warns(study):
     with pytest.warns(fl.FairlaneWarning, match="both selects and is reported"):
-        study.summary(select="val_loss", report="val_loss")
+        fresh(study).summary(select="val_loss", report="val_loss")
 
 
 def test_a_summary_selects_by_one_metric_and_reports_another(study):

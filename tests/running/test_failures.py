@@ -114,9 +114,9 @@ def test_a_callback_that_raises_fails_its_trial_only(engine, call):
     ("call", "epoch", "where"),
     [
         ("train_begin", 0, "before its first epoch"),
-        ("epoch_begin", 0, "in epoch 0"),
-        ("epoch_begin", 1, "in epoch 1"),
-        ("epoch_end", 1, "in epoch 1"),
+        ("epoch_begin", 0, "in epoch 1"),
+        ("epoch_begin", 1, "in epoch 2"),
+        ("epoch_end", 1, "in epoch 2"),
         ("train_end", 3, ""),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_diverged_trial_keeps_the_history_that_keras_gives(engine):
     losses = np.array(expected.history["loss"])
     epoch = int(np.argmax(~np.isfinite(losses)))
     kind = "NaN" if np.isnan(losses[epoch]) else "infinite"
-    assert f"the loss became {kind} in epoch {epoch} (counted from 0)" in study.trials["error"][1]
+    assert f"the loss became {kind} in epoch {epoch + 1} (counted from 1)" in study.trials["error"][1]
     check_logs(study, 1, expected, rtol=1e-4)
     check_logs(study, 0, alone(variants[0], epochs=5))
     assert study.trials["epochs"].tolist() == [5, 5]
@@ -218,7 +218,7 @@ def test_an_infinite_loss_is_a_divergence_too(engine):
 
     study = compare([{"lr": 0.1, "step": 0}, {"lr": 0.1, "step": 1}], builder, engine=engine, epochs=1)
     assert study.trials["state"].tolist() == ["done", "diverged"]
-    assert "the loss became infinite in epoch 0" in study.trials["error"][1]
+    assert "the loss became infinite in epoch 1" in study.trials["error"][1]
 
 
 # --- on_error="raise" -----------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_an_infinite_loss_is_a_divergence_too(engine):
 
 @both_engines
 def test_on_error_raise_stops_with_the_trial_the_study_and_the_cause(engine):
-    with pytest.raises(fl.TrialError, match=r"^trial 1 \(lr=0.1, seed 0\) failed in epoch 1: Val") as info:
+    with pytest.raises(fl.TrialError, match=r"^trial 1 \(lr=0.1, seed 0\) failed in epoch 2: Val") as info:
         compare(callbacks=raises_in(1), engine=engine, on_error="raise", epochs=30)
     error = info.value
     assert error.trial.number == 1
@@ -408,7 +408,7 @@ def _assert_weights(model: keras.Model, expected: list[Any]) -> None:
 @both_engines
 def test_fit_trains_the_others_when_one_model_fails(engine):
     models = _models()
-    with pytest.raises(fl.TrialError, match=r"trial 1 .*failed in epoch 1: ValueError: out of ch") as info:
+    with pytest.raises(fl.TrialError, match=r"trial 1 .*failed in epoch 2: ValueError: out of ch") as info:
         fl.fit(models, X, Y, seed=3, callbacks=raises_in(1), engine=engine, verbose=0, **FIT)
     assert models[1].name in str(info.value)
     assert isinstance(info.value.__cause__, ValueError)

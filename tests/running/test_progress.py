@@ -111,7 +111,7 @@ def test_lines_between_are_a_tenth_of_the_epochs_apart(clock):
         str(done) for done in range(20, 200, 20)
     ]
     assert between[0] == (
-        "fairlane: 0/1 trials, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss of all trials and epochs: 0.05 (learning_rate=0.1)"
+        "fairlane: 0/1 trial, 20/200 epochs, 10.0 s/epoch, 30:00 left; lowest loss of all trials and epochs: 0.05 (learning_rate=0.1)"
     )
 
 

@@ -111,11 +111,11 @@ def test_a_loss_that_is_not_finite_makes_the_trial_diverged(place, loss, word):
     store, (trial, *_) = place.open(plan())
     start(store, trial)
     run(store, trial, 0, 1)
-    assert f"the loss became {word} in epoch 1" in store.write(EpochEnded(trial, 1, {"loss": loss})).error
+    assert f"the loss became {word} in epoch 2" in store.write(EpochEnded(trial, 1, {"loss": loss})).error
     run(store, trial, 2, 3)
     record = finish(store, trial)
     assert record.state is TrialState.DIVERGED
-    assert "in epoch 1 " in record.error
+    assert "in epoch 2 " in record.error
     assert not store.unfinished(trial)
 
 
@@ -257,7 +257,7 @@ def test_rewinding_forgets_a_divergence_that_is_undone_and_no_other(place):
     run(store, trial, 0, 1)
     store.write(EpochEnded(trial, 1, {"loss": math.nan}))
     run(store, trial, 2, 3)
-    assert "in epoch 1 " in store.rewind(trial, 2).error
+    assert "in epoch 2 " in store.rewind(trial, 2).error
     assert store.rewind(trial, 1).error == ""
 
 

@@ -478,10 +478,11 @@ def test_plot(runs, tmp_path):
     assert "not supported" in call("plot", runs, "rates", "-o", tmp_path / "a.xyz").stderr
 
 
+@pytest.mark.filterwarnings("ignore:(An interval|probability)")
 @pytest.mark.parametrize("what", ["history", "long", "trials", "summary"])
 def test_exports_are_the_frames(runs, tmp_path, what):
     kept = fl.open(runs, "rates")
-    frame = {"long": kept.to_frame(long=True), "summary": kept.summary()}.get(what)
+    frame = {"long": kept.to_frame(long=True), "summary": kept.summary(detail=True)}.get(what)
     frame = getattr(kept, what) if frame is None else frame
     for suffix, reader in {
         "csv": read_csv,
@@ -490,7 +491,7 @@ def test_exports_are_the_frames(runs, tmp_path, what):
     }.items():
         out = tmp_path / f"out.{suffix}"
         result = call("export", runs, "rates", "--what", what, "-o", out)
-        assert result.output == f"wrote {len(frame)} rows to {out}\n"
+        assert result.stdout == f"wrote {len(frame)} rows to {out}\n"
         back = reader(out)
         assert list(back.columns) == list(frame.columns)
         for column in frame.columns:

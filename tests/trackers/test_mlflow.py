@@ -86,7 +86,7 @@ def test_states_are_statuses_and_errors_tags(exported):
     tags = [children[n].data.tags for n in range(5)]
     assert [one["fairlane.state"] for one in tags] == ["done", "diverged", "failed", "interrupted", "failed"]
     assert "fairlane.error" not in tags[0]
-    assert "became NaN in epoch 1" in tags[1]["fairlane.error"]
+    assert "became NaN in epoch 2" in tags[1]["fairlane.error"]
     assert tags[4]["fairlane.error"] == "TypeError: no such layer"
 
 

@@ -95,7 +95,7 @@ def test_cut_off_and_failed_trials_have_what_was_finished(exported):
 def test_every_trial_says_how_it_ended(exported):
     texts = [state(run_of(exported[1], number)) for number in range(5)]
     assert texts[0] == "done"
-    assert texts[1].startswith("diverged: the loss became NaN in epoch 1")
+    assert texts[1].startswith("diverged: the loss became NaN in epoch 2")
     assert texts[2:] == [
         "failed: ValueError: no more data",
         "interrupted",

@@ -263,8 +263,8 @@ def test_a_page_runs_its_own_program_and_asks_its_own_server(client, path):
         return f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"
 
     assert policy == (
-        f"default-src 'none'; style-src {hashed(style)}; script-src {hashed(program)}; base-uri 'none'; "
-        "connect-src 'self'"
+        f"default-src 'none'; style-src {hashed(style)}; script-src {hashed(program)}; img-src blob:; "
+        "base-uri 'none'; connect-src 'self'"
     )
     assert "default-src" not in client.get(path).headers["Content-Security-Policy"]
 

@@ -102,6 +102,31 @@ def test_all_studies_are_shown_as_they_grow(store, study, show):
     assert page.browser.complaints == []
 
 
+def test_studies_are_searched_and_say_how_many_trials_failed(store, show):
+    first = Written(store, "learning rates")
+    first.train(0, 1)
+    first.write(TrialFailed(first.trials[0], 1, "ValueError: no", "Traceback"))
+    Written(store, "depth").close()
+    page = show()
+    assert page.texts("tbody a") == ["learning rates", "depth"]
+    assert page.texts(".lost") == ["1 of 4 trials failed or diverged"]
+    assert page.count("progress.troubled") == 1
+    utc = page.run("document.querySelector('time').title")
+    local = page.run(
+        f"new Date({utc.removesuffix(' UTC')!r} + 'Z').toLocaleString([], "
+        "{ dateStyle: 'medium', timeStyle: 'short', hour12: false })"
+    )
+    assert page.texts("time")[0] == local
+    page.run(
+        "(() => { const s = document.querySelector('[type=search]'); s.value = 'RATES'; "
+        "s.dispatchEvent(new Event('input')) })()"
+    )
+    assert page.texts("tbody a") == ["learning rates"]
+    assert "1 of 2 studies" in page.texts("p")
+    first.close()
+    assert page.browser.complaints == []
+
+
 def test_a_store_without_studies(store, show):
     Written(store, "a").close()
     with sqlite3.connect(store) as connection:
@@ -137,7 +162,7 @@ def test_a_study_grows_from_its_first_epoch_to_its_last(study, show):
     assert page.text("#verdict").startswith(verdict)
     study.write(TrialFailed(last, 3, "ValueError: no", "Traceback"))
     page.wait(lambda: page.column("state")[-1] == "failed")
-    assert page.texts("summary") == ["1 trial failed: ValueError: no"]
+    assert page.texts("summary")[-1:] == ["1 trial failed: ValueError: no"]
     assert page.text("h1 + p") == "4 trials of 2 variants: 3 done, 1 failed"
     assert page.status == "Training now: this process."
     study.close()
@@ -168,7 +193,7 @@ def test_a_search_is_followed_from_rung_to_rung(study, show):
     study.trials = study.trials[:2]
     study.train(2, 4)
     study.write(*(TrialDone(trial, 1.0, weights()) for trial in study.trials))
-    page.wait(lambda: page.texts("[aria-labelledby=s-search] .faint") != [""])
+    page.wait(lambda: "2 trained to the end" in page.text("[aria-labelledby=s-search] p"))
     assert rows(page.browser, "search", "promoted") == ["1", ""]
     assert rows(page.browser, "search", "there") == ["2", "1"]
     assert "2 trained to the end, 2 stopped by a rule" in page.text("[aria-labelledby=s-search] p")
@@ -243,7 +268,7 @@ def test_what_was_chosen_outlasts_news(store, show):
     assert before[5] == "running"
     assert before[6] == 300
     assert before[9:13] == ["search", 3, 5, "descending"]
-    assert before[14].startswith("Epoch 0: 1.0")
+    assert before[14].startswith("Epoch 1: 1.0")
     assert page.run("window.before.every((e) => e.isConnected)")
     assert page.browser.complaints == []
     study.close()
@@ -256,12 +281,12 @@ def test_a_reading_follows_its_curve(study, show):
     for _ in range(2):
         page.browser.press("ArrowRight")
     said = page.text("output")
-    assert said.startswith("Epoch 1: 1.05. units=8, mean of 2 seeds, validation")
+    assert said.startswith("Epoch 2: 1.05. units=8, mean of 2 seeds, validation")
     study.write(*(EpochEnded(trial, 2, {"loss": 3.0, "val_loss": 4.0}) for trial in study.trials))
     page.wait(lambda: page.column("epochs done") == ["3"] * 4)
     assert page.text("output") == said
     page.browser.press("ArrowRight")
-    assert page.text("output").startswith("Epoch 2: 4. units=8")
+    assert page.text("output").startswith("Epoch 3: 4. units=8")
     assert page.browser.complaints == []
 
 

@@ -16,8 +16,8 @@ import pandas as pd
 
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
-from fairlane.kit.text import plural
-from fairlane.results import pairs, statistics
+from fairlane.results import few, pairs, statistics
+from fairlane.results.brief import of_probability
 from fairlane.results.cells import frame_of, same
 from fairlane.results.directions import Modes
 from fairlane.results.frames import At, Rows
@@ -27,11 +27,6 @@ from fairlane.results.ranking import Replicate, Values, read
 from fairlane.store import Record
 
 Baseline = int | Mapping[str, Any] | None
-
-NAN_COLUMNS = ", so some columns are NaN"
-"""Part of a note; a report, which leaves such columns blank, leaves it out."""
-
-_FEWEST_FOR_A_MEDIAN = 6
 
 
 def summary(
@@ -102,7 +97,7 @@ def summary(
         has the ``metric``, ``direction``, ``at``, ``selected_by``, ``test`` (whether it is of the test data),
         ``provisional`` (whether trials are unfinished), ``epoch`` (the epoch that all are compared in then),
         ``when`` (the epoch in words), ``baseline`` (the number of the variant compared with), ``confidence``,
-        ``interval``, and the ``notes``.
+        ``interval``, the ``notes``, and in ``detail`` the notes about the median and ``probability`` alone.
 
     Raises:
         StudyError: no such metric or baseline, no trial that counts, or an unknown option.
@@ -151,10 +146,11 @@ def summary(
     columns["failed"] = [found.failed[n] for n in order]
     columns["unfinished"] = [found.unfinished[n] for n in order]
     frame = frame_of(columns)
-    few = _too_few(columns, len(order), interval, reasons)
-    notes = (*_selected_by_itself(question, select), *found.notes, *few)
+    lacking = few.too_few(columns, len(order), reasons)
+    notes = (*_selected_by_itself(question, select), *found.notes, *lacking)
     frame.attrs |= found.attrs
     frame.attrs |= {"baseline": reference, "confidence": confidence, "interval": interval, "notes": notes}
+    frame.attrs["detail"] = (*few.too_few_for_a_median(columns, interval), *of_probability(frame))
     return frame
 
 
@@ -356,45 +352,7 @@ def _p_values(
         elif a:
             too_few.append(len(a))
     corrected = pairs.holm([raw[number] for number in order], comparisons or None)
-    return corrected.tolist(), _no_p_values(too_few, comparisons, confidence, resamples)
-
-
-def _no_p_values(counts: Sequence[int], comparisons: int, confidence: float, resamples: int) -> list[str]:
-    if not counts:
-        return []
-    most = max(counts)
-    least = min(1.0, comparisons * pairs.least_p_value(most, resamples))
-    needed = pairs.pairs_needed(comparisons, confidence)
-    enough = f"{needed} seeds" if most < needed else f"more than {resamples} resamples"
-    several = f" for {comparisons} comparisons" if comparisons > 1 else ""
-    return [
-        f"a p-value of {1 - confidence:.2g} or less{several} needs {enough}, and with {plural(most, 'pair')} "
-        f"no p-value is less than {least:.2g}"
-    ]
-
-
-def _too_few(
-    columns: Mapping[str, list[Any]], variants: int, interval: str, p_values: Sequence[str]
-) -> list[str]:
-    """One note that says why columns are NaN."""
-    folded = "folds" in columns
-    counted = [n for n in columns["folds" if folded else "seeds"] if n]
-    why = []
-    if min(counted) < 2:
-        why.append(f"an interval needs 2 {'folds' if folded else 'seeds'} per variant, and there is 1")
-    elif variants > 1:
-        why += p_values
-    if (
-        interval == "t"
-        and not folded
-        and 2 <= min(counted) < _FEWEST_FOR_A_MEDIAN
-        and any(map(math.isnan, columns["median_low"]))
-    ):
-        why.append(
-            f"an interval of the median needs {_FEWEST_FOR_A_MEDIAN} seeds, and there are {min(counted)}"
-        )
-    few = "folds" if folded else "seeds"
-    return [f"Too few {few}{NAN_COLUMNS}: {'; '.join(why)}."] if why else []
+    return corrected.tolist(), few.no_p_values(too_few, comparisons, confidence, resamples)
 
 
 def _of(by_replicate: Mapping[Replicate, float]) -> list[float]:

@@ -26,7 +26,7 @@ FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
     "history": lambda study, **_: study.history,
     "long": lambda study, **_: study.to_frame(long=True),
     "trials": lambda study, **_: study.trials,
-    "summary": lambda study, **options: study.summary(**options),
+    "summary": lambda study, **options: study.summary(**options, detail=True),
 }
 """What can be exported."""
 

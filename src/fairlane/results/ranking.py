@@ -149,8 +149,8 @@ class Values:
         if self.question.epoch is None:
             return [f"Provisional: {unfinished}, and can't be compared yet{folds}"]
         return [
-            f"Provisional: {unfinished}. All trials are compared in epoch {self.question.epoch} (counted "
-            f"from 0), the last one that all of them have{folds}"
+            f"Provisional: {unfinished}. All trials are compared in epoch {self.question.epoch + 1} (counted "
+            f"from 1), the last one that all of them have{folds}"
         ]
 
     def _apart(self) -> list[str]:

@@ -256,5 +256,5 @@ class Driver:
             raise TrialError(f"{event.trial} diverged: {record.error}", event.trial, self._study)
 
     def _error(self, event: TrialFailed) -> TrialError:
-        where = "before its first epoch" if event.epoch is None else f"in epoch {event.epoch}"
+        where = "before its first epoch" if event.epoch is None else f"in epoch {event.epoch + 1}"
         return TrialError(f"{event.trial} failed {where}: {event.error}", event.trial, self._study)

@@ -150,7 +150,7 @@ class Tally:
 
     def counts(self) -> str:
         """``3/10 trials, 1 failed, 123/300 epochs``."""
-        parts = [f"{len(self._ended)}/{self._trials} trials", *self._troubles()]
+        parts = [f"{len(self._ended)}/{plural(self._trials, 'trial')}", *self._troubles()]
         return ", ".join([*parts, f"{self.done}/{self._all} epochs"])
 
     def _troubles(self) -> list[str]:

@@ -5,6 +5,7 @@ trained weights. A `MemoryStore` ends with its process. `written` opens a study 
 writing, and `read` for reading.
 """
 
+from fairlane.store.managing import delete, rename
 from fairlane.store.memory import MemoryStore
 from fairlane.store.opening import in_words, overview, read, written
 from fairlane.store.records import Decision, Record, Records, Store, next_epoch
@@ -15,9 +16,11 @@ __all__ = [
     "Record",
     "Records",
     "Store",
+    "delete",
     "in_words",
     "next_epoch",
     "overview",
     "read",
+    "rename",
     "written",
 ]

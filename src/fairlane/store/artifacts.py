@@ -210,6 +210,11 @@ class Artifacts:
                     self._fs.rm_file(f"{self._folder}/{name}")
         return broken
 
+    def remove(self) -> None:
+        """Remove the folder where it is empty."""
+        with suppress(Exception):
+            self._fs.rmdir(self._folder)
+
     def _path(self, artifact: Artifact) -> str:
         return f"{self._folder}/{artifact.name}"
 

@@ -170,7 +170,7 @@ def divergence(epoch: int, logs: dict[str, float]) -> str:
         return ""
     kind = "NaN" if math.isnan(loss) else "infinite"
     return (
-        f"the loss became {kind} in epoch {epoch} (counted from 0); "
+        f"the loss became {kind} in epoch {epoch + 1} (counted from 1); "
         "a lower learning rate or gradient clipping often helps"
     )
 

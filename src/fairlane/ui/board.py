@@ -123,7 +123,7 @@ def address(name: str) -> str:
 def _study(row: Mapping[str, Any]) -> dict[str, Any]:
     begun = datetime.fromtimestamp(row["created"], UTC).strftime("%Y-%m-%d %H:%M UTC")
     shown = {key: row[key] for key in ("name", "trials", "states", "epochs", "planned", "writer")}
-    return {**shown, "begun": begun, "address": address(row["name"])}
+    return {**shown, "begun": begun, "created": row["created"], "address": address(row["name"])}
 
 
 def _version(facts: Mapping[str, Any]) -> str:

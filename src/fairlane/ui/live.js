@@ -56,5 +56,9 @@ function progressOf(one) {
   return one.planned ? `${one.epochs} of ${plural(one.planned, "epoch")}` : plural(one.epochs, "epoch");
 }
 function barOf(one, label) {
-  return html("progress", { max: Math.max(1, one.planned), value: one.epochs, "aria-label": label });
+  return html("progress", { class: lost(one) ? "troubled" : null, max: Math.max(1, one.planned), value: one.epochs, "aria-label": label });
 }
+
+// How many trials failed or diverged: a bar of epochs may be full all the same.
+const lost = (one) => (one.states.failed || 0) + (one.states.diverged || 0);
+const lostInWords = (one) => (lost(one) ? `${lost(one)} of ${plural(one.trials, "trial")} failed or diverged` : "");

@@ -23,7 +23,7 @@ def studies(place: str, notice: str = "") -> str:
         place: where the store is, in words.
         notice: a text above them.
     """
-    programs = part("elements.js"), _ours("live.js"), _ours("studies.js")
+    programs = part("elements.js"), part("download.js"), _ours("live.js"), _ours("studies.js")
     return _page(f"Studies in {place}", {"place": place, "notice": notice}, programs)
 
 

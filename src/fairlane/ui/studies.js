@@ -13,17 +13,34 @@ const columns = [
   { name: "study", long: true, value: (row) => row.name, cell: (row) => html("a", { href: row.address }, row.name) },
   {
     name: "progress", value: (row) => (row.planned ? row.epochs / row.planned : null), text: (row) => `${progressOf(row)}, ${statesOf(row)}`,
-    cell: (row) => [barOf(row, "Epochs done"), html("br"), progressOf(row), html("br"), statesOf(row)],
+    cell: (row) => [barOf(row, "Epochs done"), html("br"), progressOf(row), html("br"), statesOf(row), lost(row) ? [html("br"), html("strong", { class: "lost" }, lostInWords(row))] : null],
   },
-  { name: "started", value: (row) => row.begun },
+  { name: "started", value: (row) => row.created, text: (row) => localTime(row.created), cell: (row) => html("time", { title: row.begun }, localTime(row.created)) },
   { name: "trained now by", value: (row) => row.writer },
 ];
 let known = null;
 
+// The time where the reader is; that in UTC is its title.
+function localTime(seconds) {
+  return new Date(1000 * seconds).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false });
+}
+
+// The studies whose names have the text that is searched.
+const search = html("input", { type: "search", placeholder: "Find a study", "aria-label": "Find a study", oninput: fill });
+const found = html("p", { class: "faint" });
+search.hidden = true;
+main.prepend(search, found);
+function fill() {
+  const shown = known.filter((study) => study.name.toLowerCase().includes(search.value.toLowerCase()));
+  search.hidden = known.length < 2;
+  say(found, search.value ? `${shown.length} of ${plural(known.length, "study", "studies")}` : "");
+  studies.draw(columns, shown);
+}
+
 function show(told) {
   known = told.studies;
   studies.node.hidden = !known.length;
-  studies.draw(columns, known);
+  fill();
   return known.some((study) => study.writer);
 }
 

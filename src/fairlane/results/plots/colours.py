@@ -146,6 +146,31 @@ def spans_decades(values: NDArray[np.float64]) -> bool:
     return bool(np.log10(values.max()) - np.log10(values.min()) > _DECADES)
 
 
+def is_geometric(values: NDArray[np.float64]) -> bool:
+    """Whether a hyperparameter's values are more evenly spaced on a logarithmic scale than on a linear one.
+
+    Two values are where one is at least 10 times the other.
+
+    Args:
+        values: of any shape; those that are not finite do not count.
+
+    Example:
+        >>> is_geometric(np.array([1e-4, 1e-3, 1e-2])), is_geometric(np.array([0.01, 0.1, 0.3, 0.5]))
+        (True, False)
+    """
+    values = np.unique(values[np.isfinite(values)])
+    if len(values) < 2 or values[0] <= 0:
+        return False
+    if len(values) == 2:
+        return bool(values[1] >= 10 * values[0] * (1 - 1e-9))
+    return _unevenness(np.log(values)) < _unevenness(values)
+
+
+def _unevenness(values: NDArray[np.float64]) -> float:
+    gaps = np.diff(values)
+    return float(gaps.std() / gaps.mean())
+
+
 def colour_bar(figure: Figure, scale: Scale) -> None:
     """Draw the scale beside the panels.
 
@@ -166,6 +191,6 @@ def _scaled(name: str, values: NDArray[np.float64]) -> Palette:
 
     # The last tenth of viridis is a yellow too faint for a thin line on white.
     colour_map = ListedColormap(colormaps["viridis"](np.linspace(0, 0.9, 256)))
-    norm = (LogNorm if spans_decades(values) else Normalize)(values.min(), values.max())
+    norm = (LogNorm if is_geometric(values) else Normalize)(values.min(), values.max())
     mappable = ScalarMappable(norm, colour_map)
     return Palette([mappable.to_rgba(value) for value in values], Scale(name, mappable))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +61,7 @@ def curves(
     title: str | None = None,
     note: str = "",
     known: Mapping[str, Sequence[str]] | None = None,
+    bands: bool | None = None,
 ) -> Figure:
     """The learning curves: a panel per metric, a colour per variant.
 
@@ -84,6 +85,7 @@ def curves(
         title: the text above all panels.
         note: the text below, such as how many trials failed.
         known: as for `fairlane.results.directions.direction`.
+        bands: whether to draw bands; None draws them up to 7 variants.
 
     Returns:
         A figure that belongs to no window; notebooks show it, and ``savefig`` writes it.
@@ -106,6 +108,8 @@ def curves(
     arguments.share("confidence", confidence)
     panels = _panels(history_frame, names, metrics)
     drawn, variants = _drawn(panels, history_frame, names, confidence, known)
+    if bands is not None:
+        drawn = replace(drawn, banded=arguments.flag("bands", bands))
     colours = palette(variants, _number_of(variants, best))
     columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3
     rows = math.ceil(len(panels) / columns)
@@ -170,6 +174,8 @@ class _Drawn:
     many: bool
     minimised: frozenset[str]
     """The metrics of which small values are better."""
+    banded: bool
+    """Whether means have bands."""
 
     @property
     def seeds(self) -> pd.Series:
@@ -191,7 +197,8 @@ def _drawn(
     data = history_frame.assign(variant=numbers)
     data[columns] = data[columns].where(np.isfinite(data[columns]))
     means, low, high = histories.over_seeds(data, names, columns, confidence)
-    return _Drawn(data, means, low, high, bool(numbers.max() >= FEW), minimised), variants
+    many = bool(numbers.max() >= FEW)
+    return _Drawn(data, means, low, high, many, minimised, banded=not many), variants
 
 
 def _number_of(variants: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None) -> int | None:
@@ -246,7 +253,8 @@ def _panel(axes: Axes, metric: str, pair: Pair, drawn: _Drawn, colours: Palette)
     if metric in drawn.minimised and spans_decades(values):
         logarithmic(axes, "y")
     axes.set_ylim(axes.get_ylim())  # from the lines alone, because bands of few seeds reach far beyond them
-    _bands(axes, pair, drawn, colours)
+    if drawn.banded:
+        _bands(axes, pair, drawn, colours)
     axes.set_title(plain(metric), loc="left", fontsize=NORMAL)
     axes.set_xlabel("epoch", fontsize=NORMAL - 1)
     axes.set_xlim(0.5, drawn.data["epoch"].max() + 1.5)  # there is no epoch 0 to have a tick
@@ -285,8 +293,6 @@ def _line(axes: Axes, rows: pd.DataFrame, column: str, **look: Any) -> None:
 
 
 def _bands(axes: Axes, pair: Pair, drawn: _Drawn, colours: Palette) -> None:
-    if drawn.many:
-        return
     bottom = axes.get_ylim()[0]
     for column, _ in _shown(pair, drawn):
         for variant, seeds in drawn.seeds.items():
@@ -330,11 +336,13 @@ def _styles(panels: Mapping[str, Pair], drawn: _Drawn) -> dict[str, dict[str, An
     seeds = drawn.seeds
     if (seeds > 1).any() and drawn.many:
         styles["mean over seeds"] = {"linewidth": _LONE["linewidth"]}
+        if drawn.banded and (seeds >= FEWEST_FOR_A_BAND).any():
+            styles["interval of the mean"] = {"linewidth": 8, "alpha": 0.25}
     elif (seeds > 1).any():
         styles["mean over seeds"] = {"linewidth": _MEAN["linewidth"]}
         if (seeds == 2).any():
             styles["one seed"] = {"linewidth": _SEED["linewidth"]}
-        if (seeds >= FEWEST_FOR_A_BAND).any():
+        if drawn.banded and (seeds >= FEWEST_FOR_A_BAND).any():
             styles["interval of the mean"] = {"linewidth": 8, "alpha": 0.25}
     return styles
 

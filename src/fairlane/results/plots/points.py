@@ -37,6 +37,11 @@ _NAMED = 40
 """Up to so many rows have a name each; with more rows, ranks stand instead."""
 _WIDTH = 40
 
+_FAR, _ENOUGH = 6.0, 8
+"""The axis leaves out points so many interquartile ranges from most, if there are so many points."""
+_CUT = "_cut"
+"""The label of a triangle at the edge; Matplotlib's own legends leave it out."""
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -222,7 +227,7 @@ def _draw(axes: Axes, rows: Sequence[_Row]) -> None:
             markeredgewidth=0,
             alpha=0.45 if len(row.points) > 1 else 1,
         )
-    low, high = axes.get_xlim()
+    low, high = _range(rows, axes.get_xlim())
     for y, row in enumerate(rows):
         if len(row.points) < 2:
             continue
@@ -255,7 +260,37 @@ def _limit(axes: Axes, rows: Sequence[_Row], low: float, high: float) -> None:
     if ends.size:
         room = high - low
         low, high = max(low - room, min(low, ends.min())), min(high + room, max(high, ends.max()))
-        axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    _mark_what_is_cut(axes, rows)
+
+
+def _range(rows: Sequence[_Row], all_of_them: tuple[float, float]) -> tuple[float, float]:
+    """The range of the points, without the few that are so far from most that nothing else would be seen."""
+    points = np.concatenate([np.asarray(row.points, dtype=float) for row in rows])
+    if len(points) < _ENOUGH:
+        return all_of_them
+    first, third = np.quantile(points, [0.25, 0.75])
+    reach = _FAR * (third - first)
+    near = points[(points >= first - reach) & (points <= third + reach)]
+    if reach == 0 or len(near) == len(points):
+        return all_of_them
+    edge = 0.05 * (near.max() - near.min())
+    return float(near.min() - edge), float(near.max() + edge)
+
+
+def _mark_what_is_cut(axes: Axes, rows: Sequence[_Row]) -> None:
+    """A triangle at the edge, where a point or an interval goes on beyond it."""
+    left, right = axes.get_xlim()
+    for y, row in enumerate(rows):
+        ends = (row.low, row.high) if len(row.points) > 1 else ()
+        values = np.array([*row.points, *ends], dtype=float)
+        values = values[np.isfinite(values)]
+        look: dict[str, Any] = {"color": row.colour, "markersize": 6, "clip_on": False, "zorder": 5}
+        if (values < left).any():
+            axes.plot([left], [y], marker="<", label=_CUT, **look)
+        if (values > right).any():
+            axes.plot([right], [y], marker=">", label=_CUT, **look)
+    axes.set_xlim(left, right)
 
 
 def _beside(axes: Axes, rows: Sequence[_Row]) -> None:
@@ -297,12 +332,18 @@ def _finish(
         dot = Line2D([], [], color=GREY, marker="o", markersize=4, linestyle="none", alpha=0.6)
         mark = "D" if len(rows) <= _NAMED else ""
         bar = Line2D([], [], color=GREY, linewidth=1.8, marker=mark, markersize=5)
+        cut = Line2D([], [], color=GREY, marker=">", markersize=6, linestyle="none")
+        is_cut = any(line.get_label() == _CUT for line in figure.axes[0].lines)
         share = f"{summary_frame.attrs['confidence']:.0%}".replace("%", " %")
         figure.legend(
-            [dot, bar],
-            ["one seed", f"mean and {share} interval" if len(rows) <= _NAMED else f"{share} interval"],
+            [dot, bar, *([cut] if is_cut else [])],
+            [
+                "one seed",
+                f"mean and {share} interval" if len(rows) <= _NAMED else f"{share} interval",
+                *(["goes on beyond the axis"] if is_cut else []),
+            ],
             loc="outside lower center",
-            ncols=2,
+            ncols=3,
             frameon=False,
             fontsize=SMALL,
         )

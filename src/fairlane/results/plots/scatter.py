@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
+from fairlane.kit.text import plural
 from fairlane.results import histories
 from fairlane.results.plots.colours import (
     GREY,
@@ -20,6 +21,7 @@ from fairlane.results.plots.colours import (
     SMALL,
     Palette,
     colour_bar,
+    is_geometric,
     is_number,
     labels,
     palette,
@@ -48,7 +50,10 @@ def sweep(
     """A metric against a numeric hyperparameter: a point per trial, a line through the means over seeds.
 
     Each combination of the other hyperparameters has its own line, with the colours of the learning curves.
-    The axes are logarithmic where values are positive and span over 1.5 decades.
+    The horizontal axis is logarithmic where the values of the hyperparameter are more evenly spaced so, as
+    learning rates are and rates of dropout are not. The vertical one is where small values are better, are
+    positive and span over 1.5 decades. A line below says what has no point: trials that failed, and variants
+    without one.
 
     Args:
         values_frame: as `fairlane.results.comparison.values` returns it.
@@ -89,8 +94,22 @@ def sweep(
         colour_bar(figure, colours.scale)
     _legend(figure, means, summary_frame.attrs["confidence"])
     heading(figure, title)
+    if note := _left_out(summary_frame, means, x):
+        figure.supxlabel(note, fontsize=SMALL, color=GREY)
     label_ends(figure, axes, _end_labels(means, x, colours, texts))
     return figure
+
+
+def _left_out(summary_frame: pd.DataFrame, means: pd.DataFrame, x: str) -> str:
+    """What has no point, in words; empty where everything has one."""
+    failed = int(summary_frame["failed"].sum())
+    words = [f"{plural(failed, 'trial')} without a finite value"] if failed else []
+    numbers = summary_frame[x].map(is_number)
+    lacking = summary_frame[numbers & summary_frame["mean"].isna()]
+    words += [f"{plural(len(lacking), 'variant')} without a mean"] if len(lacking) else []
+    others = int((~numbers).sum())
+    words += [plain(f"{plural(others, 'variant')} without a number for {x}")] if others else []
+    return f"Not drawn: {', '.join(words)}" if words else ""
 
 
 def _check(summary_frame: pd.DataFrame, names: Sequence[str], x: str) -> None:
@@ -148,7 +167,7 @@ def _limits(means: pd.DataFrame, limits: tuple[float, float]) -> tuple[float, fl
 
 
 def _scales(axes: Axes, x: Any, y: Any, better: str) -> None:
-    if spans_decades(x):
+    if is_geometric(x):
         logarithmic(axes, "x")
     if better == "min" and spans_decades(y):
         axes.set_ylim(y.min() / 1.5, y.max() * 1.5)

@@ -1,14 +1,13 @@
-// A metric's curves → one panel. In: a view, which holds the facts and what is chosen of them (see report.js). Out: an element
-// that draws itself again when the view changes.
+// A metric's curves → a drawing. In: a view, which holds the facts and what is chosen of them (see report.js). Out: the curves to
+// draw, scales, and an element of SVG.
 
 const COLOURS = 8; // so many variants have a colour each; with more, only the best of those that are chosen
 const CHART = { height: 270, left: 56, right: 14, top: 10, bottom: 38 };
-const STEP = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 // --- curves: what to draw ---
 
 // A curve is {key, variant, training, thin, label, sound, points: [{epoch, value, low?, high?}]}; a value that is not a number
-// is a gap. `sound` says that the trial did not fail, diverge or stop.
+// is a gap. Epochs count from 1 here, as on the screen in Keras, and from 0 in the facts, as in its callbacks. `sound` says that the trial did not fail, diverge or stop.
 function curvesOf(view, metric) {
   const found = [];
   for (const [training, place] of [[false, metric.validation], [true, metric.training]]) {
@@ -20,7 +19,25 @@ function curvesOf(view, metric) {
       else found.push(...trials.map((trial) => curveOf(variant, trial, place, training)));
     }
   }
-  return found.filter((curve) => curve.points.some((point) => finite(point.value)));
+  const shown = found.filter((curve) => curve.points.some((point) => finite(point.value)));
+  const { smoothing } = view.choice;
+  return smoothing ? shown.map((curve) => ({ ...curve, label: `${curve.label}, smoothed`, points: smoothed(curve.points, smoothing) })) : shown;
+}
+
+// An exponential moving average without the bias of its start; bands go with their means. A gap stays a gap.
+function smoothed(points, weight) {
+  const sums = { value: 0, low: 0, high: 0 };
+  let total = 0;
+  return points.map((point) => {
+    if (!finite(point.value)) return point;
+    total = weight * total + (1 - weight);
+    const at = (name) => {
+      if (!finite(point[name])) return point[name];
+      sums[name] = weight * sums[name] + (1 - weight) * point[name];
+      return sums[name] / total;
+    };
+    return { ...point, value: at("value"), low: at("low"), high: at("high") };
+  });
 }
 
 // Which replicate of its variant a trial is: `seed 0`, or `seed 0, fold 3`.
@@ -31,7 +48,7 @@ function curveOf(variant, trial, place, training) {
     key: `${training} trial ${trial.number}`, variant: variant.number, training, thin: false,
     label: `${variant.label}, ${replicate(trial)}, ${training ? "training" : "validation"}`,
     sound: trial.state === "done" || trial.state === "running",
-    points: trial.epochs.map((epoch, i) => ({ epoch, value: trial.curves[place][i] })),
+    points: trial.epochs.map((epoch, i) => ({ epoch: epoch + 1, value: trial.curves[place][i] })),
   };
 }
 
@@ -49,7 +66,7 @@ function averaged(variant, trials, place, training) {
   };
   if (means) {
     mean.points = means.epochs.map((epoch, i) => ({
-      epoch, value: means.values[place][i], low: means.low && means.low[place][i], high: means.high && means.high[place][i],
+      epoch: epoch + 1, value: means.values[place][i], low: means.low && means.low[place][i], high: means.high && means.high[place][i],
     }));
   }
   return [mean, ...thin];
@@ -90,7 +107,18 @@ function scaleOf(values, from, to, log, about) {
   const span = f(high) - f(low);
   const pixel = (value) => (useLog && value <= 0 ? 2 * from - to : from + ((f(value) - f(low)) / span) * (to - from)); // far below
   const shows = (value) => value >= low && value <= high;
-  return { pixel, shows, ticks: useLog ? logTicks(low, high) : ticks(low, high, about) };
+  return { pixel, shows, low, high, ticks: useLog ? logTicks(low, high) : ticks(low, high, about) };
+}
+
+// The values without those that are far from 98 in 100 of the others: they would flatten all curves.
+const FAR = 3; // times the range of the others
+function withoutOutliers(values) {
+  const ordered = [...values].sort((a, b) => a - b);
+  const at = (share) => ordered[Math.round(share * (ordered.length - 1))];
+  const [low, high] = [at(0.01), at(0.99)];
+  const reach = FAR * (high - low);
+  if (!(reach > 0)) return values;
+  return values.filter((value) => value >= low - reach && value <= high + reach);
 }
 
 function pathOf(points, x, y, value) {
@@ -143,8 +171,9 @@ function drawing(curves, width, log, colour, best) {
   // Diverged values may be larger than all others by many powers of ten, and intervals of few seeds are wide. The axis leaves
   // them out, because otherwise all other curves would look flat.
   const sound = curves.filter((curve) => curve.sound);
-  const y = scaleOf(pointsOf(sound.length ? sound : curves).map((p) => p.value), height - bottom, top, log, 5);
-  const root = axesOf(x, y, width, "epoch, from 0");
+  const values = pointsOf(sound.length ? sound : curves).map((p) => p.value);
+  const y = scaleOf(log ? values : withoutOutliers(values), height - bottom, top, log, 5);
+  const root = axesOf(x, y, width, "epoch");
   const inside = svg("g", {});
   // Curves end at the axes; an id is the document's, so each drawing has its own.
   const id = `axes-${drawing.count = (drawing.count || 0) + 1}`;
@@ -169,89 +198,11 @@ function drawing(curves, width, log, colour, best) {
     }
   }
   const cut = pointsOf(curves).some((point) => !y.shows(point.value));
+  for (const curve of curves) { // where a curve leaves the axes
+    const up = curve.points.find((point) => finite(point.value) && point.value > y.high);
+    const down = curve.points.find((point) => finite(point.value) && point.value < y.low);
+    if (up) root.append(svg("path", { class: `dot outside ${colour(curve.variant)}`, d: `M${x.pixel(up.epoch) - 4} ${top + 7}h8l-4 -7z` }));
+    if (down) root.append(svg("path", { class: `dot outside ${colour(curve.variant)}`, d: `M${x.pixel(down.epoch) - 4} ${height - bottom - 7}h8l-4 7z` }));
+  }
   return { root, x: x.pixel, y: y.pixel, shows: (point) => finite(point.value) && y.shows(point.value), cut };
-}
-
-// One metric's curves. Text below says which point is under the pointer, or chosen with the arrow keys.
-function panel(view, name) {
-  const said = html("output", { "aria-live": "polite" });
-  const chart = html("div", {
-    class: "chart", tabindex: 0, role: "group",
-    "aria-label": `Curves of ${name}. Left and right arrow keys move through epochs, up and down through curves.`,
-  });
-  const note = html("p", { class: "faint" });
-  const node = html("figure", { class: "panel" }, html("h3", {}, name), chart, note, said);
-  let curves = [], drawn = null, mark = null, at = null;
-
-  function draw() {
-    curves = curvesOf(view, view.facts.metrics.find((metric) => metric.name === name));
-    drawn = curves.length ? drawing(curves, Math.max(260, chart.clientWidth || 600), view.log(), view.colour, view.best()) : null;
-    say(note, drawn && drawn.cut ? "Values outside the axes, of trials that did not finish, are not shown." : "");
-    chart.replaceChildren(drawn ? drawn.root : html("p", { class: "faint" }, "Nothing to draw: choose a variant that has values."));
-    const curve = at && curves.find((one) => one.key === at.curve.key);
-    const point = curve && curve.points.find((one) => one.epoch === at.point.epoch && drawn.shows(one));
-    if (point) choose(curve, point);
-    else forget();
-  }
-
-  function forget() {
-    [at, mark] = [null, null];
-    chart.classList.remove("chosen");
-    say(said, "");
-  }
-
-  function choose(curve, point) {
-    at = { curve, point };
-    curves.forEach((one) => one.node.classList.toggle("now", one === curve));
-    chart.classList.add("chosen");
-    if (mark) mark.remove();
-    mark = svg("circle", { class: `mark ${view.colour(curve.variant)}`, r: 5, cx: drawn.x(point.epoch), cy: drawn.y(point.value) });
-    drawn.root.append(mark);
-    const percent = written(100 * view.facts.confidence);
-    const range = finite(point.low) ? ` (${percent} % interval ${written(point.low)} to ${written(point.high)})` : "";
-    say(said, `Epoch ${point.epoch}: ${written(point.value)}${range}. ${curve.label}`);
-  }
-
-  function nearest(event) {
-    if (!drawn) return;
-    const box = drawn.root.getBoundingClientRect();
-    const scale = drawn.root.viewBox.baseVal.width / box.width;
-    const [px, py] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-    let closest = Infinity, found = null;
-    for (const curve of curves) {
-      for (const point of curve.points) {
-        if (!drawn.shows(point)) continue;
-        const far = Math.hypot((drawn.x(point.epoch) - px) * 2, drawn.y(point.value) - py); // the epoch first
-        if (far < closest) [closest, found] = [far, [curve, point]];
-      }
-    }
-    if (found) choose(...found);
-  }
-
-  function step(event) {
-    if (!drawn || !(event.key in STEP)) return;
-    event.preventDefault();
-    const [along, across] = STEP[event.key];
-    const visible = curves.filter((curve) => curve.points.some(drawn.shows));
-    if (!at) {
-      const curve = visible[0];
-      choose(curve, curve.points.find(drawn.shows));
-      return;
-    }
-    const curve = visible[(visible.indexOf(at.curve) + across + visible.length) % visible.length];
-    const points = curve.points.filter(drawn.shows);
-    const near = points.reduce((a, b) => (Math.abs(b.epoch - at.point.epoch) < Math.abs(a.epoch - at.point.epoch) ? b : a));
-    choose(curve, points[Math.min(points.length - 1, Math.max(0, points.indexOf(near) + along))]);
-  }
-
-  function leave() {
-    at = null;
-    if (drawn) draw();
-  }
-
-  chart.addEventListener("pointermove", nearest);
-  chart.addEventListener("pointerdown", nearest);
-  chart.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") leave(); });
-  chart.addEventListener("keydown", step);
-  return { node, draw };
 }

@@ -104,6 +104,18 @@ function table(caption, key, tall) {
     html("button", { type: "button", onclick: () => sortBy(column.key) }, column.name)));
   let [columns, rows, rowOf] = [[], [], null];
 
+  // The reader chooses columns; the file has the rows and columns that are shown.
+  const left = new Set();
+  const [boxes, picked] = [html("div", { class: "row" }), html("details", { class: "columns" }, html("summary", {}, "Columns"))];
+  picked.append(boxes);
+  const boxOf = keeper((column) => check(column.name, true, (on) => { left[on ? "delete" : "add"](column.key); rowOf = null; redraw(); }));
+  let redraw = () => {};
+  const ordered = () => {
+    const by = columns.find((column) => column.key === order.key);
+    return by ? sorted(rows, by.value, order.descending) : rows;
+  };
+  const save = html("button", { type: "button", "aria-label": `Save as CSV: ${caption}`, onclick: () => offer(fileName(caption) + ".csv", new Blob([csvOf(columns, ordered())], { type: "text/csv" })) }, "CSV");
+
   function sortBy(chosen) {
     order.descending = order.key === chosen && !order.descending;
     order.key = chosen;
@@ -126,7 +138,7 @@ function table(caption, key, tall) {
 
   function fill() {
     const by = columns.find((column) => column.key === order.key);
-    const shown = by ? sorted(rows, by.value, order.descending) : rows;
+    const shown = ordered();
     headOf(columns, (column) => column.key).forEach((node, i) => {
       if (columns[i] !== by) node.removeAttribute("aria-sort");
       else node.setAttribute("aria-sort", order.descending ? "descending" : "ascending");
@@ -136,10 +148,14 @@ function table(caption, key, tall) {
 
   function draw(given, of, words) {
     const count = new Map(); // a log may have the name of a hyperparameter
-    const keyed = given.map((column) => {
+    const all = given.map((column) => {
       count.set(column.name, (count.get(column.name) || 0) + 1);
       return { ...column, key: `${count.get(column.name)} ${column.name}` };
     });
+    const keyed = all.filter((column) => !left.has(column.key));
+    redraw = () => draw(given, of, words);
+    arrange(boxes, boxOf(all, (column) => column.key));
+    picked.hidden = all.length < 5;
     const shape = (some) => JSON.stringify(some.map((column) => column.key));
     if (!rowOf || shape(keyed) !== shape(columns)) rowOf = keeper(() => ({ node: html("tr"), cells: [] }));
     [columns, rows] = [keyed, of];
@@ -148,7 +164,8 @@ function table(caption, key, tall) {
     fill();
   }
 
-  const node = html("div", { class: tall ? "scroll tall" : "scroll", role: "region", tabindex: 0, "aria-label": caption },
+  const scroll = html("div", { class: tall ? "scroll tall" : "scroll", role: "region", tabindex: 0, "aria-label": caption },
     html("table", {}, captioned, html("thead", {}, head), body));
+  const node = html("div", { class: "tabled" }, html("div", { class: "row screen tools" }, save, picked), scroll);
   return { node, draw };
 }

@@ -13,7 +13,7 @@ from typing import Any, cast
 from fairlane.kit.text import plural
 from fairlane.provenance.origin import Origin
 from fairlane.results.cells import named_cells
-from fairlane.results.directions import Modes, check_mode, direction
+from fairlane.results.directions import Modes, check_mode, direction, find_direction
 from fairlane.results.folds import share_of
 from fairlane.results.logs import (
     default_metric,
@@ -40,7 +40,7 @@ from fairlane.results.searched import counting, objective, which_count
 from fairlane.store import Record, Records
 from fairlane.trials import TrialState
 
-FORMAT = 3
+FORMAT = 4
 """The version of the facts; it grows when a page for the older facts can't show them."""
 
 _COMPARED = (
@@ -111,6 +111,7 @@ def facts_of(
         "variants": _variants(records, labels, names, cells, logs, share),
         "confidence": CONFIDENCE,
         "metrics": panels(logs),
+        "directions": _directions(records, panels(logs), metric, mode),
         "tests": tests,
         "compared": [] if found.table is None else _compared(found.table.to_dict("records")),
         "trials": [trial_row(record, logs, tests) for record in records],
@@ -130,6 +131,17 @@ def _checked_metric(records: Sequence[Record], metric: str | None, mode: Modes) 
     metric = metric or default_metric(records)
     direction(metric, mode, known_directions(records))
     return metric
+
+
+def _directions(
+    records: Sequence[Record], metrics: Sequence[Mapping[str, Any]], metric: str, mode: Modes
+) -> dict[str, str]:
+    """Metric → ``"min"`` or ``"max"``, as far as it is known. A logarithmic scale is for the former."""
+    known = known_directions(records)
+    bare = metric.removeprefix("val_").removeprefix("test_")
+    modes = mode if isinstance(mode, Mapping) else {metric: mode, bare: mode}
+    found = {one["name"]: find_direction(one["name"], modes, known) for one in metrics}
+    return {name: better for name, better in found.items() if better is not None}
 
 
 def _variants(

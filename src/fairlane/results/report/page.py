@@ -39,6 +39,9 @@ _BODY = """\
 <noscript><h1>{title}</h1><p>{verdict}</p><p>Curves and tables need JavaScript.</p></noscript>
 <div id="report"></div>"""
 
+_EXPLORING = ("explore.js", "pairs.js", "ranked.js")
+_PROGRAM = ("elements.js", "download.js", "chart.js", "panel.js", "search.js", *_EXPLORING, "report.js")
+
 _START = (
     'report(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));\n'
 )
@@ -57,7 +60,7 @@ def page(facts: Mapping[str, Any]) -> str:
 
 def program() -> str:
     """The program that shows a study's facts in an element: the function ``report``."""
-    return "".join(map(part, ("elements.js", "chart.js", "search.js", "report.js")))
+    return "".join(map(part, _PROGRAM))
 
 
 def document(
@@ -74,7 +77,8 @@ def document(
         policy: directives of a Content-Security-Policy, to allow what is otherwise forbidden.
     """
     directives = ["default-src 'none'", f"style-src {_hash(style)}", f"script-src {_hash(program)}"]
-    directives += ["base-uri 'none'", *filter(None, [policy])]
+    # A drawing becomes a PNG by way of an image that the page itself has made.
+    directives += ["img-src blob:", "base-uri 'none'", *filter(None, [policy])]
     return _PAGE.format(
         policy=html.escape("; ".join(directives)),
         title=html.escape(title),

@@ -3,11 +3,12 @@
 // --- the parts of the page ---
 
 // What the reader chooses. For null, and for metrics that are not in `metrics`, `viewOf` chooses by the facts.
-const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, log: null, training: true, validation: true, state: "" });
+const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "", smoothing: 0,
+  explored: null, at: "last", filters: new Map(), colourBy: "", along: "", pair: [] });
 
 // What is shown: the newest facts, and the reader's choices.
 function viewOf(facts, choice) {
-  const view = { choice, slots: new Map() };
+  const view = { choice, slots: new Map(), panels: [] };
   const ranks = () => view.facts.compared.map((row) => row.variant);
   const few = () => view.facts.variants.length <= COLOURS;
   view.take = (given) => {
@@ -17,13 +18,21 @@ function viewOf(facts, choice) {
     given.trials.forEach((trial) => view.trialsOf.get(trial.variant).push(trial));
     const judged = given.metrics.find((m) => [m.name, `val_${m.name}`].includes(given.verdict.metric));
     view.first = new Set([judged, ...given.metrics].filter((m, i, all) => m && all.indexOf(m) === i).slice(0, 2));
-    view.spread = judged ? spread(given, judged) : false;
+    view.spread = new Map(given.metrics.map((metric) => [metric.name, given.directions[metric.name] === "min" && spread(given, metric)]));
     view.replicated = given.variants.some((v) => view.trialsOf.get(v.number).filter((t) => !["failed", "diverged", "interrupted"].includes(t.state)).length > 1);
   };
-  view.shows = (number) => !choice.hidden.has(number);
+  view.shows = (number) => !choice.hidden.has(number) && (!view.passed || view.passed.has(number));
+  view.metricNames = () => [...view.facts.metrics.flatMap((metric) => [metric.validation != null && `val_${metric.name}`, metric.training != null && metric.name]), ...view.facts.tests].filter(Boolean);
+  view.explored = () => {
+    const names = view.metricNames();
+    const first = names.includes(view.facts.verdict.metric) ? view.facts.verdict.metric : names[0];
+    const name = names.includes(choice.explored) ? choice.explored : first;
+    return { name, at: view.facts.tests.includes(name) || !view.facts.directions[name.replace(/^val_/, "")] ? "last" : choice.at };
+  };
+  view.filter = () => { view.passed = view.metricNames().length ? passing(view) : null; };
   view.metric = (metric) => (choice.metrics.has(metric.name) ? choice.metrics.get(metric.name) : view.first.has(metric));
   view.mean = () => (choice.mean == null ? view.replicated : choice.mean);
-  view.log = () => (choice.log == null ? view.spread : choice.log);
+  view.log = (name) => (choice.logs.has(name) ? choice.logs.get(name) : Boolean(view.spread.get(name)));
   view.best = () => ranks()[0];
   view.order = () => (few() || !ranks().length ? view.facts.variants : ranks().map((number) => view.variant.get(number)));
   view.colour = (number) => (view.slots.has(number) ? `c${view.slots.get(number)}` : "");
@@ -41,12 +50,13 @@ function viewOf(facts, choice) {
   return view;
 }
 
-// Whether a linear scale would hide all but the largest values.
+// Whether a linear scale would hide the smaller values: they are positive and span more decades than that, as in figures.
+const DECADES = 1.5;
 function spread(facts, metric) {
   const places = [metric.training, metric.validation].filter((place) => place != null);
-  const values = facts.trials.filter((trial) => trial.state === "done").flatMap((trial) => places.flatMap((place) => trial.curves[place]))
-    .filter(finite).sort((a, b) => a - b);
-  return values.length > 0 && values[0] > 0 && values[values.length - 1] > 100 * values[values.length >> 1];
+  const all = facts.trials.filter((trial) => trial.state === "done").flatMap((trial) => places.flatMap((place) => trial.curves[place]));
+  const values = withoutOutliers(all.filter(finite)).sort((a, b) => a - b);
+  return values.length > 0 && values[0] > 0 && Math.log10(values[values.length - 1] / values[0]) > DECADES;
 }
 
 function heading(view) {
@@ -78,14 +88,20 @@ function variantFilter(view, changed) {
     choice.hidden = new Set(view.facts.variants.map((v) => v.number).filter((number) => !wanted(number)));
     changed();
   };
+  // All and None are about the variants that the search finds; the others stay as they are.
+  const found = (variant) => variant.label.toLowerCase().includes(search.value.toLowerCase());
+  const chooseFound = (on) => () => {
+    view.facts.variants.filter(found).forEach((variant) => choice.hidden[on ? "delete" : "add"](variant.number));
+    changed();
+  };
   const top = () => view.facts.compared.slice(0, 5).map((row) => row.variant);
   const search = html("input", { type: "search", placeholder: "Find a variant", "aria-label": "Find a variant", oninput: draw });
   const best = html("button", { type: "button", onclick: () => choose((number) => top().includes(number))() }, "Best 5");
   const [searching, list] = [html("div", { class: "screen" }, search), html("ul", { class: "choices" })];
   const node = html("fieldset", { id: "variants" }, html("legend", {}, "Variants"),
     html("div", { class: "row screen" },
-      html("button", { type: "button", onclick: choose(() => true) }, "All"),
-      html("button", { type: "button", onclick: choose(() => false) }, "None"),
+      html("button", { type: "button", onclick: chooseFound(true) }, "All"),
+      html("button", { type: "button", onclick: chooseFound(false) }, "None"),
       best),
     searching, list);
   function draw() {
@@ -95,7 +111,7 @@ function variantFilter(view, changed) {
     for (const item of items) {
       item.box.checked = view.shows(item.variant.number);
       item.swatch.setAttribute("class", `swatch ${view.colour(item.variant.number)}`);
-      item.node.hidden = !item.variant.label.toLowerCase().includes(search.value.toLowerCase());
+      item.node.hidden = !found(item.variant);
     }
     arrange(list, items.map((item) => item.node));
   }
@@ -106,21 +122,22 @@ function metricFilter(view, changed) {
   const { choice } = view;
   const itemOf = keeper((metric) => html("li", {}, check(metric.name, true, (on) => { choice.metrics.set(metric.name, on); changed(); })));
   const option = (name, label) => check(label, choice[name], (on) => { choice[name] = on; changed(); });
-  const [mean, log] = [option("mean", ""), option("log", "logarithmic")];
+  const mean = option("mean", "");
   const words = html("span");
   mean.append(words);
+  const slider = html("input", { type: "range", min: 0, max: 0.95, step: 0.05, value: choice.smoothing, oninput: () => { choice.smoothing = Number(slider.value); changed(); } });
+  const smooth = html("label", { class: "screen" }, "smoothing ", slider);
   const list = html("ul", { class: "choices" });
   const nodes = [
     html("fieldset", { id: "metrics" }, html("legend", {}, "Metrics"), list),
     html("fieldset", { id: "options" }, html("legend", {}, "Show"), html("div", { class: "row" },
-      option("validation", "validation (solid)"), option("training", "training (dashed)"), mean, log)),
+      option("validation", "validation (solid)"), option("training", "training (dashed)"), mean, smooth)),
   ];
   function draw() {
     const items = itemOf(view.facts.metrics, (metric) => metric.name);
     items.forEach((item, i) => { item.querySelector("input").checked = view.metric(view.facts.metrics[i]); });
     arrange(list, items);
     mean.querySelector("input").checked = view.mean();
-    log.querySelector("input").checked = view.log();
     say(words, `mean over seeds, with its ${written(100 * view.facts.confidence)} % interval`);
   }
   return { nodes, draw };
@@ -141,6 +158,7 @@ function curves(view, changed) {
     nothing.hidden = metrics.length > 0;
     const panels = panelOf(metrics, (metric) => metric.name).filter((_, i) => view.metric(metrics[i]));
     arrange(holder, panels.map((one) => one.node));
+    view.panels = panels;
     panels.forEach((one) => one.draw());
   }
   return { node: section("Curves", filters, nothing, holder), draw };
@@ -151,11 +169,11 @@ function variantTable(view) {
   const interval = (row, name) => (row[name + "low"] == null ? "" : `${written(row[name + "low"])} to ${written(row[name + "high"])}`);
   const columns = (facts) => [
     { name: "variant", value: (row) => row.variant, number: true },
+    { name: "mean", value: (row) => row.mean, number: true },
+    { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
     ...facts.hyperparameters.map((name, i) => ({ name, value: (row) => view.variant.get(row.variant).hyperparameters[i] })),
     { name: "seeds", value: (row) => row.seeds, number: true },
     ...(facts.compared.some((row) => row.folds != null) ? [{ name: "folds", value: (row) => row.folds, number: true }] : []),
-    { name: "mean", value: (row) => row.mean, number: true },
-    { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
     { name: "difference", value: (row) => row.difference, number: true },
     { name: "interval of the difference", value: (row) => row.difference_low, text: (row) => (row === facts.compared[0] ? "" : interval(row, "difference_")), number: true },
     { name: "corrected p-value", value: (row) => row.p_value, number: true },
@@ -191,7 +209,7 @@ function trialTable(view, changed) {
     ...(facts.trials.some((trial) => trial.fold != null) ? [{ name: "fold", value: (trial) => trial.fold, number: true }] : []),
     { name: "state", value: (trial) => trial.state, mark: (trial) => `state-${trial.state}` },
     { name: "epochs done", value: (trial) => trial.epochs.length, number: true },
-    ...(facts.trials.some(restored) ? [{ name: "epoch of the weights (from 1)", value: (trial) => (trial.weights_epoch == null || trial.weights_epoch < 0 ? null : trial.weights_epoch + 1), number: true }] : []),
+    ...(facts.trials.some(restored) ? [{ name: "epoch of the weights", value: (trial) => (trial.weights_epoch == null || trial.weights_epoch < 0 ? null : trial.weights_epoch + 1), number: true }] : []),
     ...lasts(facts),
     ...facts.tests.map((name, i) => ({ name, value: (trial) => trial.tests[i], number: true })),
     { name: "seconds", value: (trial) => trial.seconds, number: true },
@@ -255,19 +273,21 @@ function report(root, facts) {
   const drawn = curves(view, () => draw());
   const [top, odd] = [heading(view), unusual(view)];
   const searched = searchPart(view);
-  const parts = [searched, drawn, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
+  const explored = explorePart(view, () => draw());
+  const parts = [searched, drawn, explored, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
   const [main, footer] = [html("main"), html("footer", { class: "faint" })];
   function draw() {
     const there = (some) => some.filter((part) => !part.empty || !part.empty()).map((part) => part.node);
+    view.filter();
     arrange(root, [...there([top, odd]), main, footer]);
     arrange(main, there(parts));
-    [top, odd, ...parts].forEach((part) => part.draw());
+    [top, odd, ...parts].filter((part) => part !== explored || !part.empty()).forEach((part) => part.draw());
     say(footer, `${view.facts.live ? "Read" : "Written"} by Fairlane ${view.facts.version}, ${view.facts.written}.`);
   }
   draw();
   let width = root.clientWidth;
   addEventListener("resize", () => { // a phone's keyboard and address bar change the height alone
-    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); drawn.draw(); }
+    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); if (!explored.empty()) explored.draw(); drawn.draw(); }
   });
   return (given) => { view.take(given); draw(); };
 }

@@ -47,7 +47,7 @@ function searchPart(view) {
     const best = search.values.reduce((before, one) => (finite(one.best) ? one.best : before), null);
     chart.setAttribute("aria-label", `${search.objective} of ${plural(values.length, "variant")} that ended, in the order in which they began; the best so far is ${best == null ? "not known" : written(best)}`);
     if (values.length) {
-      const drawn = searchDrawing(search, Math.max(260, chart.clientWidth || 600), view.log());
+      const drawn = searchDrawing(search, Math.max(260, chart.clientWidth || 600), view.log(search.objective.replace(/^val_/, "")));
       chart.replaceChildren(drawn.root);
       const cut = drawn.cut ? " Values outside the axes, of variants that were stopped, are not shown." : "";
       say(note, `${search.objective}, ${best == null ? "no variant is trained to its end yet" : `the best so far is ${written(best)}`}. Blue: trained to the end; grey: stopped by a rule.${cut}`);

@@ -18,6 +18,7 @@ from fairlane.errors import StudyError
 from fairlane.kit.text import plural
 from fairlane.results import comparison
 from fairlane.results.directions import Modes
+from fairlane.results.few import NAN_COLUMNS
 from fairlane.results.report.values import listed
 from fairlane.store import Record
 
@@ -79,7 +80,7 @@ in common: too few to say whether that is chance).
         )
         sentence = f"Provisional{when}: {sentence}"
     sentence += _apart(counting, labels)
-    notes = [note.replace(comparison.NAN_COLUMNS, "") for note in table.attrs["notes"]]
+    notes = [note.replace(NAN_COLUMNS, "") for note in table.attrs["notes"]]
     return Verdict(sentence, [*notes, *([_FLATTERED] if len(counting) > 1 else [])], table)
 
 

@@ -5,12 +5,13 @@ In: the records of a store. Out: `Base`, with the default metric and a record by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import keras
 
-from fairlane.errors import StudyError
+from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
 from fairlane.provenance.origin import Origin
 from fairlane.results import logs
@@ -21,6 +22,9 @@ from fairlane.trials import Trial, Weights
 
 CALLER = 3
 """The stack level of the user's line, from a method that is `fairlane.kit.arguments.checked`."""
+
+_WARNED_AT = CALLER + 1
+"""The same, from a method of `Base` that such a method calls."""
 
 
 class Base:
@@ -44,6 +48,14 @@ class Base:
         self._rebuild = rebuild
         self._origin = origin
         self.name = name
+        self._warned: set[str] = set()
+
+    def _warn(self, notes: Iterable[str]) -> None:
+        """Warn the caller of the public method that calls this, of each note once."""
+        for note in notes:
+            if note not in self._warned:
+                self._warned.add(note)
+                warnings.warn(note, FairlaneWarning, stacklevel=_WARNED_AT)
 
     def _metric(self, metric: str | None) -> str:
         searched = searching.objective(self._store)

@@ -6,14 +6,12 @@ the best.
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
-from fairlane.errors import FairlaneWarning
 from fairlane.kit import arguments
 from fairlane.results import ranking
 from fairlane.results.directions import Modes
-from fairlane.results.study.base import CALLER, Base
+from fairlane.results.study.base import Base
 from fairlane.trials import Trial, Variant
 
 
@@ -53,8 +51,7 @@ class Choice(Base):
         """
         name = self._metric(metric)
         found = ranking.choosing(self._counting(), name, self._mode(mode, name), at)
-        for note in found.notes_of_values:
-            warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
+        self._warn(found.notes_of_values)
         variants = {record.trial.variant.number: record.trial.variant for record in self._store}
         return variants[found.order[0]]
 
@@ -93,6 +90,5 @@ class Choice(Base):
         records, name = self._counting(), self._metric(metric)
         arguments.one_of("of", of, ("variant", "trials"))
         found = ranking.choosing(records, name, self._mode(mode, name), at)
-        for note in found.notes_of_values:
-            warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
+        self._warn(found.notes_of_values)
         return ranking.best_of(records, found, of).trial

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SUMMARY = ("metric", "select", "at", "mode", "interval", "confidence", "resamples", "rng")
 _PLOTS = {
-    "curves": ("metrics", "confidence"),
+    "curves": ("metrics", "confidence", "bands"),
     "final": _SUMMARY,
     "sweep": ("x", *_SUMMARY),
     "paired": ("baseline", *_SUMMARY),
@@ -78,7 +78,8 @@ class Figures(Tables, Searched, Ensembles):
         """A figure: the learning curves, or the variants compared.
 
         - ``plot()``: a panel per metric, a colour per variant, training and validation; for several seeds the
-          mean, with its interval as a band. Options: ``metrics``, ``confidence``.
+          mean, with its interval as a band. Options: ``metrics``, ``confidence``, ``bands`` (by default up
+          to 7 variants have bands; ``True`` draws them for more, ``False`` for none).
         - ``plot("final")``: a point per trial, the mean and interval of each variant, the best on top.
         - ``plot("sweep", x="learning_rate")``: a metric against a numeric hyperparameter.
         - ``plot("paired")``: each seed's difference to the best variant, or to ``baseline=...``.
@@ -220,6 +221,36 @@ class Figures(Tables, Searched, Ensembles):
         return histories.variant_numbers(first, names)[1][0], note
 
     @arguments.checked
+    def explore(self, metric: str | None = None, *, mode: Modes = "auto", height: int = 800) -> report.Inline:
+        """The page of `report`, inside a notebook: filters, curves, parallel coordinates and tables.
+
+        The page is in a frame of its own and loads nothing. It shows the study as it is now.
+
+        Args:
+            metric: as for `report`.
+            mode: as for `report`.
+            height: of the frame, in pixels.
+
+        Returns:
+            An object that Jupyter, VS Code and Colab show as the page.
+
+        Raises:
+            StudyError: as for `report`.
+
+        Example:
+            >>> study.explore("loss")
+            Study: a page that a notebook shows; study.report('report.html') writes it to a file
+        """
+        if not arguments.is_whole(height) or height < 1:
+            raise arguments.wrong("height", height, "a whole number of pixels, 1 or more")
+        facts = self._facts(metric, mode)
+        return report.Inline(report.page(facts), facts["title"], int(height))
+
+    def _facts(self, metric: str | None, mode: Modes) -> dict[str, Any]:
+        self._metric(metric)
+        return report.facts_of(self._store, self._origin(), self.name, metric, mode)
+
+    @arguments.checked
     def report(
         self,
         path: str | os.PathLike[str],
@@ -252,9 +283,7 @@ class Figures(Tables, Searched, Ensembles):
             'report.html'
         """
         file = arguments.path("path", path, "report.html")
-        self._metric(metric)
-        facts = report.facts_of(self._store, self._origin(), self.name, metric, mode)
-        return report.write(facts, file)
+        return report.write(self._facts(metric, mode), file)
 
 
 def _axes_of(frame: pd.DataFrame, options: Mapping[str, Any]) -> tuple[str, str]:

@@ -5,18 +5,17 @@ In: the records of a study. Out: `Searched`, the part of a `Study` for searches.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 import pandas as pd
 
-from fairlane.errors import FairlaneWarning, StudyError
+from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.results import optuna_study
 from fairlane.results.directions import Modes
 from fairlane.results.pareto import counts, named, pareto
 from fairlane.results.searched import objectives as of_search
-from fairlane.results.study.base import CALLER, Base
+from fairlane.results.study.base import Base
 
 
 class Searched(Base):
@@ -52,8 +51,7 @@ class Searched(Base):
             [[0.1, 3.0, True], [0.01, 3.0, False]]
         """
         frame = self._pareto(objectives)
-        for note in frame.attrs["notes"]:
-            warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
+        self._warn(frame.attrs["notes"])
         return frame
 
     def _pareto(self, objectives: Any) -> pd.DataFrame:

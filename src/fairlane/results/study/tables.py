@@ -7,20 +7,22 @@ what ``print(study)`` and a notebook show.
 from __future__ import annotations
 
 import html
-import warnings
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from fairlane.errors import FairlaneWarning, StudyError
+from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.kit.text import plural
 from fairlane.results import comparison, frames, searched, statistics
+from fairlane.results.brief import brief
 from fairlane.results.directions import Modes
 from fairlane.results.folds import share_of
 from fairlane.results.histories import SHARE
-from fairlane.results.study.base import CALLER, Base
+from fairlane.results.sparklines import mean_curve, sparklines
+from fairlane.results.study.base import Base
+from fairlane.store import Record
 from fairlane.trials import TrialState
 
 
@@ -97,8 +99,9 @@ class Tables(Base):
         confidence: float = 0.95,
         resamples: int = 9999,
         rng: np.random.Generator | int | None = None,
+        detail: bool = False,
     ) -> pd.DataFrame:
-        """A row per variant, the best first: mean, median, interquartile mean, and paired differences.
+        """A row per variant, the best first: its mean with an interval, and the difference to the best.
 
         The values that are shown also choose the best variant. So it looks better than it is, and the
         differences to it look larger. This effect grows with more variants and with fewer seeds.
@@ -127,27 +130,33 @@ class Tables(Base):
                 signs to try for a p-value.
             rng: the generator for resampling, or a seed for one; by default seed 0, so that two calls give
                 the same numbers.
+            detail: whether to give all columns.
 
         Returns:
-            A data frame with columns ``variant``, the hyperparameters, ``metric``, ``selected_by``, ``seeds``
-            (how many count), ``folds`` (likewise, where there are some), ``mean``, ``low`` and ``high``, the
-            same for ``median`` and ``iqm`` (the interquartile mean), ``difference``, ``difference_low`` and
-            ``difference_high`` (this variant minus the one compared with, pair by pair), ``probability`` (the
-            share of pairs in which it is better), ``p_value`` (corrected for the number of variants),
-            ``pairs`` (how many trials of both variants have the same seed and fold), ``failed`` and
-            ``unfinished`` (how many trials). Variants with failed or diverged seeds come after those that
-            lost a smaller share of their seeds. Where seeds are too few, values are NaN and a
-            `FairlaneWarning` says why.
+            A data frame with columns ``variant``, the hyperparameters, ``metric``, ``seeds`` (how many
+            count), ``folds`` (likewise, where there are some), ``mean``, ``low`` and ``high``, ``difference``
+            (this variant minus the one compared with, pair by pair), ``p_value`` (corrected for the number of
+            variants), and ``failed`` (how many trials). ``selected_by`` and ``selected`` are there where
+            another metric decides, and ``unfinished`` (how many trials) while there are some.
+
+            ``detail=True`` adds ``selected_by`` and ``unfinished`` in all cases, ``median`` and ``iqm`` (the
+            interquartile mean) with their intervals, ``difference_low`` and ``difference_high``,
+            ``probability`` (the share of pairs in which a variant is better; NaN for the variant that the
+            others are compared with, and where there are fewer than 2 pairs; 0 where it is worse in each
+            pair), and ``pairs`` (how many trials of both variants have the same seed and fold).
+
+            Variants with failed or diverged seeds come after those that lost a smaller share of their seeds.
+            Where seeds are too few, values are NaN and a `FairlaneWarning` says why, once for this study.
 
         Raises:
             StudyError: there is no such metric or baseline, it is not known whether small or large values are
                 better, nothing finished, or an argument is wrong.
 
         Example:
-            >>> study.summary("loss")[["learning_rate", "seeds", "pairs", "failed"]]
-               learning_rate  seeds  pairs  failed
-            0           0.10      2      2       0
-            1           0.01      2      2       0
+            >>> study.summary("loss")[["learning_rate", "seeds", "failed"]]
+               learning_rate  seeds  failed
+            0           0.10      2       0
+            1           0.01      2       0
         """
         for name, value in (("metric", metric), ("report", report), ("select", select)):
             if value is not None:
@@ -170,9 +179,9 @@ class Tables(Base):
             resamples=resamples,
             rng=rng,
         )
-        for note in table.attrs["notes"]:
-            warnings.warn(note, FairlaneWarning, stacklevel=CALLER)
-        return table
+        full = arguments.flag("detail", detail)
+        self._warn((*table.attrs["notes"], *(table.attrs["detail"] if full else ())))
+        return table if full else brief(table)
 
     def _summary(self, metric: str | None = None, rng: Any = None, **options: Any) -> pd.DataFrame:
         generator = arguments.generator("rng", rng)
@@ -214,7 +223,9 @@ class Tables(Base):
         states = [record.state for record in records]
         counts = [f"{states.count(s)} {s}" for s in TrialState if states.count(s)]
         title = f"Study {self.name!r}" if self.name else "Study"
-        return f"{title}: {len(records)} trials of {plural(variants, 'variant')} ({', '.join(counts)})"
+        return (
+            f"{title}: {plural(len(records), 'trial')} of {plural(variants, 'variant')} ({', '.join(counts)})"
+        )
 
     def _table(self, metric: str | None = None, mode: Modes = "auto") -> pd.DataFrame | None:
         try:
@@ -223,10 +234,9 @@ class Tables(Base):
             if metric is not None:
                 raise
             return None
-        spread = [name for name in table.columns if name.startswith(("median", "iqm"))]
-        table = table.drop(columns=["metric", "selected_by", *spread])
-        unknown = [n for n in ("low", "high", "probability", "p_value") if table[n].isna().all()]
-        return table.drop(columns=unknown if table["unfinished"].any() else [*unknown, "unfinished"])
+        table = brief(table)
+        unknown = [name for name in ("low", "high", "p_value") if table[name].isna().all()]
+        return table.drop(columns=["metric", *unknown])
 
     def __repr__(self) -> str:
         return self.described()
@@ -238,7 +248,28 @@ class Tables(Base):
             return text
         which = searched.which_count(self._store)
         caption = f"<p>{html.escape(f'{which}. ' if which else '')}{html.escape(_what(table))}</p>"
-        return text + caption + str(table.to_html(index=False, float_format=lambda v: f"{v:.4g}"))
+        return text + caption + self._with_sparklines(table)
+
+    def _with_sparklines(self, table: pd.DataFrame) -> str:
+        """The table as HTML, with each variant's mean curve of the metric."""
+        metric = table.attrs["metric"]
+        of_variant: dict[int, list[Record]] = {int(number): [] for number in table["variant"]}
+        for record in self._counting():
+            if record.state is TrialState.DONE or record.state is TrialState.RUNNING:
+                of_variant[record.trial.variant.number].append(record)
+        drawn = sparklines({number: mean_curve(some, metric) for number, some in of_variant.items()})
+        if not any(drawn.values()):
+            return str(table.to_html(index=False, float_format=_short))
+        # The table's own cells stay escaped; a place is a text that no escaping changes.
+        places = [f"fairlane-sparkline-{number}-of-{len(drawn)}" for number in table["variant"]]
+        shown = str(table.assign(**{f"{metric} by epoch": places}).to_html(index=False, float_format=_short))
+        for place, number in zip(places, table["variant"], strict=True):
+            shown = shown.replace(f"<td>{place}</td>", f"<td>{drawn[int(number)]}</td>")
+        return shown
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _what(table: pd.DataFrame) -> str:

@@ -1,44 +1,22 @@
-"""The command line: parses and delegates.
+"""The commands that need no store: the demonstration, the static checker, and the cache of programs.
 
-In: arguments. Out: an exit code: 0 for success, 1 if `check` has findings, 2 if the request can't be done.
+In: arguments. Out: text; `check` has exit code 1 if it finds something.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 import fairlane
-from fairlane.errors import FairlaneError, StudyError
-
-app = typer.Typer(
-    help="Train many Keras models side by side, each in its own lane.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"fairlane {fairlane.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """Train many Keras models side by side, each in its own lane."""
+from fairlane.cli.base import app, reported
+from fairlane.errors import StudyError
 
 
 @app.command()
@@ -226,148 +204,6 @@ _MODE = (
 )
 
 
-def _mode(text: str) -> Any:
-    """``max``, or ``val_mcc=max,val_loss=min`` as a dict."""
-    if "=" not in text:
-        return text
-    pairs = [part.rpartition("=") for part in text.split(",")]
-    return {name.strip(): better.strip() for name, _, better in pairs}
-
-
-@contextmanager
-def _reported(command: str) -> Iterator[None]:
-    """Print an error as one message, without a traceback, and exit."""
-    try:
-        yield
-    except (FairlaneError, OSError) as error:
-        typer.echo(f"fairlane {command}: {error}", err=True)
-        raise typer.Exit(2) from None
-
-
-@app.command(name="list")
-def list_(store: Store) -> None:
-    """List the studies of a store."""
-    with _reported("list"):
-        table = fairlane.studies(store)
-        typer.echo("no studies" if table.empty else table.to_string(index=False))
-
-
-@app.command()
-def show(
-    store: Store,
-    name: Name,
-    trials: Annotated[bool, typer.Option("--trials", help="Also print a row per trial.")] = False,
-    metric: Annotated[str | None, typer.Option(help=_METRIC, show_default=False)] = None,
-    mode: Annotated[str, typer.Option(help=_MODE)] = "auto",
-) -> None:
-    """Show a study: its progress, and its variants, the best first."""
-    with _reported("show"):
-        study = fairlane.open(store, name)
-        typer.echo(study.described(metric, mode=_mode(mode)))
-        if trials:
-            typer.echo("\n" + study.trials.to_string(index=False))
-
-
-@app.command()
-def plot(
-    store: Store,
-    name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The image to write: .png, .svg or .pdf.")],
-    metric: Annotated[
-        list[str] | None, typer.Option(help="The metric to draw; may be repeated. Default: all.")
-    ] = None,
-    kind: Annotated[
-        str,
-        typer.Option(
-            help="The plot: curves, final or paired; of a search also optimization, rungs, parallel, slice, "
-            "importance or pareto."
-        ),
-    ] = "curves",
-    mode: Annotated[str, typer.Option(help=f"Not for --kind curves and pareto. {_MODE}")] = "auto",
-) -> None:
-    """Plot a study's learning curves, or compare its variants, as an image."""
-    with _reported("plot"):
-        study = fairlane.open(store, name)
-        if kind == "curves":
-            figure = study.plot(metrics=metric or None)
-        elif kind == "pareto":
-            figure = study.plot("pareto", objectives=metric or None)
-        elif metric and len(metric) > 1:
-            raise StudyError(f"plot --kind {kind} draws one metric, not {len(metric)}")
-        else:
-            figure = study.plot(cast(Any, kind), metric=metric[0] if metric else None, mode=_mode(mode))
-        try:
-            figure.savefig(out)
-        except ValueError as error:  # the image's format is not known
-            raise StudyError(str(error)) from None
-        typer.echo(f"wrote {out}")
-
-
-@app.command()
-def report(
-    store: Store,
-    name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write: .html.")],
-    metric: Annotated[str | None, typer.Option(help=_METRIC, show_default=False)] = None,
-    mode: Annotated[str, typer.Option(help=_MODE)] = "auto",
-) -> None:
-    """Write a study as one HTML page that opens without a network: the request and the results."""
-    with _reported("report"):
-        typer.echo(f"wrote {fairlane.open(store, name).report(out, metric, mode=_mode(mode))}")
-
-
-@app.command()
-def export(
-    store: Store,
-    name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
-    what: Annotated[str, typer.Option(help="The rows: history, long, trials or summary.")] = "history",
-    format: Annotated[
-        str | None,
-        typer.Option(help="csv, jsonl or parquet. Default: from the file's name.", show_default=False),
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help=f"Only for --what summary. {_METRIC}", show_default=False)
-    ] = None,
-    mode: Annotated[str, typer.Option(help=f"Only for --what summary. {_MODE}")] = "auto",
-) -> None:
-    """Export a study's rows as CSV, JSON lines or Parquet."""
-    from fairlane.results.export import export as write
-
-    with _reported("export"):
-        rows = write(fairlane.open(store, name), out, what, format, metric, _mode(mode))
-        typer.echo(f"wrote {rows} rows to {out}")
-
-
-@app.command()
-def ui(
-    store: Store,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="The port. Default: 8420, or a free one if 8420 is in use.",
-            show_default=False,
-        ),
-    ] = None,
-    browser: Annotated[
-        bool | None,
-        typer.Option(
-            "--browser/--no-browser",
-            help="Whether to open a browser. Default: if there is a display.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Show the studies of a store on live pages, until Ctrl-C. The store is only read."""
-    from fairlane.ui import serve
-
-    with _reported("ui"):
-        serve(store, host, port, browser, typer.echo)
-
-
 @app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all programs from the cache.")] = False,
@@ -383,7 +219,7 @@ def cache(
     if folder is None:
         typer.echo(f"the cache is off ({VARIABLE}={os.environ.get(VARIABLE, '')})")
         return
-    with _reported("cache"):
+    with reported("cache"):
         removed = folder.clear() if clear else None
         contents = folder.contents()
     refusal = folder.refusal()

@@ -1,0 +1,108 @@
+"""Studies that are renamed, and studies that are deleted with their files.
+
+In: a store and a study's name. Out: a changed store. A study that a living process trains is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from fairlane.errors import StoreError, StudyError
+from fairlane.store.opening import in_words, located
+
+
+def rename(store: Any, name: str, new: str) -> None:
+    """Give a study another name.
+
+    Args:
+        store: as for `fairlane.store.written`.
+        name: the study's.
+        new: its next name.
+
+    Raises:
+        StudyError: there is no such study, the new name is not a name, or another study has it.
+        StoreError: the store can't be written, or a process trains the study.
+    """
+    from fairlane.store.request import check_name
+    from fairlane.store.tables import studies
+
+    new = check_name(new)
+    with _writing(store) as connection:
+        row = _free(connection, store, name)
+        if connection.execute(studies.select().where(studies.c.name == new)).first():
+            raise StudyError(f"there is already a study {new!r} in {in_words(store)}; give another name")
+        connection.execute(studies.update().where(studies.c.id == row.id).values(name=new))
+
+
+def delete(store: Any, name: str) -> int:
+    """Delete a study, and the files with its weights.
+
+    Args:
+        store: as for `fairlane.store.written`.
+        name: the study's.
+
+    Returns:
+        How many trials it had.
+
+    Raises:
+        StudyError: there is no such study.
+        StoreError: the store can't be written, or a process trains the study.
+    """
+    import sqlalchemy as sa
+
+    from fairlane.store.tables import studies, trials
+
+    with _writing(store) as connection:
+        row = _free(connection, store, name)
+        count = sa.select(sa.func.count()).select_from(trials).where(trials.c.study_id == row.id)
+        number = int(connection.execute(count).scalar_one())
+        connection.execute(studies.delete().where(studies.c.id == row.id))
+    _delete_files(store, row.folder)
+    return number
+
+
+def _delete_files(store: Any, folder: str) -> None:
+    """The rows are gone; a file that can't be deleted is of no study, and does no harm."""
+    from fairlane.store.artifacts import Artifacts
+
+    place = located(store)[1]
+    if place is None:
+        return
+    with suppress(StoreError):
+        files = Artifacts(place, folder)
+        files.sweep(())
+        files.remove()
+
+
+@contextmanager
+def _writing(store: Any) -> Iterator[Any]:
+    from fairlane.store.database import Database
+
+    place, _ = located(store)
+    Database(place, False).close()  # a store that is not there is an error, and not made
+    database = Database(place, True)
+    try:
+        with database.transaction() as connection:
+            yield connection
+    finally:
+        database.close()
+
+
+def _free(connection: Any, store: Any, name: str) -> Any:
+    """The study's row, if no living process trains it."""
+    from fairlane.store.lease import Writer
+    from fairlane.store.tables import studies
+
+    row = connection.execute(studies.select().where(studies.c.name == name)).first()
+    if row is None:
+        names = connection.execute(studies.select().order_by(studies.c.id)).mappings()
+        listed = ", ".join(repr(one["name"]) for one in names)
+        raise StudyError(f"there is no study {name!r} in {in_words(store)}; there is {listed or 'none'}")
+    writer = Writer.of(row)
+    if writer is not None and writer.alive:
+        raise StoreError(
+            f"the study {name!r} in {in_words(store)} is being trained by {writer}: wait for it, or end it"
+        )
+    return row
