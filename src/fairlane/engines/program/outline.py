@@ -245,6 +245,17 @@ def _count(program: ClosedJaxpr) -> int:
     return own + sum(_count(called) for called in map(_called, program.jaxpr.eqns) if called is not None)
 
 
+def programs_in(value: Any) -> list[Jaxpr]:
+    """The programs in a parameter of an equation, alone or in a list."""
+    if isinstance(value, ClosedJaxpr):
+        return [value.jaxpr]
+    if isinstance(value, Jaxpr):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [program for item in value for program in programs_in(item)]
+    return []
+
+
 def bind(eqn: JaxprEqn, inputs: Sequence[Any], params: Mapping[str, Any]) -> Sequence[Any]:
     """An equation's operation on these inputs, with these parameters."""
     bound = eqn.primitive.get_bind_params(dict(params))

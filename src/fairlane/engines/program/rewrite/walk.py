@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from fairlane.engines.program.outline import bind
+from fairlane.engines.program.outline import bind, programs_in
 from fairlane.engines.program.rewrite.arrays import Rule
 from fairlane.engines.program.rewrite.convolutions import convolution
 from fairlane.engines.program.rewrite.pooling import max_gradient, pool, sum_pool
@@ -62,8 +62,8 @@ def slow_in_loops(program: Any) -> bool:
     """
     return any(
         eqn.primitive.name == "conv_general_dilated"
-        or any(map(slow_in_loops, _programs([*eqn.params.values()])))
-        for inner in _programs(program)
+        or any(map(slow_in_loops, programs_in([*eqn.params.values()])))
+        for inner in programs_in(program)
         for eqn in inner.eqns
     )
 
@@ -108,19 +108,9 @@ def _touched(eqn: JaxprEqn) -> bool:
     """Whether there is anything to rewrite in the programs inside an equation."""
     return any(
         _rule(inner) is not None or _touched(inner)
-        for program in _programs(list(eqn.params.values()))
+        for program in programs_in(list(eqn.params.values()))
         for inner in program.eqns
     )
-
-
-def _programs(value: Any) -> list[Any]:
-    if isinstance(value, ClosedJaxpr):
-        return [value.jaxpr]
-    if isinstance(value, Jaxpr):
-        return [value]
-    if isinstance(value, tuple | list):
-        return [program for item in value for program in _programs(item)]
-    return []
 
 
 def _rewritten(value: Any) -> Any:

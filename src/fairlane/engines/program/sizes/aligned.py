@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from fairlane.engines.program.lift import CannotLift
+from fairlane.engines.program.outline import programs_in
 
 Sizes = tuple[int, ...]
 """How long an axis is, in each of the programs."""
@@ -154,20 +155,10 @@ def _sketch(jaxpr: Jaxpr, digest: Any) -> None:
     for eqn in jaxpr.eqns:
         emit(eqn.primitive.name, [atom(v) for v in eqn.invars])
         for value in eqn.params.values():
-            for inner in _programs(value):
+            for inner in programs_in(value):
                 _sketch(inner, digest)
         emit([atom(v) for v in eqn.outvars])
     emit([atom(v) for v in jaxpr.outvars])
-
-
-def _programs(value: Any) -> list[Jaxpr]:
-    if isinstance(value, ClosedJaxpr):
-        return [value.jaxpr]
-    if isinstance(value, Jaxpr):
-        return [value]
-    if isinstance(value, tuple | list):
-        return [program for item in value for program in _programs(item)]
-    return []
 
 
 def _equal(a: Any, b: Any) -> bool:
