@@ -39,7 +39,7 @@ def primitives(function: Any, *args: Any) -> set[str]:
     names: set[str] = set()
     todo: list[Any] = [jax.make_jaxpr(function)(*args)]
     while todo:
-        for program in walk._programs(todo.pop()):
+        for program in walk.programs_in(todo.pop()):
             for eqn in program.eqns:
                 names.add(eqn.primitive.name)
                 todo.extend(eqn.params.values())
