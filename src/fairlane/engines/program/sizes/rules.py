@@ -84,6 +84,13 @@ def _highest(dtype: Any) -> Any:
     return jnp.iinfo(dtype).max if jnp.issubdtype(dtype, jnp.integer) else True
 
 
+def _ones(dtype: Any) -> Any:
+    """Every bit is set."""
+    if jnp.issubdtype(dtype, jnp.unsignedinteger):
+        return jnp.iinfo(dtype).max
+    return -1 if jnp.issubdtype(dtype, jnp.integer) else True
+
+
 def _constantly(value: Any) -> Callable[[Any], Any]:
     return lambda dtype: value
 
@@ -159,7 +166,7 @@ RULES: dict[str, Rule] = {
     "reduce_max": _reduction(_lowest),
     "reduce_min": _reduction(_highest),
     "reduce_or": _reduction(_constantly(False)),
-    "reduce_and": _reduction(_constantly(True)),
+    "reduce_and": _reduction(_ones),
     "argmax": _reduction(_lowest),
     "argmin": _reduction(_highest),
     "cumsum": _running(_constantly(0)),
