@@ -190,8 +190,9 @@ class Fleet:
 
     def loop_name(self, width: int) -> str:
         """How its epochs are run, such as ``scan×8``, or ``scan×8, 16 sizes``."""
-        sizes = len(self._members)
-        return self.loop.name(width) + (f", {sizes} sizes" if self.padded is not None else "")
+        shapes = [[array.shape for array in member.state.flat()] for member in self._members.values()]
+        sizes = len(set(map(repr, shapes)))
+        return self.loop.name(width) + (f", {sizes} sizes" if sizes > 1 else "")
 
     # --- its programs -------------------------------------------------------------------------------
 
