@@ -79,7 +79,11 @@ def test_folds_of_a_time_series():
         ([([0, 1], [1, 2])], "fold 0 of cv trains on samples that it validates on, such as sample 1"),
         ([([0, 1], [12])], "fold 0 of cv: there is no validation sample 12, only 0 to 11"),
         ([([0, -1], [2])], "there is no training sample -1"),
-        ([([0, 1], [])], "the validation samples must be a list of sample numbers"),
+        ([([0, 1], [])], "the validation samples must be a list of sample numbers.*; there is none"),
+        ([([0, 1], [2.0])], "these are 1 values of dtype float64"),
+        ([([0, 1], np.ones(5, bool))], "a mask of 12 booleans.*; these are 5 booleans"),
+        ([([0, 1], [[2], [3]])], "this array has 2 axes"),
+        (KFold, r"cv is the class KFold; give a splitter, such as KFold\(5\)"),
         ([([0, 1], [2, 2])], "fold 0 of cv has a validation sample twice"),
         (KFold(13), "KFold can't cut these samples into folds: Cannot have number of splits n_splits=13"),
     ],
@@ -218,3 +222,18 @@ def test_stored_trials_that_a_call_does_not_name_are_told_of(tmp_path):
         fl.FairlaneWarning, match="has 1 trial that this call does not name.* for 1 epochs and not 2"
     ):
         fl.compare(build, {"units": [2]}, x, y, epochs=2, **given)
+
+
+def test_groups_that_pairs_divide_are_refused():
+    groups = np.repeat([0, 1, 2], 4)
+    whole = [(np.arange(4, 12), np.arange(4))]
+    assert len(folds_of(whole, groups, {"x": X, "y": None})) == 1
+    with pytest.raises(
+        StudyError, match=r"fold 0 of cv trains on samples of the group .*0.* GroupKFold\(5\)"
+    ):
+        folds_of([(np.arange(3, 12), np.arange(3))], groups, {"x": X, "y": None})
+
+
+def test_lists_are_to_be_arrays():
+    with pytest.raises(StudyError, match=r"y has 1 in a list; give NumPy arrays \(np.asarray\(y\)\)"):
+        folds_of(2, None, {"x": X, "y": [1] * 12})

@@ -131,7 +131,7 @@ def one_of(name: str, value: Any, options: Iterable[str]) -> str:
     options = list(options)
     if not isinstance(value, str) or value not in options:
         *first, last = map(repr, options)
-        raise wrong(name, value, f"{', '.join(first)} or {last}")
+        raise wrong(name, value, f"{', '.join(first)} or {last}" if first else last)
     return value
 
 

@@ -196,7 +196,20 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
     folds = [_checked(i, pair, samples) for i, pair in enumerate(pairs)]
     if not folds:
         raise StudyError("cv has no folds, so there is nothing to train")
+    if groups is not None and not hasattr(cv, "split"):
+        _refuse_divided(folds, np.asarray(groups))
     return folds
+
+
+def _refuse_divided(folds: Sequence[Fold], groups: NDArray[Any]) -> None:
+    """Refuse pairs of samples that divide a group; splitters look after groups themselves."""
+    for fold in folds:
+        both = np.intersect1d(groups[fold.training], groups[fold.validation])
+        if both.size:
+            raise StudyError(
+                f"fold {fold.number} of cv trains on samples of the group {both[0]!r} and validates on "
+                "others of it; leave groups out if that is meant, or give a splitter such as GroupKFold(5)"
+            )
 
 
 def samples_by_fold(folds: Sequence[Fold]) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
@@ -229,9 +242,11 @@ def _samples(given: Mapping[str, Any]) -> int:
                 continue
             shape = getattr(leaf, "shape", None)
             if shape is None or len(shape) == 0:
+                of = f"has {arguments.given(leaf)} in a list" if keras.tree.is_nested(given[name]) else ""
                 raise StudyError(
-                    f"cv cuts arrays into folds, and {name} is {arguments.given(leaf)}; give NumPy arrays, "
-                    "tensors or data frames, or cut the data yourself and call compare once for each fold"
+                    f"cv cuts arrays into folds, and {name} {of or 'is ' + arguments.given(leaf)}; give "
+                    f"NumPy arrays (np.asarray({name})), tensors or data frames, or cut the data yourself and call "
+                    "compare once for each fold"
                 )
             found.setdefault(name, int(shape[0]))
             if int(shape[0]) != found["x" if "x" in found else name]:
@@ -248,6 +263,8 @@ def _pairs(cv: Any, groups: Any, given: Mapping[str, Any], samples: int) -> Iter
     """Pairs of index arrays."""
     if arguments.is_whole(cv):
         return _by_number(int(cv), groups, given.get("y"), samples)
+    if isinstance(cv, type) and hasattr(cv, "split"):
+        raise StudyError(f"cv is the class {cv.__name__}; give a splitter, such as {cv.__name__}(5)")
     if hasattr(cv, "split") and not isinstance(cv, str | np.ndarray):
         x = given["x"]
         some = np.zeros((samples, 1)) if keras.tree.is_nested(x) else x
@@ -256,7 +273,7 @@ def _pairs(cv: Any, groups: Any, given: Mapping[str, Any], samples: int) -> Iter
         except ValueError as error:
             raise StudyError(f"{type(cv).__name__} can't cut these samples into folds: {error}") from error
     if isinstance(cv, Iterable) and not isinstance(cv, str | Mapping):
-        return list(cv)
+        return list(cv)  # whose groups `_refuse_divided` looks at
     raise StudyError(
         "cv must be a number of folds, such as 5, a splitter with split(x, y, groups), such as "
         "scikit-learn's, or a list of pairs of index arrays (training, validation); not "
@@ -328,6 +345,17 @@ def _checked(number: int, pair: Any, samples: int) -> Fold:
     return Fold(number, training, validation)
 
 
+def _wrong_indices(values: NDArray[Any], given: Any) -> str:
+    """What is wrong with what should be sample numbers."""
+    if values.ndim != 1:
+        what = "it is no array" if not values.ndim else f"this array has {values.ndim} axes"
+        return f"{what}: {arguments.given(given)}" if not values.ndim else what
+    if not values.size:
+        return "there is none"
+    kind = "booleans" if values.dtype == bool else f"values of dtype {values.dtype}"
+    return f"these are {values.size} {kind}"
+
+
 def _indices(number: int, name: str, given: ArrayLike, samples: int) -> NDArray[np.int32]:
     """Sample numbers, which may be given as a mask."""
     values = np.asarray(given)
@@ -336,7 +364,7 @@ def _indices(number: int, name: str, given: ArrayLike, samples: int) -> NDArray[
     if values.ndim != 1 or values.dtype.kind not in "iu" or not values.size:
         raise StudyError(
             f"fold {number} of cv: the {name} samples must be a list of sample numbers, or a mask of "
-            f"{samples} booleans, with at least one sample; not {arguments.given(given)}"
+            f"{samples} booleans, with at least one sample; {_wrong_indices(values, given)}"
         )
     if values.min() < 0 or values.max() >= samples:
         wrong = values[(values < 0) | (values >= samples)][0]
