@@ -242,11 +242,11 @@ def _samples(given: Mapping[str, Any]) -> int:
                 continue
             shape = getattr(leaf, "shape", None)
             if shape is None or len(shape) == 0:
-                of = f"has {arguments.given(leaf)} in a list" if keras.tree.is_nested(given[name]) else ""
+                nested = keras.tree.is_nested(given[name])
+                what = f"has {arguments.given(leaf)} in a list" if nested else f"is {arguments.given(leaf)}"
                 raise StudyError(
-                    f"cv cuts arrays into folds, and {name} {of or 'is ' + arguments.given(leaf)}; give "
-                    f"NumPy arrays (np.asarray({name})), tensors or data frames, or cut the data yourself and call "
-                    "compare once for each fold"
+                    f"cv cuts arrays into folds, and {name} {what}; give NumPy arrays (np.asarray({name})), "
+                    "tensors or data frames, or cut the data yourself and call compare once for each fold"
                 )
             found.setdefault(name, int(shape[0]))
             if int(shape[0]) != found["x" if "x" in found else name]:
