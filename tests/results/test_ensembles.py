@@ -317,3 +317,10 @@ def test_a_sample_of_several_folds_counts_with_the_mean_of_its_predictions():
     found = study.ensemble(top=1, on="oof").members["value"].iloc[0]
     means = study.oof().groupby("sample")["prediction"].mean().to_numpy()
     np.testing.assert_allclose(found, np.mean((means - y[:, 0]) ** 2), rtol=1e-5)
+    with pytest.raises(fl.errors.StudyError, match="x has no samples, so there is nothing to predict"):
+        study.predict(x[:0])
+    with pytest.warns(fl.errors.FairlaneWarning) as warned:
+        assert len(study.ensemble(top=9, objective="loss").members) == 4
+    said = [str(one.message) for one in warned]
+    assert any("top=9, and there are 4 trials with a value" in one for one in said)
+    assert any("on='oof' chooses whole cross-validations" in one for one in said)

@@ -6,6 +6,7 @@ makes one model of several, and says how several differ.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fairlane.errors import StudyError
+from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
 from fairlane.models import keras_private
 from fairlane.models.ensembles import Scale, ensemble, scales
@@ -25,6 +26,7 @@ from fairlane.results import ranking
 from fairlane.results.directions import Direction, Modes, bare, direction
 from fairlane.results.logs import known_directions
 from fairlane.results.selection import Means, Picks, greedy
+from fairlane.results.study.base import CALLER
 from fairlane.results.study.crossed import out_of_fold, whole_crosses
 from fairlane.results.study.members import Chosen, Members, OneVariant
 from fairlane.store import Record
@@ -115,6 +117,14 @@ class Ensembles(Members):
             values = {}
             if not everything or data is not None or objective is not None:
                 values = self._values(records, data, objective, mode)
+            if not everything and data is None and any(r.trial.fold is not None for r in records):
+                warnings.warn(
+                    "the members are chosen by their values on different folds, and one fold is easier than "
+                    "another; on='oof' chooses whole cross-validations by all samples",
+                    FairlaneWarning,
+                    stacklevel=CALLER,
+                )
+            _note_fewer(top, len(values) or len(records), "trials")
             order = list(range(len(records))) if everything else list(values)[: top or _MOST]
             counts = Counter(order)
         return self._built(
@@ -136,6 +146,7 @@ class Ensembles(Members):
             else:
                 order = sorted(range(len(found)), key=lambda i: found[i] if better == "min" else -found[i])
                 counts = Counter(order[: top or _MOST])
+                _note_fewer(top, len(order), "whole cross-validations")
         members = [(record, count, found[i]) for i, count in counts.items() for record in crossed[i]]
         return self._built(*map(list, zip(*members, strict=True)))
 
@@ -319,6 +330,16 @@ class Ensembles(Members):
         share = (classes[:, None] != classes[None]).reshape(len(records), len(records), -1).mean(axis=2)
         numbers = pd.Index([record.trial.number for record in records], name="trial")
         return pd.DataFrame(share, index=numbers, columns=numbers)
+
+
+def _note_fewer(top: int | None, found: int, what: str) -> None:
+    """Warn where there are not as many to choose from as are wanted."""
+    if top is not None and top > found:
+        warnings.warn(
+            f"top={top}, and there are {found} {what} with a value; the ensemble has all of them",
+            FairlaneWarning,
+            stacklevel=CALLER + 1,
+        )
 
 
 def classes_of(outputs: Any, model: keras.Model) -> Any:

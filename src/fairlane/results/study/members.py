@@ -68,6 +68,8 @@ class Members(Models):
             (4, 8, 1)
             >>> spread = study.predict(x, variant=0).std(axis=0)  # over the seeds of one variant
         """
+        if any(np.shape(leaf)[:1] == (0,) for leaf in keras.tree.flatten(x) if hasattr(leaf, "shape")):
+            raise StudyError("x has no samples, so there is nothing to predict")
         records, data = self._chosen(trials, variant), _Data({"x": x}, batch_size)
         found = many.predictions(self._source(records), len(records), data.batches)
         for i, record in enumerate(records):
