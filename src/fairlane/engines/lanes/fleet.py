@@ -136,6 +136,7 @@ class Fleet:
     _proven: set[int] = field(default_factory=set)
     _rest: Arrays = field(default_factory=list)
     _plain: bool = False
+    _sizes: int = 1
 
     # --- its lanes ----------------------------------------------------------------------------------
 
@@ -190,9 +191,7 @@ class Fleet:
 
     def loop_name(self, width: int) -> str:
         """How its epochs are run, such as ``scan×8``, or ``scan×8, 16 sizes``."""
-        shapes = [[array.shape for array in member.state.flat()] for member in self._members.values()]
-        sizes = len(set(map(repr, shapes)))
-        return self.loop.name(width) + (f", {sizes} sizes" if sizes > 1 else "")
+        return self.loop.name(width) + (f", {self._sizes} sizes" if self._sizes > 1 else "")
 
     # --- its programs -------------------------------------------------------------------------------
 
@@ -223,6 +222,8 @@ class Fleet:
         """The fleet's steps, of a lane's model."""
         static = self.kin.static
         guessed = () if static else [*guesses(lane), *self.differing]
+        shapes = [[array.shape for array in member.state.flat()] for member in self._members.values()]
+        self._sizes = len(set(map(repr, shapes)))
         if len(self._members) > 1:
             return self._steps_of_family(guessed)
         self._plain = needs_plain_recurrence(lane.model)
