@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -74,7 +75,7 @@ class FamilySteps:
     def __post_init__(self) -> None:
         self._sized = self.lift = SizedLift(self.plain, self._table, list(self.members))
 
-    @property
+    @cached_property
     def padded(self) -> State:
         """The shapes and dtypes of a state that each model's fits into."""
         sizes = next(iter(self.states.values())).sizes
