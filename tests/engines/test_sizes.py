@@ -322,3 +322,16 @@ def test_what_can_not_be_unified_has_programs_of_its_own():
     assert study.trials["fleet"].tolist() == [0, 0, 1, 1]
     for trial, own in enumerate(variants):
         assert_logs_agree(history_of(study, trial), keras_alone(deep, own, 0, X, Y, **FIT).logs)
+
+
+def test_models_of_one_size_each_leave_no_place_empty():
+    """Whole numbers that are no sizes: nothing shares a program, and no program is wider than its lane."""
+
+    def deep(depth):
+        i = h = keras.Input((6,))
+        for _ in range(depth):
+            h = layers.Dense(4)(h)
+        return compiled(i, h)
+
+    study = fl.compare(deep, {"depth": [1, 2, 3, 4]}, X, Y, verbose=0, engine="lanes", epochs=1)
+    assert study.trials["loop"].tolist() == ["scan×1"] * 4

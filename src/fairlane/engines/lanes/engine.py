@@ -111,7 +111,8 @@ class _Run:
         if not has_room and (convoy := self._next_convoy()) is not None:
             self._travel(convoy)
             return True
-        self._flights.launch(self._yard, self._forming, has_room)
+        last = not (has_room or self._admission.has_job())
+        self._flights.launch(self._yard, self._forming, has_room, last)
         if len(self._flights):
             self._await(has_room)
         elif has_room:

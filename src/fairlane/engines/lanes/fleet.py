@@ -137,6 +137,7 @@ class Fleet:
     _rest: Arrays = field(default_factory=list)
     _plain: bool = False
     _sizes: int = 1
+    _complete: bool = False
 
     # --- its lanes ----------------------------------------------------------------------------------
 
@@ -186,6 +187,7 @@ class Fleet:
 
     def settle(self, threads: int) -> None:
         """Know that no more lanes come now: no program need be wider than those that are there."""
+        self._complete = True
         if self.steps is None and len(self._members) > 1:
             self.width = min(self.width, max(1, math.ceil(self.lanes / threads)))
 
@@ -259,8 +261,10 @@ class Fleet:
         """
         narrow = max(1, math.ceil(min(self.lanes, len(lanes)) / threads))
         there = sorted(w for w in self._programs if w >= len(lanes))
-        if not there or len(lanes) == there[0] or narrow >= there[0]:
-            return there[0] if there else self.width
+        if not there:  # of a kind of which fewer came than was thought, none need be empty
+            return len(lanes) if self._complete and not self._programs else self.width
+        if len(lanes) == there[0] or narrow >= there[0]:
+            return there[0]
         left = max(lane.epochs - lane.epoch for lane in lanes)
         saving = left * self.loop.seconds.get(there[0], 0.0) * (1 - narrow / there[0])
         worth_it = saving > 2 * self._programs[there[0]].seconds_compiling

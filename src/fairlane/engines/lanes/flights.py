@@ -50,18 +50,19 @@ class Flights:
     def _submit(self, chunk: Chunk, work: Callable[[], Outcome]) -> None:
         self._flying[self._executor.submit(work)] = chunk
 
-    def launch(self, yard: Yard, forming: Forming, more: bool) -> None:
+    def launch(self, yard: Yard, forming: Forming, more: bool, last: bool) -> None:
         """Form chunks of lanes that wait, and send them, as long as workers want them.
 
         Args:
             yard: where they wait.
             forming: forms chunks.
             more: whether more lanes can be admitted now.
+            last: whether there is no job for another lane now.
         """
         for fleet in yard.fleets():
             if more and fleet.gathers:
                 continue
-            if not more:
+            if last:
                 fleet.settle(self._threads)
             while self.wants_more and (lanes := yard.alike(fleet)):
                 if len(lanes) < fleet.width and self.are_busy:
