@@ -204,8 +204,8 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
 def _refuse_divided(folds: Sequence[Fold], groups: NDArray[Any]) -> None:
     """Refuse pairs of samples that divide a group; splitters look after groups themselves."""
     for fold in folds:
-        both = np.intersect1d(groups[fold.training], groups[fold.validation])
-        if both.size:
+        both = np.intersect1d(groups[fold.training], groups[fold.validation]).tolist()
+        if both:
             raise StudyError(
                 f"fold {fold.number} of cv trains on samples of the group {both[0]!r} and validates on "
                 "others of it; leave groups out if that is meant, or give a splitter such as GroupKFold(5)"
