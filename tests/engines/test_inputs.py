@@ -75,7 +75,7 @@ def compare(model: Any, variants: Any = ({},), x: Any = X, y: Any = Y, **argumen
             ["'batchsize' is neither an argument of the builder", "Did you mean 'batch_size'?"],
         ),
         ({3: [1]}, ["name must be a string, not 3"]),
-        ({"x": [X]}, ["'x' must be the same for all trials: give it to compare"]),
+        ({"x": [X]}, ["'x' must be the same for all trials: give it as an argument, x=..."]),
         ({"callbacks": [[]]}, ["'callbacks' must be the same for all trials"]),
         ({"batch_size": [8, 0]}, ["batch_size=0: batch_size must be a whole number, 1 or more"]),
         ({"epochs": [1, "3"]}, ["epochs='3': epochs must be a whole number"]),

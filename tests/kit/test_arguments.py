@@ -226,3 +226,12 @@ def test_whatever_is_given_the_error_is_fairlanes_own(study, name, value):
         value = 10
     with contextlib.suppress(fl.StudyError):
         study.summary(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("oof",), "'oof'"), (("a", "b"), "'a' or 'b'"), (("a", "b", "c"), "'a', 'b' or 'c'")],
+)
+def test_all_options_are_named(options, words):
+    with pytest.raises(fl.StudyError, match=f"^on must be {words}, not 'off'$"):
+        arguments.one_of("on", "off", options)

@@ -229,11 +229,15 @@ def test_groups_that_pairs_divide_are_refused():
     whole = [(np.arange(4, 12), np.arange(4))]
     assert len(folds_of(whole, groups, {"x": X, "y": None})) == 1
     with pytest.raises(
-        StudyError, match=r"fold 0 of cv trains on samples of the group .*0.* GroupKFold\(5\)"
+        StudyError, match=r"fold 0 of cv trains on samples of the group 0 and .* GroupKFold\(5\)"
     ):
         folds_of([(np.arange(3, 12), np.arange(3))], groups, {"x": X, "y": None})
 
 
 def test_lists_are_to_be_arrays():
-    with pytest.raises(StudyError, match=r"y has 1 in a list; give NumPy arrays \(np.asarray\(y\)\)"):
+    with pytest.raises(StudyError, match=r"y is a list of values such as 1; .* \(np.asarray\(y\)\)"):
         folds_of(2, None, {"x": X, "y": [1] * 12})
+    with pytest.raises(StudyError, match=r"x is a list of lists; give NumPy arrays \(np.asarray\(x\)\)"):
+        folds_of(2, None, {"x": X.tolist(), "y": None})
+    with pytest.raises(StudyError, match="x is a dict with 3 in it; give NumPy arrays"):
+        folds_of(2, None, {"x": {"a": X, "b": 3}, "y": None})

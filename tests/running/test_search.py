@@ -235,6 +235,10 @@ def test_data_that_are_read_are_searched_where_all_places_are_there():
         ({"validation_split": 0.0}, "objective='val_loss' needs validation data"),
         ({"space": {"units": [1], "epochs": [1, 2]}}, "'epochs' can't be in the space of a search"),
         ({"space": {**SPACE, "unit": [1, 2]}}, "'unit' is neither an argument of the builder.*'units'"),
+        (
+            {"space": {**SPACE, "x": [1]}},
+            r"'x' must be the same for all trials: give it as an argument, x=\.\.\.",
+        ),
         ({"trials": 0}, "trials must be a whole number, 1 or more; not 0"),
         ({"stop": "asha"}, "stop must be one of 'hyperband', 'halving', 'median'"),
         ({"sampler": 3}, "sampler must be a name or a sampler of Optuna's, not 3"),

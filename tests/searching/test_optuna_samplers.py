@@ -1,12 +1,14 @@
 """Optuna's samplers in a search: they learn, repeat themselves, and survive what the search does."""
 
 import math
+import sys
 
 import numpy as np
 import optuna
 import pytest
 
 import fairlane as fl
+from fairlane.errors import StudyError
 from fairlane.searching.optuna_samplers import optuna_sampler
 from fairlane.searching.samplers import RandomSampler, Seen
 
@@ -100,3 +102,14 @@ def test_distributions_of_optuna_are_a_space():
     assert space.domains["units"].values() == [8, 16, 24, 32, 40, 48, 56, 64]
     assert repr(space.domains["rate"]) == "Float(0.0001, 0.1, log=True)"
     assert space.domains["act"].values() == ["relu", "gelu"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "name", "extra"),
+    [("torch", "gp", "backends"), ("cmaes", "cmaes", "optuna"), ("optuna", "tpe", "optuna")],
+)
+def test_what_a_sampler_needs_is_named(monkeypatch, missing, name, extra):
+    monkeypatch.setitem(sys.modules, missing, None)
+    words = rf"sampler='{name}' needs the package '{missing}'.*pip install 'fairlane\[{extra}\]'"
+    with pytest.raises(StudyError, match=words):
+        optuna_sampler(name, 0, 4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from fairlane.errors import StoreError
+from fairlane.errors import FairlaneError, StoreError
 
 _EXTRA = {
     "psycopg": "postgres",
@@ -25,23 +25,24 @@ _EXTRA = {
 }
 
 
-def needed(name: str, what: str = "storing a study") -> Any:
+def needed(name: str, what: str = "storing a study", error: type[FairlaneError] = StoreError) -> Any:
     """The module of that name.
 
     Args:
         name: dotted, as for ``import``.
         what: what it is for, in words that stand before "needs".
+        error: which error it is, if it is about no store and no tracker.
 
     Raises:
-        StoreError: it is not installed; how to install it.
+        FairlaneError: it is not installed, and how to install it; of the class ``error``.
     """
     try:
         return import_module(name)
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError as missing:
         package = name.partition(".")[0]
-        if error.name != package:
+        if missing.name != package:
             raise
-        raise StoreError(
+        raise error(
             f"{what} needs the package {package!r}, which is not installed: "
             f"pip install 'fairlane[{_EXTRA.get(package, 'store')}]'"
         ) from None

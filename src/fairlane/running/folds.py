@@ -204,8 +204,8 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
 def _refuse_divided(folds: Sequence[Fold], groups: NDArray[Any]) -> None:
     """Refuse pairs of samples that divide a group; splitters look after groups themselves."""
     for fold in folds:
-        both = np.intersect1d(groups[fold.training], groups[fold.validation])
-        if both.size:
+        both = np.intersect1d(groups[fold.training], groups[fold.validation]).tolist()
+        if both:
             raise StudyError(
                 f"fold {fold.number} of cv trains on samples of the group {both[0]!r} and validates on "
                 "others of it; leave groups out if that is meant, or give a splitter such as GroupKFold(5)"
@@ -242,10 +242,9 @@ def _samples(given: Mapping[str, Any]) -> int:
                 continue
             shape = getattr(leaf, "shape", None)
             if shape is None or len(shape) == 0:
-                nested = keras.tree.is_nested(given[name])
-                what = f"has {arguments.given(leaf)} in a list" if nested else f"is {arguments.given(leaf)}"
                 raise StudyError(
-                    f"cv cuts arrays into folds, and {name} {what}; give NumPy arrays (np.asarray({name})), "
+                    f"cv cuts arrays into folds, and {name} is {_no_arrays(given[name], leaf)}; "
+                    f"give NumPy arrays (np.asarray({name})), "
                     "tensors or data frames, or cut the data yourself and call compare once for each fold"
                 )
             found.setdefault(name, int(shape[0]))
@@ -257,6 +256,16 @@ def _samples(given: Mapping[str, Any]) -> int:
     if "x" not in found:
         raise StudyError("x is missing; give the training data")
     return found["x"]
+
+
+def _no_arrays(given: Any, leaf: Any) -> str:
+    """What data are, in which something is no array."""
+    if isinstance(given, list | tuple):
+        of = "lists" if isinstance(given[0], list | tuple) else f"values such as {arguments.given(leaf)}"
+        return f"a {type(given).__name__} of {of}"
+    if keras.tree.is_nested(given):
+        return f"a {type(given).__name__} with {arguments.given(leaf)} in it"
+    return arguments.given(leaf)
 
 
 def _pairs(cv: Any, groups: Any, given: Mapping[str, Any], samples: int) -> Iterable[Any]:

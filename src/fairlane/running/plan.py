@@ -143,7 +143,8 @@ def _fit_names(
     for name in names:
         if name in COMPARES_OWN and name not in taken:
             raise StudyError(
-                f"{name!r} must be the same for all trials: give it to compare, not as a variant"
+                f"{name!r} must be the same for all trials: give it as an argument, {name}=..., "
+                "not as a hyperparameter"
             )
     if isinstance(model, keras.Model):
         template = Template(model)

@@ -44,16 +44,16 @@ def optuna_sampler(given: Any, seed: int, trials: int) -> Sampler:
         trials: how many variants will be requested.
 
     Raises:
-        StudyError: there is no such sampler, or Optuna is not installed.
+        StudyError: there is no such sampler, or what it needs is not installed.
     """
     if isinstance(given, str) and given not in NAMES:
         known = ("auto", "random", "sobol", "grid", *NAMES)
         raise StudyError(
             f"there is no sampler {given!r}.{did_you_mean(given, known)} There are: {', '.join(known)}"
         )
-    needed("optuna", f"sampler={given!r}")
+    needed("optuna", f"sampler={given!r}", StudyError)
     if given in _ALSO:
-        needed(_ALSO[given], f"sampler={given!r}")
+        needed(_ALSO[given], f"sampler={given!r}", StudyError)
     return _OptunaSampler(given, seed, trials)
 
 
