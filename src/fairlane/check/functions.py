@@ -83,6 +83,7 @@ class Functions(Evaluator):
         self.running: list[Function] = []
         self.called: set[Function] = set()
         self.closures: list[Closure] = []
+        self.kept: dict[Function, Thing] = {}
 
     # Functions
 
@@ -249,6 +250,8 @@ class Functions(Evaluator):
             if form.generator:
                 return Value(at)
             return Value(at)
+        if form in self.kept and not given:
+            return self.kept[form]  # a cached function gives what it gave the first time
         self.called.add(form)
         scope = Scope(closure.scope, form.outer)
         self.parameters(form, closure, given, scope, owner)
@@ -277,7 +280,10 @@ class Functions(Evaluator):
         machine.state, machine.alive = after, True
         value = after.get(scope, "#returned")
         if any(last_name(decorator) in CACHES for decorator in form.decorators):
-            return Value(form.at)
+            if not isinstance(value, Thing) or form.parameters:
+                return Value(form.at)
+            value.loops, value.path = NO_LOOPS, ()  # made once, in whichever round of a loop
+            self.kept[form] = value
         return value if isinstance(value, Value) else Const(at)
 
     def parameters(
