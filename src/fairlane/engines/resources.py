@@ -96,12 +96,13 @@ class CallbackMaker:
     Attributes:
         make: trial → a list of fresh callbacks, to be called in the trial's session.
         held_by_several: the addresses of objects that the callbacks of several trials hold.
-        example: those of one trial, where they are known.
+        example: gives those of one trial, before they are given out; none where that is not known. They are
+            not kept here: callbacks hold their models.
     """
 
     make: Callable[[Trial], Sequence[Any]]
     held_by_several: frozenset[int] = frozenset()
-    example: Sequence[Any] = ()
+    example: Callable[[], Sequence[Any]] = list
 
 
 @dataclass(eq=False)

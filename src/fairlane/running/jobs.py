@@ -39,7 +39,7 @@ def resources_of(builder: Builder, data: Data, callbacks: Callbacks, watched: bo
     makers = {}
     if callbacks.are_given:
         held = callbacks.shared() if watched else frozenset()
-        makers[_CALLBACKS] = CallbackMaker(callbacks.make, held, callbacks.example())
+        makers[_CALLBACKS] = CallbackMaker(callbacks.make, held, callbacks.example)
     return Resources({_BUILDER: builder}, data.by_key, makers)
 
 

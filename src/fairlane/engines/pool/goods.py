@@ -143,7 +143,7 @@ def check_travels(jobs: Iterable[Job], resources: Resources) -> None:
                 builder = resources.builders[key]
                 _check_pickled("the builder", builder.elsewhere or builder)
             elif kind == "callbacks":
-                for callback in resources.callbacks[key].example:
+                for callback in resources.callbacks[key].example():
                     _check_pickled(f"the callback {type(callback).__name__}", callback)
             elif not _are_arrays(resources.data[key].arguments):
                 for name, value in resources.data[key].arguments.items():
