@@ -36,7 +36,8 @@ def first_study(document: str, more: str = "", **names: Any) -> Any:
     text = (ROOT / document).read_text(encoding="utf-8")
     block = re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert block is not None, f"{document} has no Python example"
-    code = re.sub(r"(?<=    )seeds=", f"{more}seeds=", block[1])
+    code, places = re.subn(r"\bseeds=", f"{more}seeds=", block[1], count=1)
+    assert places or not more, f"the first example of {document} has no seeds=, before which more would stand"
     exec(compile(code, document, "exec"), names)
     print(names["study"])
     return names["study"]
