@@ -38,7 +38,7 @@ def first_study(document: str, more: str = "", **names: Any) -> Any:
     assert block is not None, f"{document} has no Python example"
     code, places = re.subn(r"\bseeds=", f"{more}seeds=", block[1], count=1)
     assert places or not more, f"the first example of {document} has no seeds=, before which more would stand"
-    exec(compile(code, document, "exec"), names)
+    exec(compile(code, f"<{document}>", "exec"), names)  # no file: lines of a document are not its source
     print(names["study"])
     return names["study"]
 

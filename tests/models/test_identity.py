@@ -459,3 +459,12 @@ def test_what_an_older_version_kept_is_compared():
 
 def test_texts_are_of_the_function_that_runs():
     assert functions.text(wrapped(1)).startswith("@functools.wraps(closure)\ndef inner(lr):")
+
+
+def test_a_file_that_holds_something_else_is_no_source(tmp_path):
+    """Code that was compiled under the name of another file: Python's tokenizer may refuse what is there."""
+    file = tmp_path / "page.md"
+    file.write_text("text\n\ndef build(  # never closed\n")
+    names = {}
+    exec(compile("\n\ndef build():\n    return 1\n", str(file), "exec"), names)
+    assert fingerprint.source(names["build"]) == fingerprint.source(names["build"])

@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import inspect
 import textwrap
+import tokenize
 import types
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -51,8 +52,8 @@ def _text(code: types.CodeType | type) -> str:
 def _tree(thing: Any) -> ast.Module | None:
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(thing)))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
+    except (OSError, TypeError, SyntaxError, ValueError, tokenize.TokenError):
+        return None  # there is no source, or what stands at its place in the file is something else
 
 
 @functools.lru_cache(_KNOWN)
