@@ -335,3 +335,20 @@ def test_models_of_one_size_each_leave_no_place_empty():
 
     study = fl.compare(deep, {"depth": [1, 2, 3, 4]}, X, Y, verbose=0, engine="lanes", epochs=1)
     assert study.trials["loop"].tolist() == ["scan×1"] * 4
+
+
+def test_other_precisions_have_a_fleet_for_each_rate():
+    """Their numbers are no inputs of a program: no lane may get another's rate."""
+
+    def mixed(units, rate):
+        policy = "mixed_bfloat16"
+        i = keras.Input((6,))
+        h = layers.Dropout(rate, dtype=policy)(layers.Dense(units, "relu", dtype=policy)(i))
+        return compiled(i, h)
+
+    grid = {"units": [4, 6], "rate": [0.1, 0.6]}
+    study = fl.compare(mixed, grid, X, Y, verbose=0, engine="lanes", **FIT)
+    assert study.trials["fleet"].nunique() == 2
+    for trial in study.trials.itertuples():
+        alone = keras_alone(mixed, {"units": trial.units, "rate": trial.rate}, 0, X, Y, **FIT)
+        assert_logs_agree(history_of(study, trial.trial), alone.logs, rtol=1e-3)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fairlane.engines.lanes.fleet import Fleet, Kinship
+from fairlane.engines.lanes.fleet import Fleet, Kinship, all_float32
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import choose
 from fairlane.engines.program.compiled import Shelf
@@ -47,7 +47,7 @@ class Fleets:
         for fleet in known:
             if fleet.suits(lane):
                 return fleet
-        expected = 1.0 if kin.static else min(lane.job.alike, self._limit())
+        expected = 1.0 if kin.shared in self._static else min(lane.job.alike, self._limit())
         loop = choose(lane.model)
         width = max(1, min(math.ceil(expected / self._threads), loop.width))
         # Where others of its kind differ from it, those that come later will probably differ too.
@@ -66,7 +66,10 @@ class Fleets:
         shared: Any = ("sizes", family, _scale(lane), *rest)
         if not family or shared in self._apart:
             shared, family = (lane.examination.likeness(), *rest), ""
-        return Kinship(shared, stop_on_nan, steps, lane.halts, shared in self._static, bool(family))
+        # Lifted numbers would round otherwise in another precision: they decide which program it is.
+        exact = lane.examination.tracing is not None or all_float32(lane.model)
+        static = shared in self._static or not exact
+        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family))
 
 
 def _scale(lane: Lane) -> int:
