@@ -382,6 +382,48 @@ def test_a_real_sigint(engine):
     assert told["keras trains"] == 2
 
 
+@both_engines
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_forgets_ends_the_study(engine):
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)  # its KeyboardInterrupt is printed, and goes nowhere
+
+    class Frees(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                Finalized()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.warns(fl.FairlaneWarning, match="interrupted: the study has all finished epochs"):
+            study = compare(callbacks=lambda: [Frees()], engine=engine, epochs=5)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "interrupted" in set(study.trials["state"])
+
+
+def test_a_signal_handler_of_the_users_stays_theirs():
+    def theirs(number, frame):
+        raise AssertionError
+
+    seen = []
+
+    class Looks(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.signal(signal.SIGINT, theirs)
+    try:
+        compare(callbacks=lambda: [Looks()])
+        assert signal.getsignal(signal.SIGINT) is theirs
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen
+    assert set(seen) == {theirs}
+
+
 # --- fit ------------------------------------------------------------------------------------------------
 
 

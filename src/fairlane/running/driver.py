@@ -19,6 +19,7 @@ from fairlane.results.study import Study
 from fairlane.running.budget import Budget, BudgetSpent
 from fairlane.running.choosing import engine_for
 from fairlane.running.evaluation import evaluate, evaluate_together
+from fairlane.running.interrupts import heeded
 from fairlane.running.jobs import PlannedFeed
 from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store, next_epoch
@@ -116,9 +117,10 @@ class Driver:
         engine = engine_for(self._engine, resources, self._crew)
         source = engine.run(_Limited(feed, self._budget), self._orders)
         try:
-            with left_as_found():
+            with left_as_found(), heeded() as check_interrupted:
                 for event in source:
                     self._take(event)
+                    check_interrupted()
                 self._orders.check_none_is_left()
         except TrialError as error:
             source.close()
