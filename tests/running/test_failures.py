@@ -384,7 +384,7 @@ def test_a_real_sigint(engine):
 
 @both_engines
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_that_python_forgets_ends_the_study(engine):
+def test_an_interrupt_that_is_swallowed_ends_the_study(engine):
     class Finalized:
         def __del__(self):
             signal.raise_signal(signal.SIGINT)  # its KeyboardInterrupt is printed, and goes nowhere
