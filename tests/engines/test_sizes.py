@@ -12,6 +12,7 @@ from keras import layers
 
 import fairlane as fl
 from _alone import assert_logs_agree, assert_variables_agree, history_of, keras_alone, variables
+from fairlane.engines.program import tracing
 from fairlane.engines.program.sizes.aligned import CannotUnify, skeleton
 from fairlane.engines.program.sizes.run import run, shapes_of
 from fairlane.engines.program.sizes.table import Table
@@ -283,6 +284,102 @@ def test_widths_and_numbers_share_one_program():
         alone = keras_alone(build, own, trial.seed, X, Y, **FIT)
         assert_logs_agree(history_of(study, trial.trial), alone.logs, what=str(own))
         assert_variables_agree(variables(study.model(trial.trial)), alone.variables, what=str(own))
+
+
+class Scaled(layers.Layer):
+    """Code of the user's own, which reads a size and a number."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, inputs):
+        return self.factor * keras.ops.tanh(inputs) / inputs.shape[-1] ** 0.5
+
+
+def own_code(units=4, factor=2.0, learning_rate=0.05):
+    i = keras.Input((6,))
+    h = layers.Dropout(0.2)(layers.Dense(units, lambda x: keras.ops.maximum(x, 0.1 * x))(i))
+    return compiled(i, Scaled(factor)(h), keras.optimizers.Adam(learning_rate))
+
+
+def test_models_with_code_of_the_user_s_own_share_one_program():
+    variants = [
+        {"units": u, "factor": f, "learning_rate": r}
+        for u, f, r in zip((4, 7, 4, 7), (2.0, 1.5, 0.5, 2.0), (0.05, 0.01, 0.02, 0.05), strict=True)
+    ]
+    study = fl.compare(own_code, variants, X, Y, verbose=0, engine="lanes", **FIT)
+    assert study.trials["loop"].unique().tolist() == ["scan×2, 2 sizes"]
+    for trial, own in enumerate(variants):
+        alone = keras_alone(own_code, own, 0, X, Y, **FIT)
+        assert_logs_agree(history_of(study, trial), alone.logs, what=str(own))
+        assert_variables_agree(variables(study.model(trial)), alone.variables, what=str(own))
+
+
+def test_arrays_of_the_user_s_own_code_are_not_padded():
+    def masked(units, kept):
+        i = keras.Input((6,))
+        mask = np.arange(units) % kept == 0
+        h = layers.Dense(units, lambda x: x * mask)(i)
+        return compiled(i, h)
+
+    variants = [{"units": u, "kept": k} for u in (4, 7) for k in (2, 3)]
+    study = fl.compare(masked, variants, X, Y, verbose=0, engine="lanes", **FIT)
+    assert "sizes" not in "".join(study.trials["loop"])
+    for trial, own in enumerate(variants):
+        assert_logs_agree(history_of(study, trial), keras_alone(masked, own, 0, X, Y, **FIT).logs)
+
+
+def test_arrays_of_one_value_in_the_user_s_own_code_are_padded():
+    def shifted(units, by):
+        i = keras.Input((6,))
+        shift = np.full(units, by, "float32")
+        return compiled(i, layers.Dense(units, lambda x: x + shift)(i))
+
+    for grid, together in (
+        ({"units": [4, 7], "by": [0.5]}, True),
+        ({"units": [4, 7], "by": [0.5, 1]}, False),
+    ):
+        study = fl.compare(shifted, grid, X, Y, verbose=0, engine="lanes", **FIT)
+        assert ("2 sizes" in study.trials["loop"].iloc[0]) == together
+        for trial in study.trials.itertuples():
+            own = {"units": trial.units, "by": trial.by}
+            assert_logs_agree(history_of(study, trial.trial), keras_alone(shifted, own, 0, X, Y, **FIT).logs)
+
+
+def test_what_runs_in_a_step_is_looked_at_once(monkeypatch):
+    """Of models of the same classes, whatever their sizes: to look is slow."""
+    looks = []
+    watched = tracing.watched
+
+    def counted():
+        looks.append(1)
+        return watched()
+
+    monkeypatch.setattr(tracing, "watched", counted)
+    study = fl.compare(build, {"units": [4, 6, 9, 12]}, X, Y, verbose=0, engine="lanes", **FIT)
+    assert study.trials["fleet"].nunique() == 1
+    assert len(looks) == 1
+
+
+def test_a_size_at_which_other_operations_run_is_looked_at_too(monkeypatch):
+    looks = []
+    watched = tracing.watched
+
+    def counted():
+        looks.append(1)
+        return watched()
+
+    def grouped(units):
+        i = keras.Input((6,))
+        return compiled(i, layers.Dense(units)(layers.Dense(units)(i)))
+
+    monkeypatch.setattr(tracing, "watched", counted)
+    variants = [{"units": 4}, {"units": 1}]
+    study = fl.compare(grouped, variants, X, Y, verbose=0, engine="lanes", **FIT)
+    for trial, own in enumerate(variants):
+        assert_logs_agree(history_of(study, trial), keras_alone(grouped, own, 0, X, Y, **FIT).logs)
+    assert len(looks) == study.trials["fleet"].nunique()
 
 
 def test_a_lane_that_diverges_stays_alone():

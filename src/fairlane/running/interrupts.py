@@ -2,9 +2,9 @@
 
 In: the signal. Out: ``KeyboardInterrupt``, at the latest with the next event of training.
 
-Python raises ``KeyboardInterrupt`` wherever the main thread happens to be. A bare ``except:`` swallows it (Keras
-has one around each value of the logs), and so does Python itself in finalizers and in callbacks of the garbage
-collector: training would go on for hours after the user has ended it.
+Python raises ``KeyboardInterrupt`` wherever the main thread happens to be. A bare ``except:`` swallows it
+(Keras has one around each value of the logs), and so does Python itself in finalizers and in callbacks of the
+garbage collector: training would go on for hours after the user has ended it.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from fairlane.engines.program.tracing import (
     Registry,
     Step,
     Tracing,
+    traced_steps,
 )
 from fairlane.models.session import Session
 from fairlane.trials import Arrays, State
@@ -93,6 +94,8 @@ class Examination:
             watching = not foreign and key not in registry.foreign
             shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
             try:
+                if watching and self._is_of_other_sizes(shapes, kinds, registry):
+                    return
                 tracing = Tracing(model, shapes, kinds, registry, watching)
             except (DoesNotTrace, NotPure) as error:
                 raise Unsuitable(why_not_traced(error)) from error
@@ -101,10 +104,28 @@ class Examination:
         if not watching or tracing.foreign:
             self.tracing = tracing
         else:
-            self.probe = tracing.steps
-            self._skeleton = registry.skeletons[key] = "|".join(
-                f"{kind.what} {skeleton(step.program)} {step.out}" for kind, step in tracing.steps.items()
-            )
+            self._keep_probe(tracing.steps, _skeleton_of(tracing.steps), registry)
+
+    def _is_of_other_sizes(self, shapes: State, kinds: Sequence[Kind], registry: Registry) -> bool:
+        """Whether another model of this code does the same on arrays of other sizes.
+
+        No foreign code ran in that one's steps, and so none does in these. To look again takes as long as
+        to trace.
+        """
+        harmless = registry.harmless.get(self.structure.code)
+        if harmless is None:
+            return False
+        steps = traced_steps(self._model, shapes, kinds)
+        done = _skeleton_of(steps)
+        if done in harmless:
+            self._keep_probe(steps, done, registry)
+        return done in harmless
+
+    def _keep_probe(self, steps: Mapping[Kind, Step], done: str, registry: Registry) -> None:
+        self.probe, self._skeleton = steps, done
+        registry.foreign[self.structure.key] = False
+        registry.skeletons[self.structure.key] = self._skeleton
+        registry.harmless.setdefault(self.structure.code, set()).add(self._skeleton)
 
     @property
     def numbers(self) -> Numbers:
@@ -120,9 +141,10 @@ class Examination:
 
     def family(self) -> str:
         """Equal for lanes whose programs may differ in sizes, too; empty where that is not known."""
-        if self.tracing is not None or not self._skeleton:
+        done = self._skeleton if self.tracing is None else _skeleton_of(self.tracing.steps)
+        if not done:
             return ""
-        parts = [self._skeleton, *map(str, self.numbers)]
+        parts = [done, str(self.tracing is None), *map(str, self.numbers)]
         parts += [f"{np.shape(r)} {np.ascontiguousarray(r).tobytes()!r}" for r in self._rest]
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
@@ -187,3 +209,8 @@ class Examination:
             except Changed:
                 return True
         return False
+
+
+def _skeleton_of(steps: Mapping[Kind, Step]) -> str:
+    """What steps do, whatever the sizes."""
+    return "|".join(f"{kind.what} {skeleton(step.program)} {step.out}" for kind, step in steps.items())

@@ -245,12 +245,18 @@ class Fleet:
         members = self._members.values()
         self._plain = any(needs_plain_recurrence(member.model) for member in members)
         exact = all(all_float32(member.model) for member in members)
-        plain = Lift.of(self._numbers, guessed) if exact else Lift(())
-        steps = {}
-        for key, member in self._members.items():
-            structure = member.examination.structure
-            steps[key] = TemplateSteps(member.model, structure, plain, partial(_again, member.session))
-            steps[key].take_over(member.examination.probe)
+        plain: Lift
+        steps: dict[Any, Steps] = {}
+        if all(member.examination.tracing is not None for member in members):
+            plain = Constants.of(self._numbers, guessed)
+            for key, member in self._members.items():
+                steps[key] = OwnSteps(member.examination.own_tracing(), plain)
+        else:
+            plain = Lift.of(self._numbers, guessed) if exact else Lift(())
+            for key, member in self._members.items():
+                structure, around = member.examination.structure, partial(_again, member.session)
+                steps[key] = template = TemplateSteps(member.model, structure, plain, around)
+                template.take_over(member.examination.probe)
         return FamilySteps(steps, {key: member.state for key, member in self._members.items()}, plain)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:

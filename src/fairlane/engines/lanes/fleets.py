@@ -62,7 +62,10 @@ class Fleets:
 
     def _kinship(self, lane: Lane) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
-        rest, family = (lane.data.form, stop_on_nan, steps, lane.halts), lane.examination.family()
+        rest = (lane.data.form, stop_on_nan, steps, lane.halts)
+        # A model that was traced by itself is traced again for batches of a size that comes up later.
+        later = lane.examination.tracing is not None and lane.data.is_read
+        family = "" if later else lane.examination.family()
         shared: Any = ("sizes", family, _scale(lane), *rest)
         if not family or shared in self._apart:
             shared, family = (lane.examination.likeness(), *rest), ""

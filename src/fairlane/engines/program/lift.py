@@ -15,7 +15,7 @@ import operator
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +76,7 @@ class Lift:
     twins: dict[Path, Path] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lanes: Sequence[Numbers], more: Iterable[Path] = ()) -> Lift:
+    def of(cls, lanes: Sequence[Numbers], more: Iterable[Path] = ()) -> Self:
         """The numbers that are not the same in all ``lanes`` of one key, and those of ``more``."""
         differing = {
             path

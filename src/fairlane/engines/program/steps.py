@@ -11,19 +11,19 @@ In: models, or their `Tracing`. Out: `Steps`, from which a program is made. Two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fairlane.engines.program.lift import Lift, Numbers
+from fairlane.engines.program.lift import CannotLift, Lift, Numbers
 from fairlane.engines.program.outline import with_inputs
-from fairlane.engines.program.structure import Structure
+from fairlane.engines.program.structure import Path, Structure
 from fairlane.engines.program.tracing import (
     Kind,
     Step,
@@ -34,6 +34,7 @@ from fairlane.engines.program.tracing import (
     step_function,
     traced,
 )
+from fairlane.kit.values import same_bits
 from fairlane.trials import State
 
 
@@ -119,8 +120,22 @@ class TemplateSteps:
 class Constants(Lift):
     """Constants of lanes' own programs that differ between the lanes."""
 
+    @classmethod
+    def of(cls, lanes: Sequence[Numbers], more: Iterable[Path] = ()) -> Self:
+        """As `Lift.of`, without arrays that go with the sizes of a model: these are its own constants."""
+        lift = super().of(lanes, more)
+        lift.paths = tuple(path for path in lift.paths if not _goes_with_size(path, lanes))
+        return lift
+
     def values(self, lanes: Sequence[Numbers]) -> list[jax.Array]:
-        """The program's inputs for these lanes, ``(lanes, ...)`` each, of the constants' own dtypes."""
+        """The program's inputs for these lanes, ``(lanes, ...)`` each, of the constants' own dtypes.
+
+        Raises:
+            CannotLift: a constant is an array of another shape in each lane.
+        """
+        for path in self.paths:
+            if len({np.shape(numbers[path]) for numbers in lanes}) > 1:
+                raise CannotLift(_OTHER_SHAPES)
         return [jnp.asarray(np.stack([numbers[path] for numbers in lanes])) for path in self.paths]
 
 
@@ -141,6 +156,9 @@ class OwnSteps:
     def prepare(self, kinds: Collection[Kind], state: State, lanes: Sequence[Numbers]) -> None:
         """See `Steps`."""
         inputs = [_one(values) for values in self.lift.values(lanes)]
+        for path, one in zip(self.paths, inputs, strict=True):
+            if np.shape(self.first.numbers[path]) != one.shape:
+                raise CannotLift(_OTHER_SHAPES)
         for kind in kinds:
             if kind not in self._steps:
                 self._steps[kind] = self._with_inputs(kind, inputs)
@@ -174,6 +192,19 @@ class OwnSteps:
         places = [place if home in homes else None for home, place in self.paths]
         step = tracing.steps[kind]
         return Step(with_inputs(step.program, places, inputs), step.out)
+
+
+_OTHER_SHAPES = "arrays in the model's code differ between its lanes, and have other shapes in each model"
+
+
+def _goes_with_size(path: Path, lanes: Sequence[Numbers]) -> bool:
+    """Whether a constant is an array of other shapes in some lanes, and the same in all of one shape."""
+    values: dict[tuple[int, ...], Any] = {}
+    for numbers in lanes:
+        first = values.setdefault(np.shape(numbers[path]), numbers[path])
+        if not same_bits(first, numbers[path]):
+            return False
+    return len(values) > 1
 
 
 def _one(values: jax.Array) -> Any:

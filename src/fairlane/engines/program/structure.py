@@ -92,12 +92,15 @@ class Structure:
         numbers: the float (or small JAX array) at each place that lanes can carry.
         setters: how to put another value at each place; gives back a function that undoes it.
         foreign: the name of a class or function under the model that is of no known library, or empty.
+        code: a digest, equal for models of the same classes and functions, whatever sizes and numbers they
+            have.
     """
 
     key: str
     numbers: Mapping[Path, Any]
     setters: Mapping[Path, Callable[[Any], Callable[[], None]]]
     foreign: str = ""
+    code: str = ""
 
 
 def structure(model: keras.Model, logs_named: bool = True) -> Structure:
@@ -115,7 +118,7 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     walk.visit(model, (), None)
     for group in variable_groups(model):
         walk.visit([*group], ("variables",), None)
-    return Structure(walk.digest(), walk.numbers, walk.setters, walk.foreign)
+    return Structure(walk.key(), walk.numbers, walk.setters, walk.foreign, walk.code())
 
 
 class _Walk:
@@ -123,7 +126,7 @@ class _Walk:
         self._logs_named = logs_named
         self.numbers: dict[Path, Any] = {}
         self.setters: dict[Path, Callable[[Any], Callable[[], None]]] = {}
-        self._digest = hashlib.sha256()
+        self._digest, self._without_sizes = hashlib.sha256(), hashlib.sha256()
         self._seen: dict[int, int] = {}
         self._kept_alive: list[Any] = []
         self._state = {id(v) for group in variable_groups(model) for v in group}
@@ -137,8 +140,11 @@ class _Walk:
 
         self.foreign = ""
 
-    def digest(self) -> str:
+    def key(self) -> str:
         return self._digest.hexdigest()
+
+    def code(self) -> str:
+        return self._without_sizes.hexdigest()
 
     def configuration(self) -> None:
         """Take what Keras and JAX are set to into the key: their own code reads it while it is traced."""
@@ -146,11 +152,20 @@ class _Walk:
         self._emit("jax", sorted(jax.config.values.items()))
 
     def _emit(self, *token: Any) -> None:
-        self._digest.update(repr(token).encode())
+        text = repr(token).encode()
+        self._digest.update(text)
+        self._without_sizes.update(text)
+
+    def _emit_size(self, kind: str, *values: Any) -> None:
+        """Take values into the key, and only what they are into the digest of the code."""
+        self._digest.update(repr((kind, *values)).encode())
+        self._without_sizes.update(kind.encode())
 
     def visit(self, value: Any, path: Path, slot: Slot | None) -> None:
         """Take one object into the key; ``slot`` is its place, where another can be put there."""
-        if value is None or isinstance(value, (bool, int, bytes, complex)):
+        if type(value) is int:
+            self._emit_size("int", value)
+        elif value is None or isinstance(value, (bool, int, bytes, complex)):
             self._emit(type(value).__name__, value)
         elif isinstance(value, str):
             self._emit("str", self._names.get(value, value))
@@ -176,7 +191,7 @@ class _Walk:
 
     def _number(self, value: float, path: Path, slot: Slot | None) -> None:
         if slot is None or not math.isfinite(value):
-            self._emit("float", value)
+            self._emit_size("float", value)
             return
         self._emit("number", path)
         self.numbers[path] = value
@@ -184,7 +199,8 @@ class _Walk:
 
     def _object(self, value: Any, path: Path, slot: Slot | None) -> None:
         if isinstance(value, keras.Variable):
-            self._emit("variable", tuple(value.shape), str(value.dtype), value.trainable)
+            self._emit_size("variable", tuple(value.shape))
+            self._emit(len(value.shape), str(value.dtype), value.trainable)
             self._emit(getattr(value, "overwrite_with_gradient", False))
             self.visit(getattr(value, "regularizer", None), (*path, "regularizer"), None)
             self.visit(getattr(value, "constraint", None), (*path, "constraint"), None)
@@ -224,7 +240,8 @@ class _Walk:
             self._emit("opaque", type(value).__qualname__, id(value))
 
     def _array(self, value: Any, path: Path, slot: Slot | None) -> None:
-        self._emit(type(value).__name__, value.shape, str(value.dtype))
+        self._emit_size(type(value).__name__, value.shape)
+        self._emit(str(value.dtype))
         if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             value = jax.random.key_data(value)
         small = value.size <= _LARGEST_LIFTED_ARRAY

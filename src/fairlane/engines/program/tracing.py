@@ -145,6 +145,7 @@ class Registry:
         nested: whether a model calls foreign functions that JAX remembers, so that it must be made to forget.
         skeletons: `Structure.key` → what its steps do, whatever the sizes, where only known libraries' code
             runs in them.
+        harmless: `Structure.code` → the skeletons of such models of this code.
     """
 
     def __init__(self) -> None:
@@ -152,6 +153,21 @@ class Registry:
         self.pure: set[str] = set()
         self.nested = False
         self.skeletons: dict[str, str] = {}
+        self.harmless: dict[str, set[str]] = {}
+
+
+def traced_steps(model: keras.Model, state: State, kinds: Sequence[Kind]) -> dict[Kind, Step]:
+    """The steps of a model, without a look at what runs in them.
+
+    Raises:
+        DoesNotTrace: Keras raised.
+        NotPure: something was drawn from a global generator.
+    """
+    before = generators_now()
+    with as_does_not_trace():
+        steps = {kind: traced(step_function(model, kind), state, batch_of(kind)) for kind in kinds}
+    _check_generators(before)
+    return steps
 
 
 class Tracing:
@@ -188,8 +204,7 @@ class Tracing:
         self._model, self._state, self._nested = model, state, registry.nested
         before = generators_now()
         self.foreign = self._trace_all(kinds, watching)
-        if not _same_generators(before, generators_now()):
-            raise NotPure("its training step draws from a global random generator while it is traced")
+        _check_generators(before)
         if any(map(is_foreign_file, self._sources)) and not self._nested:
             # JAX has remembered a foreign function from another trace, and what that read then.
             self._nested = registry.nested = True
@@ -282,9 +297,11 @@ def same_numbers(some: Mapping[Any, Any], others: Mapping[Any, Any]) -> bool:
     return all(same_bits(value, others[place]) for place, value in some.items())
 
 
-def _same_generators(before: Any, after: Any) -> bool:
-    (python, numpy), (python_now, numpy_now) = before, after
-    return python == python_now and all(map(np.array_equal, numpy, numpy_now))
+def _check_generators(before: Any) -> None:
+    """See that the global generators are as before."""
+    (python, numpy), (python_now, numpy_now) = before, generators_now()
+    if python != python_now or not all(map(np.array_equal, numpy, numpy_now)):
+        raise NotPure("its training step draws from a global random generator while it is traced")
 
 
 @contextmanager

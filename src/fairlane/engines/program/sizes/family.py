@@ -18,7 +18,7 @@ import numpy as np
 from fairlane.engines.program.lift import Lift, Numbers
 from fairlane.engines.program.sizes.run import run, shapes_of
 from fairlane.engines.program.sizes.table import PLACES, Table
-from fairlane.engines.program.steps import TemplateSteps
+from fairlane.engines.program.steps import Steps
 from fairlane.engines.program.tracing import Kind, Step, batch_of
 from fairlane.trials import State
 
@@ -65,7 +65,7 @@ class FamilySteps:
         lift: which numbers are a lane's own; and its sizes.
     """
 
-    members: Mapping[str, TemplateSteps]
+    members: Mapping[str, Steps]
     states: Mapping[str, State]
     plain: Lift
     lift: Lift = field(init=False)
