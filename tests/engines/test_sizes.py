@@ -13,10 +13,13 @@ from keras import layers
 import fairlane as fl
 from _alone import assert_logs_agree, assert_variables_agree, history_of, keras_alone, variables
 from fairlane.engines.program import tracing
+from fairlane.engines.program.outline import outline
+from fairlane.engines.program.sizes import known
 from fairlane.engines.program.sizes.aligned import CannotUnify, skeleton
+from fairlane.engines.program.sizes.derived import derive
 from fairlane.engines.program.sizes.run import run, shapes_of
 from fairlane.engines.program.sizes.table import Table
-from fairlane.engines.program.tracing import kind_of, step_function, traced
+from fairlane.engines.program.tracing import batch_of, kind_of, step_function, traced
 from fairlane.models import keras_private
 from fairlane.models.variables import read_state
 
@@ -237,6 +240,77 @@ def test_any_stack_of_layers_at_any_width(stack, sizes):
         # With one unit Keras may do other operations: then there are separate programs.
         if 1 not in sizes or (isinstance(error, AssertionError) and "skeleton" not in str(error)):
             raise
+
+
+# --- batches of another size -----------------------------------------------------------------------------
+
+
+def of_samples(batch, samples):
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct((samples, *a.shape[1:]), a.dtype), batch)
+
+
+def assert_derived(steps, sizes):
+    """`steps`: of two models, for batches of two sizes each."""
+    (shown, changed), (own, expected) = steps
+    ours, theirs = outline(derive(shown, changed, own, sizes)), outline(expected)
+    assert ours.digest == theirs.digest
+    for a, b in zip(ours.numbers, theirs.numbers, strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+def test_a_step_for_smaller_batches_is_derived_exactly(make):
+    models, batch = built(make)
+    samples = len(jax.tree.leaves(batch)[0])
+    for what in ("train", "test"):
+        kinds = [kind_of(what, of_samples(batch, n), False) for n in (samples, samples - 2)]
+        states = [jax.tree.map(like, read_state(model)) for model in models[:2]]
+        steps = [
+            [traced(step_function(m, kind), state, batch_of(kind)).program for kind in kinds]
+            for m, state in zip(models, states, strict=False)
+        ]
+        assert_derived(steps, (samples, samples - 2))
+
+
+def of_arrays(function, samples, units):
+    return jax.make_jaxpr(function)(jax.ShapeDtypeStruct((samples, units), "float32"))
+
+
+def test_numbers_of_elements_are_derived():
+    def flat(x):
+        return x.reshape(-1) / x.size
+
+    steps = [[of_arrays(flat, samples, units) for samples in (32, 6)] for units in (8, 12)]
+    assert_derived(steps, (32, 6))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * max(x.shape),
+        lambda x: x * (x.shape[0] + x.shape[1]),
+        lambda x: x / np.sqrt(x.size),
+        lambda x: x if x.shape[0] < x.shape[1] else -x,
+    ],
+    ids=["largest", "sum", "root", "branch"],
+)
+def test_what_depends_on_both_sizes_is_not_derived(function):
+    (shown, changed), (own, _) = ([of_arrays(function, n, u) for n in (32, 6)] for u in (16, 40))
+    with pytest.raises(CannotUnify, match=r"depends on the batch's size and|other operations|for batches of"):
+        derive(shown, changed, own, (32, 6))
+
+
+def test_sizes_for_which_nothing_can_be_derived_are_traced(monkeypatch):
+    def refuse(*arguments):
+        raise CannotUnify("not here")
+
+    seen = []
+    for deriving in (derive, refuse):
+        monkeypatch.setattr(known, "derive", deriving)
+        study = fl.compare(build, {"units": [4, 6, 9, 12]}, X, Y, verbose=0, engine="lanes", **FIT)
+        assert study.trials["loop"].unique().tolist() == ["scan×2, 4 sizes"]
+        seen.append(study.history[["trial", "epoch", "loss", "val_loss"]])
+    assert seen[0].equals(seen[1])
 
 
 def test_other_operations_are_refused():

@@ -25,7 +25,7 @@ from fairlane.engines.eligibility import (
     why_not_traced,
 )
 from fairlane.engines.program.lift import Lift, Numbers
-from fairlane.engines.program.sizes.aligned import skeleton
+from fairlane.engines.program.sizes.known import shown_by, steps_of
 from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.program.tracing import (
     Changed,
@@ -33,9 +33,9 @@ from fairlane.engines.program.tracing import (
     Kind,
     NotPure,
     Registry,
+    Shown,
     Step,
     Tracing,
-    traced_steps,
 )
 from fairlane.models.session import Session
 from fairlane.trials import Arrays, State
@@ -104,7 +104,9 @@ class Examination:
         if not watching or tracing.foreign:
             self.tracing = tracing
         else:
-            self._keep_probe(tracing.steps, _skeleton_of(tracing.steps), registry)
+            shown = shown_by(tracing.steps)
+            registry.shown.setdefault(self.structure.code, []).append(shown)
+            self._keep_probe(tracing.steps, shown, registry)
 
     def _is_of_other_sizes(self, shapes: State, kinds: Sequence[Kind], registry: Registry) -> bool:
         """Whether another model of this code does the same on arrays of other sizes.
@@ -112,20 +114,16 @@ class Examination:
         No foreign code ran in that one's steps, and so none does in these. To look again takes as long as
         to trace.
         """
-        harmless = registry.harmless.get(self.structure.code)
-        if harmless is None:
-            return False
-        steps = traced_steps(self._model, shapes, kinds)
-        done = _skeleton_of(steps)
-        if done in harmless:
-            self._keep_probe(steps, done, registry)
-        return done in harmless
+        known = registry.shown.get(self.structure.code)
+        found = steps_of(self._model, shapes, kinds, known) if known else None
+        if found is not None:
+            self._keep_probe(*found, registry)
+        return found is not None
 
-    def _keep_probe(self, steps: Mapping[Kind, Step], done: str, registry: Registry) -> None:
-        self.probe, self._skeleton = steps, done
+    def _keep_probe(self, steps: Mapping[Kind, Step], shown: Shown, registry: Registry) -> None:
+        self.probe, self._skeleton = steps, _joined(shown.skeletons)
         registry.foreign[self.structure.key] = False
         registry.skeletons[self.structure.key] = self._skeleton
-        registry.harmless.setdefault(self.structure.code, set()).add(self._skeleton)
 
     @property
     def numbers(self) -> Numbers:
@@ -141,7 +139,7 @@ class Examination:
 
     def family(self) -> str:
         """Equal for lanes whose programs may differ in sizes, too; empty where that is not known."""
-        done = self._skeleton if self.tracing is None else _skeleton_of(self.tracing.steps)
+        done = self._skeleton if self.tracing is None else _joined(shown_by(self.tracing.steps).skeletons)
         if not done:
             return ""
         parts = [done, str(self.tracing is None), *map(str, self.numbers)]
@@ -211,6 +209,6 @@ class Examination:
         return False
 
 
-def _skeleton_of(steps: Mapping[Kind, Step]) -> str:
+def _joined(skeletons: Mapping[Kind, str]) -> str:
     """What steps do, whatever the sizes."""
-    return "|".join(f"{kind.what} {skeleton(step.program)} {step.out}" for kind, step in steps.items())
+    return "|".join(f"{kind.what} {done}" for kind, done in skeletons.items())

@@ -136,6 +136,22 @@ def batch_of(kind: Kind) -> Any:
 # --- each lane's own model ---------------------------------------------------------------------------------
 
 
+@dataclass(eq=False)
+class Shown:
+    """What a model in whose steps no foreign code runs has shown of others of its code, at other sizes.
+
+    Attributes:
+        steps: its steps.
+        skeletons: what each of them does, whatever the sizes.
+        derives: whether the size of a batch changes the same in its steps as in others'; None where that was
+            not tried.
+    """
+
+    steps: Mapping[Kind, Step]
+    skeletons: Mapping[Kind, str]
+    derives: bool | None = None
+
+
 class Registry:
     """What tracing has found out about the models of one run of an engine.
 
@@ -145,7 +161,7 @@ class Registry:
         nested: whether a model calls foreign functions that JAX remembers, so that it must be made to forget.
         skeletons: `Structure.key` → what its steps do, whatever the sizes, where only known libraries' code
             runs in them.
-        harmless: `Structure.code` → the skeletons of such models of this code.
+        shown: `Structure.code` → what such models of this code have shown.
     """
 
     def __init__(self) -> None:
@@ -153,7 +169,7 @@ class Registry:
         self.pure: set[str] = set()
         self.nested = False
         self.skeletons: dict[str, str] = {}
-        self.harmless: dict[str, set[str]] = {}
+        self.shown: dict[str, list[Shown]] = {}
 
 
 def traced_steps(model: keras.Model, state: State, kinds: Sequence[Kind]) -> dict[Kind, Step]:
