@@ -47,7 +47,8 @@ class Fleets:
         for fleet in known:
             if fleet.suits(lane):
                 return fleet
-        expected = 1.0 if kin.shared in self._static else min(lane.job.alike, self._limit())
+        alone = kin.shared in self._static and not kin.family
+        expected = 1.0 if alone else min(lane.job.alike, self._limit())
         loop = choose(lane.model)
         width = max(1, min(math.ceil(expected / self._threads), loop.width))
         # Where others of its kind differ from it, those that come later will probably differ too.
@@ -56,9 +57,15 @@ class Fleets:
         known.append(fleet)
         return fleet
 
-    def part(self, fleet: Fleet) -> None:
-        """From now on, a fleet for each size, or set of numbers: they can't differ within one program."""
-        (self._apart if fleet.padded is not None else self._static).add(fleet.kin.shared)
+    def part(self, fleet: Fleet, sizes: bool = False) -> None:
+        """From now on, a fleet for each set of numbers, or each size: they can't differ within one program.
+
+        Args:
+            fleet: the fleet.
+            sizes: whether it is known to be the sizes; else it is the numbers, where any are inputs.
+        """
+        numbers = fleet.steps is not None and bool(fleet.steps.lift.paths) and not sizes
+        (self._static if numbers or fleet.padded is None else self._apart).add(fleet.kin.shared)
 
     def _kinship(self, lane: Lane) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
