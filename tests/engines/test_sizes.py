@@ -277,6 +277,7 @@ def test_widths_and_numbers_share_one_program():
     ]
     study = fl.compare(build, variants, X, Y, seeds=2, verbose=0, engine="lanes", **FIT)
     assert study.trials["fleet"].nunique() == 1
+    assert study.trials["reason"].tolist() == [""] * 8
     assert study.trials["loop"].unique().tolist() == ["scan×4, 4 sizes"]
     for trial in study.trials.itertuples():
         own = {"units": trial.units, "rate": trial.rate, "learning_rate": trial.learning_rate}
@@ -322,6 +323,25 @@ def test_what_can_not_be_unified_has_programs_of_its_own():
     assert study.trials["fleet"].tolist() == [0, 0, 1, 1]
     for trial, own in enumerate(variants):
         assert_logs_agree(history_of(study, trial), keras_alone(deep, own, 0, X, Y, **FIT).logs)
+
+
+@pytest.mark.parametrize(
+    ("own_code", "reason"), [(False, "convolution by groups"), (True, "code of your own")]
+)
+def test_why_models_of_other_sizes_have_programs_of_their_own_is_said(own_code, reason):
+    def by_channel(multiplier):
+        i = keras.Input((5, 3))
+        h = layers.DepthwiseConv1D(2, depth_multiplier=multiplier)(i)
+        return compiled(i, layers.Flatten()(layers.Lambda(lambda t: t * 2.0)(h) if own_code else h))
+
+    x = RNG.normal(size=(44, 5, 3)).astype("float32")
+    grid = {"multiplier": [2, 3]}
+    study = fl.compare(by_channel, grid, x, Y, verbose=0, engine="lanes", **FIT)
+    assert study.trials["fleet"].nunique() == 2
+    assert study.trials["reason"].str.contains(reason).all()
+    for trial, multiplier in enumerate(grid["multiplier"]):
+        alone = keras_alone(by_channel, {"multiplier": multiplier}, 0, x, Y, **FIT)
+        assert_logs_agree(history_of(study, trial), alone.logs)
 
 
 def test_models_of_one_size_each_leave_no_place_empty():

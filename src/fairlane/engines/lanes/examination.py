@@ -99,12 +99,19 @@ class Examination:
         if watching:
             registry.foreign[key] = bool(tracing.foreign)
         if not watching or tracing.foreign:
-            self.tracing = tracing
+            self.tracing, key = tracing, str(tracing.digest)
         else:
             self.probe = tracing.steps
-            self._skeleton = registry.skeletons[key] = "|".join(
+        if key not in registry.skeletons:
+            registry.skeletons[key] = "|".join(
                 f"{kind.what} {skeleton(step.program)} {step.out}" for kind, step in tracing.steps.items()
             )
+        self._skeleton = registry.skeletons[key]
+
+    @property
+    def kind(self) -> str:
+        """Equal for models whose steps do the same, on arrays of any sizes; empty where that is not known."""
+        return self._skeleton
 
     @property
     def numbers(self) -> Numbers:
