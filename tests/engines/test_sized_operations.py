@@ -72,6 +72,10 @@ RIGHT = {
     "along, gradient": (lambda x, i: sum_of_grad(partial(along, i=i))(x), lambda n: (array(4, n), SOME)),
     "padded with edges": (lambda x: jnp.pad(x, ((0, 0), (1, 2)), mode="edge"), lambda n: (array(4, n),)),
     "cut by padding": (lambda x: lax.pad(x, 7.0, ((0, 0, 0), (1, -1, 0))), lambda n: (array(4, n),)),
+    "padded with two values": (
+        lambda x: [lax.pad(x, by, ((0, 0, 0), (1, 2, 0))) for by in (jnp.sum(x[0]), jnp.sum(x[1]))],
+        lambda n: (array(4, n),),
+    ),
     "maximum, gradient": (sum_of_grad(lambda x: jnp.max(x, axis=1)), lambda n: (array(4, n),)),
     "reshaped, gradient": (sum_of_grad(lambda x: x.reshape(2, -1).T), lambda n: (array(4, n),)),
     "a constant by the size": (lambda x: x * float(x.shape[1]) ** -0.5, lambda n: (array(4, n),)),
