@@ -72,6 +72,13 @@ RIGHT = {
     "along, gradient": (lambda x, i: sum_of_grad(partial(along, i=i))(x), lambda n: (array(4, n), SOME)),
     "padded with edges": (lambda x: jnp.pad(x, ((0, 0), (1, 2)), mode="edge"), lambda n: (array(4, n),)),
     "cut by padding": (lambda x: lax.pad(x, 7.0, ((0, 0, 0), (1, -1, 0))), lambda n: (array(4, n),)),
+    "padded between": (lambda x: lax.pad(x, 7.0, ((0, 0, 0), (1, 2, 1))), lambda n: (array(4, n),)),
+    "cut, and padded": (lambda x: lax.pad(x, 7.0, ((0, 0, 0), (-1, 2, 1))), lambda n: (array(4, n),)),
+    "every second, gradient": (sum_of_grad(lambda x: x[:, 1::2]), lambda n: (array(4, 2 * n),)),
+    "padded by its size": (
+        lambda x, y: lax.pad(x, 7.0, ((0, 0, 0), (y.size, 1, 0))),
+        lambda n: (array(4, 4), array(n)),
+    ),
     "padded with two values": (
         lambda x: [lax.pad(x, by, ((0, 0, 0), (1, 2, 0))) for by in (jnp.sum(x[0]), jnp.sum(x[1]))],
         lambda n: (array(4, n),),

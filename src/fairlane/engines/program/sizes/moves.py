@@ -225,18 +225,27 @@ def _pad(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     for axis, configs in enumerate(zip(*same.each("padding_config"), strict=True)):
         low, high, inner = (tuple(config[i] for config in configs) for i in range(3))
         if any(map(is_ragged, (value.shape[axis], low, high, inner))):
-            if set(inner) != {0} or (min(low) < 0 and max((*low, *high)) > 0):
+            if is_ragged(inner) or (inner[0] and not all(value.shape[axis])) or min(low) < 0 < max(low):
                 raise CannotUnify("arrays of different sizes are padded in a way that is not known")
-            if min(low) < 0:  # it is cut, as in the gradient of a padding
-                axes = range(len(value.shape))
-                starts = [tuple(-n if a == axis else 0 for n in low) for a in axes]
-                sizes = [shape[axis] if a == axis else (array.shape[a],) for a in axes]
-                array = _cut(lane, array, starts, sizes)
-            else:
-                array = _put(lane, array, fill.array, axis, low, max(shape[axis]))
+            array = _pad_along(lane, array, fill.array, axis, (low, high, inner[0]), shape[axis])
         else:
             whole[axis] = low[0], high[0], inner[0]
     return [lax.pad(array, fill.array, whole)]
+
+
+def _pad_along(
+    lane: Lane, array: Any, fill: Any, axis: int, config: tuple[Sizes, Sizes, int], sizes: Sizes
+) -> Any:
+    """An array that is filled behind the lane's own elements, padded along an axis; ``sizes`` come out."""
+    low, high, inner = config
+    around = [(0, 0, 0)] * array.ndim
+    around[axis] = 0, max(0, *high), inner
+    array = lax.pad(array, fill, around)
+    if min(low) >= 0:
+        return _put(lane, array, fill, axis, low, max(sizes))
+    axes = range(array.ndim)  # it is cut, as in the gradient of a padding
+    starts = [tuple(-n if a == axis else 0 for n in low) for a in axes]
+    return _cut(lane, array, starts, [sizes if a == axis else (array.shape[a],) for a in axes])
 
 
 def _put(lane: Lane, array: Any, fill: Any, axis: int, low: Sizes, length: int) -> Any:
