@@ -86,7 +86,7 @@ class Fleets:
         return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike)
 
     def _why_apart(self, kin: Kinship, lane: Lane) -> str:
-        """Why a lane's new fleet has no models of other sizes, where there are some; those know it then, too."""
+        """Why a lane's new fleet has no models of other sizes, where there are some; those know it, too."""
         if kin.alike in self._apart:
             return self._apart[kin.alike]
         alike = [fleet for fleet in self if fleet.kin.alike == kin.alike and not fleet.kin.family]
