@@ -42,7 +42,7 @@ class Case:
     Attributes:
         name: a few words.
         family: the heading that it stands under in the table.
-        build: builder of one argument, ``rate``, a learning rate.
+        build: builder of ``rate``, a learning rate, and, where the model has a size, ``more``: how much to add to it.
         x: input data.
         y: targets.
         fit: arguments of ``fit`` besides the suite's own.
@@ -152,8 +152,9 @@ def _optimizers() -> dict[str, Callable[[float], Any]]:
 def _add_optimizers() -> None:
     for name, make in _optimizers().items():
 
-        def build(rate: float, make: Any = make) -> Any:
-            return compiled(stack(layers.Dense(8, "tanh")), rate, optimizer=make(rate), metrics=["accuracy"])
+        def build(rate: float, more: int = 0, make: Any = make) -> Any:
+            hidden = layers.Dense(8 + more, "tanh")
+            return compiled(stack(hidden), rate, optimizer=make(rate), metrics=["accuracy"])
 
         case(name, "optimizers")(build)
 
@@ -209,11 +210,11 @@ def _losses() -> list[tuple[str, Any, Any, str | None]]:
 def _add_losses() -> None:
     for name, loss, y, activation in _losses():
 
-        def build(rate: float, loss: Any = loss, activation: Any = activation) -> Any:
+        def build(rate: float, more: int = 0, loss: Any = loss, activation: Any = activation) -> Any:
             end = [layers.Dense(3, activation)]
             if isinstance(loss(), keras.losses.Circle):
                 end.append(layers.UnitNormalization())
-            return compiled(stack(layers.Dense(8, "tanh"), end=end), rate, loss())
+            return compiled(stack(layers.Dense(8 + more, "tanh"), end=end), rate, loss())
 
         case(name, "losses", y=y)(build)
 
@@ -312,8 +313,10 @@ def _metrics() -> dict[str, tuple[list[Callable[[], Any]], Any, Any, str | None]
 def _add_metrics() -> None:
     for name, (metrics, y, loss, activation) in _metrics().items():
 
-        def build(rate: float, metrics: Any = metrics, loss: Any = loss, activation: Any = activation) -> Any:
-            model = stack(layers.Dense(8, "tanh"), end=[layers.Dense(3, activation)])
+        def build(
+            rate: float, more: int = 0, metrics: Any = metrics, loss: Any = loss, activation: Any = activation
+        ) -> Any:
+            model = stack(layers.Dense(8 + more, "tanh"), end=[layers.Dense(3, activation)])
             return compiled(model, rate, loss, metrics=[make() for make in metrics])
 
         case(f"metrics: {name}", "metrics", y=y)(build)
@@ -337,13 +340,15 @@ def counted_metrics(rate: float) -> Any:
     "metrics",
     fit={"sample_weight": np.linspace(0.1, 2.0, N).astype("float32")},
 )
-def weighted(rate: float) -> Any:
-    return compiled(stack(layers.Dense(4, "tanh")), rate, metrics=["accuracy"], weighted_metrics=["accuracy"])
+def weighted(rate: float, more: int = 0) -> Any:
+    return compiled(
+        stack(layers.Dense(4 + more, "tanh")), rate, metrics=["accuracy"], weighted_metrics=["accuracy"]
+    )
 
 
 @case("class weights", "metrics", fit={"class_weight": {0: 1.0, 1: 2.5, 2: 0.5}})
-def class_weighted(rate: float) -> Any:
-    return compiled(stack(layers.Dense(4, "tanh")), rate, weighted_metrics=["accuracy"])
+def class_weighted(rate: float, more: int = 0) -> Any:
+    return compiled(stack(layers.Dense(4 + more, "tanh")), rate, weighted_metrics=["accuracy"])
 
 
 # --- layers -------------------------------------------------------------------------------------------
@@ -353,15 +358,15 @@ def _add_layers() -> None:
     for family, members in _layers().items():
         for name, (shape, x, make) in members.items():
 
-            def build(rate: float, shape: Any = shape, make: Any = make) -> Any:
-                return compiled(stack(*make(), layers.Flatten(), shape=shape), rate, metrics=["accuracy"])
+            def build(rate: float, more: int = 0, shape: Any = shape, make: Any = make) -> Any:
+                return compiled(stack(*make(more), layers.Flatten(), shape=shape), rate, metrics=["accuracy"])
 
             # Keras itself does not compile these.
             by_itself = name in ("RandomTranslation", "RandomRotation, RandomZoom")
             case(name, family, x, engine="reference" if by_itself else "lanes")(build)
 
 
-def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
+def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[int], list[Any]]]]]:
     la = layers
     sequence, image, volume, film, vector = (6, 4), (8, 8, 3), (5, 5, 5, 2), (3, 6, 6, 2), (6,)
     s, i, v, f, x = SEQUENCES, IMAGES, VOLUMES, FILMS, VECTORS
@@ -370,40 +375,40 @@ def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
             "Dense, constraints": (
                 vector,
                 x,
-                lambda: [la.Dense(4, "tanh", kernel_constraint="max_norm", bias_constraint="non_neg")],
+                lambda n: [la.Dense(4 + n, "tanh", kernel_constraint="max_norm", bias_constraint="non_neg")],
             ),
             "Dense, unit norm": (
                 vector,
                 x,
-                lambda: [la.Dense(4, "tanh", kernel_constraint=keras.constraints.UnitNorm())],
+                lambda n: [la.Dense(4 + n, "tanh", kernel_constraint=keras.constraints.UnitNorm())],
             ),
             "Dense, regularizers": (
                 vector,
                 x,
-                lambda: [
+                lambda n: [
                     la.Dense(
-                        4,
+                        4 + n,
                         "tanh",
                         kernel_regularizer=keras.regularizers.L1L2(1e-3, 1e-3),
                         bias_regularizer="l2",
                         activity_regularizer="l1",
                     ),
-                    la.Dense(4, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.01)),
+                    la.Dense(4 + n, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.01)),
                 ],
             ),
-            "Dense, LoRA": (vector, x, lambda: [la.Dense(5, "tanh", lora_rank=2)]),
+            "Dense, LoRA": (vector, x, lambda n: [la.Dense(5 + n, "tanh", lora_rank=2)]),
             "EinsumDense": (
                 sequence,
                 s,
-                lambda: [la.EinsumDense("abc,cd->abd", (6, 5), bias_axes="d", activation="tanh")],
+                lambda n: [la.EinsumDense("abc,cd->abd", (6, 5 + n), bias_axes="d", activation="tanh")],
             ),
-            "Embedding": (vector, TOKENS, lambda: [la.Embedding(9, 4)]),
-            "Lambda": (vector, x, lambda: [la.Dense(4), la.Lambda(lambda t: ops.sin(t) * 2.0)]),
+            "Embedding": (vector, TOKENS, lambda n: [la.Embedding(9 + n, 4 + n)]),
+            "Lambda": (vector, x, lambda n: [la.Dense(4 + n), la.Lambda(lambda t: ops.sin(t) * 2.0)]),
             "initializers": (
                 vector,
                 x,
-                lambda: [
-                    la.Dense(4, "tanh", kernel_initializer=name)
+                lambda n: [
+                    la.Dense(4 + n, "tanh", kernel_initializer=name)
                     for name in (
                         "orthogonal",
                         "lecun_normal",
@@ -418,120 +423,144 @@ def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
             "Conv1D, causal, dilated": (
                 sequence,
                 s,
-                lambda: [la.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="tanh")],
+                lambda n: [la.Conv1D(4 + n, 3, padding="causal", dilation_rate=2, activation="tanh")],
             ),
             "Conv2D, strided, grouped": (
                 image,
                 i,
-                lambda: [la.Conv2D(6, 3, strides=2, padding="same", groups=3, activation="tanh")],
+                lambda n: [la.Conv2D(6 + 3 * n, 3, strides=2, padding="same", groups=3, activation="tanh")],
             ),
-            "Conv3D": (volume, v, lambda: [la.Conv3D(3, 3, activation="tanh")]),
-            "SeparableConv1D": (sequence, s, lambda: [la.SeparableConv1D(4, 3, activation="tanh")]),
+            "Conv3D": (volume, v, lambda n: [la.Conv3D(3 + n, 3, activation="tanh")]),
+            "SeparableConv1D": (sequence, s, lambda n: [la.SeparableConv1D(4 + n, 3, activation="tanh")]),
             "SeparableConv2D": (
                 image,
                 i,
-                lambda: [la.SeparableConv2D(4, 3, depth_multiplier=2, activation="tanh")],
+                lambda n: [la.SeparableConv2D(4 + n, 3, depth_multiplier=2, activation="tanh")],
             ),
             "DepthwiseConv1D": (
                 sequence,
                 s,
-                lambda: [la.DepthwiseConv1D(3, depth_multiplier=2, activation="tanh")],
+                lambda n: [la.DepthwiseConv1D(3, depth_multiplier=2 + n, activation="tanh")],
             ),
-            "DepthwiseConv2D": (image, i, lambda: [la.DepthwiseConv2D(3, strides=2, activation="tanh")]),
+            "DepthwiseConv2D": (
+                image,
+                i,
+                lambda n: [la.DepthwiseConv2D(3, 2, depth_multiplier=1 + n, activation="tanh")],
+            ),
             "Conv1DTranspose": (
                 sequence,
                 s,
-                lambda: [la.Conv1DTranspose(3, 3, strides=2, activation="tanh")],
+                lambda n: [la.Conv1DTranspose(3 + n, 3, strides=2, activation="tanh")],
             ),
             "Conv2DTranspose": (
                 image,
                 i,
-                lambda: [la.Conv2DTranspose(3, 3, strides=2, padding="same", activation="tanh")],
+                lambda n: [la.Conv2DTranspose(3 + n, 3, strides=2, padding="same", activation="tanh")],
             ),
-            "Conv3DTranspose": (volume, v, lambda: [la.Conv3DTranspose(2, 2, activation="tanh")]),
+            "Conv3DTranspose": (volume, v, lambda n: [la.Conv3DTranspose(2 + n, 2, activation="tanh")]),
         },
         "pooling": {
             "MaxPooling1D, AveragePooling1D": (
                 sequence,
                 s,
-                lambda: [la.Conv1D(4, 2), la.MaxPooling1D(2), la.AveragePooling1D(2, padding="same")],
+                lambda n: [la.Conv1D(4 + n, 2), la.MaxPooling1D(2), la.AveragePooling1D(2, padding="same")],
             ),
-            "MaxPooling2D, overlapping": (image, i, lambda: [la.Conv2D(4, 3), la.MaxPooling2D(3, 2, "same")]),
-            "AveragePooling2D": (image, i, lambda: [la.Conv2D(4, 3), la.AveragePooling2D(2)]),
+            "MaxPooling2D, overlapping": (
+                image,
+                i,
+                lambda n: [la.Conv2D(4 + n, 3), la.MaxPooling2D(3, 2, "same")],
+            ),
+            "AveragePooling2D": (image, i, lambda n: [la.Conv2D(4 + n, 3), la.AveragePooling2D(2)]),
             "MaxPooling3D, AveragePooling3D": (
                 volume,
                 v,
-                lambda: [la.Conv3D(2, 2), la.MaxPooling3D(2), la.AveragePooling3D(2)],
+                lambda n: [la.Conv3D(2 + n, 2), la.MaxPooling3D(2), la.AveragePooling3D(2)],
             ),
             "global pooling": (
                 image,
                 i,
-                lambda: [
-                    la.Conv2D(4, 3, activation="tanh"),
+                lambda n: [
+                    la.Conv2D(4 + n, 3, activation="tanh"),
                     la.GlobalMaxPooling2D(keepdims=True),
                     la.GlobalAveragePooling2D(),
                 ],
             ),
         },
         "recurrent": {
-            "SimpleRNN": (sequence, s, lambda: [la.SimpleRNN(5)]),
-            "LSTM": (sequence, s, lambda: [la.LSTM(5, return_sequences=True), la.LSTM(4, go_backwards=True)]),
-            "GRU, dropouts": (sequence, s, lambda: [la.GRU(5, dropout=0.2, recurrent_dropout=0.2)]),
-            "LSTM, unrolled": (sequence, s, lambda: [la.LSTM(4, unroll=True)]),
+            "SimpleRNN": (sequence, s, lambda n: [la.SimpleRNN(5 + n)]),
+            "LSTM": (
+                sequence,
+                s,
+                lambda n: [la.LSTM(5 + n, return_sequences=True), la.LSTM(4 + n, go_backwards=True)],
+            ),
+            "GRU, dropouts": (sequence, s, lambda n: [la.GRU(5 + n, dropout=0.2, recurrent_dropout=0.2)]),
+            "LSTM, unrolled": (sequence, s, lambda n: [la.LSTM(4 + n, unroll=True)]),
             "masking": (
                 sequence,
                 np.where(s > 1.2, 0.0, s).astype("float32"),
-                lambda: [la.Masking(), la.LSTM(5)],
+                lambda n: [la.Masking(), la.LSTM(5 + n)],
             ),
             "Embedding with mask, GRU": (
                 vector,
                 TOKENS,
-                lambda: [la.Embedding(9, 4, mask_zero=True), la.GRU(5)],
+                lambda n: [la.Embedding(9 + n, 4 + n, mask_zero=True), la.GRU(5 + n)],
             ),
-            "Bidirectional": (sequence, s, lambda: [la.Bidirectional(la.LSTM(4), merge_mode="ave")]),
-            "TimeDistributed": (sequence, s, lambda: [la.TimeDistributed(la.Dense(3, "tanh"))]),
-            "stacked cells": (sequence, s, lambda: [la.RNN([la.GRUCell(4), la.LSTMCell(3)])]),
+            "Bidirectional": (sequence, s, lambda n: [la.Bidirectional(la.LSTM(4 + n), merge_mode="ave")]),
+            "TimeDistributed": (sequence, s, lambda n: [la.TimeDistributed(la.Dense(3 + n, "tanh"))]),
+            "stacked cells": (sequence, s, lambda n: [la.RNN([la.GRUCell(4 + n), la.LSTMCell(3 + n)])]),
             "ConvLSTM1D": (
                 (4, 6, 2),
                 FILMS[:, :, :, :, 0].repeat(2, 1)[:, :4].reshape(N, 4, 6, 6)[..., :2].copy(),
-                lambda: [la.ConvLSTM1D(2, 3)],
+                lambda n: [la.ConvLSTM1D(2 + n, 3)],
             ),
-            "ConvLSTM2D": (film, f, lambda: [la.ConvLSTM2D(2, 3)]),
+            "ConvLSTM2D": (film, f, lambda n: [la.ConvLSTM2D(2 + n, 3)]),
         },
         "normalisation": {
-            "BatchNormalization": (vector, x, lambda: [la.Dense(5), la.BatchNormalization(momentum=0.8)]),
-            "LayerNormalization": (vector, x, lambda: [la.Dense(5), la.LayerNormalization()]),
-            "GroupNormalization": (image, i, lambda: [la.Conv2D(4, 3), la.GroupNormalization(2)]),
-            "UnitNormalization": (vector, x, lambda: [la.Dense(5), la.UnitNormalization()]),
-            "RMSNormalization": (vector, x, lambda: [la.Dense(5), la.RMSNormalization()]),
-            "SpectralNormalization": (vector, x, lambda: [la.SpectralNormalization(la.Dense(5, "tanh"))]),
+            "BatchNormalization": (
+                vector,
+                x,
+                lambda n: [la.Dense(5 + n), la.BatchNormalization(momentum=0.8)],
+            ),
+            "LayerNormalization": (vector, x, lambda n: [la.Dense(5 + n), la.LayerNormalization()]),
+            "GroupNormalization": (image, i, lambda n: [la.Conv2D(4 + 2 * n, 3), la.GroupNormalization(2)]),
+            "UnitNormalization": (vector, x, lambda n: [la.Dense(5 + n), la.UnitNormalization()]),
+            "RMSNormalization": (vector, x, lambda n: [la.Dense(5 + n), la.RMSNormalization()]),
+            "SpectralNormalization": (
+                vector,
+                x,
+                lambda n: [la.SpectralNormalization(la.Dense(5 + n, "tanh"))],
+            ),
         },
         "noise": {
-            "Dropout": (vector, x, lambda: [la.Dense(8, "tanh"), la.Dropout(0.4), la.Dropout(0.2, seed=7)]),
-            "SpatialDropout": (image, i, lambda: [la.Conv2D(6, 3), la.SpatialDropout2D(0.3)]),
+            "Dropout": (
+                vector,
+                x,
+                lambda n: [la.Dense(8 + n, "tanh"), la.Dropout(0.4), la.Dropout(0.2, seed=7)],
+            ),
+            "SpatialDropout": (image, i, lambda n: [la.Conv2D(6 + n, 3), la.SpatialDropout2D(0.3)]),
             "GaussianDropout, GaussianNoise": (
                 vector,
                 x,
-                lambda: [la.Dense(8), la.GaussianDropout(0.3), la.GaussianNoise(0.2)],
+                lambda n: [la.Dense(8 + n), la.GaussianDropout(0.3), la.GaussianNoise(0.2)],
             ),
             "AlphaDropout": (
                 vector,
                 x,
-                lambda: [la.Dense(8, "selu", kernel_initializer="lecun_normal"), la.AlphaDropout(0.2)],
+                lambda n: [la.Dense(8 + n, "selu", kernel_initializer="lecun_normal"), la.AlphaDropout(0.2)],
             ),
             "ActivityRegularization": (
                 vector,
                 x,
-                lambda: [la.Dense(5, "tanh"), la.ActivityRegularization(0.01, 0.02)],
+                lambda n: [la.Dense(5 + n, "tanh"), la.ActivityRegularization(0.01, 0.02)],
             ),
         },
         "reshaping": {
             "Reshape, Permute, RepeatVector": (
                 vector,
                 x,
-                lambda: [
-                    la.Dense(6, "tanh"),
-                    la.Reshape((2, 3)),
+                lambda n: [
+                    la.Dense(6 + 3 * n, "tanh"),
+                    la.Reshape((2 + n, 3)),
                     la.Permute((2, 1)),
                     la.Flatten(),
                     la.RepeatVector(2),
@@ -540,9 +569,9 @@ def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
             "padding, cropping, upsampling": (
                 image,
                 i,
-                lambda: [
+                lambda n: [
                     la.ZeroPadding2D(1),
-                    la.Conv2D(3, 3),
+                    la.Conv2D(3 + n, 3),
                     la.Cropping2D(2),
                     la.UpSampling2D(2, interpolation="bilinear"),
                     la.UpSampling2D(2),
@@ -551,19 +580,23 @@ def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
             "Resizing, Rescaling": (
                 image,
                 i,
-                lambda: [la.Rescaling(2.0, -1.0), la.Resizing(6, 6), la.Conv2D(3, 3, activation="tanh")],
+                lambda n: [
+                    la.Rescaling(2.0, -1.0),
+                    la.Resizing(6, 6),
+                    la.Conv2D(3 + n, 3, activation="tanh"),
+                ],
             ),
         },
         "activations": {
             "activation layers": (
                 vector,
                 x,
-                lambda: [
-                    la.Dense(6),
+                lambda n: [
+                    la.Dense(6 + n),
                     la.LeakyReLU(0.1),
-                    la.Dense(6),
+                    la.Dense(6 + n),
                     la.PReLU(),
-                    la.Dense(6),
+                    la.Dense(6 + n),
                     la.ELU(),
                     la.Softmax(),
                 ],
@@ -571,8 +604,8 @@ def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
             "activation functions": (
                 vector,
                 x,
-                lambda: [
-                    la.Dense(6, name)
+                lambda n: [
+                    la.Dense(6 + n, name)
                     for name in (
                         "gelu",
                         "silu",
@@ -590,29 +623,32 @@ def _layers() -> dict[str, dict[str, tuple[Any, Any, Callable[[], list[Any]]]]]:
             "Normalization, given": (
                 vector,
                 x,
-                lambda: [la.Normalization(mean=0.5, variance=2.0), la.Dense(4, "tanh")],
+                lambda n: [la.Normalization(mean=0.5, variance=2.0), la.Dense(4 + n, "tanh")],
             ),
-            "RandomFlip": (image, i, lambda: [la.RandomFlip(), la.Conv2D(3, 3)]),
-            "RandomTranslation": (image, i, lambda: [la.RandomTranslation(0.2, 0.2), la.Conv2D(3, 3)]),
+            "RandomFlip": (image, i, lambda n: [la.RandomFlip(), la.Conv2D(3 + n, 3)]),
+            "RandomTranslation": (image, i, lambda n: [la.RandomTranslation(0.2, 0.2), la.Conv2D(3 + n, 3)]),
             "RandomRotation, RandomZoom": (
                 image,
                 i,
-                lambda: [la.RandomRotation(0.1), la.RandomZoom(0.2), la.Conv2D(3, 3)],
+                lambda n: [la.RandomRotation(0.1), la.RandomZoom(0.2), la.Conv2D(3 + n, 3)],
             ),
             "RandomContrast, RandomBrightness": (
                 image,
                 i,
-                lambda: [la.RandomContrast(0.3), la.RandomBrightness(0.2, (0.0, 1.0)), la.Conv2D(3, 3)],
+                lambda n: [la.RandomContrast(0.3), la.RandomBrightness(0.2, (0.0, 1.0)), la.Conv2D(3 + n, 3)],
             ),
             "CategoryEncoding": (
                 vector,
                 TOKENS,
-                lambda: [la.CategoryEncoding(9, "multi_hot"), la.Dense(4, "tanh")],
+                lambda n: [la.CategoryEncoding(9, "multi_hot"), la.Dense(4 + n, "tanh")],
             ),
             "Discretization": (
                 vector,
                 x,
-                lambda: [la.Discretization([-1.0, 0.0, 1.0], output_mode="int"), la.Embedding(4, 3)],
+                lambda n: [
+                    la.Discretization([-1.0, 0.0, 1.0], output_mode="int"),
+                    la.Embedding(4 + n, 3 + n),
+                ],
             ),
         },
     }
@@ -633,48 +669,48 @@ def _functional(rate: float, shape: Any, connect: Callable[[Any], Any]) -> Any:
 def _add_connections() -> None:
     la = layers
 
-    def merged(t: Any) -> Any:
-        a, b, c = (la.Dense(4, "tanh")(t) for _ in "abc")
+    def merged(t: Any, n: int) -> Any:
+        a, b, c = (la.Dense(4 + n, "tanh")(t) for _ in "abc")
         both = [la.Add()([a, b]), la.Multiply()([a, c]), la.Subtract()([b, c]), la.Average()([a, b, c])]
         return la.Concatenate()([*both, la.Maximum()([a, b]), la.Minimum()([b, c]), la.Dot(1)([a, c])])
 
-    connections: dict[str, tuple[str, Any, Any, Callable[[Any], Any]]] = {
+    connections: dict[str, tuple[str, Any, Any, Callable[[Any, int], Any]]] = {
         "merging layers": ("merging", (6,), VECTORS, merged),
         "Attention": (
             "attention",
             (6, 4),
             SEQUENCES,
-            lambda t: la.Attention(use_scale=True, dropout=0.1)([la.Dense(4)(t), t]),
+            lambda t, n: la.Attention(use_scale=True, dropout=0.1)([la.Dense(4 + n)(t), la.Dense(4 + n)(t)]),
         ),
         "AdditiveAttention": (
             "attention",
             (6, 4),
             SEQUENCES,
-            lambda t: la.AdditiveAttention()([la.Dense(4)(t), t]),
+            lambda t, n: la.AdditiveAttention()([la.Dense(4 + n)(t), la.Dense(4 + n)(t)]),
         ),
         "MultiHeadAttention, causal": (
             "attention",
             (6, 4),
             SEQUENCES,
-            lambda t: la.MultiHeadAttention(2, 3, dropout=0.1)(t, t, use_causal_mask=True),
+            lambda t, n: la.MultiHeadAttention(2 + n % 2, 3 + n, dropout=0.1)(t, t, use_causal_mask=True),
         ),
         "GroupQueryAttention": (
             "attention",
             (6, 4),
             SEQUENCES,
-            lambda t: la.GroupQueryAttention(3, 4, 2)(t, t),
+            lambda t, n: la.GroupQueryAttention(3 + n, 4, 2)(t, t),
         ),
         "operations of keras.ops": (
             "merging",
             (6,),
             VECTORS,
-            lambda t: ops.concatenate([ops.tanh(la.Dense(4)(t)) * 2.0, t[:, :2]], axis=-1),
+            lambda t, n: ops.concatenate([ops.tanh(la.Dense(4 + n)(t)) * 2.0, t[:, :2]], axis=-1),
         ),
     }
     for name, (family, shape, x, connect) in connections.items():
 
-        def build(rate: float, shape: Any = shape, connect: Any = connect) -> Any:
-            return _functional(rate, shape, connect)
+        def build(rate: float, more: int = 0, shape: Any = shape, connect: Any = connect) -> Any:
+            return _functional(rate, shape, lambda t: connect(t, more))
 
         case(name, family, x)(build)
 
@@ -688,9 +724,9 @@ TWO = {"a": VECTORS, "b": VECTORS[::-1].copy()}
 ONE_AND_TWO = {"one": TARGETS, "two": CLASSES}
 
 
-def _two(rate: float, **arguments: Any) -> Any:
+def _two(rate: float, more: int, **arguments: Any) -> Any:
     a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
-    shared = layers.Dense(5, "tanh", name="shared")
+    shared = layers.Dense(5 + more, "tanh", name="shared")
     both = layers.Concatenate()([shared(a), shared(b)])
     outputs = {"one": layers.Dense(3, name="one")(both), "two": layers.Dense(3, "softmax", name="two")(both)}
     loss = {"one": "mse", "two": "sparse_categorical_crossentropy"}
@@ -698,9 +734,9 @@ def _two(rate: float, **arguments: Any) -> Any:
 
 
 @case("two outputs, loss weights, metrics by name", "several outputs", TWO, ONE_AND_TWO)
-def two_outputs(rate: float) -> Any:
+def two_outputs(rate: float, more: int = 0) -> Any:
     metrics = {"one": ["mae"], "two": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)]}
-    return _two(rate, loss_weights={"one": 0.3, "two": 1.2}, metrics=metrics)
+    return _two(rate, more, loss_weights={"one": 0.3, "two": 1.2}, metrics=metrics)
 
 
 @case(
@@ -710,14 +746,14 @@ def two_outputs(rate: float) -> Any:
     ONE_AND_TWO,
     fit={"sample_weight": {"one": np.linspace(0, 1, N), "two": np.linspace(1, 0.2, N)}},
 )
-def two_weighted(rate: float) -> Any:
-    return _two(rate, weighted_metrics={"one": ["mse"], "two": ["accuracy"]})
+def two_weighted(rate: float, more: int = 0) -> Any:
+    return _two(rate, more, weighted_metrics={"one": ["mse"], "two": ["accuracy"]})
 
 
 @case("outputs in a list, one without a loss", "several outputs", VECTORS, [TARGETS, TARGETS])
-def listed(rate: float) -> Any:
+def listed(rate: float, more: int = 0) -> Any:
     inputs = keras.Input((6,))
-    body = layers.Dense(6, "tanh")(inputs)
+    body = layers.Dense(6 + more, "tanh")(inputs)
     model = keras.Model(inputs, [layers.Dense(3)(body), layers.Dense(3)(body)])
     return compiled(model, rate, ["mse", None], metrics=[["mae"], ["mse"]])
 
@@ -725,8 +761,8 @@ def listed(rate: float) -> Any:
 # --- precision and compilation ------------------------------------------------------------------------
 
 
-def _precise(rate: float, policy: str, **arguments: Any) -> Any:
-    hidden = [layers.Dense(8, "tanh", dtype=policy), layers.Dense(8, "tanh", dtype=policy)]
+def _precise(rate: float, more: int, policy: str, **arguments: Any) -> Any:
+    hidden = [layers.Dense(8 + more, "tanh", dtype=policy), layers.Dense(8 + more, "tanh", dtype=policy)]
     model = stack(*hidden, end=[layers.Dense(3, "softmax", dtype="float32" if "mixed" in policy else policy)])
     return compiled(model, rate, **arguments)
 
@@ -736,31 +772,31 @@ _BRAIN = {"rtol": 2e-2, "atol": 2e-2, "why": "8 bits, and XLA keeps more of them
 
 
 @case("mixed float16", "precision", **_HALF)
-def mixed_float16(rate: float) -> Any:
-    return _precise(rate, "mixed_float16")
+def mixed_float16(rate: float, more: int = 0) -> Any:
+    return _precise(rate, more, "mixed_float16")
 
 
 @case("mixed float16, scaled loss", "precision", **_HALF)
-def scaled_float16(rate: float) -> Any:
+def scaled_float16(rate: float, more: int = 0) -> Any:
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(rate), initial_scale=256.0)
-    return _precise(rate, "mixed_float16", optimizer=optimizer)
+    return _precise(rate, more, "mixed_float16", optimizer=optimizer)
 
 
 @case("mixed float16, loss scaled by Keras", "precision", **_HALF)
-def automatic_float16(rate: float) -> Any:
+def automatic_float16(rate: float, more: int = 0) -> Any:
     keras.config.set_dtype_policy("mixed_float16")
-    model = stack(layers.Dense(8, "tanh"), end=[layers.Dense(3, "softmax", dtype="float32")])
+    model = stack(layers.Dense(8 + more, "tanh"), end=[layers.Dense(3, "softmax", dtype="float32")])
     return compiled(model, rate, optimizer=keras.optimizers.Adam(rate))
 
 
 @case("mixed bfloat16", "precision", **_BRAIN)
-def mixed_bfloat16(rate: float) -> Any:
-    return _precise(rate, "mixed_bfloat16")
+def mixed_bfloat16(rate: float, more: int = 0) -> Any:
+    return _precise(rate, more, "mixed_bfloat16")
 
 
 @case("float64 layers", "precision")
-def double(rate: float) -> Any:
-    return _precise(rate, "float64")
+def double(rate: float, more: int = 0) -> Any:
+    return _precise(rate, more, "float64")
 
 
 @case("jit_compile=False", "compilation", engine="reference")
@@ -769,8 +805,8 @@ def not_compiled(rate: float) -> Any:
 
 
 @case("steps_per_execution", "compilation")
-def several_steps(rate: float) -> Any:
-    return compiled(stack(layers.Dense(8, "tanh")), rate, steps_per_execution=2, metrics=["accuracy"])
+def several_steps(rate: float, more: int = 0) -> Any:
+    return compiled(stack(layers.Dense(8 + more, "tanh")), rate, steps_per_execution=2, metrics=["accuracy"])
 
 
 @case("run_eagerly", "compilation", engine="reference")
@@ -782,27 +818,29 @@ def eager(rate: float) -> Any:
 
 
 @case("a frozen layer", "frozen and shared")
-def frozen(rate: float) -> Any:
-    return compiled(stack(layers.Dense(5, "tanh", trainable=False), layers.BatchNormalization()), rate)
+def frozen(rate: float, more: int = 0) -> Any:
+    return compiled(stack(layers.Dense(5 + more, "tanh", trainable=False), layers.BatchNormalization()), rate)
 
 
 @case("frozen after it was built", "frozen and shared")
-def frozen_later(rate: float) -> Any:
-    model = stack(layers.Dense(5, "tanh"), layers.BatchNormalization(), layers.Dense(5, "tanh"))
+def frozen_later(rate: float, more: int = 0) -> Any:
+    model = stack(layers.Dense(5 + more, "tanh"), layers.BatchNormalization(), layers.Dense(5, "tanh"))
     model.layers[0].trainable = False
     model.layers[1].trainable = False
     return compiled(model, rate)
 
 
 @case("a layer used twice", "frozen and shared")
-def shared_layer(rate: float) -> Any:
+def shared_layer(rate: float, more: int = 0) -> Any:
     dense = layers.Dense(6, "tanh")
-    return _functional(rate, (6,), lambda t: dense(dense(t)))
+    wide = layers.Dense(4 + more)
+    return _functional(rate, (6,), lambda t: wide(dense(dense(t))))
 
 
 @case("nested models", "frozen and shared")
-def nested(rate: float) -> Any:
-    inner = keras.Sequential([keras.Input((6,)), layers.Dense(5, "tanh"), layers.Dropout(0.2)], name="inner")
+def nested(rate: float, more: int = 0) -> Any:
+    hidden = [layers.Dense(5 + more, "tanh"), layers.Dropout(0.2)]
+    inner = keras.Sequential([keras.Input((6,)), *hidden], name="inner")
     outer = keras.Sequential([keras.Input((6,)), inner, layers.Dense(4, "tanh")], name="outer")
     return _functional(rate, (6,), lambda t: outer(t) + outer(t * 0.5))
 
@@ -831,16 +869,16 @@ class Noisy(layers.Layer):
 
 
 @case("a layer with add_loss, add_weight and a seed generator", "own code")
-def own_layer(rate: float) -> Any:
-    return compiled(stack(layers.Dense(5), Noisy(0.05)), rate, metrics=["accuracy"])
+def own_layer(rate: float, more: int = 0) -> Any:
+    return compiled(stack(layers.Dense(5 + more), Noisy(0.05)), rate, metrics=["accuracy"])
 
 
 class Subclassed(keras.Model):
     """Layers made in the constructor, built when called."""
 
-    def __init__(self) -> None:
+    def __init__(self, units: int = 6) -> None:
         super().__init__()
-        self.hidden = layers.Dense(6, "tanh")
+        self.hidden = layers.Dense(units, "tanh")
         self.drop = layers.Dropout(0.2)
         self.out = layers.Dense(3, "softmax")
 
@@ -849,15 +887,15 @@ class Subclassed(keras.Model):
 
 
 @case("a subclassed model, a smaller last batch", "own code", fit={"batch_size": 16})
-def subclassed(rate: float) -> Any:
-    return compiled(Subclassed(), rate, metrics=["accuracy"])
+def subclassed(rate: float, more: int = 0) -> Any:
+    return compiled(Subclassed(6 + more), rate, metrics=["accuracy"])
 
 
 class OwnLoss(Subclassed):
     """Its own ``compute_loss``, and a metric for it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, units: int = 6) -> None:
+        super().__init__(units)
         self.sharpness = keras.metrics.Mean(name="sharpness")
 
     def compute_loss(
@@ -875,8 +913,8 @@ class OwnLoss(Subclassed):
 
 
 @case("compute_loss", "own code")
-def own_compute_loss(rate: float) -> Any:
-    return compiled(OwnLoss(), rate)
+def own_compute_loss(rate: float, more: int = 0) -> Any:
+    return compiled(OwnLoss(6 + more), rate)
 
 
 class OwnStep(Subclassed):
@@ -898,8 +936,8 @@ class OwnStep(Subclassed):
 
 
 @case("train_step", "own code", fit={"validation_split": 0.0})
-def own_train_step(rate: float) -> Any:
-    model = OwnStep()
+def own_train_step(rate: float, more: int = 0) -> Any:
+    model = OwnStep(6 + more)
     model(VECTORS[:1])
     return compiled(model, rate)
 
@@ -913,16 +951,16 @@ class OwnOptimizer(keras.optimizers.SGD):
 
 
 @case("an optimizer", "own code")
-def own_optimizer(rate: float) -> Any:
-    return compiled(stack(layers.Dense(5, "tanh")), rate, optimizer=OwnOptimizer(rate / 10))
+def own_optimizer(rate: float, more: int = 0) -> Any:
+    return compiled(stack(layers.Dense(5 + more, "tanh")), rate, optimizer=OwnOptimizer(rate / 10))
 
 
 # --- whole models -------------------------------------------------------------------------------------
 
 
 @case("autoencoder", "whole models", VECTORS, VECTORS)
-def autoencoder(rate: float) -> Any:
-    return compiled(stack(layers.Dense(2, "tanh"), end=[layers.Dense(6)]), rate, "mse")
+def autoencoder(rate: float, more: int = 0) -> Any:
+    return compiled(stack(layers.Dense(2 + more, "tanh"), end=[layers.Dense(6)]), rate, "mse")
 
 
 class Sampling(layers.Layer):
@@ -940,9 +978,9 @@ class Sampling(layers.Layer):
 
 
 @case("variational autoencoder", "whole models", VECTORS, VECTORS)
-def variational(rate: float) -> Any:
+def variational(rate: float, more: int = 0) -> Any:
     inputs = keras.Input((6,))
-    body = layers.Dense(5, "tanh")(inputs)
+    body = layers.Dense(5 + more, "tanh")(inputs)
     code = Sampling()([layers.Dense(2)(body), layers.Dense(2)(body)])
     return compiled(keras.Model(inputs, layers.Dense(6)(code)), rate, "mse")
 
@@ -950,9 +988,9 @@ def variational(rate: float) -> Any:
 class Gan(keras.Model):
     """Two networks and two optimizers in one training step."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, units: int) -> None:
         super().__init__()
-        self.generator = keras.Sequential([keras.Input((2,)), layers.Dense(6, "tanh"), layers.Dense(6)])
+        self.generator = keras.Sequential([keras.Input((2,)), layers.Dense(units, "tanh"), layers.Dense(6)])
         self.critic = keras.Sequential([keras.Input((6,)), layers.Dense(6, "tanh"), layers.Dense(1)])
         self.seeds = keras.random.SeedGenerator(9)
         self.second = keras.optimizers.SGD(rate)
@@ -981,19 +1019,19 @@ class Gan(keras.Model):
 
 
 @case("generative adversarial network", "whole models", VECTORS, np.zeros((N, 1), "float32"))
-def gan(rate: float) -> Any:
-    return compiled(Gan(rate), rate, "mse")
+def gan(rate: float, more: int = 0) -> Any:
+    return compiled(Gan(rate, 6 + more), rate, "mse")
 
 
 @case("transformer", "whole models", TOKENS)
-def transformer(rate: float) -> Any:
+def transformer(rate: float, more: int = 0) -> Any:
     inputs = keras.Input((6,), dtype="int32")
-    place = layers.Embedding(6, 8)(ops.arange(6))
-    x = layers.Embedding(9, 8)(inputs) + place
+    place = layers.Embedding(6, 8 + more)(ops.arange(6))
+    x = layers.Embedding(9, 8 + more)(inputs) + place
     for _ in range(2):
         normal = layers.LayerNormalization()(x)
-        x = x + layers.MultiHeadAttention(2, 4, dropout=0.1)(normal, normal)
-        x = x + layers.Dense(8)(layers.Dense(16, "gelu")(layers.LayerNormalization()(x)))
+        x = x + layers.MultiHeadAttention(2, 4 + more, dropout=0.1)(normal, normal)
+        x = x + layers.Dense(8 + more)(layers.Dense(16 + 2 * more, "gelu")(layers.LayerNormalization()(x)))
     outputs = layers.Dense(3, "softmax")(layers.GlobalAveragePooling1D()(x))
     return compiled(
         keras.Model(inputs, outputs), rate, optimizer=keras.optimizers.SGD(rate), metrics=["accuracy"]
@@ -1001,41 +1039,41 @@ def transformer(rate: float) -> Any:
 
 
 @case("U-Net", "whole models", IMAGES, MASKS)
-def u_net(rate: float) -> Any:
+def u_net(rate: float, more: int = 0) -> Any:
     inputs = keras.Input((8, 8, 3))
-    top = layers.Conv2D(4, 3, padding="same", activation="tanh")(inputs)
-    bottom = layers.Conv2D(6, 3, padding="same", activation="tanh")(layers.MaxPooling2D()(top))
-    up = layers.Conv2DTranspose(4, 2, strides=2)(bottom)
+    top = layers.Conv2D(4 + more, 3, padding="same", activation="tanh")(inputs)
+    bottom = layers.Conv2D(6 + 2 * more, 3, padding="same", activation="tanh")(layers.MaxPooling2D()(top))
+    up = layers.Conv2DTranspose(4 + more, 2, strides=2)(bottom)
     outputs = layers.Conv2D(1, 1, activation="sigmoid")(layers.Concatenate()([top, up]))
     metrics = [keras.metrics.BinaryIoU()]
     return compiled(keras.Model(inputs, outputs), rate, "binary_crossentropy", metrics=metrics)
 
 
 @case("residual network", "whole models", IMAGES)
-def residual(rate: float) -> Any:
+def residual(rate: float, more: int = 0) -> Any:
     inputs = keras.Input((8, 8, 3))
-    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    x = layers.Conv2D(4 + more, 3, padding="same")(inputs)
     for _ in range(2):
-        y = layers.Conv2D(4, 3, padding="same", use_bias=False)(layers.Activation("tanh")(x))
+        y = layers.Conv2D(4 + more, 3, padding="same", use_bias=False)(layers.Activation("tanh")(x))
         x = x + layers.BatchNormalization()(y)
     outputs = layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x))
     return compiled(keras.Model(inputs, outputs), rate, metrics=["accuracy"])
 
 
 @case("siamese network", "whole models", TWO, BINARY)
-def siamese(rate: float) -> Any:
+def siamese(rate: float, more: int = 0) -> Any:
     a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
-    tower = keras.Sequential([keras.Input((6,)), layers.Dense(5, "tanh"), layers.UnitNormalization()])
+    tower = keras.Sequential([keras.Input((6,)), layers.Dense(5 + more, "tanh"), layers.UnitNormalization()])
     outputs = layers.Dense(1, "sigmoid")(ops.abs(tower(a) - tower(b)))
     return compiled(keras.Model({"a": a, "b": b}, outputs), rate, "binary_crossentropy", metrics=["accuracy"])
 
 
 @case("wide and deep", "whole models", (VECTORS, TOKENS), CLASSES)
-def wide_and_deep(rate: float) -> Any:
+def wide_and_deep(rate: float, more: int = 0) -> Any:
     numbers, words = keras.Input((6,)), keras.Input((6,), dtype="int32")
     wide = layers.CategoryEncoding(9, "count")(words)
-    deep = layers.Dense(6, "tanh")(
-        layers.Concatenate()([numbers, layers.Flatten()(layers.Embedding(9, 3)(words))])
+    deep = layers.Dense(6 + more, "tanh")(
+        layers.Concatenate()([numbers, layers.Flatten()(layers.Embedding(9, 3 + more)(words))])
     )
     outputs = layers.Dense(3, "softmax")(layers.Concatenate()([wide, deep]))
     return compiled(keras.Model([numbers, words], outputs), rate, metrics=["accuracy"])

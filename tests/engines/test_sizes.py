@@ -352,6 +352,7 @@ def test_widths_and_numbers_share_one_program():
     ]
     study = fl.compare(build, variants, X, Y, seeds=2, verbose=0, engine="lanes", **FIT)
     assert study.trials["fleet"].nunique() == 1
+    assert study.trials["reason"].tolist() == [""] * 8
     assert study.trials["loop"].unique().tolist() == ["scan×4, 4 sizes"]
     for trial in study.trials.itertuples():
         own = {"units": trial.units, "rate": trial.rate, "learning_rate": trial.learning_rate}
@@ -493,6 +494,38 @@ def test_what_can_not_be_unified_has_programs_of_its_own():
     assert study.trials["fleet"].tolist() == [0, 0, 1, 1]
     for trial, own in enumerate(variants):
         assert_logs_agree(history_of(study, trial), keras_alone(deep, own, 0, X, Y, **FIT).logs)
+
+
+class Read(keras.utils.PyDataset):
+    def __init__(self, x, y):
+        super().__init__()
+        self.arrays = x, y
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        return tuple(a[15 * i : 15 * i + 15] for a in self.arrays)
+
+
+@pytest.mark.parametrize(
+    ("own_code", "reason"), [(False, "convolution by groups"), (True, "code of your own")]
+)
+def test_why_models_of_other_sizes_have_programs_of_their_own_is_said(own_code, reason):
+    def by_channel(multiplier):
+        i = keras.Input((5, 3))
+        h = layers.DepthwiseConv1D(2, depth_multiplier=multiplier)(i)
+        return compiled(i, layers.Flatten()(layers.Lambda(lambda t: t * 2.0)(h) if own_code else h))
+
+    x = RNG.normal(size=(44, 5, 3)).astype("float32")
+    grid, fit = {"multiplier": [2, 3]}, {"epochs": 2}
+    data = (Read(x, Y), None) if own_code else (x, Y)
+    study = fl.compare(by_channel, grid, *data, verbose=0, engine="lanes", **fit)
+    assert study.trials["fleet"].nunique() == 2
+    assert study.trials["reason"].str.contains(reason).all()
+    for trial, multiplier in enumerate(grid["multiplier"]):
+        alone = keras_alone(by_channel, {"multiplier": multiplier}, 0, *data, **fit)
+        assert_logs_agree(history_of(study, trial), alone.logs)
 
 
 def test_models_of_one_size_each_leave_no_place_empty():

@@ -242,6 +242,15 @@ def test_reasons_off_lanes_are_told_together():
     ]
 
 
+def test_reasons_to_be_apart_from_other_sizes_are_told():
+    records = study(1, seeds=2)
+    records[1].reason, records[1].engine = "top_k is not known on arrays of different sizes", "lanes"
+    assert facts(records)["unusual"] == [
+        "1 trial trained in a program of its own size, because top_k is not known on arrays of different sizes "
+        "(trial 1)."
+    ]
+
+
 def test_a_test_that_failed_is_told():
     records = study(1, seeds=2)
     records[1].error = "the test data could not be evaluated: ValueError: shapes"

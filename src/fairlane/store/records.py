@@ -58,7 +58,7 @@ class Record:
         epochs: ``(epoch, logs)`` per finished epoch, in order; epochs count from 0.
         seconds: elapsed wall-clock seconds.
         engine: the engine that trained it, or empty.
-        reason: why it is not on lanes, or empty.
+        reason: why it is not on lanes, or why its fleet has no models of other sizes; or empty.
         fleet: its fleet's number, or None.
         loop: the loop of its fleet, or empty.
         error: one line, or empty.
@@ -111,7 +111,8 @@ class Record:
                 ended = TrialState.STOPPED if event.stopped else TrialState.DONE
                 self.state = TrialState.DIVERGED if self.error else ended
                 self.seconds = event.seconds
-                self.loop = event.loop or self.loop
+                self.loop, self.reason = event.loop or self.loop, event.reason or self.reason
+                self.fleet = self.fleet if event.fleet is None else event.fleet
                 self.weights_epoch = event.weights_epoch
             case TrialFailed():
                 self.state = TrialState.FAILED

@@ -77,6 +77,8 @@ class TrialDone:
             a callback went back to an earlier one. `OF_NO_EPOCH` where there is none, as of an average; None
             where nobody knows, or no epoch was trained.
         stopped: whether an order ended it before its last epoch.
+        fleet: the number of the fleet that it ended in, where lanes chose another than at the start.
+        reason: why its fleet has no models of other sizes, where lanes know of some that it could have had.
     """
 
     trial: Trial
@@ -86,6 +88,8 @@ class TrialDone:
     memory: Mapping[str, Any] | None = None
     weights_epoch: int | None = None
     stopped: bool = False
+    fleet: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,6 @@ from fairlane.engines.program.tracing import (
     Kind,
     NotPure,
     Registry,
-    Shown,
     Step,
     Tracing,
 )
@@ -102,11 +101,15 @@ class Examination:
         if watching:
             registry.foreign[key] = bool(tracing.foreign)
         if not watching or tracing.foreign:
-            self.tracing = tracing
+            self.tracing, key = tracing, str(tracing.digest)
         else:
+            self.probe = tracing.steps
+        if key not in registry.skeletons:
             shown = shown_by(tracing.steps)
-            registry.shown.setdefault(self.structure.code, []).append(shown)
-            self._keep_probe(tracing.steps, shown, registry)
+            registry.skeletons[key] = _joined(shown.skeletons)
+            if self.tracing is None:
+                registry.shown.setdefault(self.structure.code, []).append(shown)
+        self._skeleton = registry.skeletons[key]
 
     def _is_of_other_sizes(self, shapes: State, kinds: Sequence[Kind], registry: Registry) -> bool:
         """Whether another model of this code does the same on arrays of other sizes.
@@ -116,14 +119,18 @@ class Examination:
         """
         known = registry.shown.get(self.structure.code)
         found = steps_of(self._model, shapes, kinds, known) if known else None
-        if found is not None:
-            self._keep_probe(*found, registry)
-        return found is not None
+        if found is None:
+            return False
+        self.probe, shown = found
+        key = self.structure.key
+        registry.foreign[key] = False
+        self._skeleton = registry.skeletons[key] = _joined(shown.skeletons)
+        return True
 
-    def _keep_probe(self, steps: Mapping[Kind, Step], shown: Shown, registry: Registry) -> None:
-        self.probe, self._skeleton = steps, _joined(shown.skeletons)
-        registry.foreign[self.structure.key] = False
-        registry.skeletons[self.structure.key] = self._skeleton
+    @property
+    def kind(self) -> str:
+        """Equal for models whose steps do the same, on arrays of any sizes; empty where that is not known."""
+        return self._skeleton
 
     @property
     def numbers(self) -> Numbers:
@@ -139,10 +146,9 @@ class Examination:
 
     def family(self) -> str:
         """Equal for lanes whose programs may differ in sizes, too; empty where that is not known."""
-        done = self._skeleton if self.tracing is None else _joined(shown_by(self.tracing.steps).skeletons)
-        if not done:
+        if not self._skeleton:
             return ""
-        parts = [done, str(self.tracing is None), *map(str, self.numbers)]
+        parts = [self._skeleton, str(self.tracing is None), *map(str, self.numbers)]
         parts += [f"{np.shape(r)} {np.ascontiguousarray(r).tobytes()!r}" for r in self._rest]
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 

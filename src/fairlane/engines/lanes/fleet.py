@@ -68,6 +68,7 @@ class Kinship:
         halts: whether callbacks are called between training and validation.
         static: whether all have equal numbers, because these can't be inputs of the program.
         family: whether their models may differ in sizes.
+        alike: equal for those that do the same, on arrays of any sizes; empty where that is not known.
     """
 
     shared: Any
@@ -76,6 +77,7 @@ class Kinship:
     halts: bool
     static: bool = False
     family: bool = False
+    alike: Any = ""
 
 
 class Member(NamedTuple):
@@ -117,6 +119,7 @@ class Fleet:
         failure: why its program can't be traced, or empty.
         error: what was raised then.
         steps: its traced steps, once there are any.
+        apart: why it has no models of other sizes, where others are there that do the same; or empty.
     """
 
     number: int
@@ -129,6 +132,7 @@ class Fleet:
     failure: str = ""
     error: BaseException | None = None
     steps: Steps | None = None
+    apart: str = ""
     _numbers: list[Numbers] = field(default_factory=list)
     _members: dict[Any, Member] = field(default_factory=dict)
     _programs: dict[int, Program] = field(default_factory=dict)
@@ -165,6 +169,11 @@ class Fleet:
             return False
         lift = self.steps.lift
         return self.differs_in(lane) <= set(lift.paths) and lift.agrees([lane.examination.numbers])
+
+    def has_size_of(self, lane: Lane) -> bool:
+        """Whether one of its models has arrays of the shapes that a lane's has."""
+        shapes = _shapes(lane.own_state())
+        return any(_shapes(member.state) == shapes for member in self._members.values())
 
     def differs_in(self, lane: Lane) -> set[Any]:
         """Where a lane's numbers are not those of the fleet's first."""
@@ -224,8 +233,7 @@ class Fleet:
         """The fleet's steps, of a lane's model."""
         static = self.kin.static
         guessed = () if static else [*guesses(lane), *self.differing]
-        shapes = [[array.shape for array in member.state.flat()] for member in self._members.values()]
-        self._sizes = len(set(map(repr, shapes)))
+        self._sizes = len({_shapes(member.state) for member in self._members.values()})
         if len(self._members) > 1:
             return self._steps_of_family(guessed)
         self._plain = needs_plain_recurrence(lane.model)
@@ -303,6 +311,10 @@ class Fleet:
         rest = [np.broadcast_to(r, (width, *r.shape)).copy() for r in self._rest]
         steps = np.zeros((width,), "int32")
         return Carry(state._replace(metrics=rest), steps, np.zeros((width,), bool))
+
+
+def _shapes(state: State) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(np.shape(array)) for array in state.flat())
 
 
 def _again(session: Session) -> Session:

@@ -31,7 +31,7 @@ class Fleets:
         self._threads, self._limit = threads, limit
         self._fleets: dict[Any, list[Fleet]] = {}
         self._static: set[Any] = set()
-        self._apart: set[Any] = set()
+        self._apart: dict[Any, str] = {}
         self._shelf = Shelf()
 
     def __iter__(self) -> Iterator[Fleet]:
@@ -47,18 +47,30 @@ class Fleets:
         for fleet in known:
             if fleet.suits(lane):
                 return fleet
-        expected = 1.0 if kin.shared in self._static else min(lane.job.alike, self._limit())
+        alone = kin.shared in self._static and not kin.family
+        expected = 1.0 if alone else min(lane.job.alike, self._limit())
         loop = choose(lane.model)
         width = max(1, min(math.ceil(expected / self._threads), loop.width))
         # Where others of its kind differ from it, those that come later will probably differ too.
         differing = frozenset(chain.from_iterable(fleet.differs_in(lane) for fleet in known))
         fleet = Fleet(len(list(self)), kin, loop, width, self._shelf, differing)
+        fleet.apart = self._why_apart(kin, lane)
         known.append(fleet)
         return fleet
 
-    def part(self, fleet: Fleet) -> None:
-        """From now on, a fleet for each size, or set of numbers: they can't differ within one program."""
-        (self._apart if fleet.padded is not None else self._static).add(fleet.kin.shared)
+    def part(self, fleet: Fleet, why: str, sizes: bool = False) -> None:
+        """From now on, a fleet for each set of numbers, or each size: they can't differ within one program.
+
+        Args:
+            fleet: the fleet.
+            why: the reason, in words.
+            sizes: whether it is known to be the sizes; else it is the numbers, where any are inputs.
+        """
+        numbers = fleet.steps is not None and bool(fleet.steps.lift.paths) and not sizes
+        if numbers or fleet.padded is None:
+            self._static.add(fleet.kin.shared)
+        else:
+            self._apart[fleet.kin.shared] = why
 
     def _kinship(self, lane: Lane) -> Kinship:
         stop_on_nan, steps = lane.callbacks.stop_on_nan, lane.steps_per_execution
@@ -66,13 +78,27 @@ class Fleets:
         # A model that was traced by itself is traced again for batches of a size that comes up later.
         later = lane.examination.tracing is not None and lane.data.is_read
         family = "" if later else lane.examination.family()
+        alike: Any = ("sizes", lane.examination.kind, _scale(lane), *rest)
         shared: Any = ("sizes", family, _scale(lane), *rest)
         if not family or shared in self._apart:
+            alike = shared if family else alike
             shared, family = (lane.examination.likeness(), *rest), ""
         # Lifted numbers would round otherwise in another precision: they decide which program it is.
         exact = lane.examination.tracing is not None or all_float32(lane.model)
         static = shared in self._static or not exact
-        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family))
+        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike)
+
+    def _why_apart(self, kin: Kinship, lane: Lane) -> str:
+        """Why a lane's new fleet has no models of other sizes, where there are some; those know it, too."""
+        if kin.alike in self._apart:
+            return self._apart[kin.alike]
+        alike = [fleet for fleet in self if fleet.kin.alike == kin.alike and not fleet.kin.family]
+        others = [fleet for fleet in alike if not fleet.has_size_of(lane)]
+        if kin.family or not others:
+            return ""
+        for other in others:
+            other.apart = other.apart or _READ
+        return _READ
 
 
 def _scale(lane: Lane) -> int:
@@ -80,6 +106,8 @@ def _scale(lane: Lane) -> int:
     elements = sum(math.prod(np.shape(array)) for array in lane.own_state().trainable)
     return 0 if elements <= _SMALL else math.ceil(math.log(elements / _SMALL, 4))
 
+
+_READ = "the training step runs code of your own, which is traced later where batches are read"
 
 _SMALL = 250_000
 """Models with up to so many parameters are padded to any size; larger ones have up to four times as many."""

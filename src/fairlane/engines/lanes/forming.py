@@ -22,6 +22,7 @@ from fairlane.engines.lanes.roster import Roster
 from fairlane.engines.lanes.yard import Yard
 from fairlane.engines.program.compiled import SlowInLoop
 from fairlane.engines.program.lift import CannotLift
+from fairlane.engines.program.sizes.aligned import CannotUnify
 from fairlane.engines.program.tracing import DoesNotTrace
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.error_text import first_line
@@ -56,13 +57,13 @@ class Forming:
             chunk.unstack()
             for lane in chunk.lanes:
                 self._yard.line_up(lane, fleet)
-        except CannotLift:
-            self._regroup(chunk)
+        except CannotLift as error:
+            self._regroup(chunk, error, sizes=isinstance(error, CannotUnify))
         except TooLate as reason:
             self.decline(chunk, str(reason), reason)
         except DoesNotTrace as error:
             if fleet.steps is not None and (fleet.steps.lift.paths or fleet.padded is not None):
-                self._regroup(chunk)  # it may be the lifted numbers that Keras's code stumbled over
+                self._regroup(chunk, error)  # it may be the lifted numbers that Keras's code stumbled over
             else:
                 self.decline(chunk, f"its training step can't be traced ({first_line(error)})", error)
         else:
@@ -71,11 +72,11 @@ class Forming:
             return True
         return False
 
-    def _regroup(self, chunk: Chunk) -> None:
-        """The fleet's numbers can't differ within one program: a fleet for each set of them."""
+    def _regroup(self, chunk: Chunk, why: Exception, sizes: bool = False) -> None:
+        """The fleet's numbers, or sizes, can't differ within one program: a fleet for each set of them."""
         fleet = chunk.fleet
         chunk.unstack()
-        self._fleets.part(fleet)
+        self._fleets.part(fleet, first_line(why), sizes)
         for lane in [*chunk.lanes, *self._yard.empty_of(fleet)]:
             home = self._fleets.of(lane)
             self._roster.move(lane, home)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fairlane.engines.contract import Declined, EngineEvent, Job
 from fairlane.engines.lanes.fleet import Fleet
@@ -89,8 +90,9 @@ class Roster:
 
     def finish(self, lane: Lane, done: TrialDone) -> None:
         """A lane was trained to its end."""
+        fleet = self._fleets[lane]
         self._leave(lane)
-        self._reports.add(done)
+        self._reports.add(replace(done, fleet=fleet.number, reason=fleet.apart))
 
     def lose(self, lane: Lane, epoch: int, error: BaseException) -> None:
         """A lane fails."""

@@ -257,7 +257,9 @@ class _Run:
                 self._described.add(number)
                 yield event
             return
-        if isinstance(event, TrialStarted) and event.fleet is not None:  # workers count their own from 0
+        if (
+            isinstance(event, TrialStarted | TrialDone) and event.fleet is not None
+        ):  # workers count their own from 0
             fleet = self._fleets.setdefault((entry.worker, event.fleet), len(self._fleets))
             event = replace(event, fleet=fleet)
         if not self._orders.standing or isinstance(event, Checkpoint):

@@ -159,8 +159,8 @@ class Registry:
         foreign: `Structure.key` → whether foreign code runs in the step.
         pure: the digests of steps that were traced twice, alike.
         nested: whether a model calls foreign functions that JAX remembers, so that it must be made to forget.
-        skeletons: `Structure.key` → what its steps do, whatever the sizes, where only known libraries' code
-            runs in them.
+        skeletons: what its steps do, whatever the sizes, by `Structure.key`; or by `Tracing.digest`, where
+            foreign code runs in them.
         shown: `Structure.code` → what such models of this code have shown.
     """
 

@@ -199,7 +199,7 @@ function trialTable(view, changed) {
     .map(([name, place]) => ({ name, number: true, value: (trial) => untilRestored(trial, trial.curves[place]).findLast((value) => value != null) }));
   const optional = [
     { name: "loop", value: (trial) => trial.loop },
-    { name: "why not on lanes", value: (trial) => trial.reason, long: true },
+    { name: "reason", value: (trial) => trial.reason, long: true },
     { name: "error", value: (trial) => trial.error, long: true },
   ];
   const columns = (facts) => [

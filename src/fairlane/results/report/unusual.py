@@ -53,12 +53,13 @@ def of_some(records: Sequence[Record], said: str) -> Iterator[str]:
 
 
 def _off_lanes(records: Sequence[Record]) -> Iterator[str]:
-    by_reason: dict[str, list[Record]] = {}
+    by_reason: dict[tuple[bool, str], list[Record]] = {}
     for record in records:
         if record.reason:
-            by_reason.setdefault(record.reason, []).append(record)
-    for reason, some in by_reason.items():
-        yield from of_some(some, f"trained one after another instead of on lanes, because {reason}")
+            by_reason.setdefault((record.engine == "lanes", record.reason), []).append(record)
+    for (on_lanes, reason), some in by_reason.items():
+        apart, alone = "in a program of its own size", "one after another instead of on lanes"
+        yield from of_some(some, f"trained {apart if on_lanes else alone}, because {reason}")
 
 
 def _untested(records: Sequence[Record]) -> Iterator[str]:

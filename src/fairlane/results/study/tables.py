@@ -74,6 +74,7 @@ class Tables(Base):
         - ``seconds``: wall-clock time; on lanes, the trial's share of its fleet's.
         - ``engine``: ``"lanes"`` or ``"reference"``; ``reason`` says why a trial did not run on lanes. On
           lanes, ``fleet`` is the number of its fleet, and ``loop`` says how the fleet repeats its batches.
+          Where models of other sizes could not share its program, ``reason`` says why.
 
         Example:
             >>> study.trials[["learning_rate", "seed", "state", "epochs"]]

@@ -16,10 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from fairlane.engines.program.lift import Lift, Numbers
+from fairlane.engines.program.sizes.aligned import CannotUnify
 from fairlane.engines.program.sizes.run import run, shapes_of
 from fairlane.engines.program.sizes.table import PLACES, Table
 from fairlane.engines.program.steps import Steps
 from fairlane.engines.program.tracing import Kind, Step, batch_of
+from fairlane.kit.error_text import first_line
 from fairlane.trials import State
 
 MEMBER: Any = ("the structure of the model",)
@@ -103,7 +105,14 @@ class FamilySteps:
 
         def of_lane(numbers: Sequence[Any], row: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
             table = self._table.read(*row)
-            return run([step.program for step in steps], table, [*numbers, *arrays])
+            try:
+                return run([step.program for step in steps], table, [*numbers, *arrays])
+            except (AssertionError, LookupError, TypeError, ValueError) as error:
+                # A form of an operation that its rule does not know: it is refused, as an unknown operation.
+                text = f"{type(error).__name__}: {first_line(error)}"
+                raise CannotUnify(
+                    f"an operation on arrays of different sizes is not known ({text})"
+                ) from error
 
         batch = jax.tree.leaves(batch_of(kind))
         arrays = [*self.padded.flat(), *batch]

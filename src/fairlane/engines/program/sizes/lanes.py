@@ -52,7 +52,7 @@ class Lane:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self._filled: dict[Any, tuple[Any, Any]] = {}
+        self._filled: dict[Any, tuple[Any, Any, Any]] = {}
 
     def size(self, sizes: Sizes) -> Any:
         """How long an axis is in this lane."""
@@ -79,11 +79,12 @@ class Lane:
         axes = tuple(axis for axis in axes if is_ragged(value.shape[axis]))
         if not axes:
             return value.array
-        key = id(value.array), axes, repr(fill)
+        # What is calculated has no text of its own.
+        key = id(value.array), axes, id(fill) if isinstance(fill, jax.Array) else repr(fill)
         if key not in self._filled:
             mask = self.inside(value.shape, axes)
             array = value.array
             neutral = jnp.full((), fill, array.dtype) if not isinstance(fill, jax.Array) else fill
-            # The array is kept beside it, so that no other takes its address.
-            self._filled[key] = array, jnp.where(mask, array, neutral)
-        return self._filled[key][1]
+            # The array, and what fills it, are kept beside it, so that no other takes their addresses.
+            self._filled[key] = array, fill, jnp.where(mask, array, neutral)
+        return self._filled[key][-1]

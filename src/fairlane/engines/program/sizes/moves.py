@@ -52,6 +52,10 @@ def _reshape(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     value = values[0]
     if order is not None:  # it transposes first
         value = Value(lax.transpose(value.array, order), tuple(value.shape[axis] for axis in order))
+    if not np.all(_count(out)):  # an array without elements has no groups of axes
+        if np.any(_count(out)):
+            raise CannotUnify("an array has no elements in one model, and some in another")
+        return [jnp.zeros(padded(out), value.array.dtype)]
     array, done = value.array, 0
     for before, after in _groups(value.shape, out):
         array = _regroup(lane, array, done, before, after)
@@ -150,12 +154,17 @@ def _slice(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     same.check("start_indices", "limit_indices", "strides")
     value, shape = values[0], same.out_shape()
     starts = list(zip(*same.each("start_indices"), strict=True))
-    strides = same.param("strides")
-    if strides is not None and any(stride != 1 for stride in strides):
-        if any(is_ragged(sizes) for sizes in (*value.shape, *starts, *shape)):
-            raise CannotUnify("a slice with steps is not known on arrays of different sizes")
-        return bind(same.eqns[0], _arrays(values), same.eqns[0].params)
-    return [_cut(lane, value.array, starts, shape)]
+    strides = same.param("strides") or (1,) * len(shape)
+    array = value.array
+    for axis, stride in enumerate(strides):
+        if stride == 1:
+            continue
+        if is_ragged(starts[axis]):
+            raise CannotUnify("a slice with steps begins at another place in each model")
+        begin, last = starts[axis][0], starts[axis][0] + (max(shape[axis]) - 1) * stride + 1
+        array = lax.slice_in_dim(array, begin, max(begin, last), stride, axis)
+        starts[axis] = (0,) * len(same.eqns)
+    return [_cut(lane, array, starts, shape)]
 
 
 def _split(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
@@ -173,9 +182,10 @@ def _split(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
 def _dynamic_slice(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     same.check("slice_sizes")
     value, *places = values
-    for axis in value.ragged:
-        if value.shape[axis] != same.out_shape()[axis]:
-            raise CannotUnify("a part is looked up along an axis that is not as long in each model")
+    # A part as long as the axis begins at its beginning, in all models and here.
+    for whole, part in zip(value.shape, same.out_shape(), strict=True):
+        if whole != part and (is_ragged(whole) or is_ragged(part)):
+            raise CannotUnify("a part is looked up whose size, or axis, is not as long in each model")
     return [lax.dynamic_slice(value.array, _arrays(places), padded(same.out_shape()))]
 
 
@@ -215,18 +225,27 @@ def _pad(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     for axis, configs in enumerate(zip(*same.each("padding_config"), strict=True)):
         low, high, inner = (tuple(config[i] for config in configs) for i in range(3))
         if any(map(is_ragged, (value.shape[axis], low, high, inner))):
-            if set(inner) != {0} or (min(low) < 0 and max((*low, *high)) > 0):
+            if is_ragged(inner) or (inner[0] and not all(value.shape[axis])) or min(low) < 0 < max(low):
                 raise CannotUnify("arrays of different sizes are padded in a way that is not known")
-            if min(low) < 0:  # it is cut, as in the gradient of a padding
-                axes = range(len(value.shape))
-                starts = [tuple(-n if a == axis else 0 for n in low) for a in axes]
-                sizes = [shape[axis] if a == axis else (array.shape[a],) for a in axes]
-                array = _cut(lane, array, starts, sizes)
-            else:
-                array = _put(lane, array, fill.array, axis, low, max(shape[axis]))
+            array = _pad_along(lane, array, fill.array, axis, (low, high, inner[0]), shape[axis])
         else:
             whole[axis] = low[0], high[0], inner[0]
     return [lax.pad(array, fill.array, whole)]
+
+
+def _pad_along(
+    lane: Lane, array: Any, fill: Any, axis: int, config: tuple[Sizes, Sizes, int], sizes: Sizes
+) -> Any:
+    """An array that is filled behind the lane's own elements, padded along an axis; ``sizes`` come out."""
+    low, high, inner = config
+    around = [(0, 0, 0)] * array.ndim
+    around[axis] = 0, max(0, *high), inner
+    array = lax.pad(array, fill, around)
+    if min(low) >= 0:
+        return _put(lane, array, fill, axis, low, max(sizes))
+    axes = range(array.ndim)  # it is cut, as in the gradient of a padding
+    starts = [tuple(-n if a == axis else 0 for n in low) for a in axes]
+    return _cut(lane, array, starts, [sizes if a == axis else (array.shape[a],) for a in axes])
 
 
 def _put(lane: Lane, array: Any, fill: Any, axis: int, low: Sizes, length: int) -> Any:
@@ -247,9 +266,10 @@ def _gather(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     numbers, sizes = same.param("dimension_numbers"), list(zip(*same.each("slice_sizes"), strict=True))
     indexed = [axis for axis in numbers.start_index_map if is_ragged(value.shape[axis])]
     indices = _within(lane, same, value, places, indexed, numbers.start_index_map)
-    for axis in value.ragged:
+    for axis in range(len(value.shape)):
         whole = sizes[axis] == value.shape[axis] or axis in numbers.operand_batching_dims
-        if not whole and not (axis in indexed and set(sizes[axis]) == {1}):
+        one = axis not in value.ragged or (axis in indexed and set(sizes[axis]) == {1})
+        if not whole and (not one or is_ragged(sizes[axis])):
             raise CannotUnify("a part is looked up along an axis that is not as long in each model")
     params = {**same.eqns[0].params, "slice_sizes": padded(sizes)}
     return bind(same.eqns[0], [value.array, indices], params)
@@ -280,8 +300,11 @@ def _scatter(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     window = set(numbers.update_window_dims)
     if places.ragged or any(axis not in window for axis in updates.ragged):
         raise CannotUnify("as many elements are replaced in each model as it is wide")
+    if any(is_ragged(value.shape[axis]) for axis in numbers.operand_batching_dims):
+        raise CannotUnify("elements are replaced in as many arrays as the model is wide")
     indexed = [axis for axis in numbers.scatter_dims_to_operand_dims if is_ragged(value.shape[axis])]
-    kept = [a for a in range(len(value.shape)) if a not in numbers.inserted_window_dims]
+    left_out = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
+    kept = [a for a in range(len(value.shape)) if a not in left_out]
     for axis, place in zip(kept, sorted(window), strict=True):
         if updates.shape[place] != value.shape[axis] and (axis in value.ragged or place in updates.ragged):
             raise CannotUnify("a part is replaced along an axis that is not as long in each model")
@@ -298,8 +321,34 @@ def _sort(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
 
 def _reverse(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
     same.check()
-    if any(axis in values[0].ragged for axis in same.param("dimensions")):
-        raise CannotUnify("values are reversed along an axis that is not as long in each model")
+    value = values[0]
+    array = value.array
+    for axis in same.param("dimensions"):
+        if axis in value.ragged:
+            place = jnp.arange(array.shape[axis], dtype="int32")
+            place = lane.size(value.shape[axis]) - 1 - place
+            array = jnp.take(array, place, axis=axis, mode="clip")
+        else:
+            array = lax.rev(array, (axis,))
+    return [array]
+
+
+def _tile(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
+    same.check()
+    value = values[0]
+    array, repeats = value.array, same.param("reps")
+    for axis, often in enumerate(repeats):
+        if often == 1:
+            continue
+        place = jnp.arange(array.shape[axis] * often, dtype="int32") % lane.size(value.shape[axis])
+        array = jnp.take(array, place, axis=axis, mode="clip")
+    return [array]
+
+
+def _unstack(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[Any]:
+    same.check()  # as many results in each model, or there would be other operations after it
+    if same.param("axis") in values[0].ragged:
+        raise CannotUnify("an array becomes as many arrays as the model is wide")
     return bind(same.eqns[0], _arrays(values), same.eqns[0].params)
 
 
@@ -320,6 +369,9 @@ MOVES: dict[str, Rule] = {
     "sort": _sort,
     "split": _split,
     "squeeze": _as_it_is,
+    "stack": _as_it_is,
+    "tile": _tile,
     "transpose": _as_it_is,
+    "unstack": _unstack,
 }
 """Operations that move elements; where no axis is ragged, they are run as they are by these, too."""

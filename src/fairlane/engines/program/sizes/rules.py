@@ -123,7 +123,9 @@ def _convolution(lane: Lane, same: Same, values: Sequence[Value]) -> Sequence[An
         if set(groups) == {1}:
             continue
         # Each channel by itself is fine; several that are mixed would be cut otherwise when padded.
-        if groups != left.shape[axis] and (left.ragged or right.ragged):
+        of_each = tuple(size // n for size, n in zip(right.shape[numbers.rhs_spec[0]], groups, strict=True))
+        alone = groups == left.shape[axis] and not is_ragged(of_each)
+        if not alone and (left.ragged or right.ragged):
             raise CannotUnify("a convolution by groups has another number of channels in each model")
         params[name] = max(groups)
     mixed, also = numbers.lhs_spec[1], numbers.rhs_spec[1]
