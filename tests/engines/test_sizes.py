@@ -13,12 +13,16 @@ from keras import layers
 import fairlane as fl
 from _alone import assert_logs_agree, assert_variables_agree, history_of, keras_alone, variables
 from fairlane.engines.program import tracing
+from fairlane.engines.program.lift import Lift
 from fairlane.engines.program.outline import outline
 from fairlane.engines.program.sizes import known
 from fairlane.engines.program.sizes.aligned import CannotUnify, skeleton
 from fairlane.engines.program.sizes.derived import derive
+from fairlane.engines.program.sizes.family import MEMBER, FamilySteps
 from fairlane.engines.program.sizes.run import run, shapes_of
 from fairlane.engines.program.sizes.table import Table
+from fairlane.engines.program.steps import TemplateSteps
+from fairlane.engines.program.structure import structure
 from fairlane.engines.program.tracing import batch_of, kind_of, step_function, traced
 from fairlane.models import keras_private
 from fairlane.models.variables import read_state
@@ -127,7 +131,7 @@ def built(make, sizes=SIZES):
     """Models of several sizes, and a batch for all."""
     models, batch = [], None
     for size in sizes:
-        keras.utils.set_random_seed(size)
+        keras.utils.set_random_seed(sum(size) if isinstance(size, tuple) else size)
         model = make(size)
         batch = batch or batch_for(model)
         keras_private.symbolic_build_from(model, batch)
@@ -389,6 +393,64 @@ def test_models_with_code_of_the_user_s_own_share_one_program():
         alone = keras_alone(own_code, own, 0, X, Y, **FIT)
         assert_logs_agree(history_of(study, trial), alone.logs, what=str(own))
         assert_variables_agree(variables(study.model(trial)), alone.variables, what=str(own))
+
+
+@pytest.mark.parametrize("builder", [build, own_code], ids=lambda builder: builder.__name__)
+def test_sizes_that_come_later_join_a_program(builder):
+    number = "rate" if builder is build else "factor"
+    space = {"units": fl.Choice([5, 9, 4, 6, 8, 7]), number: fl.Float(0.1, 0.5)}
+    given = {"objective": "val_loss", "sampler": "random", "width": 2, "engine": "lanes", "verbose": 0}
+    study = fl.search(builder, space, X, Y, trials=7, **given, **FIT)
+    trials = study.trials
+    assert trials["units"].nunique() > 3
+    assert trials["fleet"].nunique() < trials["units"].nunique()
+    for trial in trials.itertuples():
+        own = {"units": trial.units, number: getattr(trial, number)}
+        alone = keras_alone(builder, own, trial.seed, X, Y, **FIT)
+        assert_logs_agree(history_of(study, trial.trial), alone.logs, what=str(own))
+        assert_variables_agree(variables(study.model(trial.trial)), alone.variables, what=str(own))
+
+
+def family(make, sizes):
+    """The unified steps of models, and their own."""
+    models, batch = built(make, sizes)
+    kind = kind_of("train", batch, False)
+    lift = Lift(())
+    steps, states = {}, {}
+    for size, model in zip(sizes, models, strict=True):
+        states[str(size)] = jax.tree.map(like, read_state(model))
+        steps[str(size)] = TemplateSteps(model, structure(model), lift)
+    return kind, steps, states, lift
+
+
+@pytest.mark.parametrize(
+    ("sizes", "new", "joins"),
+    [
+        ([(3, 4), (5, 7), (4, 5)], (4, 6), True),
+        ([(3, 3), (5, 5), (4, 4)], (4, 5), False),  # the two were one size to the program
+        ([(3, 4), (5, 7)], (6, 4), False),  # larger than what is padded to
+    ],
+    ids=["between", "another relation", "larger"],
+)
+def test_which_sizes_join_a_program(sizes, new, joins):
+    def make(units):
+        i = keras.Input((6,))
+        h = layers.LayerNormalization()(layers.Dense(units[0], "tanh")(i))
+        return compiled(i, layers.LayerNormalization()(layers.Dense(units[1], "tanh")(h)))
+
+    kind, steps, states, lift = family(make, [*sizes, new])
+    key = str(new)
+    last, state = steps.pop(key), states.pop(key)
+    together = FamilySteps(steps, states, lift)
+    together.prepare([kind], together.padded, [{}])
+    before = {str(size): together.lift.values([{MEMBER: str(size)}]) for size in sizes}
+    assert together.join(key, last, state, [{}]) == joins
+    assert (key in together.members) == joins
+    for size in sizes:
+        for a, b in zip(before[str(size)], together.lift.values([{MEMBER: str(size)}]), strict=True):
+            assert np.array_equal(a, b)
+    if joins:
+        assert set(new) <= set(np.asarray(together.lift.values([{MEMBER: key}])[0]).ravel().tolist())
 
 
 def test_arrays_of_the_user_s_own_code_are_not_padded():

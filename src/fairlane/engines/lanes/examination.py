@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -35,6 +36,7 @@ from fairlane.engines.program.tracing import (
     Registry,
     Step,
     Tracing,
+    traced_steps,
 )
 from fairlane.models.session import Session
 from fairlane.trials import Arrays, State
@@ -118,7 +120,7 @@ class Examination:
         to trace.
         """
         known = registry.shown.get(self.structure.code)
-        found = steps_of(self._model, shapes, kinds, known) if known else None
+        found = steps_of(partial(traced_steps, self._model, shapes), kinds, known) if known else None
         if found is None:
             return False
         self.probe, shown = found

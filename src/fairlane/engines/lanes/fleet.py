@@ -142,6 +142,7 @@ class Fleet:
     _plain: bool = False
     _sizes: int = 1
     _complete: bool = False
+    _refused: set[Any] = field(default_factory=set)
 
     # --- its lanes ----------------------------------------------------------------------------------
 
@@ -169,6 +170,29 @@ class Fleet:
             return False
         lift = self.steps.lift
         return self.differs_in(lane) <= set(lift.paths) and lift.agrees([lane.examination.numbers])
+
+    def follow(self, other: Fleet) -> None:
+        """Have another fleet's models too, so that lanes of sizes in between can join this one later."""
+        if isinstance(other.steps, FamilySteps):
+            for key in other.steps.witnesses():
+                self._members[key] = member = other._members[key]
+                self._numbers.append(member.examination.numbers)
+
+    def join(self, lane: Lane) -> bool:
+        """Take in the model of a lane, of a size that no other lane has, if the programs are right for it."""
+        key, numbers = lane.examination.likeness(), lane.examination.numbers
+        steps = self.steps
+        if not isinstance(steps, FamilySteps) or key in self._refused or key in self._members:
+            return False
+        if not (self.differs_in(lane) <= set(steps.lift.paths) and steps.lift.agrees([numbers])):
+            return False
+        member = Member.of(lane)
+        if not steps.join(key, _steps_of_member(member, steps.plain), member.state, [numbers]):
+            self._refused.add(key)
+            return False
+        self._members[key] = member
+        self._sizes = len({_shapes(member.state) for member in self._members.values()})
+        return True
 
     def has_size_of(self, lane: Lane) -> bool:
         """Whether one of its models has arrays of the shapes that a lane's has."""
@@ -253,18 +277,10 @@ class Fleet:
         members = self._members.values()
         self._plain = any(needs_plain_recurrence(member.model) for member in members)
         exact = all(all_float32(member.model) for member in members)
-        plain: Lift
-        steps: dict[Any, Steps] = {}
-        if all(member.examination.tracing is not None for member in members):
-            plain = Constants.of(self._numbers, guessed)
-            for key, member in self._members.items():
-                steps[key] = OwnSteps(member.examination.own_tracing(), plain)
-        else:
-            plain = Lift.of(self._numbers, guessed) if exact else Lift(())
-            for key, member in self._members.items():
-                structure, around = member.examination.structure, partial(_again, member.session)
-                steps[key] = template = TemplateSteps(member.model, structure, plain, around)
-                template.take_over(member.examination.probe)
+        own = all(member.examination.tracing is not None for member in members)
+        lift: type[Lift] = Constants if own else Lift
+        plain = lift.of(self._numbers, guessed) if exact or own else Lift(())
+        steps = {key: _steps_of_member(member, plain) for key, member in self._members.items()}
         return FamilySteps(steps, {key: member.state for key, member in self._members.items()}, plain)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
@@ -315,6 +331,16 @@ class Fleet:
 
 def _shapes(state: State) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(np.shape(array)) for array in state.flat())
+
+
+def _steps_of_member(member: Member, plain: Lift) -> Steps:
+    """The steps of one of the models of a fleet."""
+    examination = member.examination
+    if examination.tracing is not None:
+        return OwnSteps(examination.tracing, plain)
+    steps = TemplateSteps(member.model, examination.structure, plain, partial(_again, member.session))
+    steps.take_over(examination.probe)
+    return steps
 
 
 def _again(session: Session) -> Session:

@@ -45,7 +45,7 @@ class Fleets:
             key += tuple(np.asarray(v).tobytes() for v in lane.examination.numbers.values())
         known = self._fleets.setdefault(key, [])
         for fleet in known:
-            if fleet.suits(lane):
+            if fleet.suits(lane) or fleet.join(lane):
                 return fleet
         alone = kin.shared in self._static and not kin.family
         expected = 1.0 if alone else min(lane.job.alike, self._limit())
@@ -55,6 +55,8 @@ class Fleets:
         differing = frozenset(chain.from_iterable(fleet.differs_in(lane) for fleet in known))
         fleet = Fleet(len(list(self)), kin, loop, width, self._shelf, differing)
         fleet.apart = self._why_apart(kin, lane)
+        if kin.family and known:
+            fleet.follow(known[-1])
         known.append(fleet)
         return fleet
 

@@ -13,7 +13,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -143,13 +143,13 @@ class Shown:
     Attributes:
         steps: its steps.
         skeletons: what each of them does, whatever the sizes.
-        derives: whether the size of a batch changes the same in its steps as in others'; None where that was
-            not tried.
+        derives: of steps for smaller batches, whether the size changes the same in them as in others' steps;
+            without those for which that was not tried.
     """
 
     steps: Mapping[Kind, Step]
     skeletons: Mapping[Kind, str]
-    derives: bool | None = None
+    derives: dict[Kind, bool] = field(default_factory=dict)
 
 
 class Registry:

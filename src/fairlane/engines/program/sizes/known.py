@@ -1,7 +1,7 @@
 """The steps of a model whose code was seen in another one, at other sizes.
 
-In: a model, and what others of the same classes and functions have shown (`Shown`). Out: its steps, or None
-where it does other operations, which nobody has looked at yet.
+In: how to trace a model, and what others of the same classes and functions have shown (`Shown`). Out: its
+steps, or None where it does other operations, which nobody has looked at yet.
 
 The first batch of each sort is always traced, and so is everything of the second model. For later ones, what
 a smaller batch changes is derived (`sizes.derived`), if that gave the second model's own steps exactly.
@@ -9,17 +9,15 @@ a smaller batch changes is derived (`sizes.derived`), if that gave the second mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
-import keras
 import numpy as np
 
 from fairlane.engines.program.outline import outline
 from fairlane.engines.program.sizes.aligned import CannotUnify, skeleton
 from fairlane.engines.program.sizes.derived import derive
-from fairlane.engines.program.tracing import Kind, Shown, Step, batch_of, same_numbers, traced_steps
-from fairlane.trials import State
+from fairlane.engines.program.tracing import Kind, Shown, Step, batch_of, same_numbers
 
 
 def done_by(step: Step) -> str:
@@ -33,38 +31,31 @@ def shown_by(steps: Mapping[Kind, Step]) -> Shown:
 
 
 def steps_of(
-    model: keras.Model, state: State, kinds: Sequence[Kind], known: Sequence[Shown]
+    trace: Callable[[Sequence[Kind]], Mapping[Kind, Step]], kinds: Sequence[Kind], known: Sequence[Shown]
 ) -> tuple[Mapping[Kind, Step], Shown] | None:
     """A model's steps, and who has shown what they do.
 
     Args:
-        model: built and compiled.
-        state: shapes and dtypes of its state.
+        trace: traces steps of the model.
         kinds: which steps.
         known: what other models of its code have shown.
 
     Returns:
         The steps; None where no known model does the same, or not on such batches.
-
-    Raises:
-        DoesNotTrace, NotPure: see `traced_steps`.
     """
     firsts = [kind for i, kind in enumerate(kinds) if kind.what not in {k.what for k in kinds[:i]}]
-    steps = traced_steps(model, state, firsts)
+    steps = dict(trace(firsts))
     done = {kind: done_by(step) for kind, step in steps.items()}
     shown = next((one for one in known if _does(one, done, kinds)), None)
     if shown is None:
         return None
-    rest = [kind for kind in kinds if kind not in steps]
-    derived = {} if shown.derives is False else _derived(shown, steps, rest)
-    if shown.derives and len(derived) == len(rest):
-        return {**steps, **derived}, shown
-    others = traced_steps(model, state, rest)
+    derived = _derived(shown, steps, [kind for kind in kinds if kind not in steps])
+    others = trace([kind for kind in kinds if kind not in steps and not shown.derives.get(kind)])
     if any(done_by(step) != shown.skeletons[kind] for kind, step in others.items()):
         return None
-    if rest:
-        shown.derives = all(kind in derived and _equal(derived[kind], others[kind]) for kind in rest)
-    return {**steps, **others}, shown
+    for kind, step in others.items():
+        shown.derives.setdefault(kind, kind in derived and same_step(derived[kind], step))
+    return {kind: (steps | derived | dict(others))[kind] for kind in kinds}, shown
 
 
 def _does(shown: Shown, done: Mapping[Kind, str], kinds: Sequence[Kind]) -> bool:
@@ -77,11 +68,14 @@ def _derived(shown: Shown, own: Mapping[Kind, Step], kinds: Sequence[Kind]) -> d
     """The steps of these kinds, as far as they can be derived."""
     found = {}
     for kind in kinds:
+        if shown.derives.get(kind) is False:
+            continue
         first = next(one for one in own if one.what == kind.what)
         sizes = _samples(first), _samples(kind)
         try:
             program = derive(shown.steps[first].program, shown.steps[kind].program, own[first].program, sizes)
         except CannotUnify:
+            shown.derives[kind] = False
             continue
         found[kind] = Step(program, shown.steps[kind].out)
     return found
@@ -93,7 +87,7 @@ def _samples(kind: Kind) -> int:
     return sizes.pop() if len(sizes) == 1 else 0
 
 
-def _equal(some: Step, other: Step) -> bool:
+def same_step(some: Step, other: Step) -> bool:
     """Whether two traced steps are the same."""
     ours, theirs = outline(some.program), outline(other.program)
     numbers = [dict(enumerate(map(np.asarray, one.numbers))) for one in (ours, theirs)]

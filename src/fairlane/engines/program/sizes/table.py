@@ -21,6 +21,10 @@ PLACES = 256
 length, so that one that is traced later can meet more of them."""
 
 
+Row = tuple[Sequence[int], Sequence[float]]
+"""The sizes and the constants that a model has of its own."""
+
+
 class Table:
     """Values that differ between models.
 
@@ -41,6 +45,16 @@ class Table:
         integers[: len(self.integers)] = [values[model] for values in self.integers]
         numbers[: len(self.numbers)] = [values[model] for values in self.numbers]
         return integers, numbers
+
+    def row(self, model: int) -> Row:
+        """What one of the models has of its own."""
+        return [values[model] for values in self.integers], [values[model] for values in self.numbers]
+
+    def extend(self, row: Row) -> None:
+        """Take in another model, which has these values of its own."""
+        integers, numbers = row
+        self.integers[:] = [(*old, own) for old, own in zip(self.integers, integers, strict=True)]
+        self.numbers[:] = [(*old, own) for old, own in zip(self.numbers, numbers, strict=True)]
 
     def read(self, integers: Any, numbers: Any) -> Table:
         """The same table, whose values are read from these inputs."""
