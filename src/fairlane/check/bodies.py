@@ -18,6 +18,7 @@ from fairlane.check.forms import (
     Block,
     Branch,
     Call,
+    Constant,
     Form,
     Function,
     Group,
@@ -65,6 +66,10 @@ class Body:
     data_varies: bool = False
     renewed: set[str] = field(default_factory=set)
     renews: bool = False
+    fixed: bool = False
+    prefix: bool = False
+    kept: set[str] = field(default_factory=set)
+    cleared: set[str] = field(default_factory=set)
 
     def shows(self, form: Call) -> bool:
         """Whether a call shows or writes something beside the loop's own variable."""
@@ -143,14 +148,20 @@ class Body:
             self.renewed |= _targets(form.target)
         target = form.target
         if isinstance(target, Index):
+            if self.varies(target.key) and isinstance(form.value, Constant) and form.value.value is False:
+                self.cleared |= self.mentioned(target.of)  # mask[test] = False
+                self.vary(target)
             self.records |= self.varies(target.key)
+            self.kept |= self.mentioned(target.of)
         value = form.value
         if isinstance(value, Operation) and value.operator == "+" and isinstance(target, Name):
             own = isinstance(value.parts[0], Name) and value.parts[0].id == target.id
             self.joins |= own and _mentions_history(value.parts[1])
         if isinstance(value, Group) and value.items and isinstance(target, Name):  # R's c(scores, score)
             first = value.items[0].value
-            self.records |= isinstance(first, Name) and first.id == target.id
+            if isinstance(first, Name) and first.id == target.id:
+                self.records = True
+                self.kept.add(target.id)
 
     def excludes(self, form: Form) -> bool:
         """Whether a form chooses all that is not of this round."""
@@ -162,6 +173,8 @@ class Body:
             form.key.parts if isinstance(form.key, Operation) and form.key.operator == "keys" else (form.key,)
         )
         for key in keys:
+            self.complement |= not self.cleared.isdisjoint(self.mentioned(key))
+            self.prefix |= self.is_prefix(key)
             for inner in all_forms(key):
                 negative = (
                     isinstance(inner, Operation) and inner.operator in ("-", "!") and len(inner.parts) == 1
@@ -169,12 +182,23 @@ class Body:
                 if (negative and self.varies(inner)) or self.excludes(inner):
                     self.complement = True
 
+    def is_prefix(self, key: Form) -> bool:
+        """``[:n]`` and R's ``[1:n]``, where n is the loop's own variable: the first n of something."""
+        if not isinstance(key, Operation) or key.operator not in ("slice", ":"):
+            return False
+        parts = key.parts
+        begins = key.operator == ":" and isinstance(parts[0], Constant) and parts[0].value == 1
+        bound = parts[-1] if len(parts) == 1 or begins else None
+        return bound is not None and not self.own.isdisjoint(self.mentioned(bound))
+
     def called(self, form: Call) -> None:
         """A function is called."""
         name, arguments = last_name(form.function), form.arguments
         varies = any(self.varies(argument.value) for argument in arguments)
         self.records |= self.shows(form)
-        self.evaluates |= name in _EVALUATIONS
+        if name in _EVALUATIONS:
+            self.evaluates = True
+            self.fixed |= not varies
         self.splits |= name in _SPLIT_CALLS
         self.fold_parts |= name in _FOLD_PARTS and varies and len(arguments) == 1
         if varies and name in _SELECTING | _COMPLEMENTS:
@@ -188,6 +212,7 @@ class Body:
                 self.seeds = True
         if name == "append":
             self.records = True
+            self.kept |= self.mentioned(form.function)
         if name == "extend":
             self.joins |= any(_mentions_history(argument.value) for argument in arguments)
         if name in _TRAINING:
@@ -200,14 +225,18 @@ class Body:
         method = isinstance(form.function, Attribute)
         for argument in form.arguments:
             is_data = argument.name in ("x", "y", "data", "generator")
+            if argument.spread:
+                self.swept |= {"**"} if self.varies(argument.value) else set()
+                continue
             if argument.name is None:
-                is_data = position < (2 if method else 3)
+                is_data = position < 2 if method else 0 < position < 3  # R's fit(model, x, y)
                 position += 1
             if is_data:
                 self.data_varies |= self.varies(argument.value)
                 self.renews |= not self.renewed.isdisjoint(self.mentioned(argument.value))
             elif argument.name == "validation_data" or argument.name == "validation_split":
                 self.evaluates = True
+                self.fixed |= argument.name == "validation_data" and not self.varies(argument.value)
             elif argument.name not in _NOT_SWEPT and self.varies(argument.value):
                 self.swept.add(str(argument.name))
 
@@ -231,6 +260,26 @@ class Body:
         self.inside.append(called)
         self.walk(called.body)
         self.inside.pop()
+
+
+def counters(loop: Loop) -> frozenset[str]:
+    """The variables that a ``while`` loop counts with: ``i`` of ``i += 1``."""
+    if loop.target is not None or loop.collects:
+        return frozenset()
+    assigned = [f for f in all_forms(loop.body) if isinstance(f, Assign) and isinstance(f.target, Name)]
+    names_of = {form.target.id for form in assigned if isinstance(form.target, Name)}
+    found = set()
+    for form in assigned:
+        value = form.value
+        if not (
+            isinstance(value, Operation) and value.operator in ("+", "-", "Sub") and len(value.parts) == 2
+        ):
+            continue
+        first, step = value.parts
+        steady = isinstance(step, Constant) or (isinstance(step, Name) and step.id not in names_of)
+        if steady and isinstance(first, Name) and first.id == getattr(form.target, "id", None):
+            found.add(first.id)
+    return frozenset(found)
 
 
 def _targets(target: Form) -> set[str]:

@@ -6,7 +6,7 @@ In: forms without control flow. Out: their values. What is called and how paths 
 
 from __future__ import annotations
 
-from fairlane.check import known
+from fairlane.check import known, truths
 from fairlane.check.calls import Calls
 from fairlane.check.forms import (
     Assign,
@@ -41,6 +41,7 @@ from fairlane.check.values import (
 )
 
 MOST_ITEMS = 8
+_BUILTINS = known.HARMLESS_BUILTINS | {"range", "map", "filter", "setattr", "globals", "locals"}
 
 
 class Evaluator:
@@ -95,7 +96,7 @@ class Evaluator:
             for module in self.machine.stars:
                 if known.python(f"{module}.{form.id}"):
                     return Ref(form.at, NO_LOOPS, f"{module}.{form.id}")
-            if only_functions and form.id in known.HARMLESS_BUILTINS | {"range", "map", "filter"}:
+            if only_functions and form.id in _BUILTINS:
                 return Ref(form.at, NO_LOOPS, form.id)
         if form.id not in self.unbound:  # one value for a name, at a place of its own
             place = At(0, len(self.unbound), 0, 0)
@@ -201,7 +202,7 @@ class Evaluator:
             if isinstance(of, Thing) and of.kind is Kind.LAYER:
                 machine.state.set(of, "#frozen", True)
             machine.excuse_all(touched=True)
-        elif isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None):
+        elif isinstance(of, Object | ClassValue | Closure) or (isinstance(of, Thing) and of.cls is not None):
             machine.state.set(of, f".{name}", value)
         elif isinstance(of, Part) and of.whole is not None:
             machine.excuse(of.whole)
@@ -247,7 +248,7 @@ class Evaluator:
                 return Tensor(at, NO_LOOPS, of.applied)
             case Container() if machine.is_r:
                 return self.calls.containers.item(of, Const(at, NO_LOOPS, name), at)
-        if isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None):
+        if isinstance(of, Object | ClassValue | Closure) or (isinstance(of, Thing) and of.cls is not None):
             found = self.member(of, name, at)
             if found is not None:
                 return found
@@ -277,7 +278,7 @@ class Evaluator:
         if isinstance(found, Value):
             return found
         cls = of if isinstance(of, ClassValue) else getattr(of, "cls", None)
-        if not isinstance(cls, ClassValue):
+        if not isinstance(cls, ClassValue) or isinstance(of, Closure):
             return None
         method = cls.methods.get(name)
         if method is None or method.form is None:
@@ -332,10 +333,30 @@ class Evaluator:
             self.machine.state.set(made, "#keyed", keyed)
         return made
 
+    def either(self, form: Operation, scope: Scope) -> Value:
+        """``model or build()``: what stands behind is evaluated only where that may be."""
+        ends = form.operator == "Or"
+        for index, part in enumerate(form.parts):
+            value = self.run(part, scope)
+            truth = truths.is_true(value)
+            if truth is ends or index == len(form.parts) - 1:
+                return value
+            if truth is None:
+                break
+        for part in form.parts[index + 1 :]:
+            self.run(part, scope)
+        return Value(form.at)
+
     def operation(self, form: Operation, scope: Scope) -> Value:
         """Something computed: a tensor of tensors, a list of lists, or a value that is not followed."""
+        if form.operator in ("Or", "And"):
+            return self.either(form, scope)
         values = [self.run(part, scope) for part in form.parts]
         machine = self.machine
+        if (truth := truths.holds(form.operator, values, machine)) is not None:
+            return Const(form.at, NO_LOOPS, truth)
+        if form.operator == "zip":
+            return self.calls.containers.zipped(values, form.at)
         if form.operator == "dict" and (models := machine.items(values[0])):
             made = Container(form.at)  # its keys are not known, but each stands for a value
             machine.state.set(made, "#keyed", {f"\0{i}": value for i, value in enumerate(models)})
@@ -344,7 +365,8 @@ class Evaluator:
             left, right = (machine.items(value) for value in values)
             if form.operator == "+" and left is not None and right is not None:
                 return machine.container(form.at, left + right)
-            times = constant(values[1])
+            times = constant(values[1] if left is not None else values[0])
+            left = left if left is not None or form.operator != "*" else right
             if form.operator == "*" and left is not None:
                 count = (
                     times if isinstance(times, int) else 2

@@ -5,13 +5,12 @@ In: calls. Out: their values. A function of the file is run where it is called, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from fairlane.check import known
 from fairlane.check.calls import reference
 from fairlane.check.containers import over_folds
-from fairlane.check.evaluate import MOST_ITEMS, Evaluator, last_name
+from fairlane.check.evaluate import MOST_ITEMS, last_name
 from fairlane.check.forms import (
     Argument,
     Assign,
@@ -20,17 +19,14 @@ from fairlane.check.forms import (
     Block,
     Call,
     Class,
-    Constant,
-    Form,
     Function,
-    Index,
     Loop,
     Name,
-    Operation,
 )
 from fairlane.check.known import Kind
 from fairlane.check.machine import Given, Machine
 from fairlane.check.purpose import Reading
+from fairlane.check.reflecting import Reflecting
 from fairlane.check.values import (
     NO_LOOPS,
     ClassValue,
@@ -69,7 +65,7 @@ class Turns:
         self.continues: list[State] = []
 
 
-class Functions(Evaluator):
+class Functions(Reflecting):
     """Follows calls.
 
     Args:
@@ -100,7 +96,7 @@ class Functions(Evaluator):
 
     def make_class(self, form: Class, scope: Scope) -> Value:
         """A class is defined."""
-        cls = ClassValue(form.at, NO_LOOPS, form)
+        cls = ClassValue(form.at, NO_LOOPS, form, scope=scope)
         for base in form.bases:
             value = self.run(base, scope)
             if isinstance(value, ClassValue):
@@ -155,6 +151,8 @@ class Functions(Evaluator):
         if ref is not None:
             if ref.path in ("map", "filter") and len(given) > 1:
                 return self.map(given, at)
+            if (asked := self.asked(ref.path, given, at)) is not None:
+                return asked
             value = self.calls.named(ref.path, given, at)
             if ref.loops and isinstance(value, Thing):
                 value.loops |= ref.loops
@@ -188,6 +186,8 @@ class Functions(Evaluator):
                 return self.call_value(given[0].value, given[1:], at)
             if len(given) > 1:
                 return self.map(given, at)
+        if name == "__new__" and given and isinstance(given[0].value, ClassValue):
+            return Object(at, NO_LOOPS, given[0].value)
         if name == "optimize" and given and isinstance(given[0].value, Closure):
             return self.repeat(given[0].value, at)
         return self.calls.other_method(of, name, given, at)
@@ -227,6 +227,10 @@ class Functions(Evaluator):
         self.machine.path = path
         return Value(at)
 
+    def may_train(self, form: Function) -> bool:
+        """Whether a function trains anything."""
+        raise NotImplementedError
+
     def instantiate(self, cls: ClassValue, given: list[Given] | None, at: At) -> Value:
         """An instance of a class of the file."""
         made: Value
@@ -234,9 +238,16 @@ class Functions(Evaluator):
             made = self.calls.subclass(cls, at, given or [])
         else:
             made = Object(at, NO_LOOPS, cls)
+            if "__new__" in cls.methods:  # a class of which there is one instance, perhaps
+                value = self.invoke(cls.methods["__new__"], given, at, cls)
+                made = value if isinstance(value, Object) else made
         init = cls.methods.get("__init__")
         if init is not None:
             self.invoke(init, given, at, made)
+        elif cls.form is not None and cls.form.fields:
+            self.fill(cls, made, given, at)
+            if "__post_init__" in cls.methods:
+                self.invoke(cls.methods["__post_init__"], [], at, made)
         elif given:
             self.machine.escape([one.value for one in given])
         return made
@@ -245,10 +256,10 @@ class Functions(Evaluator):
         """Run a function of the file; arguments of None are all unknown."""
         form, machine = closure.form, self.machine
         assert form is not None
-        if form in self.running or len(self.running) >= DEEPEST_CALL or form.generator:
+        depth = self.running.count(form)
+        follows = depth == 0 or (depth == 1 and self.may_train(form))  # of recursion, the first two rounds
+        if not follows or len(self.running) >= DEEPEST_CALL or (form.generator and not self.may_train(form)):
             machine.escape([one.value for one in given or ()])
-            if form.generator:
-                return Value(at)
             return Value(at)
         if form in self.kept and not given:
             return self.kept[form]  # a cached function gives what it gave the first time
@@ -268,7 +279,8 @@ class Functions(Evaluator):
             if form.implicit:
                 machine.state.set(scope, "#returned", value)
             frame.returns.append(machine.state)
-        return self.returned(frame, scope, form, at)
+        value = self.returned(frame, scope, form, at)
+        return Value(at) if form.generator else value
 
     def returned(self, frame: Frame, scope: Scope, form: Function, at: At) -> Value:
         """Where a function's paths meet: its value, and the state after it."""
@@ -285,71 +297,6 @@ class Functions(Evaluator):
             value.loops, value.path = NO_LOOPS, ()  # made once, in whichever round of a loop
             self.kept[form] = value
         return value if isinstance(value, Value) else Const(at)
-
-    def parameters(
-        self,
-        form: Function,
-        closure: Closure,
-        given: list[Given] | None,
-        scope: Scope,
-        owner: Value | None,
-    ) -> None:
-        """Bind a function's parameters to what it is given."""
-        machine, state = self.machine, self.machine.state
-        decorators = {last_name(decorator) for decorator in form.decorators}
-        positional = [] if given is None else [one for one in given if one.name is None and not one.spread]
-        named = {} if given is None else {one.name: one for one in given if one.name is not None}
-        spread = given is None or any(one.spread for one in given)
-        unpacked = [] if given is None else [one for one in given if one.spread]
-        loops = machine.loops_of(unpacked)
-        parameters = list(form.parameters)
-        if owner is not None and closure.cls is not None and parameters and "staticmethod" not in decorators:
-            state.set(scope, parameters.pop(0).name, owner)
-        for index, parameter in enumerate(parameters):
-            unknown = Value(At(form.at.line, form.at.column, -index - 1, form.at.end_line), loops)
-            for one in unpacked:
-                keyed = state.get(one.value, "#keyed")
-                if isinstance(keyed, dict) and isinstance(keyed.get(parameter.name), Value):
-                    unknown = keyed[parameter.name]
-            if parameter.rest:
-                value: Value = machine.container(form.at, None)
-                if positional and not machine.is_r:
-                    value = machine.container(form.at, [one.value for one in positional])
-                positional = []
-            elif parameter.name in named:
-                value = named[parameter.name].value
-            elif positional:
-                value = positional.pop(0).value
-            elif parameter.default is not None and given is not None and not spread:
-                value = self.default(form, parameter.name, parameter.default, scope)
-            else:
-                value = unknown
-            if type(value) is Value and self.says_model(parameter.annotation, scope):
-                machine.assume(value, False, form.at)
-            state.set(scope, parameter.name, value)
-
-    def says_model(self, annotation: Form | None, scope: Scope) -> bool:
-        """Whether a parameter's annotation is one of Keras's models."""
-        if annotation is None:
-            return False
-        if isinstance(annotation, Constant):
-            return re.search(r"keras\.(\w+\.)*(Model|Sequential)\b", str(annotation.value)) is not None
-        if isinstance(annotation, Operation):  # keras.Model | None
-            return any(self.says_model(part, scope) for part in annotation.parts)
-        if isinstance(annotation, Index):  # Optional[keras.Model]
-            return last_name(annotation.of) == "Optional" and self.says_model(annotation.key, scope)
-        if not isinstance(annotation, Name | Attribute):
-            return False
-        value = self.run(annotation, scope)
-        meaning = self.machine.meaning(value.path) if isinstance(value, Ref) else None
-        return meaning is not None and meaning.kind is Kind.MODEL
-
-    def default(self, form: Function, name: str, default: Form, scope: Scope) -> Value:
-        """A parameter's default."""
-        if self.machine.is_r:
-            return self.run(default, scope)
-        found = self.machine.state.get(form, f"#default {name}")
-        return found if isinstance(found, Value) else Value(default.at)
 
     # What is run more than once
 

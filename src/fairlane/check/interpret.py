@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 
-from fairlane.check import known
+from fairlane.check import known, truths
 from fairlane.check.again import Found, Where
 from fairlane.check.bodies import all_forms
 from fairlane.check.containers import over_folds
@@ -43,8 +43,8 @@ from fairlane.check.forms import (
 )
 from fairlane.check.functions import Functions, Turns
 from fairlane.check.known import Kind
-from fairlane.check.machine import Enough, Machine, Notes, constant
-from fairlane.check.purpose import Purpose, Reading, functions_of, read
+from fairlane.check.machine import Enough, Machine, Notes
+from fairlane.check.purpose import Purpose, Reading, averages_of, functions_of, read
 from fairlane.check.values import (
     NO_LOOPS,
     Closure,
@@ -218,8 +218,8 @@ class _Interpreter(Functions):
         if not machine.alive:
             return Value(form.at)
         options = form.options
-        truth = constant(tests[0]) if len(tests) == 1 else None
-        if isinstance(truth, bool) and len(options) == 2:
+        truth = truths.is_true(tests[0]) if len(tests) == 1 else None
+        if truth is not None and len(options) == 2:
             options = (options[0] if truth else options[1],)
         elif form.tests and _is_main(form.tests[0]):
             options = options[:1]
@@ -284,7 +284,9 @@ class _Interpreter(Functions):
         if key not in self.readings:
             if not self.machine.functions:
                 self.machine.functions = functions_of(self.machine.program.body)
-            self.readings[key] = read(form, self.machine.functions, over_folds)
+            if self.machine.averaged is None:
+                self.machine.averaged = averages_of("\n".join(self.machine.program.lines))
+            self.readings[key] = read(form, self.machine.functions, over_folds, self.machine.averaged)
         return self.readings[key]
 
     def repeated(self, items: list[Value]) -> tuple[Thing, ...]:

@@ -7,15 +7,17 @@ fault, and days of a stream that share one are not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from fairlane.check.bodies import Body, all_forms, last_name, words_of
+from fairlane.check.bodies import Body, all_forms, counters, last_name, words_of
 from fairlane.check.forms import (
     Assign,
     Attribute,
+    Block,
     Call,
     Constant,
     Form,
@@ -51,6 +53,7 @@ class Reading:
         joins: whether the rounds' curves become one.
         falling: whether it runs over numbers that only get smaller, as rates that are lowered do.
         renews: whether the data are made in each round.
+        sized: whether it trains on more and more samples, and evaluates on the same: a learning curve.
         sweeps: whether the loop's variable is an argument of ``fit`` other than its data.
     """
 
@@ -61,6 +64,7 @@ class Reading:
     falling: bool = False
     sweeps: bool = False
     renews: bool = False
+    sized: bool = False
 
     @property
     def validates(self) -> bool:
@@ -86,50 +90,97 @@ _ONWARD_WORDS = names(
     difficulty curriculum file files path paths shard shards year years window
     """
 )
+_SIZE_WORDS = names("size sizes n samples frac fraction fractions percent percentage pct proportion subset")
+_MEAN_OF = re.compile(
+    r"\b(?:nan)?(?:mean|std|average|median|sd|stdev|var|sem)\s*\(\s*(?:\w+\.array\(\s*)?([A-Za-z_]\w*)\s*[,)]"
+)
+_ITS_MEAN = re.compile(r"\b([A-Za-z_]\w*)\.(?:mean|std|median)\s*\(|\bsum\s*\(\s*([A-Za-z_]\w*)\s*\)\s*/")
 _HANDING_ON = names("enumerate list tqdm zip seq_along range len length nrow")
 
 
-def read(loop: Loop, functions: Mapping[str, Function], over_folds: bool | None) -> Reading:
+def read(
+    loop: Loop,
+    functions: Mapping[str, Function],
+    over_folds: bool | None,
+    averaged: frozenset[str] = frozenset(),
+) -> Reading:
     """Read a loop.
 
     Args:
         loop: the loop.
         functions: the functions of the file by their names.
         over_folds: whether its values are the folds of a cross-validation; None if that is not known.
+        averaged: the names of what the program takes the mean or the deviation of.
 
     Returns:
         what it is for.
     """
     text = Body(functions)
     text.vary(loop.target)
+    counts = counters(loop)
+    text.varying |= counts
     text.own = frozenset(text.varying)
     for _ in range(2):  # what the end of a round assigns is read at the beginning of the next
         text.walk(loop.body)
     words = _words(loop.target) | text.parameter_words
+    words = words.union(*(words_of(name) for name in counts))
     records = text.records or loop.collects
     return Reading(
-        _purpose(loop, text, words, _runs_over_folds(loop) if over_folds is None else over_folds),
+        _purpose(loop, text, words, _runs_over_folds(loop) if over_folds is None else over_folds, averaged),
         text.evaluates,
         records,
         text.joins,
         _falls(loop.over),
         bool(text.swept),
         text.renews,
+        text.fixed and text.data_varies and records and (text.prefix or bool(words & _SIZE_WORDS)),
     )
 
 
-def _purpose(loop: Loop, text: Body, words: frozenset[str], over_folds: bool) -> Purpose:
+def _purpose(
+    loop: Loop, text: Body, words: frozenset[str], over_folds: bool, averaged: frozenset[str]
+) -> Purpose:
     if over_folds or text.fold_parts or (text.complement and text.evaluates):
         return Purpose.FOLDS
-    if words & _ONWARD_WORDS and not text.swept - {"epochs"}:
+    if words & _ONWARD_WORDS and not text.swept - {"epochs"} and not _compares_epochs(loop, text):
         return Purpose.ONWARD
     if text.splits and text.evaluates:
         return Purpose.SPLITS
-    if text.seeds or words & _REPEAT_WORDS:
+    if text.seeds or words & _REPEAT_WORDS or (loop.collects and loop.target is None):
         return Purpose.REPEATS
-    if loop.target is None and not loop.collects:
+    if text.evaluates and not text.data_varies and not text.swept and text.kept & averaged:
+        return Purpose.REPEATS
+    if loop.target is None and not _is_counted(loop):
         return Purpose.UNTIL
     return Purpose.STREAM if text.data_varies and not text.complement else Purpose.PLAIN
+
+
+def _compares_epochs(loop: Loop, text: Body) -> bool:
+    """``for epochs in [10, 20, 50]``, each with its score: numbers of epochs are compared."""
+    written = isinstance(loop.over, Group) and all(isinstance(i.value, Constant) for i in loop.over.items)
+    return written and "epochs" in text.swept and text.evaluates and not _falls(loop.over)
+
+
+def _is_counted(loop: Loop) -> bool:
+    """``while i < 5``, where the loop adds to i: as good as ``for``."""
+    if loop.target is not None:
+        return True
+    test = loop.body.items[0] if isinstance(loop.body, Block) and loop.body.items else None
+    names_in = (
+        {part.id for part in test.parts if isinstance(part, Name)} if isinstance(test, Operation) else set()
+    )
+    return not names_in.isdisjoint(counters(loop))
+
+
+def averages_of(text: str) -> frozenset[str]:
+    """The names of what a program takes the mean or the deviation of.
+
+    Example:
+        >>> sorted(averages_of("np.mean(scores), np.std(scores), losses.mean()"))
+        ['losses', 'scores']
+    """
+    own = {name for found in _ITS_MEAN.findall(text) for name in found if name}
+    return frozenset(own.union(_MEAN_OF.findall(text)) - {"np", "numpy", "statistics"})
 
 
 def functions_of(form: Form) -> dict[str, Function]:

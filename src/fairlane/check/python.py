@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fairlane.check import python2
+from fairlane.check.fields import fields_of
 from fairlane.check.forms import (
     NOWHERE,
     Argument,
@@ -42,6 +43,7 @@ from fairlane.check.forms import (
 )
 
 _COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.In: "in", ast.NotIn: "not in", ast.Is: "is"}
+_COMPARISONS |= {ast.IsNot: "is not"}
 
 DEEPEST = 150
 """How deep expressions may nest before what is below counts as unknown."""
@@ -161,7 +163,8 @@ class _Lowering:
                 return [Assign(at, Name(at, node.name), self.function(node))]
             case ast.ClassDef():
                 bases = tuple(self.expression(base) for base in node.bases)
-                return [Assign(at, Name(at, node.name), Class(at, node.name, bases, self.block(node.body)))]
+                made = Class(at, node.name, bases, self.block(node.body), fields_of(node))
+                return [Assign(at, Name(at, node.name), made)]
             case ast.Return():
                 return [Return(at, None if node.value is None else self.expression(node.value))]
             case ast.Import() | ast.ImportFrom():
@@ -345,7 +348,8 @@ class _Lowering:
                 return Operation(at, "slice", tuple(self.expression(b) for b in bounds if b is not None))
             case _:
                 inner = (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
-                return Operation(at, type(node).__name__, tuple(self.expression(child) for child in inner))
+                kind = type(getattr(node, "op", node)).__name__  # of a BoolOp, Or and And
+                return Operation(at, kind, tuple(self.expression(child) for child in inner))
 
     def arguments(self, node: ast.Call) -> tuple[Argument, ...]:
         found = [self.item(argument) for argument in node.args]

@@ -148,11 +148,19 @@ class ClassValue(Value):
     kind: Kind | None = None
     base: str = ""
     methods: dict[str, Closure] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
 
 
 @dataclass(eq=False, slots=True)
 class Folds(Value):
     """The folds of a cross-validation; ``forward`` where each trains on what came before it."""
+
+    forward: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class FoldRows(Container):
+    """What ``zip(models, folds)`` gives: rows, of which the folds are not known."""
 
     forward: bool = False
 
