@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from fairlane.check.evaluate import Evaluator, last_name
+from fairlane.check.composing import Composing
+from fairlane.check.evaluate import last_name
 from fairlane.check.forms import (
     Assign,
     At,
@@ -27,7 +28,7 @@ from fairlane.check.machine import Given
 from fairlane.check.values import ClassValue, Closure, Ref, Scope, Value
 
 
-class Binding(Evaluator):
+class Binding(Composing):
     """Binds arguments."""
 
     def parameters(

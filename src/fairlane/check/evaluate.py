@@ -6,7 +6,9 @@ In: forms without control flow. Out: their values. What is called and how paths 
 
 from __future__ import annotations
 
-from fairlane.check import known, truths
+import re
+
+from fairlane.check import known
 from fairlane.check.calls import Calls
 from fairlane.check.forms import (
     Assign,
@@ -17,8 +19,6 @@ from fairlane.check.forms import (
     Group,
     Index,
     Name,
-    Operation,
-    Record,
     StarImport,
 )
 from fairlane.check.known import Kind
@@ -26,11 +26,13 @@ from fairlane.check.machine import Given, Machine, constant
 from fairlane.check.values import (
     NO_LOOPS,
     Alias,
+    Bound,
     ClassValue,
     Closure,
     Const,
     Container,
     Folds,
+    Made,
     Object,
     Part,
     Ref,
@@ -41,6 +43,7 @@ from fairlane.check.values import (
 )
 
 MOST_ITEMS = 8
+_MODEL_NAME = re.compile(r"(?:^|_)(?:model|net|network|nn|mlp|cnn|lstm|autoencoder)_?$", re.IGNORECASE)
 _BUILTINS = known.HARMLESS_BUILTINS | {"range", "map", "filter", "setattr", "globals", "locals"}
 
 
@@ -206,6 +209,8 @@ class Evaluator:
             machine.state.set(of, f".{name}", value)
         elif isinstance(of, Part) and of.whole is not None:
             machine.excuse(of.whole)
+        elif type(of) is Value:
+            machine.state.drop(of, "#attributes")
         if isinstance(value, Thing) and not value.label:
             value.label = f"self.{name}" if isinstance(of, Object) else name
         if isinstance(of, Container):
@@ -257,7 +262,22 @@ class Evaluator:
             return self.of_model(of, name, at)
         if isinstance(of, Thing) and of.kind is Kind.LAYER and name in ("output", "input"):
             return Tensor(at)
-        return Value(at, of.loops)
+        return self.distant(of, name, at)
+
+    def distant(self, of: Value, name: str, at: At) -> Value:
+        """An attribute of something unknown; a model stays one until something is done to its owner."""
+        made = Value(at, of.loops)
+        if isinstance(of, Thing | Made) or not _MODEL_NAME.search(name):
+            return made
+        state = self.machine.state
+        held = state.get(of, "#attributes")
+        held = held if isinstance(held, dict) else {}
+        if name not in held:
+            self.machine.distant.add(made)
+            state.set(of, "#attributes", {**held, name: made})
+        found = held.get(name, made)
+        assert isinstance(found, Value)
+        return found
 
     def of_model(self, model: Thing, name: str, at: At) -> Value:
         """What belongs to a model: its layers and weights, its tensors; nothing else matters."""
@@ -268,6 +288,8 @@ class Evaluator:
         if name == "optimizer":
             uses = self.machine.state.model(model).uses
             return next((use.thing for use in uses if use.thing.kind is Kind.OPTIMIZER), Value(at))
+        if name in known.TRAINING or name == "compile":
+            return Bound(at, NO_LOOPS, model, name)
         if name == "layers" or "weights" in name or "variables" in name:
             return Part(at, NO_LOOPS, model)
         return Value(at)
@@ -293,93 +315,6 @@ class Evaluator:
     def bound(self, method: Closure, owner: Value) -> Closure:
         """A method with the instance it was read from."""
         return Closure(method.origin, NO_LOOPS, method.form, method.scope, owner, method.cls)
-
-    def index(self, form: Index, scope: Scope) -> Value:
-        """``of[key]``."""
-        of, key = self.run(form.of, scope), self.run(form.key, scope)
-        found = self.calls.containers.item(of, key, form.at)
-        items = self.machine.items(of)
-        if key.loops and items and type(found) is Value and all(isinstance(item, Const) for item in items):
-            found.loops |= key.loops  # rates[i], where rates are written out: one of a loop's variants
-        return found
-
-    def group(self, form: Group, scope: Scope) -> Value:
-        """A list, with its items as long as all of them are known."""
-        items: list[Value] | None = []
-        named: dict[object, Value] = {}
-        for item in form.items:
-            value = self.run(item.value, scope)
-            inner = self.machine.items(value) if item.spread else (value,)
-            if items is not None:
-                items = None if inner is None or len(items) > 64 else [*items, *inner]
-            if item.name is not None:
-                named[item.name] = value
-        made = self.machine.container(form.at, items)
-        if named:
-            self.machine.state.set(made, "#keyed", named)
-        return made
-
-    def record(self, form: Record, scope: Scope) -> Value:
-        """A dictionary, with its items as long as all keys are known."""
-        made, keyed, certain = Container(form.at), {}, True
-        for key, value in zip(form.keys, form.values, strict=True):
-            known_key = None if key is None else constant(self.run(key, scope))
-            inner = self.run(value, scope)
-            if isinstance(known_key, str | int):
-                keyed[known_key] = inner
-            else:
-                certain = False
-        if certain:
-            self.machine.state.set(made, "#keyed", keyed)
-        return made
-
-    def either(self, form: Operation, scope: Scope) -> Value:
-        """``model or build()``: what stands behind is evaluated only where that may be."""
-        ends = form.operator == "Or"
-        for index, part in enumerate(form.parts):
-            value = self.run(part, scope)
-            truth = truths.is_true(value)
-            if truth is ends or index == len(form.parts) - 1:
-                return value
-            if truth is None:
-                break
-        for part in form.parts[index + 1 :]:
-            self.run(part, scope)
-        return Value(form.at)
-
-    def operation(self, form: Operation, scope: Scope) -> Value:
-        """Something computed: a tensor of tensors, a list of lists, or a value that is not followed."""
-        if form.operator in ("Or", "And"):
-            return self.either(form, scope)
-        values = [self.run(part, scope) for part in form.parts]
-        machine = self.machine
-        if (truth := truths.holds(form.operator, values, machine)) is not None:
-            return Const(form.at, NO_LOOPS, truth)
-        if form.operator == "zip":
-            return self.calls.containers.zipped(values, form.at)
-        if form.operator == "dict" and (models := machine.items(values[0])):
-            made = Container(form.at)  # its keys are not known, but each stands for a value
-            machine.state.set(made, "#keyed", {f"\0{i}": value for i, value in enumerate(models)})
-            return made
-        if form.operator in ("+", "*") and len(values) == 2:
-            left, right = (machine.items(value) for value in values)
-            if form.operator == "+" and left is not None and right is not None:
-                return machine.container(form.at, left + right)
-            times = constant(values[1] if left is not None else values[0])
-            left = left if left is not None or form.operator != "*" else right
-            if form.operator == "*" and left is not None:
-                count = (
-                    times if isinstance(times, int) else 2
-                )  # of a number that is not known, two stand for all
-                return machine.container(form.at, left * max(0, min(count, MOST_ITEMS)))
-        if form.operator in ("+", "*", "-", "/", "^", "**", "Sub", "Div", "Pow", "Mult", "FloorDiv", ":"):
-            loops = NO_LOOPS.union(*(value.loops for value in values))
-        else:
-            loops = NO_LOOPS
-        applied = machine.applied(values)
-        if any(isinstance(value, Tensor) for value in values):
-            return Tensor(form.at, loops, applied)
-        return Value(form.at, loops)
 
 
 def last_name(form: Form) -> str:

@@ -5,6 +5,7 @@ In: calls. Out: their values. A function of the file is run where it is called, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from fairlane.check import known
@@ -29,6 +30,8 @@ from fairlane.check.purpose import Reading
 from fairlane.check.reflecting import Reflecting
 from fairlane.check.values import (
     NO_LOOPS,
+    Above,
+    Bound,
     ClassValue,
     Closure,
     Const,
@@ -47,7 +50,22 @@ from fairlane.check.values import (
 )
 
 DEEPEST_CALL = 12
+REPEATERS = known.names(
+    """
+    fmin gp_minimize forest_minimize gbrt_minimize dummy_minimize minimize differential_evolution
+    dual_annealing basinhopping minimize_scalar BayesianOptimization agent vectorize optim optimize bayesOpt
+    ga DEoptim Vectorize
+    """
+)
+"""Functions that call a function again and again, for each trial."""
+
+REPEATING_METHODS = known.names("optimize apply applymap transform")
 CACHES = known.names("lru_cache cache memoize cached cache_resource cached_property singleton")
+
+
+def last_part(path: str) -> str:
+    """The last name of a full name: of ``hyperopt.fmin`` and of ``stats::optim``."""
+    return re.split(r"[.:$]", path)[-1]
 
 
 class Frame:
@@ -77,6 +95,7 @@ class Functions(Reflecting):
         self.frames: list[Frame] = [Frame()]
         self.turns: list[Turns] = []
         self.running: list[Function] = []
+        self.owners: list[tuple[Value | None, ClassValue | None]] = []
         self.called: set[Function] = set()
         self.closures: list[Closure] = []
         self.kept: dict[Function, Thing] = {}
@@ -100,6 +119,7 @@ class Functions(Reflecting):
         for base in form.bases:
             value = self.run(base, scope)
             if isinstance(value, ClassValue):
+                cls.parents = (*cls.parents, value)
                 cls.kind, cls.base = value.kind, value.base
                 cls.methods.update(value.methods)
             elif isinstance(value, Ref) and (meaning := self.machine.meaning(value.path)):
@@ -147,11 +167,18 @@ class Functions(Reflecting):
                 return self.calls.apply(function, [one.value for one in given], at)
             case Part():
                 return self.calls.part_method(function, "call", given, at)
+            case Bound():
+                return self.calls.method(function.model, function.name, given, at, Name(at, ""))
+            case Object(cls=ClassValue(methods={"__call__": method})):
+                return self.invoke(method, given, at, function)
         ref = reference(function)
         if ref is not None:
             if ref.path in ("map", "filter") and len(given) > 1:
                 return self.map(given, at)
-            if (asked := self.asked(ref.path, given, at)) is not None:
+            if last_part(ref.path) in REPEATERS and (value := self.repeat(given, at)):
+                return value
+            asked = self.above(at) if ref.path == "super" else self.asked(ref.path, given, at)
+            if asked is not None:
                 return asked
             value = self.calls.named(ref.path, given, at)
             if ref.loops and isinstance(value, Thing):
@@ -188,8 +215,13 @@ class Functions(Reflecting):
                 return self.map(given, at)
         if name == "__new__" and given and isinstance(given[0].value, ClassValue):
             return Object(at, NO_LOOPS, given[0].value)
-        if name == "optimize" and given and isinstance(given[0].value, Closure):
-            return self.repeat(given[0].value, at)
+        if isinstance(of, Above) and of.cls is not None:
+            for parent in of.cls.parents:
+                if name in parent.methods:
+                    return self.invoke(parent.methods[name], given, at, of.owner)
+        alone = sum(one.name is None for one in given) < 2  # a pool's apply(f, arguments) calls it once
+        if name in REPEATING_METHODS and (alone or name == "optimize") and (value := self.repeat(given, at)):
+            return value
         return self.calls.other_method(of, name, given, at)
 
     def map(self, given: list[Given], at: At) -> Value:
@@ -218,14 +250,26 @@ class Functions(Reflecting):
         """What a loop is for."""
         raise NotImplementedError
 
-    def repeat(self, function: Closure, at: At) -> Value:
-        """``study.optimize(objective)``: the function is called again and again."""
+    def repeat(self, given: list[Given], at: At) -> Value | None:
+        """``study.optimize(objective)``: the function is called again and again; None where there is none."""
+        function = next((one.value for one in given if isinstance(one.value, Closure | Partial)), None)
+        if function is None:
+            return None
+        item = Given(Value(at), None, Name(at, ""))
         serial, path = self.machine.next_time(), self.machine.path
+        reading = self.reading_of_map(function, item)
         for turn in range(2):
-            self.machine.path = (*path, Step(at, serial, turn))
-            self.call_value(function, [Given(Value(at), None, function.form or Name(at, ""))], at)
+            self.machine.path = (*path, Step(at, serial, turn, reading))
+            self.call_value(function, [item], at)
         self.machine.path = path
         return Value(at)
+
+    def above(self, at: At) -> Value | None:
+        """``super()``, in a method of a class whose base is in the file too."""
+        owner, cls = self.owners[-1] if self.owners else (None, None)
+        return (
+            Above(at, NO_LOOPS, owner, cls) if owner is not None and cls is not None and cls.parents else None
+        )
 
     def may_train(self, form: Function) -> bool:
         """Whether a function trains anything."""
@@ -271,7 +315,9 @@ class Functions(Reflecting):
         self.frames.append(frame)
         self.turns = []
         self.running.append(form)
+        self.owners.append((owner, closure.cls))
         value = self.run(form.body, scope)
+        self.owners.pop()
         self.running.pop()
         self.frames.pop()
         self.turns, machine.path = turns, path

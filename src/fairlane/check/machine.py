@@ -82,6 +82,7 @@ class Machine:
     continuing: int = 0
     stars: list[str] = field(default_factory=list)
     assumed: dict[Value, Thing] = field(default_factory=dict)
+    distant: set[Value] = field(default_factory=set)
     functions: dict[str, Function] = field(default_factory=dict)
     averaged: frozenset[str] | None = None
 
@@ -197,10 +198,12 @@ class Machine:
                     self.excuse(inner)
                 self.state.drop(inner, "#items")
                 self.state.drop(inner, "#keyed")
+                self.state.drop(inner, "#attributes")
 
     def assume(self, value: Value, doubtful: bool, at: At) -> Thing:
         """An unknown value that is used as a model: from now on it is followed as one."""
         found = self.assumed.get(value)
+        doubtful |= value in self.distant
         if found is None:
             found = self.make(Kind.MODEL, "", at)
             found.stands_for, found.doubtful = value, doubtful

@@ -149,6 +149,23 @@ class ClassValue(Value):
     base: str = ""
     methods: dict[str, Closure] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
+    parents: tuple[ClassValue, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Above(Value):
+    """``super()`` in a method of a class."""
+
+    owner: Value = field(default_factory=Value)
+    cls: ClassValue | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Bound(Value):
+    """A method of a model that is not called yet: ``train = model.fit``."""
+
+    model: Thing = field(default_factory=Thing)
+    name: str = ""
 
 
 @dataclass(eq=False, slots=True)
