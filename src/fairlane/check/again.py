@@ -101,7 +101,7 @@ class Again:
             compares = reading.sweeps and (reading.records or reading.evaluates)
             is_plain = reading.purpose in (Purpose.PLAIN, Purpose.REPEATS)
             sure = now.how == "fit" and is_plain and (compares or reading.purpose is Purpose.REPEATS)
-            sure |= now.how == "fit" and reading.sized and reading.purpose is Purpose.STREAM
+            sure |= now.how == "fit" and reading.compares_data and reading.purpose is Purpose.STREAM
             return self._loop(model, now, loop, LIKELY) if sure else None
         if reading.purpose is Purpose.STREAM:
             shown = reading.records or reading.evaluates

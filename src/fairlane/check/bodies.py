@@ -42,6 +42,8 @@ _EVALUATIONS = names(
 _TRAINING = names("fit fit_generator train_on_batch")
 _SHOWING = names("plot print semilogy lines points cat message info log writerow write format scatter line")
 _SELECTING = names("where which nonzero flatnonzero filter subset query compress select isin")
+_DRAWING = names("sample choice choices permutation shuffle randint resample sample_int sample.int runif "
+                 "rand random random_sample sample_n sample_frac slice_sample")  # fmt: skip
 _NOT_SWEPT = names("object model sample_weight callbacks verbose initial_epoch") | {None}
 
 
@@ -68,6 +70,10 @@ class Body:
     renews: bool = False
     fixed: bool = False
     prefix: bool = False
+    same_labels: bool = False
+    drawn: set[str] = field(default_factory=set)
+    cuts: dict[str, set[Form]] = field(default_factory=dict)
+    updating: frozenset[str] = frozenset()
     kept: set[str] = field(default_factory=set)
     cleared: set[str] = field(default_factory=set)
 
@@ -104,7 +110,9 @@ class Body:
         """Read a form, and all that is in it, in the order in which it is run."""
         match form:
             case Assign():
+                self.updating = frozenset(_targets(form.target))
                 self.walk(form.value)
+                self.updating = frozenset()
                 self.assigned(form)
             case Loop():
                 self.inner_loop(form)
@@ -124,6 +132,8 @@ class Body:
                 pass  # read where it is called
             case Operation() if form.operator in ("Invert", "Not", "!") and self.varies(form):
                 self.complement = True
+            case Operation() if form.operator == "Invert" and self.is_drawn(form):
+                self.splits = True
             case _:
                 self.complement |= _joins_slices(form, self)
                 for child in _children(form):
@@ -144,13 +154,17 @@ class Body:
         if self.varies(form.value):
             self.vary(form.target)
             self.complement |= self.excludes(form.value)
-        if any(isinstance(inner, Call) for inner in all_forms(form.value)):
+        calls = {last_name(inner.function) for inner in all_forms(form.value) if isinstance(inner, Call)}
+        if calls:
             self.renewed |= _targets(form.target)
+        if calls & _DRAWING or self.is_drawn(form.value):
+            self.drawn |= _targets(form.target)
         target = form.target
         if isinstance(target, Index):
+            if self.varies(target.key):
+                self.vary(target)
             if self.varies(target.key) and isinstance(form.value, Constant) and form.value.value is False:
                 self.cleared |= self.mentioned(target.of)  # mask[test] = False
-                self.vary(target)
             self.records |= self.varies(target.key)
             self.kept |= self.mentioned(target.of)
         value = form.value
@@ -162,6 +176,11 @@ class Body:
             if isinstance(first, Name) and first.id == target.id:
                 self.records = True
                 self.kept.add(target.id)
+
+    def is_drawn(self, form: Form) -> bool:
+        """Whether a form mentions what is drawn at random in each round, and is not taken out of a pool."""
+        mentioned = self.mentioned(form)
+        return not self.drawn.isdisjoint(mentioned) and self.updating.isdisjoint(mentioned)
 
     def excludes(self, form: Form) -> bool:
         """Whether a form chooses all that is not of this round."""
@@ -181,6 +200,14 @@ class Body:
                 )
                 if (negative and self.varies(inner)) or self.excludes(inner):
                     self.complement = True
+                elif negative and self.is_drawn(form):
+                    self.splits = True  # x[-idx, ], where idx is drawn in each round
+            if isinstance(key, Operation) and key.operator in ("slice", ":") and self.is_drawn(form.of):
+                name = next(iter(self.mentioned(form.of)))
+                self.cuts.setdefault(name, set()).add(form)
+                self.splits |= (
+                    isinstance(form.of, Name) and len(self.cuts[name]) > 1
+                )  # order[:n] and order[n:]
 
     def is_prefix(self, key: Form) -> bool:
         """``[:n]`` and R's ``[1:n]``, where n is the loop's own variable: the first n of something."""
@@ -204,6 +231,10 @@ class Body:
         if varies and name in _SELECTING | _COMPLEMENTS:
             chosen = any(self.excludes(inner) for a in arguments for inner in all_forms(a.value))
             self.complement |= chosen or name in _COMPLEMENTS
+        if name in _COMPLEMENTS and self.is_drawn(form):
+            self.splits = True
+        if name == "shuffle":
+            self.drawn |= self.mentioned(form) - self.mentioned(form.function)
         if varies and name in _JOINING:
             self.complement |= sum(_slices(argument.value, self) for argument in arguments) > 1
         for argument in arguments:
@@ -232,6 +263,10 @@ class Body:
                 is_data = position < 2 if method else 0 < position < 3  # R's fit(model, x, y)
                 position += 1
             if is_data:
+                is_labels = argument.name == "y" or (
+                    argument.name is None and position == (2 if method else 3)
+                )
+                self.same_labels |= is_labels and not self.varies(argument.value)
                 self.data_varies |= self.varies(argument.value)
                 self.renews |= not self.renewed.isdisjoint(self.mentioned(argument.value))
             elif argument.name == "validation_data" or argument.name == "validation_split":

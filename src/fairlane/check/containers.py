@@ -48,6 +48,8 @@ class Containers:
             if name == "dict":
                 machine.state.set(made, "#keyed", {})
             return made
+        if name == "dict":
+            return self.dictionary(given, at)
         items = [machine.items(value) for value in values]
         if name in ("list", "tuple", "iter", "tqdm", "reversed", "sorted") and items[0] is not None:
             order = items[0] if name != "reversed" else tuple(reversed(items[0]))
@@ -57,7 +59,23 @@ class Containers:
             return machine.container(at, pairs)
         if name == "zip":
             return self.zipped(values, at)
-        return Container(at) if name == "dict" else Value(at)
+        return Value(at)
+
+    def dictionary(self, given: list[Given], at: At) -> Value:
+        """``dict(a=model, b=model)`` and ``dict(zip(names, models))``."""
+        machine, made, keyed = self.machine, Container(at), dict[object, Value]()
+        for one in given:
+            rows = [machine.items(row) or () for row in machine.items(one.value) or ()]
+            pairs = [(constant(row[0]), row[1]) for row in rows if len(row) == 2]
+            if one.name is not None:
+                pairs = [(one.name, one.value)]
+            elif not pairs or len(pairs) < len(rows):
+                return made
+            if not all(isinstance(key, str | int) for key, _ in pairs):
+                return made
+            keyed.update(pairs)
+        machine.state.set(made, "#keyed", keyed)
+        return made
 
     def zipped(self, values: list[Value], at: At) -> Value:
         """``zip(models, rates)``: rows, where the items of one are known."""

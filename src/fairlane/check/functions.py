@@ -173,8 +173,8 @@ class Functions(Reflecting):
                 return self.invoke(method, given, at, function)
         ref = reference(function)
         if ref is not None:
-            if ref.path in ("map", "filter") and len(given) > 1:
-                return self.map(given, at)
+            if ref.path in ("map", "filter", "itertools.starmap") and len(given) > 1:
+                return self.map(given, at, ref.path == "itertools.starmap")
             if last_part(ref.path) in REPEATERS and (value := self.repeat(given, at)):
                 return value
             asked = self.above(at) if ref.path == "super" else self.asked(ref.path, given, at)
@@ -212,7 +212,7 @@ class Functions(Reflecting):
             if name in ("submit", "apply", "apply_async"):
                 return self.call_value(given[0].value, given[1:], at)
             if len(given) > 1:
-                return self.map(given, at)
+                return self.map(given, at, name == "starmap")
         if name == "__new__" and given and isinstance(given[0].value, ClassValue):
             return Object(at, NO_LOOPS, given[0].value)
         if isinstance(of, Above) and of.cls is not None:
@@ -224,8 +224,8 @@ class Functions(Reflecting):
             return value
         return self.calls.other_method(of, name, given, at)
 
-    def map(self, given: list[Given], at: At) -> Value:
-        """Python's ``map(f, items)``."""
+    def map(self, given: list[Given], at: At, spreads: bool = False) -> Value:
+        """Python's ``map(f, items)``; where it ``spreads``, ``starmap(f, rows)``."""
         function, over = given[0].value, given[1]
         collected = []
         serial = self.machine.next_time()
@@ -233,7 +233,8 @@ class Functions(Reflecting):
         reading = self.reading_of_map(function, over)
         for turn, item in enumerate(self.rounds(over.value, serial, over.form.at)):
             self.machine.path = (*path, Step(at, serial, turn, reading))
-            collected.append(self.call_value(function, [Given(item, None, over.form)], at))
+            parts = (self.machine.items(item) if spreads else None) or (item,)
+            collected.append(self.call_value(function, [Given(p, None, over.form) for p in parts], at))
         self.machine.path = path
         return self.machine.container(at, collected)
 

@@ -53,7 +53,8 @@ class Reading:
         joins: whether the rounds' curves become one.
         falling: whether it runs over numbers that only get smaller, as rates that are lowered do.
         renews: whether the data are made in each round.
-        sized: whether it trains on more and more samples, and evaluates on the same: a learning curve.
+        compares_data: whether it trains on more and more samples, or on versions of them, and evaluates
+            on the same each time: a learning curve, an ablation.
         sweeps: whether the loop's variable is an argument of ``fit`` other than its data.
     """
 
@@ -64,7 +65,7 @@ class Reading:
     falling: bool = False
     sweeps: bool = False
     renews: bool = False
-    sized: bool = False
+    compares_data: bool = False
 
     @property
     def validates(self) -> bool:
@@ -133,7 +134,10 @@ def read(
         _falls(loop.over),
         bool(text.swept),
         text.renews,
-        text.fixed and text.data_varies and records and (text.prefix or bool(words & _SIZE_WORDS)),
+        text.fixed
+        and text.data_varies
+        and records
+        and (text.prefix or text.same_labels or bool(words & _SIZE_WORDS)),
     )
 
 
@@ -157,6 +161,8 @@ def _purpose(
 
 def _compares_epochs(loop: Loop, text: Body) -> bool:
     """``for epochs in [10, 20, 50]``, each with its score: numbers of epochs are compared."""
+    if loop.collects and text.swept:
+        return True
     written = isinstance(loop.over, Group) and all(isinstance(i.value, Constant) for i in loop.over.items)
     return written and "epochs" in text.swept and text.evaluates and not _falls(loop.over)
 

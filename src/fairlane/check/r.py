@@ -40,15 +40,18 @@ DEEPEST = 150
 MAPPERS = names(
     """
     lapply sapply vapply map map_dbl map_int map_chr map_lgl map_df map_dfr map_dfc walk imap iwalk map_vec
-    pblapply pbsapply map_depth keep discard
+    pblapply pbsapply map_depth keep discard map_at map_if modify imap_dbl imap_dfr imap_chr imap_int imap_lgl
     """
 )
 """Functions that call their second argument with each item of their first, one after the other.
 
 Those that do so in other processes are not among them: there each has a model of its own."""
 
-PARALLEL_MAPPERS = frozenset(
-    {"map2", "map2_dfr", "map2_df", "map2_dbl", "walk2", "pmap", "pmap_dfr", "pmap_df"}
+PARALLEL_MAPPERS = names(
+    """
+    map2 map2_dfr map2_dfc map2_df map2_dbl map2_chr map2_int map2_lgl walk2
+    pmap pmap_dfr pmap_dfc pmap_df pmap_dbl pmap_chr pmap_int pmap_lgl pwalk
+    """
 )
 TRANSPARENT = names(
     """
@@ -357,7 +360,8 @@ class _Lowering:
         others = [a for a in arguments if a is not function and a.name != "MoreArgs"][:count]
         over = Operation(at, "zip", tuple(a.value for a in others))
         items = tuple(Argument(Name(at, f".item{i}")) for i in range(len(others)))
-        return Loop(at, Group(at, items), over, self.body_of(function.value, items), collects=True)
+        given = items if len(items) > 1 else items * count  # pmap's list holds them all
+        return Loop(at, Group(at, items), over, self.body_of(function.value, given), collects=True)
 
     def body_of(self, function: Form, arguments: tuple[Argument, ...]) -> Form:
         """What is done with each item: purrr's ``~ f(.x)`` or the call of a function."""
