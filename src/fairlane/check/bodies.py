@@ -233,6 +233,8 @@ class Body:
             self.complement |= chosen or name in _COMPLEMENTS
         if name in _COMPLEMENTS and self.is_drawn(form):
             self.splits = True
+        if name == "pop" and varies and not self.renewed.isdisjoint(self.mentioned(form.function)):
+            self.complement = True  # parts = list(folds); test = parts.pop(k)
         if name == "shuffle":
             self.drawn |= self.mentioned(form) - self.mentioned(form.function)
         if varies and name in _JOINING:

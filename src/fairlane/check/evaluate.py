@@ -79,7 +79,7 @@ class Evaluator:
         while scope is not None:
             found = self.machine.state.get(scope, name)
             if isinstance(found, Value) and (
-                not only_functions or isinstance(found, Closure | ClassValue | Ref)
+                not only_functions or isinstance(found, Closure | ClassValue | Ref | Thing)
             ):
                 return found
             scope = scope.parent

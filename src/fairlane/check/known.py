@@ -140,7 +140,7 @@ R_HARMLESS = names(
     print summary plot str cat class names length invisible identity list c is.null paste paste0 message
     format data.frame tibble as.data.frame cbind rbind evaluate predict save_model saveRDS nrow ncol dim
     colnames rep seq seq_len seq_along mean sd max min round glue sprintf inherits typeof object.size
-    head tail unlist
+    head tail unlist assign
     export_savedmodel plot_model count_params stopifnot deepviz ggplot aes autoplot view View cat
     """
 )

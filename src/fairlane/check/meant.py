@@ -35,6 +35,16 @@ def continues_at(text: str, line: int) -> bool:
     return any(reading.purpose is Purpose.ONWARD or reading.joins for reading in around)
 
 
+def is_called_so(line: str) -> bool:
+    """Whether a line that calls a function says that what it does continues: ``resume(model)``.
+
+    Example:
+        >>> is_called_so("    resume(model)"), is_called_so("    train(model)")
+        (True, False)
+    """
+    return says_so((line.partition("#")[0],), 1)
+
+
 @lru_cache(maxsize=64)
 def _loops(text: str) -> tuple[tuple[int, int, Reading], ...]:
     try:

@@ -81,7 +81,7 @@ _SPLITTER_WORDS = names("kf skf gkf rkf rskf sgkf ss sss splitter cv")
 _REPEAT_WORDS = names(
     """
     rep reps repeat repeats repetition repetitions replicate replication run runs trial trials seed seeds
-    experiment experiments restart attempt bag bags bagging boot bootstrap
+    experiment experiments attempt bag bags bagging boot bootstrap
     """
 )
 _ONWARD_WORDS = names(
@@ -134,10 +134,7 @@ def read(
         _falls(loop.over),
         bool(text.swept),
         text.renews,
-        text.fixed
-        and text.data_varies
-        and records
-        and (text.prefix or text.same_labels or bool(words & _SIZE_WORDS)),
+        _compares_data(text, words) and text.data_varies and records,
     )
 
 
@@ -146,6 +143,8 @@ def _purpose(
 ) -> Purpose:
     if over_folds or text.fold_parts or (text.complement and text.evaluates):
         return Purpose.FOLDS
+    if _is_written(loop):
+        words -= {"window"}  # windows of several sizes, and not one after the other
     if words & _ONWARD_WORDS and not text.swept - {"epochs"} and not _compares_epochs(loop, text):
         return Purpose.ONWARD
     if text.splits and text.evaluates:
@@ -159,12 +158,22 @@ def _purpose(
     return Purpose.STREAM if text.data_varies and not text.complement else Purpose.PLAIN
 
 
+def _compares_data(text: Body, words: frozenset[str]) -> bool:
+    """Whether models are compared that are trained on more samples, or on versions of the same."""
+    more = text.prefix or bool(words & _SIZE_WORDS)
+    return (text.fixed and more) or (text.evaluates and text.same_labels)
+
+
 def _compares_epochs(loop: Loop, text: Body) -> bool:
     """``for epochs in [10, 20, 50]``, each with its score: numbers of epochs are compared."""
     if loop.collects and text.swept:
         return True
-    written = isinstance(loop.over, Group) and all(isinstance(i.value, Constant) for i in loop.over.items)
-    return written and "epochs" in text.swept and text.evaluates and not _falls(loop.over)
+    return _is_written(loop) and "epochs" in text.swept and text.evaluates and not _falls(loop.over)
+
+
+def _is_written(loop: Loop) -> bool:
+    """Whether a loop runs over numbers or names that are written out: ``for n in [10, 20, 50]``."""
+    return isinstance(loop.over, Group) and all(isinstance(item.value, Constant) for item in loop.over.items)
 
 
 def _is_counted(loop: Loop) -> bool:
