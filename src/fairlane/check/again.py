@@ -154,10 +154,10 @@ class Again:
             f"`{alias.name}` is a second name for the model `{alias.old}`{self._built(model)}, not a copy: "
             f"{both} that one network again and again{self._no_reset(now)}"
         )
-        copy = f"clone_model({alias.old})" if self.is_r else f"fairlane.copy({alias.old})"
+        copy = f"clone_model({alias.old})" if self.is_r else alias.again or f"fairlane.copy({alias.old})"
         fix = f"build the model where it is trained, or make another one: `{alias.name} = {copy}`"
         related = [self._origin(model), *self._trainings(before, now, loop)]
-        edit = None if self.is_r else (alias.source, f"fairlane.copy({alias.old})")
+        edit = None if self.is_r else (alias.source, copy)
         return Found("FL001", alias.at, message, fix, tuple(related), confidence, edit)
 
     def _is_kept(self, at: At) -> bool:

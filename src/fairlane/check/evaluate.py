@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from fairlane.check import known
+from fairlane.check.builders import Builders
 from fairlane.check.calls import Calls
 from fairlane.check.forms import (
     Assign,
@@ -59,6 +60,7 @@ class Evaluator:
         self.calls = Calls(machine, self.call_value)
         self.root = Scope()
         self.unbound: dict[str, Value] = {}
+        self.builders = Builders(machine, self.find)
 
     def run(self, form: Form, scope: Scope) -> Value:
         """Run any form."""
@@ -127,11 +129,12 @@ class Evaluator:
         value = self.run(form.value, scope)
         if not self.machine.alive:
             return value
-        self.note_alias(form, value)
+        self.note_alias(form, value, scope)
+        self.builders.note(form, value, scope)
         self.assign_to(form.target, value, scope, form.outer, form.value)
         return value
 
-    def note_alias(self, form: Assign, value: Value) -> None:
+    def note_alias(self, form: Assign, value: Value, scope: Scope) -> None:
         """``name = other`` gives a model a second name."""
         source = self.handed_on(form.value)
         names = isinstance(form.target, Name) and isinstance(source, Name)
@@ -142,7 +145,10 @@ class Evaluator:
             new, old = form.target.id, source.id
             if new != old and not new.startswith("."):
                 machine = self.machine
-                alias = Alias(form.at, new, old, machine.path, machine.next_time(), source.at)
+                earlier = machine.state.get(value, f"#alias {new}")
+                before = earlier if isinstance(earlier, Alias) and earlier.at == form.at else None
+                again = self.builders.again(value, scope, before)
+                alias = Alias(form.at, new, old, machine.path, machine.next_time(), source.at, again)
                 machine.state.set(value, f"#alias {new}", alias)
 
     def handed_on(self, form: Form) -> Form:
@@ -195,7 +201,7 @@ class Evaluator:
             return
         for index, (item, inner) in enumerate(zip(target.items, items, strict=True)):
             if len(forms) == len(items):
-                self.note_alias(Assign(target.at, item.value, forms[index].value), inner)
+                self.note_alias(Assign(target.at, item.value, forms[index].value), inner, scope)
             self.assign_to(item.value, inner, scope)
 
     def set_attribute(self, of: Value, name: str, value: Value) -> None:

@@ -192,7 +192,10 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """``name = old`` gave a model a second name; ``time`` gives the order of what runs."""
+    """``name = old`` gave a model a second name; ``time`` gives the order of what runs.
+
+    ``again`` is the call that builds a model like it, where that is sure.
+    """
 
     at: At
     name: str
@@ -200,6 +203,7 @@ class Alias:
     path: Path
     time: int
     source: At = NOWHERE
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
