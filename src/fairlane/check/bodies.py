@@ -6,11 +6,8 @@ is evaluated, or that all samples but this round's are chosen. `purpose` draws t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fairlane.check.forms import (
     Assign,
@@ -26,9 +23,9 @@ from fairlane.check.forms import (
     Loop,
     Name,
     Operation,
-    Reference,
 )
 from fairlane.check.known import names
+from fairlane.check.walking import all_forms, children, last_name, words_of
 
 _SPLIT_CALLS = names("train_test_split initial_split createDataPartition sample.split validation_split "
                      "initial_validation_split random_split")  # fmt: skip
@@ -136,7 +133,7 @@ class Body:
                 self.splits = True
             case _:
                 self.complement |= _joins_slices(form, self)
-                for child in _children(form):
+                for child in children(form):
                     self.walk(child)
 
     def inner_loop(self, form: Loop) -> None:
@@ -345,52 +342,3 @@ def _joins_slices(form: Form, text: Body) -> bool:
 
 def _mentions_history(form: Form) -> bool:
     return any(isinstance(inner, Attribute) and inner.name == "history" for inner in all_forms(form))
-
-
-@cache
-def words_of(name: str) -> frozenset[str]:
-    """The words of a name: of ``n_folds`` and of ``nFolds`` the two."""
-    separate = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace(".", "_")
-    return frozenset(word for word in separate.split("_") if word)
-
-
-def last_name(function: Form) -> str:
-    """The last name of what is called."""
-    match function:
-        case Name():
-            return function.id
-        case Attribute():
-            return function.name
-        case Reference():
-            return re.split(r"[.:]", function.path)[-1]
-    return ""
-
-
-@cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.name != "at")
-
-
-def _children(form: Form) -> Iterator[Form]:
-    """The forms that a form is made of."""
-    for name in _fields(type(form).__mro__[0]):
-        value = getattr(form, name)
-        if isinstance(value, Form):
-            yield value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, Form):
-                    yield item
-                elif isinstance(
-                    inner := getattr(item, "value", None) or getattr(item, "default", None), Form
-                ):
-                    yield inner
-
-
-def all_forms(form: Form) -> Iterator[Form]:
-    """A form, and all that is in it."""
-    pending = [form]
-    while pending:
-        current = pending.pop()
-        yield current
-        pending.extend(_children(current))

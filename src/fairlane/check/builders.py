@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fairlane.check.bodies import all_forms
 from fairlane.check.forms import Assign, Call, Constant, Form, Function, Loop, Name
 from fairlane.check.known import HARMLESS_BUILTINS, Kind, names
 from fairlane.check.machine import Machine
 from fairlane.check.values import Alias, Closure, Const, ModelState, Ref, Scope, Thing, Value
+from fairlane.check.walking import all_forms
 
 Find = Callable[[str, Scope | None], Value | None]
 _DIFFERS = re.compile(

@@ -14,7 +14,6 @@ from contextlib import suppress
 
 from fairlane.check import known, truths
 from fairlane.check.again import Found, Where
-from fairlane.check.bodies import all_forms
 from fairlane.check.containers import over_folds
 from fairlane.check.events import Events
 from fairlane.check.forms import (
@@ -59,8 +58,10 @@ from fairlane.check.values import (
     Value,
     joined,
 )
+from fairlane.check.walking import definitions
 
 MOST_UNCALLED = 400
+_WORDS = re.compile(r"\w+")
 
 
 def interpret(program: Program, where: Where, notes: Notes = ()) -> list[Found]:
@@ -87,6 +88,7 @@ class _Interpreter(Functions):
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.training: frozenset[str] | None = None
+        self.trains: dict[Function, bool] = {}
         self.readings: dict[tuple[Loop, bool | None], Reading] = {}
         self.handlers: dict[type[Form], Callable[..., Value]] = {
             Name: self.name,
@@ -137,11 +139,14 @@ class _Interpreter(Functions):
 
     def may_train(self, form: Function) -> bool:
         """Whether a function trains anything, or calls what does: the others need not be run."""
-        if self.training is None:
-            self.training = _training(self.machine.program)
-        lines = self.machine.program.lines[form.at.line - 1 : form.at.end_line]
-        text = "\n".join(lines)
-        return known.may_train(text) or not self.training.isdisjoint(re.findall(r"\w+", text))
+        if form not in self.trains:
+            if self.training is None:
+                self.training = _training(self.machine.program)
+            lines = self.machine.program.lines[form.at.line - 1 : form.at.end_line]
+            text = "\n".join(lines)
+            calls = bool(self.training) and not self.training.isdisjoint(_WORDS.findall(text))
+            self.trains[form] = calls or known.may_train(text)
+        return self.trains[form]
 
     def run_alone(self, closure: Closure) -> None:
         """Run a function that the file does not call, as if the program had trained nothing yet."""
@@ -347,16 +352,13 @@ class _Interpreter(Functions):
 def _training(program: Program) -> frozenset[str]:
     """The names of the functions and classes of a file that train, or that mention one that does."""
     texts: dict[str, str] = {}
-    for form in all_forms(program.body):
-        if (
-            isinstance(form, Assign)
-            and isinstance(form.target, Name)
-            and isinstance(form.value, Function | Class)
-        ):
-            lines = program.lines[form.at.line - 1 : form.at.end_line]
-            texts[form.target.id] = texts.get(form.target.id, "") + "\n".join(lines)
-    words = {name: frozenset(re.findall(r"\w+", text)) for name, text in texts.items()}
+    for name, form in definitions(program.body):
+        lines = program.lines[form.at.line - 1 : form.at.end_line]
+        texts[name] = texts.get(name, "") + "\n".join(lines)
     found = {name for name, text in texts.items() if known.may_train(text)}
+    if not found:
+        return frozenset()
+    words = {name: frozenset(_WORDS.findall(text)) for name, text in texts.items()}
     more = found
     while more:
         more = {name for name in texts.keys() - found if not words[name].isdisjoint(more)}

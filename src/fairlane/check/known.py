@@ -253,6 +253,7 @@ _TRAINING_WORDS = (
     "KerasClassifier",
     "KerasRegressor",
 )
+_INITIALIZER_WORDS = ("initializer", "Normal", "Uniform", "Scaling", "Orthogonal")
 _INITIALIZES = re.compile(
     rf"\b(?:{'|'.join(sorted(name for name in RANDOM_INITIALIZERS if name[0].isupper()))})\s*\(|"
     r"initializers\.\w+\s*\(|initializer_\w+\s*\("
@@ -271,8 +272,9 @@ def may_matter(text: str) -> bool:
 
 def may_train(text: str) -> bool:
     """Whether anything may be trained in a text, or an initializer made."""
-    trains = any(word in text for word in _TRAINING_WORDS) and _TRAINS.search(text) is not None
-    return trains or _INITIALIZES.search(text) is not None
+    if any(word in text for word in _TRAINING_WORDS) and _TRAINS.search(text) is not None:
+        return True
+    return any(word in text for word in _INITIALIZER_WORDS) and _INITIALIZES.search(text) is not None
 
 
 def python(path: str) -> Meaning | None:

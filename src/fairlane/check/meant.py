@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fairlane.check import python
-from fairlane.check.bodies import all_forms
 from fairlane.check.forms import Loop
 from fairlane.check.machine import says_so
 from fairlane.check.purpose import Purpose, Reading, functions_of, read
+from fairlane.check.walking import all_forms
 
 
 def continues_at(text: str, line: int) -> bool:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from fairlane.check.bodies import Body, all_forms, counters, last_name, words_of
+from fairlane.check.bodies import Body, counters
 from fairlane.check.forms import (
-    Assign,
     Attribute,
     Block,
     Call,
@@ -28,6 +27,7 @@ from fairlane.check.forms import (
     Operation,
 )
 from fairlane.check.known import names
+from fairlane.check.walking import definitions, last_name, words_of
 
 
 class Purpose(StrEnum):
@@ -95,6 +95,7 @@ _SIZE_WORDS = names("size sizes n samples frac fraction fractions percent percen
 _MEAN_OF = re.compile(
     r"\b(?:nan)?(?:mean|std|average|median|sd|stdev|var|sem)\s*\(\s*(?:\w+\.array\(\s*)?([A-Za-z_]\w*)\s*[,)]"
 )
+_AVERAGES = ("mean(", "std(", "average(", "median(", "sd(", "stdev(", "var(", "sem(", "sum(")
 _ITS_MEAN = re.compile(r"\b([A-Za-z_]\w*)\.(?:mean|std|median)\s*\(|\bsum\s*\(\s*([A-Za-z_]\w*)\s*\)\s*/")
 _HANDING_ON = names("enumerate list tqdm zip seq_along range len length nrow")
 
@@ -194,16 +195,20 @@ def averages_of(text: str) -> frozenset[str]:
         >>> sorted(averages_of("np.mean(scores), np.std(scores), losses.mean()"))
         ['losses', 'scores']
     """
-    own = {name for found in _ITS_MEAN.findall(text) for name in found if name}
-    return frozenset(own.union(_MEAN_OF.findall(text)) - {"np", "numpy", "statistics"})
+    found: set[str] = set()
+    for line in text.split("\n"):
+        if any(word in line for word in _AVERAGES):
+            found.update(name for names_in in _ITS_MEAN.findall(line) for name in names_in if name)
+            found.update(_MEAN_OF.findall(line))
+    return frozenset(found - {"np", "numpy", "statistics"})
 
 
 def functions_of(form: Form) -> dict[str, Function]:
     """The functions that a program gives names to."""
     found: dict[str, Function] = {}
-    for inner in all_forms(form):
-        if isinstance(inner, Assign) and isinstance(inner.target, Name) and isinstance(inner.value, Function):
-            found.setdefault(inner.target.id, inner.value)
+    for name, value in definitions(form):
+        if isinstance(value, Function):
+            found.setdefault(name, value)
     return found
 
 

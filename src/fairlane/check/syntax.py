@@ -1,12 +1,12 @@
-"""Which fields a class takes when it is made, where it does not say so in an ``__init__`` of its own.
+"""What the syntax tree says of a class's fields, a function's own statements, and the module of an import.
 
-In: the syntax tree of a class of Python. Out: the names of its fields, in their order; none for a class that
-is no dataclass.
+In: nodes of the tree. Out: names, and other nodes.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 _DECORATORS = frozenset({"dataclass", "define", "frozen", "mutable", "attrs"})
 _BASES = frozenset({"NamedTuple", "BaseModel"})
@@ -41,3 +41,18 @@ def _last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def source_of(node: ast.ImportFrom) -> str:
+    """The module that is imported from; one of the program's own begins with a dot."""
+    return "." * node.level + (node.module or "")
+
+
+def within_function(node: ast.AST) -> Iterable[ast.AST]:
+    """All nodes of a statement, without those of the functions and classes defined in it."""
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        yield current
+        if not isinstance(current, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            pending.extend(ast.iter_child_nodes(current))
