@@ -46,7 +46,7 @@ class Composing(Evaluator):
         for key, value in zip(form.keys, form.values, strict=True):
             known_key = None if key is None else constant(self.run(key, scope))
             inner = self.run(value, scope)
-            if isinstance(known_key, str | int):
+            if isinstance(known_key, str | int | float):
                 keyed[known_key] = inner
             else:
                 certain = False

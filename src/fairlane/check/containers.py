@@ -71,7 +71,7 @@ class Containers:
                 pairs = [(one.name, one.value)]
             elif not pairs or len(pairs) < len(rows):
                 return made
-            if not all(isinstance(key, str | int) for key, _ in pairs):
+            if not all(isinstance(key, str | int | float) for key, _ in pairs):
                 return made
             keyed.update(pairs)
         machine.state.set(made, "#keyed", keyed)
@@ -137,7 +137,7 @@ class Containers:
         """``of.get(key, default)`` and ``of.setdefault(key, default)``."""
         keyed, key = self.machine.keys(of), constant(values[0])
         default = values[1] if len(values) > 1 else Const(at)
-        if keyed is not None and isinstance(key, str | int) and key not in keyed:
+        if keyed is not None and isinstance(key, str | int | float) and key not in keyed:
             if name == "setdefault":
                 self.machine.state.set(of, "#keyed", {**keyed, key: default})
             return default
@@ -153,7 +153,7 @@ class Containers:
         if isinstance(of, Container):
             wanted, items = constant(key), machine.items(of)
             keyed = machine.state.get(of, "#keyed")
-            if isinstance(keyed, dict) and isinstance(wanted, str | int) and wanted in keyed:
+            if isinstance(keyed, dict) and isinstance(wanted, str | int | float) and wanted in keyed:
                 found = keyed[wanted]
                 assert isinstance(found, Value)
                 return found

@@ -236,7 +236,7 @@ class Evaluator:
         state = self.machine.state
         keyed = state.get(of, "#keyed")
         state.drop(of, "#items")
-        if isinstance(key, str | int) and isinstance(keyed, dict | None):
+        if isinstance(key, str | int | float) and isinstance(keyed, dict | None):
             state.set(of, "#keyed", {**(keyed or {}), key: value})
         else:
             state.drop(of, "#keyed")

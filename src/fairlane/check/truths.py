@@ -60,4 +60,4 @@ def _is_in(value: Value, of: Value, machine: Machine) -> bool | None:
     key, keyed = constant(value), machine.keys(of)
     if isinstance(of, Made) and of.path == NAMES:
         return machine.has_name(key) if isinstance(key, str) else None
-    return None if keyed is None or not isinstance(key, str | int) else key in keyed
+    return None if keyed is None or not isinstance(key, str | int | float) else key in keyed
