@@ -393,6 +393,17 @@ PROGRAMS = {
         """,
         {"FL010"},
     ),
+    "one graph, two models": (
+        """\
+        inputs = keras.Input((3,))
+        outputs = layers.Dense(1)(inputs)
+        models = [keras.Model(inputs, outputs) for _ in range(2)]
+        for model in models:
+            model.compile("sgd", "mse")
+            model.fit(x, y, verbose=0)
+        """,
+        {"FL008"},
+    ),
     "an agent that replays": (
         """\
         agent = build()

@@ -18,8 +18,6 @@ from fairlane.models.guard.samples import Relation, Samples
 
 MOST_FITS = 16
 HELD_OUT, SEEN = 0.02, 0.5
-ALL_BUT_ONE = 0.9
-"""Of what is trained on in turns that leave one sample out; an agent shows its model single samples, too."""
 
 
 def trained_again(model: Any, known: ledger.Past, now: Samples, place: Place) -> str | None:
@@ -47,10 +45,16 @@ def held_out(model: Any, known: ledger.Past, shown: Samples) -> str | None:
     for one in earlier:
         share = shown.within(one)
         overlap = last.within(one)
-        enough = HELD_OUT if len(shown.keys) > 1 else ALL_BUT_ONE
-        if share is not None and share > SEEN and overlap is not None and overlap > enough:
+        seen = share is not None and share > SEEN and overlap is not None and overlap > HELD_OUT
+        if seen and share is not None and (len(shown.keys) > 1 or _leaves_one_out(shown, last, one)):
             return words.held_out(model, known, share)
     return None
+
+
+def _leaves_one_out(shown: Samples, last: Samples, one: Samples) -> bool:
+    """Whether two trainings leave a sample out each; an agent shows its model single samples, too."""
+    both = min(last.limit, one.limit)
+    return all(key in last.keys or key in shown.keys for key in one.keys if key <= both)
 
 
 def validated_on_seen(model: Any, known: ledger.Past, now: Samples, shown: Samples) -> str | None:
@@ -134,9 +138,9 @@ def _takes_turns(known: ledger.Past, model: Any) -> bool:
 
 
 def _is_view(model: Any, other: Any) -> bool:
-    """Whether two models are cut from one graph, and one of them has no weights of its own."""
+    """Whether two models are cut from one graph, and one of them has no weights of its own: is a part."""
     theirs = {id(tensor) for tensor in getattr(other, "inputs", None) or ()}
     if not any(id(tensor) in theirs for tensor in getattr(model, "inputs", None) or ()):
         return False
     these, those = ({id(variable) for variable in one.trainable_variables} for one in (model, other))
-    return these <= those or those <= these
+    return these < those or those < these
