@@ -343,6 +343,78 @@ PROGRAMS = {
         """,
         set(),
     ),
+    "resumed by a function": (
+        """\
+        def train(model):
+            model.compile("sgd", "mse")
+            fit(model)
+        model = build()
+        train(model)
+        resume = train
+        resume(model)
+        """,
+        set(),
+    ),
+    "folds from first weights, compiled once": (
+        """\
+        model = build()
+        model.compile("sgd", "mse")
+        first = model.get_weights()
+        for k in range(3):
+            part = np.arange(24) % 3 == k
+            model.set_weights(first)
+            model.fit(x[~part], y[~part], verbose=0)
+            model.evaluate(x[part], y[part], verbose=0)
+        """,
+        set(),
+    ),
+    "one sample left out": (
+        """\
+        model, errors = build(), []
+        model.compile("sgd", "mse")
+        for i in range(2):
+            model.fit(np.delete(x, i, 0), np.delete(y, i, 0), verbose=0)
+            errors.append(model.predict(x[i : i + 1], verbose=0) - y[i])
+        """,
+        {"FL010"},
+    ),
+    "a model that is built once": (
+        """\
+        held = None
+        def get():
+            global held
+            if held is None:
+                held = build()
+            return held
+        for k in range(3):
+            part = np.arange(24) % 3 == k
+            get().compile("sgd", "mse")
+            get().fit(x[~part], y[~part], validation_data=(x[part], y[part]), verbose=0)
+        """,
+        {"FL010"},
+    ),
+    "one graph, two models": (
+        """\
+        inputs = keras.Input((3,))
+        outputs = layers.Dense(1)(inputs)
+        models = [keras.Model(inputs, outputs) for _ in range(2)]
+        for model in models:
+            model.compile("sgd", "mse")
+            model.fit(x, y, verbose=0)
+        """,
+        {"FL008"},
+    ),
+    "an agent that replays": (
+        """\
+        agent = build()
+        agent.compile("sgd", "mse")
+        for episode in range(3):
+            agent.predict(x[episode : episode + 1], verbose=0)
+            batch = rng.integers(0, 8, 4)
+            agent.fit(x[batch], y[batch], verbose=0)
+        """,
+        set(),
+    ),
     "said to continue": (
         """\
         import fairlane as fl

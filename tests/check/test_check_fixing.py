@@ -43,6 +43,62 @@ def test_a_second_name_becomes_a_copy():
     assert mended(text) == (text, 0)
 
 
+BUILT = """\
+import numpy as np
+import keras
+
+UNITS = 2
+x, y = np.ones((6, 2)), np.ones((6, 1))
+def build(units):
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+model = build(UNITS)
+other = model
+model.compile("sgd", "mse")
+first_history = model.fit(x, y, verbose=0)
+other.compile("adam", "mse")
+other_history = other.fit(x, y, verbose=0)
+"""
+
+
+def test_a_second_name_of_what_a_function_built_is_built_again():
+    text, count = mended(BUILT)
+    assert count == 1
+    assert "\nother = build(UNITS)\n" in text
+    assert "fairlane" not in text
+    assert check_text(text, "a.py").findings == ()
+
+
+def test_in_a_loop_what_a_function_built_is_built_again():
+    text, count = mended(
+        ALIAS.replace("model = keras.Sequential", "def build(rate):\n    m = keras.Sequential").replace(
+            'model.compile("sgd", "mse")', '    m.compile("sgd", "mse")\n    return m\nmodel = build(0.1)'
+        )
+    )
+    assert count == 1
+    assert "    candidate = build(0.1)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("other = model", "model.compile('adam', 'mse')\nother = model"),
+        ("other = model", "model.layers[0].trainable = False\nother = model"),
+        ("other = model", "model.load_weights('a.weights.h5')\nother = model"),
+        ("other = model", "UNITS = 3\nother = model"),
+        ("other = model", "build = list\nother = model"),
+        ("    return", "    np.random.shuffle(x)\n    return"),
+        ("    return", "    global UNITS\n    return"),
+        ("def build", "@keras.saving.register_keras_serializable()\ndef build"),
+        ("model = build(UNITS)", "model = build(len(x))"),
+        ("Dense(units)", "Dense(units, kernel_initializer=first)"),
+    ],
+)
+def test_what_may_be_built_otherwise_is_copied(old, new):
+    assert old in BUILT
+    text = "first = print()\n" + BUILT.replace(old, new)
+    assert "\nother = fairlane.copy(model)\n" in mended(text)[0]
+
+
 def test_what_was_mended_trains_models_that_do_not_depend_on_each_other():
     space = {}
     exec(compile(mended(ALIAS)[0], "mended.py", "exec"), space)

@@ -101,6 +101,7 @@ class Again:
             compares = reading.sweeps and (reading.records or reading.evaluates)
             is_plain = reading.purpose in (Purpose.PLAIN, Purpose.REPEATS)
             sure = now.how == "fit" and is_plain and (compares or reading.purpose is Purpose.REPEATS)
+            sure |= now.how == "fit" and reading.compares_data and reading.purpose is Purpose.STREAM
             return self._loop(model, now, loop, LIKELY) if sure else None
         if reading.purpose is Purpose.STREAM:
             shown = reading.records or reading.evaluates
@@ -128,7 +129,8 @@ class Again:
             return None
         kept = all(self._is_kept(at) for at in _apart(before, now))
         if again:
-            return self._twice(model, before, now, CERTAIN if twice and kept else LIKELY)
+            recursive = before.path == now.path[: len(before.path)]  # it may be a second attempt
+            return self._twice(model, before, now, CERTAIN if twice and kept and not recursive else LIKELY)
         if twice and kept and now.how == "fit" and _settings_differ(before, now):
             return self._twice(model, before, now, LIKELY)
         return None
@@ -152,10 +154,10 @@ class Again:
             f"`{alias.name}` is a second name for the model `{alias.old}`{self._built(model)}, not a copy: "
             f"{both} that one network again and again{self._no_reset(now)}"
         )
-        copy = f"clone_model({alias.old})" if self.is_r else f"fairlane.copy({alias.old})"
+        copy = f"clone_model({alias.old})" if self.is_r else alias.again or f"fairlane.copy({alias.old})"
         fix = f"build the model where it is trained, or make another one: `{alias.name} = {copy}`"
         related = [self._origin(model), *self._trainings(before, now, loop)]
-        edit = None if self.is_r else (alias.source, f"fairlane.copy({alias.old})")
+        edit = None if self.is_r else (alias.source, copy)
         return Found("FL001", alias.at, message, fix, tuple(related), confidence, edit)
 
     def _is_kept(self, at: At) -> bool:

@@ -6,11 +6,8 @@ is evaluated, or that all samples but this round's are chosen. `purpose` draws t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fairlane.check.forms import (
     Assign,
@@ -18,6 +15,7 @@ from fairlane.check.forms import (
     Block,
     Branch,
     Call,
+    Constant,
     Form,
     Function,
     Group,
@@ -25,9 +23,9 @@ from fairlane.check.forms import (
     Loop,
     Name,
     Operation,
-    Reference,
 )
 from fairlane.check.known import names
+from fairlane.check.walking import all_forms, children, last_name, words_of
 
 _SPLIT_CALLS = names("train_test_split initial_split createDataPartition sample.split validation_split "
                      "initial_validation_split random_split")  # fmt: skip
@@ -41,6 +39,8 @@ _EVALUATIONS = names(
 _TRAINING = names("fit fit_generator train_on_batch")
 _SHOWING = names("plot print semilogy lines points cat message info log writerow write format scatter line")
 _SELECTING = names("where which nonzero flatnonzero filter subset query compress select isin")
+_DRAWING = names("sample choice choices permutation shuffle randint resample sample_int sample.int runif "
+                 "rand random random_sample sample_n sample_frac slice_sample")  # fmt: skip
 _NOT_SWEPT = names("object model sample_weight callbacks verbose initial_epoch") | {None}
 
 
@@ -65,6 +65,14 @@ class Body:
     data_varies: bool = False
     renewed: set[str] = field(default_factory=set)
     renews: bool = False
+    fixed: bool = False
+    prefix: bool = False
+    same_labels: bool = False
+    drawn: set[str] = field(default_factory=set)
+    cuts: dict[str, set[Form]] = field(default_factory=dict)
+    updating: frozenset[str] = frozenset()
+    kept: set[str] = field(default_factory=set)
+    cleared: set[str] = field(default_factory=set)
 
     def shows(self, form: Call) -> bool:
         """Whether a call shows or writes something beside the loop's own variable."""
@@ -99,7 +107,9 @@ class Body:
         """Read a form, and all that is in it, in the order in which it is run."""
         match form:
             case Assign():
+                self.updating = frozenset(_targets(form.target))
                 self.walk(form.value)
+                self.updating = frozenset()
                 self.assigned(form)
             case Loop():
                 self.inner_loop(form)
@@ -119,9 +129,11 @@ class Body:
                 pass  # read where it is called
             case Operation() if form.operator in ("Invert", "Not", "!") and self.varies(form):
                 self.complement = True
+            case Operation() if form.operator == "Invert" and self.is_drawn(form):
+                self.splits = True
             case _:
                 self.complement |= _joins_slices(form, self)
-                for child in _children(form):
+                for child in children(form):
                     self.walk(child)
 
     def inner_loop(self, form: Loop) -> None:
@@ -139,18 +151,33 @@ class Body:
         if self.varies(form.value):
             self.vary(form.target)
             self.complement |= self.excludes(form.value)
-        if any(isinstance(inner, Call) for inner in all_forms(form.value)):
+        calls = {last_name(inner.function) for inner in all_forms(form.value) if isinstance(inner, Call)}
+        if calls:
             self.renewed |= _targets(form.target)
+        if calls & _DRAWING or self.is_drawn(form.value):
+            self.drawn |= _targets(form.target)
         target = form.target
         if isinstance(target, Index):
+            if self.varies(target.key):
+                self.vary(target)
+            if self.varies(target.key) and isinstance(form.value, Constant) and form.value.value is False:
+                self.cleared |= self.mentioned(target.of)  # mask[test] = False
             self.records |= self.varies(target.key)
+            self.kept |= self.mentioned(target.of)
         value = form.value
         if isinstance(value, Operation) and value.operator == "+" and isinstance(target, Name):
             own = isinstance(value.parts[0], Name) and value.parts[0].id == target.id
             self.joins |= own and _mentions_history(value.parts[1])
         if isinstance(value, Group) and value.items and isinstance(target, Name):  # R's c(scores, score)
             first = value.items[0].value
-            self.records |= isinstance(first, Name) and first.id == target.id
+            if isinstance(first, Name) and first.id == target.id:
+                self.records = True
+                self.kept.add(target.id)
+
+    def is_drawn(self, form: Form) -> bool:
+        """Whether a form mentions what is drawn at random in each round, and is not taken out of a pool."""
+        mentioned = self.mentioned(form)
+        return not self.drawn.isdisjoint(mentioned) and self.updating.isdisjoint(mentioned)
 
     def excludes(self, form: Form) -> bool:
         """Whether a form chooses all that is not of this round."""
@@ -162,24 +189,51 @@ class Body:
             form.key.parts if isinstance(form.key, Operation) and form.key.operator == "keys" else (form.key,)
         )
         for key in keys:
+            self.complement |= not self.cleared.isdisjoint(self.mentioned(key))
+            self.prefix |= self.is_prefix(key)
             for inner in all_forms(key):
                 negative = (
                     isinstance(inner, Operation) and inner.operator in ("-", "!") and len(inner.parts) == 1
                 )
                 if (negative and self.varies(inner)) or self.excludes(inner):
                     self.complement = True
+                elif negative and self.is_drawn(form):
+                    self.splits = True  # x[-idx, ], where idx is drawn in each round
+            if isinstance(key, Operation) and key.operator in ("slice", ":") and self.is_drawn(form.of):
+                name = next(iter(self.mentioned(form.of)))
+                self.cuts.setdefault(name, set()).add(form)
+                self.splits |= (
+                    isinstance(form.of, Name) and len(self.cuts[name]) > 1
+                )  # order[:n] and order[n:]
+
+    def is_prefix(self, key: Form) -> bool:
+        """``[:n]`` and R's ``[1:n]``, where n is the loop's own variable: the first n of something."""
+        if not isinstance(key, Operation) or key.operator not in ("slice", ":"):
+            return False
+        parts = key.parts
+        begins = key.operator == ":" and isinstance(parts[0], Constant) and parts[0].value == 1
+        bound = parts[-1] if len(parts) == 1 or begins else None
+        return bound is not None and not self.own.isdisjoint(self.mentioned(bound))
 
     def called(self, form: Call) -> None:
         """A function is called."""
         name, arguments = last_name(form.function), form.arguments
         varies = any(self.varies(argument.value) for argument in arguments)
         self.records |= self.shows(form)
-        self.evaluates |= name in _EVALUATIONS
+        if name in _EVALUATIONS:
+            self.evaluates = True
+            self.fixed |= not varies
         self.splits |= name in _SPLIT_CALLS
         self.fold_parts |= name in _FOLD_PARTS and varies and len(arguments) == 1
         if varies and name in _SELECTING | _COMPLEMENTS:
             chosen = any(self.excludes(inner) for a in arguments for inner in all_forms(a.value))
             self.complement |= chosen or name in _COMPLEMENTS
+        if name in _COMPLEMENTS and self.is_drawn(form):
+            self.splits = True
+        if name == "pop" and varies and not self.renewed.isdisjoint(self.mentioned(form.function)):
+            self.complement = True  # parts = list(folds); test = parts.pop(k)
+        if name == "shuffle":
+            self.drawn |= self.mentioned(form) - self.mentioned(form.function)
         if varies and name in _JOINING:
             self.complement |= sum(_slices(argument.value, self) for argument in arguments) > 1
         for argument in arguments:
@@ -188,6 +242,7 @@ class Body:
                 self.seeds = True
         if name == "append":
             self.records = True
+            self.kept |= self.mentioned(form.function)
         if name == "extend":
             self.joins |= any(_mentions_history(argument.value) for argument in arguments)
         if name in _TRAINING:
@@ -200,14 +255,22 @@ class Body:
         method = isinstance(form.function, Attribute)
         for argument in form.arguments:
             is_data = argument.name in ("x", "y", "data", "generator")
+            if argument.spread:
+                self.swept |= {"**"} if self.varies(argument.value) else set()
+                continue
             if argument.name is None:
-                is_data = position < (2 if method else 3)
+                is_data = position < 2 if method else 0 < position < 3  # R's fit(model, x, y)
                 position += 1
             if is_data:
+                is_labels = argument.name == "y" or (
+                    argument.name is None and position == (2 if method else 3)
+                )
+                self.same_labels |= is_labels and not self.varies(argument.value)
                 self.data_varies |= self.varies(argument.value)
                 self.renews |= not self.renewed.isdisjoint(self.mentioned(argument.value))
             elif argument.name == "validation_data" or argument.name == "validation_split":
                 self.evaluates = True
+                self.fixed |= argument.name == "validation_data" and not self.varies(argument.value)
             elif argument.name not in _NOT_SWEPT and self.varies(argument.value):
                 self.swept.add(str(argument.name))
 
@@ -231,6 +294,26 @@ class Body:
         self.inside.append(called)
         self.walk(called.body)
         self.inside.pop()
+
+
+def counters(loop: Loop) -> frozenset[str]:
+    """The variables that a ``while`` loop counts with: ``i`` of ``i += 1``."""
+    if loop.target is not None or loop.collects:
+        return frozenset()
+    assigned = [f for f in all_forms(loop.body) if isinstance(f, Assign) and isinstance(f.target, Name)]
+    names_of = {form.target.id for form in assigned if isinstance(form.target, Name)}
+    found = set()
+    for form in assigned:
+        value = form.value
+        if not (
+            isinstance(value, Operation) and value.operator in ("+", "-", "Sub") and len(value.parts) == 2
+        ):
+            continue
+        first, step = value.parts
+        steady = isinstance(step, Constant) or (isinstance(step, Name) and step.id not in names_of)
+        if steady and isinstance(first, Name) and first.id == getattr(form.target, "id", None):
+            found.add(first.id)
+    return frozenset(found)
 
 
 def _targets(target: Form) -> set[str]:
@@ -259,52 +342,3 @@ def _joins_slices(form: Form, text: Body) -> bool:
 
 def _mentions_history(form: Form) -> bool:
     return any(isinstance(inner, Attribute) and inner.name == "history" for inner in all_forms(form))
-
-
-@cache
-def words_of(name: str) -> frozenset[str]:
-    """The words of a name: of ``n_folds`` and of ``nFolds`` the two."""
-    separate = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace(".", "_")
-    return frozenset(word for word in separate.split("_") if word)
-
-
-def last_name(function: Form) -> str:
-    """The last name of what is called."""
-    match function:
-        case Name():
-            return function.id
-        case Attribute():
-            return function.name
-        case Reference():
-            return re.split(r"[.:]", function.path)[-1]
-    return ""
-
-
-@cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.name != "at")
-
-
-def _children(form: Form) -> Iterator[Form]:
-    """The forms that a form is made of."""
-    for name in _fields(type(form).__mro__[0]):
-        value = getattr(form, name)
-        if isinstance(value, Form):
-            yield value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, Form):
-                    yield item
-                elif isinstance(
-                    inner := getattr(item, "value", None) or getattr(item, "default", None), Form
-                ):
-                    yield inner
-
-
-def all_forms(form: Form) -> Iterator[Form]:
-    """A form, and all that is in it."""
-    pending = [form]
-    while pending:
-        current = pending.pop()
-        yield current
-        pending.extend(_children(current))

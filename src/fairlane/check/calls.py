@@ -86,7 +86,7 @@ class Calls(Others):
             return Made(at, NO_LOOPS, path)
         if last == "save_model" and len(given) > 1 and isinstance(given[0].value, Thing):
             self.files.saved(given[0].value, given[1].value, at)
-        if last in SETTERS or "reset" in last or "reinit" in last:
+        if (last in SETTERS and path != "assign") or "reset" in last or "reinit" in last:
             self.machine.excuse_all()
         if last in TUPLING | {"range", "len", "dict"} and "." not in path:
             return self.containers.builtin(last, given, at)
@@ -221,6 +221,10 @@ class Calls(Others):
 
     def apply(self, layer: Thing, values: list[Value], at: At) -> Value:
         """``layer(tensor)``."""
+        into = values[0] if values and self.machine.is_r else None
+        if isinstance(into, Thing) and into.kind is Kind.MODEL and self.is_sequential(into):
+            self.add(into, layer)  # keras_model_sequential() %>% base
+            return into
         applied = self.machine.applied(values) | {(layer, self.machine.next_time())}
         return Tensor(at, layer.loops, applied)
 

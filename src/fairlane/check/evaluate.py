@@ -6,7 +6,10 @@ In: forms without control flow. Out: their values. What is called and how paths 
 
 from __future__ import annotations
 
+import re
+
 from fairlane.check import known
+from fairlane.check.builders import Builders
 from fairlane.check.calls import Calls
 from fairlane.check.forms import (
     Assign,
@@ -17,8 +20,6 @@ from fairlane.check.forms import (
     Group,
     Index,
     Name,
-    Operation,
-    Record,
     StarImport,
 )
 from fairlane.check.known import Kind
@@ -26,11 +27,13 @@ from fairlane.check.machine import Given, Machine, constant
 from fairlane.check.values import (
     NO_LOOPS,
     Alias,
+    Bound,
     ClassValue,
     Closure,
     Const,
     Container,
     Folds,
+    Made,
     Object,
     Part,
     Ref,
@@ -41,6 +44,8 @@ from fairlane.check.values import (
 )
 
 MOST_ITEMS = 8
+_MODEL_NAME = re.compile(r"(?:^|_)(?:model|net|network|nn|mlp|cnn|lstm|autoencoder)_?$", re.IGNORECASE)
+_BUILTINS = known.HARMLESS_BUILTINS | {"range", "map", "filter", "setattr", "globals", "locals"}
 
 
 class Evaluator:
@@ -55,6 +60,7 @@ class Evaluator:
         self.calls = Calls(machine, self.call_value)
         self.root = Scope()
         self.unbound: dict[str, Value] = {}
+        self.builders = Builders(machine, self.find)
 
     def run(self, form: Form, scope: Scope) -> Value:
         """Run any form."""
@@ -75,7 +81,7 @@ class Evaluator:
         while scope is not None:
             found = self.machine.state.get(scope, name)
             if isinstance(found, Value) and (
-                not only_functions or isinstance(found, Closure | ClassValue | Ref)
+                not only_functions or isinstance(found, Closure | ClassValue | Ref | Thing)
             ):
                 return found
             scope = scope.parent
@@ -95,7 +101,7 @@ class Evaluator:
             for module in self.machine.stars:
                 if known.python(f"{module}.{form.id}"):
                     return Ref(form.at, NO_LOOPS, f"{module}.{form.id}")
-            if only_functions and form.id in known.HARMLESS_BUILTINS | {"range", "map", "filter"}:
+            if only_functions and form.id in _BUILTINS:
                 return Ref(form.at, NO_LOOPS, form.id)
         if form.id not in self.unbound:  # one value for a name, at a place of its own
             place = At(0, len(self.unbound), 0, 0)
@@ -123,11 +129,12 @@ class Evaluator:
         value = self.run(form.value, scope)
         if not self.machine.alive:
             return value
-        self.note_alias(form, value)
+        self.note_alias(form, value, scope)
+        self.builders.note(form, value, scope)
         self.assign_to(form.target, value, scope, form.outer, form.value)
         return value
 
-    def note_alias(self, form: Assign, value: Value) -> None:
+    def note_alias(self, form: Assign, value: Value, scope: Scope) -> None:
         """``name = other`` gives a model a second name."""
         source = self.handed_on(form.value)
         names = isinstance(form.target, Name) and isinstance(source, Name)
@@ -138,7 +145,10 @@ class Evaluator:
             new, old = form.target.id, source.id
             if new != old and not new.startswith("."):
                 machine = self.machine
-                alias = Alias(form.at, new, old, machine.path, machine.next_time(), source.at)
+                earlier = machine.state.get(value, f"#alias {new}")
+                before = earlier if isinstance(earlier, Alias) and earlier.at == form.at else None
+                again = self.builders.again(value, scope, before)
+                alias = Alias(form.at, new, old, machine.path, machine.next_time(), source.at, again)
                 machine.state.set(value, f"#alias {new}", alias)
 
     def handed_on(self, form: Form) -> Form:
@@ -191,7 +201,7 @@ class Evaluator:
             return
         for index, (item, inner) in enumerate(zip(target.items, items, strict=True)):
             if len(forms) == len(items):
-                self.note_alias(Assign(target.at, item.value, forms[index].value), inner)
+                self.note_alias(Assign(target.at, item.value, forms[index].value), inner, scope)
             self.assign_to(item.value, inner, scope)
 
     def set_attribute(self, of: Value, name: str, value: Value) -> None:
@@ -201,10 +211,12 @@ class Evaluator:
             if isinstance(of, Thing) and of.kind is Kind.LAYER:
                 machine.state.set(of, "#frozen", True)
             machine.excuse_all(touched=True)
-        elif isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None):
+        elif isinstance(of, Object | ClassValue | Closure) or (isinstance(of, Thing) and of.cls is not None):
             machine.state.set(of, f".{name}", value)
         elif isinstance(of, Part) and of.whole is not None:
             machine.excuse(of.whole)
+        elif type(of) is Value:
+            machine.state.drop(of, "#attributes")
         if isinstance(value, Thing) and not value.label:
             value.label = f"self.{name}" if isinstance(of, Object) else name
         if isinstance(of, Container):
@@ -224,7 +236,7 @@ class Evaluator:
         state = self.machine.state
         keyed = state.get(of, "#keyed")
         state.drop(of, "#items")
-        if isinstance(key, str | int) and isinstance(keyed, dict | None):
+        if isinstance(key, str | int | float) and isinstance(keyed, dict | None):
             state.set(of, "#keyed", {**(keyed or {}), key: value})
         else:
             state.drop(of, "#keyed")
@@ -247,7 +259,7 @@ class Evaluator:
                 return Tensor(at, NO_LOOPS, of.applied)
             case Container() if machine.is_r:
                 return self.calls.containers.item(of, Const(at, NO_LOOPS, name), at)
-        if isinstance(of, Object | ClassValue) or (isinstance(of, Thing) and of.cls is not None):
+        if isinstance(of, Object | ClassValue | Closure) or (isinstance(of, Thing) and of.cls is not None):
             found = self.member(of, name, at)
             if found is not None:
                 return found
@@ -256,7 +268,22 @@ class Evaluator:
             return self.of_model(of, name, at)
         if isinstance(of, Thing) and of.kind is Kind.LAYER and name in ("output", "input"):
             return Tensor(at)
-        return Value(at, of.loops)
+        return self.distant(of, name, at)
+
+    def distant(self, of: Value, name: str, at: At) -> Value:
+        """An attribute of something unknown; a model stays one until something is done to its owner."""
+        made = Value(at, of.loops)
+        if isinstance(of, Thing | Made) or not _MODEL_NAME.search(name):
+            return made
+        state = self.machine.state
+        held = state.get(of, "#attributes")
+        held = held if isinstance(held, dict) else {}
+        if name not in held:
+            self.machine.distant.add(made)
+            state.set(of, "#attributes", {**held, name: made})
+        found = held.get(name, made)
+        assert isinstance(found, Value)
+        return found
 
     def of_model(self, model: Thing, name: str, at: At) -> Value:
         """What belongs to a model: its layers and weights, its tensors; nothing else matters."""
@@ -267,6 +294,8 @@ class Evaluator:
         if name == "optimizer":
             uses = self.machine.state.model(model).uses
             return next((use.thing for use in uses if use.thing.kind is Kind.OPTIMIZER), Value(at))
+        if name in known.TRAINING or name == "compile":
+            return Bound(at, NO_LOOPS, model, name)
         if name == "layers" or "weights" in name or "variables" in name:
             return Part(at, NO_LOOPS, model)
         return Value(at)
@@ -277,7 +306,7 @@ class Evaluator:
         if isinstance(found, Value):
             return found
         cls = of if isinstance(of, ClassValue) else getattr(of, "cls", None)
-        if not isinstance(cls, ClassValue):
+        if not isinstance(cls, ClassValue) or isinstance(of, Closure):
             return None
         method = cls.methods.get(name)
         if method is None or method.form is None:
@@ -292,72 +321,6 @@ class Evaluator:
     def bound(self, method: Closure, owner: Value) -> Closure:
         """A method with the instance it was read from."""
         return Closure(method.origin, NO_LOOPS, method.form, method.scope, owner, method.cls)
-
-    def index(self, form: Index, scope: Scope) -> Value:
-        """``of[key]``."""
-        of, key = self.run(form.of, scope), self.run(form.key, scope)
-        found = self.calls.containers.item(of, key, form.at)
-        items = self.machine.items(of)
-        if key.loops and items and type(found) is Value and all(isinstance(item, Const) for item in items):
-            found.loops |= key.loops  # rates[i], where rates are written out: one of a loop's variants
-        return found
-
-    def group(self, form: Group, scope: Scope) -> Value:
-        """A list, with its items as long as all of them are known."""
-        items: list[Value] | None = []
-        named: dict[object, Value] = {}
-        for item in form.items:
-            value = self.run(item.value, scope)
-            inner = self.machine.items(value) if item.spread else (value,)
-            if items is not None:
-                items = None if inner is None or len(items) > 64 else [*items, *inner]
-            if item.name is not None:
-                named[item.name] = value
-        made = self.machine.container(form.at, items)
-        if named:
-            self.machine.state.set(made, "#keyed", named)
-        return made
-
-    def record(self, form: Record, scope: Scope) -> Value:
-        """A dictionary, with its items as long as all keys are known."""
-        made, keyed, certain = Container(form.at), {}, True
-        for key, value in zip(form.keys, form.values, strict=True):
-            known_key = None if key is None else constant(self.run(key, scope))
-            inner = self.run(value, scope)
-            if isinstance(known_key, str | int):
-                keyed[known_key] = inner
-            else:
-                certain = False
-        if certain:
-            self.machine.state.set(made, "#keyed", keyed)
-        return made
-
-    def operation(self, form: Operation, scope: Scope) -> Value:
-        """Something computed: a tensor of tensors, a list of lists, or a value that is not followed."""
-        values = [self.run(part, scope) for part in form.parts]
-        machine = self.machine
-        if form.operator == "dict" and (models := machine.items(values[0])):
-            made = Container(form.at)  # its keys are not known, but each stands for a value
-            machine.state.set(made, "#keyed", {f"\0{i}": value for i, value in enumerate(models)})
-            return made
-        if form.operator in ("+", "*") and len(values) == 2:
-            left, right = (machine.items(value) for value in values)
-            if form.operator == "+" and left is not None and right is not None:
-                return machine.container(form.at, left + right)
-            times = constant(values[1])
-            if form.operator == "*" and left is not None:
-                count = (
-                    times if isinstance(times, int) else 2
-                )  # of a number that is not known, two stand for all
-                return machine.container(form.at, left * max(0, min(count, MOST_ITEMS)))
-        if form.operator in ("+", "*", "-", "/", "^", "**", "Sub", "Div", "Pow", "Mult", "FloorDiv", ":"):
-            loops = NO_LOOPS.union(*(value.loops for value in values))
-        else:
-            loops = NO_LOOPS
-        applied = machine.applied(values)
-        if any(isinstance(value, Tensor) for value in values):
-            return Tensor(form.at, loops, applied)
-        return Value(form.at, loops)
 
 
 def last_name(form: Form) -> str:

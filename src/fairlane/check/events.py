@@ -129,7 +129,7 @@ class Events:
 
     def _layers_used(self, model: Thing, known: ModelState, now: Training, state: State) -> None:
         """Layers with weights that another model has trained, which is not a view of the same graph."""
-        if known.trained is not None:
+        if known.trained is not None or known.set_weights:
             return
         for layer, _ in sorted(known.layers, key=lambda pair: (pair[0].origin.line, pair[1])):
             if not _has_weights(layer, state) or state.get(layer, "#frozen") or known.touched:
@@ -141,7 +141,8 @@ class Events:
             other, training = first
             theirs = state.model(other)
             each_has_more = known.layers - theirs.layers and theirs.layers - known.layers
-            apart = (not theirs.layers & known.layers or each_has_more) and not theirs.touched
+            same = theirs.layers == known.layers and not now.meant and not now.goes_on
+            apart = (not theirs.layers & known.layers or each_has_more or same) and not theirs.touched
             if other is layer or model is layer or differ(training, now) or self._stacks(model, known, state):
                 continue
             if other is not model and apart:

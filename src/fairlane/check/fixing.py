@@ -78,7 +78,7 @@ def changes_of(text: str, edits: Iterable[Edit]) -> list[Change]:
         if row[place.column - 1 : place.end_column - 1] == edit.old and place.end_line == place.line:
             new = re.sub(r"^fairlane\b", name or "fairlane", edit.new)
             found.append(Change(place.line, place.column, place.end_line, place.end_column, new))
-    if found and name is None:
+    if name is None and any(change.new.startswith("fairlane.") for change in found):
         line = _line_for_import(text)
         found.append(Change(line, 1, line, 1, _IMPORT))
     return found
@@ -147,7 +147,7 @@ def _fixed_notebook(text: str, edits: list[Edit]) -> tuple[str, int]:
         if known is not None:
             made = [_renamed(change, known) for change in made]
         else:
-            made, known = changes, "fairlane"
+            made, known = changes, "fairlane" if len(made) < len(changes) else None
         count += sum(change.new != _IMPORT for change in made)
         mended = applied(source, made)
         is_list = isinstance(cells[number - 1].get("source"), list)

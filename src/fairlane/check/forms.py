@@ -110,11 +110,12 @@ class Function(Form):
 
 @dataclass(slots=True, eq=False)
 class Class(Form):
-    """A class."""
+    """A class; ``fields`` are those that a dataclass takes when it is made, in their order."""
 
     name: str
     bases: tuple[Form, ...]
     body: Form
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fairlane.check import known
 from fairlane.check.calls import reference
 from fairlane.check.containers import over_folds
-from fairlane.check.evaluate import MOST_ITEMS, Evaluator, last_name
+from fairlane.check.evaluate import MOST_ITEMS, last_name
 from fairlane.check.forms import (
     Argument,
     Assign,
@@ -20,19 +20,18 @@ from fairlane.check.forms import (
     Block,
     Call,
     Class,
-    Constant,
-    Form,
     Function,
-    Index,
     Loop,
     Name,
-    Operation,
 )
 from fairlane.check.known import Kind
 from fairlane.check.machine import Given, Machine
 from fairlane.check.purpose import Reading
+from fairlane.check.reflecting import Reflecting
 from fairlane.check.values import (
     NO_LOOPS,
+    Above,
+    Bound,
     ClassValue,
     Closure,
     Const,
@@ -51,7 +50,22 @@ from fairlane.check.values import (
 )
 
 DEEPEST_CALL = 12
+REPEATERS = known.names(
+    """
+    fmin gp_minimize forest_minimize gbrt_minimize dummy_minimize minimize differential_evolution
+    dual_annealing basinhopping minimize_scalar BayesianOptimization agent vectorize optim optimize bayesOpt
+    ga DEoptim Vectorize
+    """
+)
+"""Functions that call a function again and again, for each trial."""
+
+REPEATING_METHODS = known.names("optimize apply applymap transform")
 CACHES = known.names("lru_cache cache memoize cached cache_resource cached_property singleton")
+
+
+def last_part(path: str) -> str:
+    """The last name of a full name: of ``hyperopt.fmin`` and of ``stats::optim``."""
+    return re.split(r"[.:$]", path)[-1]
 
 
 class Frame:
@@ -69,7 +83,7 @@ class Turns:
         self.continues: list[State] = []
 
 
-class Functions(Evaluator):
+class Functions(Reflecting):
     """Follows calls.
 
     Args:
@@ -81,6 +95,7 @@ class Functions(Evaluator):
         self.frames: list[Frame] = [Frame()]
         self.turns: list[Turns] = []
         self.running: list[Function] = []
+        self.owners: list[tuple[Value | None, ClassValue | None]] = []
         self.called: set[Function] = set()
         self.closures: list[Closure] = []
         self.kept: dict[Function, Thing] = {}
@@ -100,10 +115,11 @@ class Functions(Evaluator):
 
     def make_class(self, form: Class, scope: Scope) -> Value:
         """A class is defined."""
-        cls = ClassValue(form.at, NO_LOOPS, form)
+        cls = ClassValue(form.at, NO_LOOPS, form, scope=scope)
         for base in form.bases:
             value = self.run(base, scope)
             if isinstance(value, ClassValue):
+                cls.parents = (*cls.parents, value)
                 cls.kind, cls.base = value.kind, value.base
                 cls.methods.update(value.methods)
             elif isinstance(value, Ref) and (meaning := self.machine.meaning(value.path)):
@@ -151,10 +167,19 @@ class Functions(Evaluator):
                 return self.calls.apply(function, [one.value for one in given], at)
             case Part():
                 return self.calls.part_method(function, "call", given, at)
+            case Bound():
+                return self.calls.method(function.model, function.name, given, at, Name(at, ""))
+            case Object(cls=ClassValue(methods={"__call__": method})):
+                return self.invoke(method, given, at, function)
         ref = reference(function)
         if ref is not None:
-            if ref.path in ("map", "filter") and len(given) > 1:
-                return self.map(given, at)
+            if ref.path in ("map", "filter", "itertools.starmap") and len(given) > 1:
+                return self.map(given, at, ref.path == "itertools.starmap")
+            if last_part(ref.path) in REPEATERS and (value := self.repeat(given, at)):
+                return value
+            asked = self.above(at) if ref.path == "super" else self.asked(ref.path, given, at)
+            if asked is not None:
+                return asked
             value = self.calls.named(ref.path, given, at)
             if ref.loops and isinstance(value, Thing):
                 value.loops |= ref.loops
@@ -187,13 +212,20 @@ class Functions(Evaluator):
             if name in ("submit", "apply", "apply_async"):
                 return self.call_value(given[0].value, given[1:], at)
             if len(given) > 1:
-                return self.map(given, at)
-        if name == "optimize" and given and isinstance(given[0].value, Closure):
-            return self.repeat(given[0].value, at)
+                return self.map(given, at, name == "starmap")
+        if name == "__new__" and given and isinstance(given[0].value, ClassValue):
+            return Object(at, NO_LOOPS, given[0].value)
+        if isinstance(of, Above) and of.cls is not None:
+            for parent in of.cls.parents:
+                if name in parent.methods:
+                    return self.invoke(parent.methods[name], given, at, of.owner)
+        alone = sum(one.name is None for one in given) < 2  # a pool's apply(f, arguments) calls it once
+        if name in REPEATING_METHODS and (alone or name == "optimize") and (value := self.repeat(given, at)):
+            return value
         return self.calls.other_method(of, name, given, at)
 
-    def map(self, given: list[Given], at: At) -> Value:
-        """Python's ``map(f, items)``."""
+    def map(self, given: list[Given], at: At, spreads: bool = False) -> Value:
+        """Python's ``map(f, items)``; where it ``spreads``, ``starmap(f, rows)``."""
         function, over = given[0].value, given[1]
         collected = []
         serial = self.machine.next_time()
@@ -201,7 +233,8 @@ class Functions(Evaluator):
         reading = self.reading_of_map(function, over)
         for turn, item in enumerate(self.rounds(over.value, serial, over.form.at)):
             self.machine.path = (*path, Step(at, serial, turn, reading))
-            collected.append(self.call_value(function, [Given(item, None, over.form)], at))
+            parts = (self.machine.items(item) if spreads else None) or (item,)
+            collected.append(self.call_value(function, [Given(p, None, over.form) for p in parts], at))
         self.machine.path = path
         return self.machine.container(at, collected)
 
@@ -218,14 +251,30 @@ class Functions(Evaluator):
         """What a loop is for."""
         raise NotImplementedError
 
-    def repeat(self, function: Closure, at: At) -> Value:
-        """``study.optimize(objective)``: the function is called again and again."""
+    def repeat(self, given: list[Given], at: At) -> Value | None:
+        """``study.optimize(objective)``: the function is called again and again; None where there is none."""
+        function = next((one.value for one in given if isinstance(one.value, Closure | Partial)), None)
+        if function is None:
+            return None
+        item = Given(Value(at), None, Name(at, ""))
         serial, path = self.machine.next_time(), self.machine.path
+        reading = self.reading_of_map(function, item)
         for turn in range(2):
-            self.machine.path = (*path, Step(at, serial, turn))
-            self.call_value(function, [Given(Value(at), None, function.form or Name(at, ""))], at)
+            self.machine.path = (*path, Step(at, serial, turn, reading))
+            self.call_value(function, [item], at)
         self.machine.path = path
         return Value(at)
+
+    def above(self, at: At) -> Value | None:
+        """``super()``, in a method of a class whose base is in the file too."""
+        owner, cls = self.owners[-1] if self.owners else (None, None)
+        return (
+            Above(at, NO_LOOPS, owner, cls) if owner is not None and cls is not None and cls.parents else None
+        )
+
+    def may_train(self, form: Function) -> bool:
+        """Whether a function trains anything."""
+        raise NotImplementedError
 
     def instantiate(self, cls: ClassValue, given: list[Given] | None, at: At) -> Value:
         """An instance of a class of the file."""
@@ -234,9 +283,16 @@ class Functions(Evaluator):
             made = self.calls.subclass(cls, at, given or [])
         else:
             made = Object(at, NO_LOOPS, cls)
+            if "__new__" in cls.methods:  # a class of which there is one instance, perhaps
+                value = self.invoke(cls.methods["__new__"], given, at, cls)
+                made = value if isinstance(value, Object) else made
         init = cls.methods.get("__init__")
         if init is not None:
             self.invoke(init, given, at, made)
+        elif cls.form is not None and cls.form.fields:
+            self.fill(cls, made, given, at)
+            if "__post_init__" in cls.methods:
+                self.invoke(cls.methods["__post_init__"], [], at, made)
         elif given:
             self.machine.escape([one.value for one in given])
         return made
@@ -245,10 +301,10 @@ class Functions(Evaluator):
         """Run a function of the file; arguments of None are all unknown."""
         form, machine = closure.form, self.machine
         assert form is not None
-        if form in self.running or len(self.running) >= DEEPEST_CALL or form.generator:
+        depth = self.running.count(form)
+        follows = depth == 0 or (depth == 1 and self.may_train(form))  # of recursion, the first two rounds
+        if not follows or len(self.running) >= DEEPEST_CALL or (form.generator and not self.may_train(form)):
             machine.escape([one.value for one in given or ()])
-            if form.generator:
-                return Value(at)
             return Value(at)
         if form in self.kept and not given:
             return self.kept[form]  # a cached function gives what it gave the first time
@@ -260,7 +316,9 @@ class Functions(Evaluator):
         self.frames.append(frame)
         self.turns = []
         self.running.append(form)
+        self.owners.append((owner, closure.cls))
         value = self.run(form.body, scope)
+        self.owners.pop()
         self.running.pop()
         self.frames.pop()
         self.turns, machine.path = turns, path
@@ -268,7 +326,8 @@ class Functions(Evaluator):
             if form.implicit:
                 machine.state.set(scope, "#returned", value)
             frame.returns.append(machine.state)
-        return self.returned(frame, scope, form, at)
+        value = self.returned(frame, scope, form, at)
+        return Value(at) if form.generator else value
 
     def returned(self, frame: Frame, scope: Scope, form: Function, at: At) -> Value:
         """Where a function's paths meet: its value, and the state after it."""
@@ -285,71 +344,6 @@ class Functions(Evaluator):
             value.loops, value.path = NO_LOOPS, ()  # made once, in whichever round of a loop
             self.kept[form] = value
         return value if isinstance(value, Value) else Const(at)
-
-    def parameters(
-        self,
-        form: Function,
-        closure: Closure,
-        given: list[Given] | None,
-        scope: Scope,
-        owner: Value | None,
-    ) -> None:
-        """Bind a function's parameters to what it is given."""
-        machine, state = self.machine, self.machine.state
-        decorators = {last_name(decorator) for decorator in form.decorators}
-        positional = [] if given is None else [one for one in given if one.name is None and not one.spread]
-        named = {} if given is None else {one.name: one for one in given if one.name is not None}
-        spread = given is None or any(one.spread for one in given)
-        unpacked = [] if given is None else [one for one in given if one.spread]
-        loops = machine.loops_of(unpacked)
-        parameters = list(form.parameters)
-        if owner is not None and closure.cls is not None and parameters and "staticmethod" not in decorators:
-            state.set(scope, parameters.pop(0).name, owner)
-        for index, parameter in enumerate(parameters):
-            unknown = Value(At(form.at.line, form.at.column, -index - 1, form.at.end_line), loops)
-            for one in unpacked:
-                keyed = state.get(one.value, "#keyed")
-                if isinstance(keyed, dict) and isinstance(keyed.get(parameter.name), Value):
-                    unknown = keyed[parameter.name]
-            if parameter.rest:
-                value: Value = machine.container(form.at, None)
-                if positional and not machine.is_r:
-                    value = machine.container(form.at, [one.value for one in positional])
-                positional = []
-            elif parameter.name in named:
-                value = named[parameter.name].value
-            elif positional:
-                value = positional.pop(0).value
-            elif parameter.default is not None and given is not None and not spread:
-                value = self.default(form, parameter.name, parameter.default, scope)
-            else:
-                value = unknown
-            if type(value) is Value and self.says_model(parameter.annotation, scope):
-                machine.assume(value, False, form.at)
-            state.set(scope, parameter.name, value)
-
-    def says_model(self, annotation: Form | None, scope: Scope) -> bool:
-        """Whether a parameter's annotation is one of Keras's models."""
-        if annotation is None:
-            return False
-        if isinstance(annotation, Constant):
-            return re.search(r"keras\.(\w+\.)*(Model|Sequential)\b", str(annotation.value)) is not None
-        if isinstance(annotation, Operation):  # keras.Model | None
-            return any(self.says_model(part, scope) for part in annotation.parts)
-        if isinstance(annotation, Index):  # Optional[keras.Model]
-            return last_name(annotation.of) == "Optional" and self.says_model(annotation.key, scope)
-        if not isinstance(annotation, Name | Attribute):
-            return False
-        value = self.run(annotation, scope)
-        meaning = self.machine.meaning(value.path) if isinstance(value, Ref) else None
-        return meaning is not None and meaning.kind is Kind.MODEL
-
-    def default(self, form: Function, name: str, default: Form, scope: Scope) -> Value:
-        """A parameter's default."""
-        if self.machine.is_r:
-            return self.run(default, scope)
-        found = self.machine.state.get(form, f"#default {name}")
-        return found if isinstance(found, Value) else Value(default.at)
 
     # What is run more than once
 

@@ -12,9 +12,8 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 
-from fairlane.check import known
+from fairlane.check import known, truths
 from fairlane.check.again import Found, Where
-from fairlane.check.bodies import all_forms
 from fairlane.check.containers import over_folds
 from fairlane.check.events import Events
 from fairlane.check.forms import (
@@ -43,8 +42,8 @@ from fairlane.check.forms import (
 )
 from fairlane.check.functions import Functions, Turns
 from fairlane.check.known import Kind
-from fairlane.check.machine import Enough, Machine, Notes, constant
-from fairlane.check.purpose import Purpose, Reading, functions_of, read
+from fairlane.check.machine import Enough, Machine, Notes
+from fairlane.check.purpose import Purpose, Reading, averages_of, functions_of, read
 from fairlane.check.values import (
     NO_LOOPS,
     Closure,
@@ -59,8 +58,10 @@ from fairlane.check.values import (
     Value,
     joined,
 )
+from fairlane.check.walking import definitions
 
 MOST_UNCALLED = 400
+_WORDS = re.compile(r"\w+")
 
 
 def interpret(program: Program, where: Where, notes: Notes = ()) -> list[Found]:
@@ -87,6 +88,7 @@ class _Interpreter(Functions):
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.training: frozenset[str] | None = None
+        self.trains: dict[Function, bool] = {}
         self.readings: dict[tuple[Loop, bool | None], Reading] = {}
         self.handlers: dict[type[Form], Callable[..., Value]] = {
             Name: self.name,
@@ -137,11 +139,14 @@ class _Interpreter(Functions):
 
     def may_train(self, form: Function) -> bool:
         """Whether a function trains anything, or calls what does: the others need not be run."""
-        if self.training is None:
-            self.training = _training(self.machine.program)
-        lines = self.machine.program.lines[form.at.line - 1 : form.at.end_line]
-        text = "\n".join(lines)
-        return known.may_train(text) or not self.training.isdisjoint(re.findall(r"\w+", text))
+        if form not in self.trains:
+            if self.training is None:
+                self.training = _training(self.machine.program)
+            lines = self.machine.program.lines[form.at.line - 1 : form.at.end_line]
+            text = "\n".join(lines)
+            calls = bool(self.training) and not self.training.isdisjoint(_WORDS.findall(text))
+            self.trains[form] = calls or known.may_train(text)
+        return self.trains[form]
 
     def run_alone(self, closure: Closure) -> None:
         """Run a function that the file does not call, as if the program had trained nothing yet."""
@@ -218,8 +223,8 @@ class _Interpreter(Functions):
         if not machine.alive:
             return Value(form.at)
         options = form.options
-        truth = constant(tests[0]) if len(tests) == 1 else None
-        if isinstance(truth, bool) and len(options) == 2:
+        truth = truths.is_true(tests[0]) if len(tests) == 1 else None
+        if truth is not None and len(options) == 2:
             options = (options[0] if truth else options[1],)
         elif form.tests and _is_main(form.tests[0]):
             options = options[:1]
@@ -284,7 +289,9 @@ class _Interpreter(Functions):
         if key not in self.readings:
             if not self.machine.functions:
                 self.machine.functions = functions_of(self.machine.program.body)
-            self.readings[key] = read(form, self.machine.functions, over_folds)
+            if self.machine.averaged is None:
+                self.machine.averaged = averages_of("\n".join(self.machine.program.lines))
+            self.readings[key] = read(form, self.machine.functions, over_folds, self.machine.averaged)
         return self.readings[key]
 
     def repeated(self, items: list[Value]) -> tuple[Thing, ...]:
@@ -345,16 +352,13 @@ class _Interpreter(Functions):
 def _training(program: Program) -> frozenset[str]:
     """The names of the functions and classes of a file that train, or that mention one that does."""
     texts: dict[str, str] = {}
-    for form in all_forms(program.body):
-        if (
-            isinstance(form, Assign)
-            and isinstance(form.target, Name)
-            and isinstance(form.value, Function | Class)
-        ):
-            lines = program.lines[form.at.line - 1 : form.at.end_line]
-            texts[form.target.id] = texts.get(form.target.id, "") + "\n".join(lines)
-    words = {name: frozenset(re.findall(r"\w+", text)) for name, text in texts.items()}
+    for name, form in definitions(program.body):
+        lines = program.lines[form.at.line - 1 : form.at.end_line]
+        texts[name] = texts.get(name, "") + "\n".join(lines)
     found = {name for name, text in texts.items() if known.may_train(text)}
+    if not found:
+        return frozenset()
+    words = {name: frozenset(_WORDS.findall(text)) for name, text in texts.items()}
     more = found
     while more:
         more = {name for name in texts.keys() - found if not words[name].isdisjoint(more)}

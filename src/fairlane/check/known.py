@@ -140,7 +140,7 @@ R_HARMLESS = names(
     print summary plot str cat class names length invisible identity list c is.null paste paste0 message
     format data.frame tibble as.data.frame cbind rbind evaluate predict save_model saveRDS nrow ncol dim
     colnames rep seq seq_len seq_along mean sd max min round glue sprintf inherits typeof object.size
-    head tail unlist
+    head tail unlist assign
     export_savedmodel plot_model count_params stopifnot deepviz ggplot aes autoplot view View cat
     """
 )
@@ -253,6 +253,7 @@ _TRAINING_WORDS = (
     "KerasClassifier",
     "KerasRegressor",
 )
+_INITIALIZER_WORDS = ("initializer", "Normal", "Uniform", "Scaling", "Orthogonal")
 _INITIALIZES = re.compile(
     rf"\b(?:{'|'.join(sorted(name for name in RANDOM_INITIALIZERS if name[0].isupper()))})\s*\(|"
     r"initializers\.\w+\s*\(|initializer_\w+\s*\("
@@ -271,8 +272,9 @@ def may_matter(text: str) -> bool:
 
 def may_train(text: str) -> bool:
     """Whether anything may be trained in a text, or an initializer made."""
-    trains = any(word in text for word in _TRAINING_WORDS) and _TRAINS.search(text) is not None
-    return trains or _INITIALIZES.search(text) is not None
+    if any(word in text for word in _TRAINING_WORDS) and _TRAINS.search(text) is not None:
+        return True
+    return any(word in text for word in _INITIALIZER_WORDS) and _INITIALIZES.search(text) is not None
 
 
 def python(path: str) -> Meaning | None:

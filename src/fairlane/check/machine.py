@@ -22,6 +22,7 @@ from fairlane.check.values import (
     ModelState,
     Path,
     Ref,
+    Scope,
     Seed,
     State,
     Tensor,
@@ -81,7 +82,9 @@ class Machine:
     continuing: int = 0
     stars: list[str] = field(default_factory=list)
     assumed: dict[Value, Thing] = field(default_factory=dict)
+    distant: set[Value] = field(default_factory=set)
     functions: dict[str, Function] = field(default_factory=dict)
+    averaged: frozenset[str] | None = None
 
     def tick(self, cost: int = 1) -> int:
         """Count what is done.
@@ -137,6 +140,17 @@ class Machine:
         found = self.state.get(value, "#items") if isinstance(value, Container) else None
         return found if isinstance(found, tuple) else None
 
+    def has_name(self, name: str) -> bool:
+        """Whether a variable has this name somewhere."""
+        return any(what == name and isinstance(of, Scope) for of, what in self.state.facts)
+
+    def keys(self, value: Value) -> dict[object, Value] | None:
+        """A dictionary by its keys, or None where they are not all known."""
+        found = self.state.get(value, "#keyed") if isinstance(value, Container) else None
+        if not isinstance(found, dict) or any(str(key).startswith("\0") for key in found):
+            return None
+        return found
+
     def inside(self, value: Value, depth: int = 0) -> Iterable[Value]:
         """A value, and all that lies in it if it is a list."""
         yield value
@@ -184,10 +198,12 @@ class Machine:
                     self.excuse(inner)
                 self.state.drop(inner, "#items")
                 self.state.drop(inner, "#keyed")
+                self.state.drop(inner, "#attributes")
 
     def assume(self, value: Value, doubtful: bool, at: At) -> Thing:
         """An unknown value that is used as a model: from now on it is followed as one."""
         found = self.assumed.get(value)
+        doubtful |= value in self.distant
         if found is None:
             found = self.make(Kind.MODEL, "", at)
             found.stands_for, found.doubtful = value, doubtful

@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fairlane.check import python
-from fairlane.check.bodies import all_forms
 from fairlane.check.forms import Loop
 from fairlane.check.machine import says_so
 from fairlane.check.purpose import Purpose, Reading, functions_of, read
+from fairlane.check.walking import all_forms
 
 
 def continues_at(text: str, line: int) -> bool:
@@ -33,6 +33,16 @@ def continues_at(text: str, line: int) -> bool:
         return True
     around = [reading for first, last, reading in _loops(text) if first <= line <= last]
     return any(reading.purpose is Purpose.ONWARD or reading.joins for reading in around)
+
+
+def is_called_so(line: str) -> bool:
+    """Whether a line that calls a function says that what it does continues: ``resume(model)``.
+
+    Example:
+        >>> is_called_so("    resume(model)"), is_called_so("    train(model)")
+        (True, False)
+    """
+    return says_so((line.partition("#")[0],), 1)
 
 
 @lru_cache(maxsize=64)

@@ -93,6 +93,7 @@ class Others:
             self.machine.excuse_all()
         if "seed" in name:
             self.seeded(at)
+        self.machine.state.drop(of, "#attributes")
         if name != "append":
             self.machine.escape(values)
         if isinstance(of, Tensor):

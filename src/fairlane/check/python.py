@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,8 +41,10 @@ from fairlane.check.forms import (
     Try,
     With,
 )
+from fairlane.check.syntax import fields_of, source_of, within_function
 
 _COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.In: "in", ast.NotIn: "not in", ast.Is: "is"}
+_COMPARISONS |= {ast.IsNot: "is not"}
 
 DEEPEST = 150
 """How deep expressions may nest before what is below counts as unknown."""
@@ -78,9 +81,14 @@ def complaint(text: str) -> SyntaxError | None:
         'this is Python 2 (`print` without parentheses), and Python 3 is what can be read'
     """
     try:
-        _tree(text)
-    except SyntaxError as error:
-        return error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            symtable.symtable(text, "<checked>", "exec")  # faster: it makes no objects of the tree
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        try:
+            _tree(text)
+        except SyntaxError as error:
+            return error
     return None
 
 
@@ -103,6 +111,9 @@ def _tree(text: str) -> ast.Module:
     return tree
 
 
+_new = tuple.__new__  # a quarter of the time that At(...) takes, and there are many places
+
+
 class _Lowering:
     """From Python's syntax tree to forms."""
 
@@ -120,7 +131,7 @@ class _Lowering:
         except AttributeError:
             return NOWHERE
         if self.is_ascii:
-            return At(line, start + 1, end_line, end + 1)
+            return _new(At, (line, start + 1, end_line, end + 1))
         return At(line, self._column(line, start), end_line, self._column(end_line, end))
 
     def _column(self, line: int, offset: int) -> int:
@@ -161,7 +172,8 @@ class _Lowering:
                 return [Assign(at, Name(at, node.name), self.function(node))]
             case ast.ClassDef():
                 bases = tuple(self.expression(base) for base in node.bases)
-                return [Assign(at, Name(at, node.name), Class(at, node.name, bases, self.block(node.body)))]
+                made = Class(at, node.name, bases, self.block(node.body), fields_of(node))
+                return [Assign(at, Name(at, node.name), made)]
             case ast.Return():
                 return [Return(at, None if node.value is None else self.expression(node.value))]
             case ast.Import() | ast.ImportFrom():
@@ -234,10 +246,10 @@ class _Lowering:
                 name = alias.asname or alias.name.partition(".")[0]
                 path = alias.name if alias.asname else name
             elif alias.name == "*":
-                forms.append(StarImport(at, _source(node)))
+                forms.append(StarImport(at, source_of(node)))
                 continue
             else:
-                name, path = alias.asname or alias.name, f"{_source(node)}.{alias.name}"
+                name, path = alias.asname or alias.name, f"{source_of(node)}.{alias.name}"
             forms.append(Assign(at, Name(at, name), Reference(at, path)))
         return forms
 
@@ -256,8 +268,8 @@ class _Lowering:
         return Argument(self.target(node), spread=isinstance(node, ast.Starred))
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
-        nodes = node.body if self.has_special else ()
-        inside = [child for statement in nodes for child in _within_function(statement)]
+        nodes = node.body if self.has_special and self.is_special(node) else ()
+        inside = [child for statement in nodes for child in within_function(statement)]
         outer = {n for child in inside if isinstance(child, ast.Global | ast.Nonlocal) for n in child.names}
         return Function(
             self.at(node),
@@ -268,6 +280,11 @@ class _Lowering:
             outer=frozenset(outer),
             decorators=tuple(self.expression(decorator) for decorator in node.decorator_list),
         )
+
+    def is_special(self, node: ast.stmt) -> bool:
+        """Whether the words that matter to a function's own statements stand in its lines."""
+        lines = self.lines[node.lineno - 1 : node.end_lineno]
+        return any("yield" in line or "global" in line or "nonlocal" in line for line in lines)
 
     def parameters(self, args: ast.arguments) -> tuple[Parameter, ...]:
         positional = [*args.posonlyargs, *args.args]
@@ -345,7 +362,8 @@ class _Lowering:
                 return Operation(at, "slice", tuple(self.expression(b) for b in bounds if b is not None))
             case _:
                 inner = (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
-                return Operation(at, type(node).__name__, tuple(self.expression(child) for child in inner))
+                kind = type(getattr(node, "op", node)).__name__  # of a BoolOp, Or and And
+                return Operation(at, kind, tuple(self.expression(child) for child in inner))
 
     def arguments(self, node: ast.Call) -> tuple[Argument, ...]:
         found = [self.item(argument) for argument in node.args]
@@ -376,18 +394,3 @@ def _operator(node: ast.operator) -> str:
             return "*"
         case _:
             return type(node).__name__
-
-
-def _source(node: ast.ImportFrom) -> str:
-    """The module that is imported from; one of the program's own begins with a dot."""
-    return "." * node.level + (node.module or "")
-
-
-def _within_function(node: ast.AST) -> Iterable[ast.AST]:
-    """All nodes of a statement, without those of the functions and classes defined in it."""
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        yield current
-        if not isinstance(current, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            pending.extend(ast.iter_child_nodes(current))

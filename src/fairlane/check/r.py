@@ -40,15 +40,18 @@ DEEPEST = 150
 MAPPERS = names(
     """
     lapply sapply vapply map map_dbl map_int map_chr map_lgl map_df map_dfr map_dfc walk imap iwalk map_vec
-    pblapply pbsapply map_depth keep discard
+    pblapply pbsapply map_depth keep discard map_at map_if modify imap_dbl imap_dfr imap_chr imap_int imap_lgl
     """
 )
 """Functions that call their second argument with each item of their first, one after the other.
 
 Those that do so in other processes are not among them: there each has a model of its own."""
 
-PARALLEL_MAPPERS = frozenset(
-    {"map2", "map2_dfr", "map2_df", "map2_dbl", "walk2", "pmap", "pmap_dfr", "pmap_df"}
+PARALLEL_MAPPERS = names(
+    """
+    map2 map2_dfr map2_dfc map2_df map2_dbl map2_chr map2_int map2_lgl walk2
+    pmap pmap_dfr pmap_dfc pmap_df pmap_dbl pmap_chr pmap_int pmap_lgl pwalk
+    """
 )
 TRANSPARENT = names(
     """
@@ -240,8 +243,17 @@ class _Lowering:
                 value = self.form(left)
                 return Block(at, (self.pipe(left, right, at), value)) if isinstance(value, Name) else value
             case "%do%":
-                return Loop(at, None, None, self.form(right), collects=True)
+                return self.foreach(at, left, self.form(right))
         return Operation(at, operator, (self.form(left), self.form(right)))
+
+    def foreach(self, at: At, left: Any, body: Form) -> Form:
+        """``foreach(k = 1:5) %do% {...}``: a loop."""
+        call = self.form(left)
+        given = call.arguments if isinstance(call, Call) else ()
+        for argument in given:
+            if argument.name is not None and not argument.name.startswith("."):
+                return Loop(at, Name(at, argument.name), argument.value, body, collects=True)
+        return Loop(at, None, None, body, collects=True)
 
     def assign(self, at: At, target: Any, value: Form, outer: bool) -> Form:
         if target.type == "string":
@@ -342,21 +354,22 @@ class _Lowering:
         functions = [a for a in arguments if isinstance(a.value, Function) or a.name in ("FUN", ".f", "f")]
         named = [a for a in arguments if isinstance(a.value, Name)]
         function = (functions or named or arguments)[0]
-        item = Name(at, ".item")
-        others = [a for a in arguments if a is not function]
-        over = Operation(at, "zip", tuple(a.value for a in others))
-        count = 1
+        count = 2
         if isinstance(function.value, Function):
-            count = sum(not parameter.rest for parameter in function.value.parameters)
-        return Loop(
-            at, item, over, self.body_of(function.value, (Argument(item),) * max(count, 1)), collects=True
-        )
+            count = max(1, sum(not parameter.rest for parameter in function.value.parameters))
+        others = [a for a in arguments if a is not function and a.name != "MoreArgs"][:count]
+        over = Operation(at, "zip", tuple(a.value for a in others))
+        items = tuple(Argument(Name(at, f".item{i}")) for i in range(len(others)))
+        given = items if len(items) > 1 else items * count  # pmap's list holds them all
+        return Loop(at, Group(at, items), over, self.body_of(function.value, given), collects=True)
 
     def body_of(self, function: Form, arguments: tuple[Argument, ...]) -> Form:
         """What is done with each item: purrr's ``~ f(.x)`` or the call of a function."""
         if isinstance(function, Operation) and function.operator in ("unary_operator", "~"):
             at = function.at
-            bound = tuple(Assign(at, Name(at, n), arguments[0].value) for n in (".x", ".", "..1"))
+            names_of = ((".x", ".", "..1"), (".y", "..2"), ("..3",))
+            pairs = zip(names_of, arguments, strict=False)
+            bound = tuple(Assign(at, Name(at, n), a.value) for some, a in pairs for n in some)
             return Block(at, (*bound, *function.parts))
         return Call(function.at, function, arguments)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from fairlane.check.again import Found
-from fairlane.check.bodies import all_forms
 from fairlane.check.forms import Assign, Block, Call, Form, Function, Operation, Program, Return
 from fairlane.check.rules import RULES
 from fairlane.check.texts import Unit
+from fairlane.check.walking import all_forms
 
 _CODES = r"(?P<codes>\s*:\s*(?P<list>[A-Z]+\d+(?:[\s,]+[A-Z]+\d+)*))?"
 _NOQA = re.compile(rf"#\s*noqa\b{_CODES}", re.IGNORECASE)

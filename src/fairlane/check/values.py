@@ -148,11 +148,36 @@ class ClassValue(Value):
     kind: Kind | None = None
     base: str = ""
     methods: dict[str, Closure] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
+    parents: tuple[ClassValue, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Above(Value):
+    """``super()`` in a method of a class."""
+
+    owner: Value = field(default_factory=Value)
+    cls: ClassValue | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Bound(Value):
+    """A method of a model that is not called yet: ``train = model.fit``."""
+
+    model: Thing = field(default_factory=Thing)
+    name: str = ""
 
 
 @dataclass(eq=False, slots=True)
 class Folds(Value):
     """The folds of a cross-validation; ``forward`` where each trains on what came before it."""
+
+    forward: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class FoldRows(Container):
+    """What ``zip(models, folds)`` gives: rows, of which the folds are not known."""
 
     forward: bool = False
 
@@ -167,7 +192,10 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """``name = old`` gave a model a second name; ``time`` gives the order of what runs."""
+    """``name = old`` gave a model a second name; ``time`` gives the order of what runs.
+
+    ``again`` is the call that builds a model like it, where that is sure.
+    """
 
     at: At
     name: str
@@ -175,6 +203,7 @@ class Alias:
     path: Path
     time: int
     source: At = NOWHERE
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,17 +193,6 @@ def _writer(is_terminal: bool) -> Callable[[Any], None]:
     return lambda line: console.print(line, soft_wrap=True, markup=False)
 
 
-Store = Annotated[str, typer.Argument(help="The store: a path such as runs.db, or a URL.", metavar="STORE")]
-Name = Annotated[str, typer.Argument(help="The study's name.", metavar="NAME")]
-
-
-_METRIC = "The metric that ranks variants. Default: val_loss, or loss."
-_MODE = (
-    "Whether small (min) or large (max) values are better; auto reads it from Keras or the metric's name. "
-    "For several metrics: NAME=max,NAME=min."
-)
-
-
 @app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all programs from the cache.")] = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 _INSIDE = ("fairlane", "keras", "contextlib", "runpy", "importlib")
@@ -36,6 +37,17 @@ def caller() -> Place:
     while frame.f_back is not None and _inside(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def callers() -> list[Place]:
+    """The lines of the user's file that called, one through the other, the innermost first."""
+    place, found = caller(), list[Place]()
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == place.file:
+            found.append(Place(place.file, frame.f_lineno))
+        frame = frame.f_back
+    return found
 
 
 def warn_at(place: Place, message: str, category: type[Warning]) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import linecache
 from typing import Any
 
-from fairlane.check.meant import continues_at
-from fairlane.kit.call_sites import Place
+from fairlane.check import meant
+from fairlane.kit.call_sites import Place, callers
 from fairlane.models import keras_private
 from fairlane.models.guard import ledger, words
 from fairlane.models.guard.samples import Relation, Samples
@@ -29,7 +29,7 @@ def trained_again(model: Any, known: ledger.Past, now: Samples, place: Place) ->
     elsewhere = known.trained is not None and known.trained != place and bool(known.fits)
     if relation is Relation.OTHERS or (relation is Relation.UNKNOWN and elsewhere):
         return None
-    if is_meant(place) or is_meant(compiled):
+    if is_meant(place) or is_meant(compiled) or is_called_so():
         return None
     return words.trained_again(model, known, compiled)
 
@@ -45,9 +45,16 @@ def held_out(model: Any, known: ledger.Past, shown: Samples) -> str | None:
     for one in earlier:
         share = shown.within(one)
         overlap = last.within(one)
-        if share is not None and share > SEEN and overlap is not None and overlap > HELD_OUT:
+        seen = share is not None and share > SEEN and overlap is not None and overlap > HELD_OUT
+        if seen and share is not None and (len(shown.keys) > 1 or _leaves_one_out(shown, last, one)):
             return words.held_out(model, known, share)
     return None
+
+
+def _leaves_one_out(shown: Samples, last: Samples, one: Samples) -> bool:
+    """Whether two trainings leave a sample out each; an agent shows its model single samples, too."""
+    both = min(last.limit, one.limit)
+    return all(key in last.keys or key in shown.keys for key in one.keys if key <= both)
 
 
 def validated_on_seen(model: Any, known: ledger.Past, now: Samples, shown: Samples) -> str | None:
@@ -85,11 +92,18 @@ def layers_shared(model: Any, known: ledger.Past, now: Samples) -> str | None:
     return words.layers_shared(model, [name for name, _ in lessons], lesson)
 
 
+def forget_if_set(model: Any, known: ledger.Past) -> bool:
+    """Whether weights were set since a model's last training, so that what it learned is gone."""
+    layers = keras_private.all_layers(model)
+    is_set = bool(known.order) and any(ledger.set_at(layer) > known.order for layer in layers)
+    if is_set:
+        known.forget()
+    return is_set
+
+
 def is_excused(model: Any, known: ledger.Past) -> bool:
     """Whether something happened since a model's last training that makes training on meant."""
-    layers = keras_private.all_layers(model)
-    if known.order and any(ledger.set_at(layer) > known.order for layer in layers):
-        known.forget()
+    if forget_if_set(model, known):
         return True
     if known.flags and known.flags != flags_of(model):
         return True
@@ -99,7 +113,12 @@ def is_excused(model: Any, known: ledger.Past) -> bool:
 def is_meant(place: Place) -> bool:
     """Whether the program's text says at a line that training on is meant."""
     text = "".join(linecache.getlines(place.file))
-    return bool(text) and continues_at(text, place.line)
+    return bool(text) and meant.continues_at(text, place.line)
+
+
+def is_called_so() -> bool:
+    """Whether one of the program's calls that led here says so: ``resume(model)``."""
+    return any(meant.is_called_so(linecache.getline(*place)) for place in callers()[1:])
 
 
 def flags_of(model: Any) -> tuple[bool, ...]:
@@ -119,9 +138,9 @@ def _takes_turns(known: ledger.Past, model: Any) -> bool:
 
 
 def _is_view(model: Any, other: Any) -> bool:
-    """Whether two models are cut from one graph, and one of them has no weights of its own."""
+    """Whether two models are cut from one graph, and one of them has no weights of its own: is a part."""
     theirs = {id(tensor) for tensor in getattr(other, "inputs", None) or ()}
     if not any(id(tensor) in theirs for tensor in getattr(model, "inputs", None) or ()):
         return False
     these, those = ({id(variable) for variable in one.trainable_variables} for one in (model, other))
-    return these <= those or those <= these
+    return these < those or those < these

@@ -105,7 +105,7 @@ def _rows(values: Any) -> np.ndarray[Any, Any] | None:
     if not getattr(values, "shape", ()):
         return None
     count = int(values.shape[0] or 0)
-    if not 1 < count <= MOST_ROWS:
+    if not 0 < count <= MOST_ROWS:
         return None
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":

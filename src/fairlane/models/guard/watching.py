@@ -158,6 +158,7 @@ class Watch:
         known = _past_of(model)
         remember_learning_rate(model)
         given = _given(original, model, args, kwargs)
+        judging.forget_if_set(model, known)
         now = samples.of(given.get("x"), given.get("y"))
         self._before_training(model, known, now, place, given)
         before = _epochs_of(model)
@@ -200,6 +201,7 @@ class Watch:
             return original(model, *args, **kwargs)
         known = _past_of(model)
         place = caller()
+        judging.forget_if_set(model, known)
         if known.recompiled is not None:
             self._check_again(model, known, samples.Samples(frozenset(), -1, None, None), place)
         result = original(model, *args, **kwargs)

@@ -1,0 +1,19 @@
+import keras
+import numpy as np
+from sklearn.model_selection import KFold, LeaveOneOut
+from data import load, load_test
+X, y = load()
+Xt, yt = load_test()
+def build(units=4):
+    m = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    m.compile('adam', 'mse')
+    return m
+from dataclasses import dataclass, field
+@dataclass
+class Run:
+    rate: float
+    net: object = field(default_factory=build)
+for r in [Run(0.1), Run(0.01)]:
+    r.net.compile(keras.optimizers.SGD(r.rate), "mse")
+    r.net.fit(X, y, verbose=0)
+    print(r.rate, r.net.evaluate(Xt, yt, verbose=0))
