@@ -26,8 +26,11 @@ FIT = {"validation_split": 0.25, "batch_size": 16}
 SPACE = {"learning_rate": fl.Float(1e-3, 1e-1, log=True), "rate": fl.Float(0.0, 0.5)}
 
 
-def build(learning_rate, rate=0.0, units=8):
-    layers = [keras.Input((4,)), keras.layers.Dense(units, "tanh"), keras.layers.Dropout(rate)]
+ACTIVATIONS = ["tanh", "relu", "gelu", "elu", "selu", "softsign", "sigmoid", "softplus"]
+
+
+def build(learning_rate, rate=0.0, units=8, activation="tanh"):
+    layers = [keras.Input((4,)), keras.layers.Dense(units, activation), keras.layers.Dropout(rate)]
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(learning_rate), "mse", metrics=["mae"])
     return model
@@ -256,7 +259,14 @@ def test_a_space_of_structures_only_is_warned_of():
     with pytest.warns(
         fl.FairlaneWarning, match="almost every one of the 8 variants needs a program of its own"
     ):
-        search(space={"learning_rate": 0.1, "units": fl.Int(1, 100)}, trials=8, epochs=1, stop=None)
+        search(space={"learning_rate": 0.1, "activation": ACTIVATIONS}, trials=8, epochs=1, stop=None)
+
+
+def test_whole_numbers_are_not_warned_of():
+    """They are mostly sizes, in which the models of one program may differ."""
+    space = {"learning_rate": 0.1, "units": fl.Int(1, 100)}
+    study = search(space=space, trials=8, epochs=1, stop=None)
+    assert study.trials["fleet"].nunique() < 4
 
 
 class AfterEpochs(Budget):

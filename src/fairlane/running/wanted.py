@@ -191,15 +191,16 @@ def check_places(wanted: Wanted) -> None:
 def warn_of_programs(wanted: Wanted) -> None:
     """Warn of a space in which hardly any two variants share a program."""
     space, trials = wanted.space, wanted.trials
-    structures = space.structures
-    many = structures is None or structures >= trials
+    kinds = space.kinds
+    many = kinds is None or kinds >= trials
     if trials >= 8 and many and grouping(space, trials) == 1:
-        structural = [repr(name) for name, one in space.domains.items() if not one.numeric]
+        domains = space.domains.items()
+        structural = [repr(name) for name, one in domains if not (one.numeric or one.whole)]
         names = f"{', '.join(structural)} decide{'s' * (len(structural) == 1)}"
         warn_at(
             caller(),
             f"almost every one of the {trials} variants needs a program of its own, because {names} "
-            "the model's structure; compiling them may take longer than training. A list of few values, or a "
-            "larger step=, lets variants share programs",
+            "the model's structure; compiling them may take longer than training. Shorter lists let variants "
+            "share programs",
             FairlaneWarning,
         )

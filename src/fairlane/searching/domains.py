@@ -20,10 +20,12 @@ class Domain(ABC):
 
     Attributes:
         numeric: whether lanes with different values share one program, as far as the type shows it.
+        whole: whether its values are whole numbers: sizes, in which models of one program mostly may differ.
         size: how many values there are; None where there is no end to them.
     """
 
     numeric: bool
+    whole: bool = False
     size: int | None
 
     @abstractmethod
@@ -170,6 +172,7 @@ class Int(_Range):
     """
 
     numeric = False
+    whole = True
     _what = "a whole number"
 
     def __init__(self, low: int, high: int, *, log: bool = False, step: int | None = None) -> None:
@@ -234,6 +237,7 @@ class Choice(Domain):
             (numbers and self._values == sorted(self._values)) if ordered is None else bool(ordered)
         )
         self.numeric = all(isinstance(value, float) for value in self._values)
+        self.whole = all(type(value) is int for value in self._values)
         self.size = len(self._values)
 
     def __repr__(self) -> str:

@@ -175,6 +175,11 @@ class Space:
         return self._count([name for name, domain in self.domains.items() if not domain.numeric])
 
     @property
+    def kinds(self) -> int | None:
+        """How many programs it needs where all whole numbers are sizes: the combinations of all the rest."""
+        return self._count([name for name, one in self.domains.items() if not (one.numeric or one.whole)])
+
+    @property
     def has_numbers(self) -> bool:
         """Whether there is a hyperparameter whose values share one program."""
         return any(domain.numeric for domain in self.domains.values())
