@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
@@ -181,6 +182,34 @@ def with_nan(array, shape):
     room = np.full(shape, np.nan if array.dtype.kind == "f" else 77, array.dtype)
     room[tuple(map(slice, array.shape))] = array
     return room
+
+
+class Lookup(layers.Layer):
+    """Looks rows up by numbers of few bits, such as pixels."""
+
+    def __init__(self, rows, mode):
+        super().__init__()
+        self.rows, self.mode = rows, mode
+
+    def build(self, shape):
+        # Not trained: at the compiler's level of the tests, XLA itself adds to other rows by such numbers.
+        self.table = self.add_weight(shape=(self.rows, 3), name="table", trainable=False)
+
+    def call(self, pixels):
+        rows = keras.ops.cast(pixels, "uint8") + 250  # some are beyond the table
+        return jnp.take(jnp.asarray(self.table.value), rows, axis=0, mode=self.mode)
+
+    def compute_output_shape(self, shape):
+        return (*shape, 3)
+
+
+@pytest.mark.parametrize("mode", ["clip", "fill"])
+def test_numbers_of_few_bits_look_up_in_long_tables(mode):
+    def make(rows):
+        i = keras.Input((4,), dtype="int32")
+        return compiled(i, layers.Flatten()(Lookup(rows, mode)(i)))
+
+    steps_agree(make, (252, 310))
 
 
 @pytest.mark.parametrize("make", [*KINDS, reshaped], ids=lambda make: make.__name__)

@@ -280,6 +280,8 @@ def _within(
 ) -> Any:
     """Indices that mean the same in the padded array: beyond the lane's own size they are outside."""
     indices, mode = places.array, str(same.param("mode"))
+    if indices.dtype.itemsize < 4:  # a size need not be a number of so few bits
+        indices = indices.astype("int32")
     for axis in indexed:
         column = list(columns).index(axis)
         size = jnp.asarray(lane.size(value.shape[axis]), indices.dtype)
