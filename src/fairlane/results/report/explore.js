@@ -128,7 +128,8 @@ function brushOf(view, axis, root, x, changed) {
   const group = svg("g", {});
   const chosen = svg("rect", { class: "chosen-range", x: x - 9, width: 18, y: top, height: 0 });
   const show = (a, b) => { chosen.setAttribute("y", Math.min(a, b)); chosen.setAttribute("height", Math.max(2, Math.abs(a - b))); };
-  if (filter && !filter.values) show(axis.pixel(filter.high), axis.pixel(filter.low));
+  const inside = (pixel) => Math.min(height - bottom, Math.max(top, pixel)); // a range may have no upper or no lower end
+  if (filter && !filter.values) show(inside(axis.pixel(filter.high)), inside(axis.pixel(filter.low)));
   if (filter && filter.values && filter.values.length) {
     const places = filter.values.map(axis.pixel);
     show(Math.min(...places) - 9, Math.max(...places) + 9);

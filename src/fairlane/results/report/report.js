@@ -4,7 +4,7 @@
 
 // What the reader chooses. For null, and for metrics that are not in `metrics`, `viewOf` chooses by the facts.
 const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "", smoothing: 0,
-  explored: null, at: "last", filters: new Map(), colourBy: "", along: "", pair: [] });
+  explored: null, at: "last", filters: new Map(), colourBy: "", along: "", over: [], pair: [] });
 
 // What is shown: the newest facts, and the reader's choices.
 function viewOf(facts, choice) {
@@ -273,21 +273,21 @@ function report(root, facts) {
   const drawn = curves(view, () => draw());
   const [top, odd] = [heading(view), unusual(view)];
   const searched = searchPart(view);
-  const explored = explorePart(view, () => draw());
-  const parts = [searched, drawn, explored, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
+  const [explored, pair] = [explorePart(view, () => draw()), pairPart(view, () => draw())];
+  const parts = [searched, drawn, explored, variantTable(view), pair, trialTable(view, () => draw()), failures(view), requested(view)];
   const [main, footer] = [html("main"), html("footer", { class: "faint" })];
   function draw() {
     const there = (some) => some.filter((part) => !part.empty || !part.empty()).map((part) => part.node);
     view.filter();
     arrange(root, [...there([top, odd]), main, footer]);
     arrange(main, there(parts));
-    [top, odd, ...parts].filter((part) => part !== explored || !part.empty()).forEach((part) => part.draw());
+    [top, odd, ...parts].filter((part) => ![explored, pair].includes(part) || !part.empty()).forEach((part) => part.draw());
     say(footer, `${view.facts.live ? "Read" : "Written"} by Fairlane ${view.facts.version}, ${view.facts.written}.`);
   }
   draw();
   let width = root.clientWidth;
   addEventListener("resize", () => { // a phone's keyboard and address bar change the height alone
-    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); if (!explored.empty()) explored.draw(); drawn.draw(); }
+    if (root.clientWidth !== width) { width = root.clientWidth; [searched, drawn, ...[explored, pair].filter((part) => !part.empty())].forEach((part) => part.draw()); }
   });
   return (given) => { view.take(given); draw(); };
 }
