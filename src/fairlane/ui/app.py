@@ -58,6 +58,8 @@ def application(board: Board, hosts: Collection[str] | None) -> Starlette:
             Route("/studies.json", routes.all_facts),
             Route("/study", routes.one_study),
             Route("/study.json", routes.one_facts),
+            Route("/best.json", routes.one_best),
+            Route("/compare", routes.several),
         ],
         middleware=middleware,
     )
@@ -81,14 +83,23 @@ class _Routes:
     async def all_facts(self, request: Request) -> Response:
         return _json(request, await _in_thread(self._board.studies))
 
+    async def several(self, request: Request) -> Response:
+        return _html(pages.several(_names(request)))
+
     async def one_facts(self, request: Request) -> Response:
+        return await self._about(request, "facts", self._board.study)
+
+    async def one_best(self, request: Request) -> Response:
+        return await self._about(request, "best", self._board.best)
+
+    async def _about(self, request: Request, what: str, read: Callable[[str], Answer]) -> Response:
         name = _name(request)
         version = await _in_thread(self._board.version, name)
         if not isinstance(version, str) or _has(request, version):
             return _json(request, version)
-        reading = self._reading.setdefault(name, asyncio.Lock())
+        reading = self._reading.setdefault(f"{what} {name}", asyncio.Lock())
         async with reading:  # who has waited gets the answer that was read meanwhile
-            return _json(request, await _in_thread(self._board.study, name))
+            return _json(request, await _in_thread(read, name))
 
 
 async def _in_thread(read: Callable[..., Result], *names: str) -> Result | StoreError | StudyError:
@@ -101,11 +112,16 @@ async def _in_thread(read: Callable[..., Result], *names: str) -> Result | Store
 
 def _name(request: Request) -> str:
     """The study's name; empty where the query is not text, as no study's is."""
+    return next(iter(_names(request)), "")
+
+
+def _names(request: Request) -> list[str]:
+    """The names in the query, in order."""
     query: str = request.scope["query_string"].decode("latin-1")
     try:
-        return parse_qs(query, keep_blank_values=True, errors="surrogatepass").get("name", [""])[0]
+        return parse_qs(query, keep_blank_values=True, errors="surrogatepass").get("name", [])
     except UnicodeDecodeError:
-        return ""
+        return []
 
 
 def _html(text: str, status: int = 200) -> Response:

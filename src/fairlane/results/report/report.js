@@ -105,7 +105,7 @@ function variantFilter(view, changed) {
       best),
     searching, list);
   function draw() {
-    const items = itemOf(view.order(), (variant) => variant.number);
+    const items = itemOf(view.order(), (variant) => `${variant.number} ${variant.label}`);
     best.hidden = !top().length || items.length <= 5;
     searching.hidden = items.length <= 12;
     for (const item of items) {
