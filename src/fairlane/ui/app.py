@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fairlane.errors import StoreError, StudyError
 from fairlane.ui import pages
 from fairlane.ui.board import Answer, Board
+from fairlane.ui.noting import Noting
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -40,15 +41,17 @@ _OUTER_POLICY = "frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
 Result = TypeVar("Result")
 
 
-def application(board: Board, hosts: Collection[str] | None) -> Starlette:
+def application(board: Board, hosts: Collection[str] | None, token: str | None = None) -> Starlette:
     """The pages of a store.
 
     Args:
         board: of the store.
         hosts: the names of this server that it answers to; None for any. So another site can't read it by
             giving this machine a name of its own.
+        token: what who writes a note must know; None where nothing may be written.
     """
-    routes = _Routes(board)
+    routes = _Routes(board, token is not None)
+    written = [] if token is None else [Route("/note", Noting(board, token).write, methods=["POST"])]
     middleware = [Middleware(_Headers)]
     if hosts is not None:
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False))
@@ -60,14 +63,15 @@ def application(board: Board, hosts: Collection[str] | None) -> Starlette:
             Route("/study.json", routes.one_facts),
             Route("/best.json", routes.one_best),
             Route("/compare", routes.several),
+            *written,
         ],
         middleware=middleware,
     )
 
 
 class _Routes:
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, board: Board, writes: bool) -> None:
+        self._board, self._writes = board, writes
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def all_studies(self, request: Request) -> Response:
@@ -78,7 +82,7 @@ class _Routes:
         version = await _in_thread(self._board.version, name)
         if isinstance(version, StudyError):
             return _html(pages.studies(self._board.place, f"There is no study {name!r:.200} here."), 404)
-        return _html(pages.study(name))
+        return _html(pages.study(name, self._writes))
 
     async def all_facts(self, request: Request) -> Response:
         return _json(request, await _in_thread(self._board.studies))

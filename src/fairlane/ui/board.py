@@ -1,8 +1,8 @@
 """A store → the facts that its pages show, as JSON.
 
-In: a store, and a study's name. Out: answers, each with a version that changes when the answer does. Every
-request opens the store again, so that one that was locked, moved or made again is read as soon as it is
-available.
+In: a store, and a study's name; or a note to keep there. Out: answers, each with a version that changes
+when the answer does. Every request opens the store again, so that one that was locked, moved or made again
+is read as soon as it is available.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from fairlane.errors import StudyError
 from fairlane.results.report import best_of, facts_of
-from fairlane.store import in_words, overview, read
+from fairlane.store import Note, in_words, note, overview, read
 
 _PATIENCE = 2.0
 """Seconds to wait for a lock or a lost server; a page repeats its request anyway."""
@@ -111,6 +111,15 @@ class Board:
             answer = Answer(version, _zipped(best_of(read(self._store, name, _PATIENCE))))
         self._keep(self._best, _KEPT_BEST, name, answer)
         return answer
+
+    def note(self, name: str, variant: int | None, content: Note) -> None:
+        """Replace the note about a variant of a study, or about the whole study.
+
+        Raises:
+            StudyError: there is no such study or variant.
+            StoreError: the store can't be written.
+        """
+        note(self._store, name, variant, content, _PATIENCE)
 
     def _keep(self, answers: OrderedDict[str, Answer], most: int, name: str, answer: Answer) -> None:
         with self._changing:

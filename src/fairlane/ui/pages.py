@@ -30,14 +30,15 @@ def studies(place: str, notice: str = "") -> str:
     return _page(f"Studies in {place}", {"place": place, "notice": notice}, programs)
 
 
-def study(name: str) -> str:
+def study(name: str, writes: bool = False) -> str:
     """The page of a study.
 
     Args:
         name: the study's.
+        writes: whether the server takes notes, from those who have its token.
     """
-    programs = program(), _ours("live.js"), _ours("study.js")
-    return _page(f"Study {name}", {}, programs)
+    programs = program(), _ours("live.js"), _ours("noting.js"), _ours("study.js")
+    return _page(f"Study {name}", {"writes": writes}, programs)
 
 
 def several(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 // The page of one study. In: the answers of `fairlane.ui.board.Board.study`.
 
+const given = JSON.parse(document.getElementById("facts").textContent);
 const root = document.getElementById("report");
 const status = html("p", { role: "status" }, "Reading the study …");
 const [bar, words] = [html("span"), html("span")];
@@ -9,6 +10,8 @@ document.getElementById("live").append(back, status, progress);
 const fill = filler(bar, (one) => barOf(one, "Epochs done"));
 let [live, update] = [null, null];
 
+const keep = keeperOfNotes(given.writes, () => live.name, () => document.dispatchEvent(new Event("visibilitychange"))); // asks again at once
+
 function show(facts) {
   live = { ...facts.live, search: Boolean(facts.search) };
   document.title = facts.title;
@@ -16,7 +19,7 @@ function show(facts) {
   fill(live);
   say(words, progressOf(live));
   if (update) update(facts);
-  else update = report(root, facts);
+  else update = report(root, facts, keep);
   return Boolean(live.writer);
 }
 

@@ -35,7 +35,7 @@ function together(all) {
     trials.push(...mine.map((trial) => ({ ...trial, number: numbers.get(trial.number), variant: study, curves: moved(trial.curves, trial.epochs) })));
   });
   return {
-    ...all.find(Boolean), compared: [], hyperparameters: [], tests: [], variants, trials,
+    ...all.find(Boolean), compared: [], hyperparameters: [], notes: [], tests: [], variants, trials,
     metrics: logs.map((log) => ({ name: log.name, training: there(log.training), validation: there(log.validation) })),
     directions: Object.assign({}, ...all.map((facts) => facts && facts.directions)),
   };

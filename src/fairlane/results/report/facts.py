@@ -38,7 +38,7 @@ from fairlane.results.report.unusual import of_some, unusual
 from fairlane.results.report.values import plain, shortened, time_of
 from fairlane.results.report.verdict import verdict
 from fairlane.results.searched import counting, objective, searching, which_count
-from fairlane.store import Record, Records
+from fairlane.store import Note, Record, Records
 from fairlane.trials import TrialState
 
 FORMAT = 4
@@ -75,7 +75,8 @@ def facts_of(
         ``validation`` logs), ``tests`` (names), ``compared`` (a row per variant, the best first), ``trials``,
         ``errors`` (equal ones together), ``unended`` (a sentence about trials that have not ended, or empty),
         ``unusual`` (sentences), ``search`` (as `fairlane.results.report.searches.search_of` gives it),
-        ``share`` (validation samples per training sample of the folds, or None), and ``importance`` (as
+        ``notes`` (``variant``, None for that about the study, ``text`` and ``tags``), ``share`` (validation
+        samples per training sample of the folds, or None), and ``importance`` (as
         `fairlane.results.report.importance.importance_of` gives it).
 
     Raises:
@@ -89,6 +90,7 @@ def facts_of(
     search, own = search_of(records), searching(records) if isinstance(records, Records) else list(records)
     if searched is not None and metric in (None, searched[0]):
         metric, mode = searched[0], cast(Modes, searched[1]) if mode == "auto" else mode
+    noted = records.noted() if isinstance(records, Records) else {}
     records = list(records)
     metric = _checked_metric(records, metric, mode)
     names, cells = named_cells(records)
@@ -123,8 +125,13 @@ def facts_of(
         "unusual": unusual(records, labels),
         "search": search,
         "share": share,
+        "notes": _notes(noted),
         "importance": importance_of(own, names, metric, mode),
     }
+
+
+def _notes(noted: Mapping[int | None, Note]) -> list[dict[str, Any]]:
+    return [{"variant": number, "text": note.text, "tags": [*note.tags]} for number, note in noted.items()]
 
 
 def _checked_metric(records: Sequence[Record], metric: str | None, mode: Modes) -> str:

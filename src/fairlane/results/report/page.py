@@ -40,7 +40,8 @@ _BODY = """\
 <div id="report"></div>"""
 
 _EXPLORING = ("statistics.js", "explore.js", "map.js", "pairs.js", "ranked.js")
-_PROGRAM = ("elements.js", "download.js", "chart.js", "panel.js", "search.js", *_EXPLORING, "report.js")
+_DRAWING = ("elements.js", "download.js", "chart.js", "panel.js", "search.js", "notes.js")
+_PROGRAM = (*_DRAWING, *_EXPLORING, "report.js")
 
 _START = (
     'report(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));\n'
