@@ -50,8 +50,8 @@ class Noted(Base):
 
         Example:
             >>> study.note("the first try")
-            >>> study.notes["text"].tolist()
-            ['the first try']
+            >>> study.notes["text"][0]
+            'the first try'
         """
         number = None if variant is None else arguments.whole("variant", variant, 0)
         self._store.note(number, note_of(text, tags))
