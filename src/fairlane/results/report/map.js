@@ -5,7 +5,6 @@
 
 const [MAP_FEW, MAP_BINS] = [12, 8]; // an axis of more numbers is cut into so many ranges
 const MAP = { left: 84, right: 12, top: 30, bottom: 40, row: 26, least: 150, most: 420 };
-const LETTER = 6.4; // pixels of a letter of an axis, about
 
 // An axis as cells: {count, of(value) → place, texts: [{at, text}]}; `at` counts cells from the lower end, and may be an edge.
 function cellsOf(axis, rows) {
@@ -20,8 +19,6 @@ function cellsOf(axis, rows) {
   const edge = (i) => written(Number(back(low + (i / MAP_BINS) * (high - low)).toPrecision(2)));
   return { count: MAP_BINS, of, texts: Array.from({ length: MAP_BINS + 1 }, (_, i) => ({ at: i, text: edge(i) })) };
 }
-
-const cut = (text, most) => (text.length > most ? text.slice(0, Math.max(1, most - 1)) + "\u2026" : text);
 
 // So few of the texts that none touches the next: each is `room` pixels from its neighbour.
 function thinned(texts, room) {
@@ -69,15 +66,15 @@ function mapDrawing(across, up, rows, name, log, width) {
   const gap = high < 13 ? Math.ceil(13 / high) : 1;
   y.texts.filter((_, i) => i % gap === 0).forEach(({ at, text }) => root.append(svg("text", { x: left - 6, y: top + tall - at * high + 4, "text-anchor": "end" }, cut(text, 11))));
   root.append(svg("text", { x: left + (width - left - right) / 2, y: height - 6, "text-anchor": "middle" }, across.name), svg("text", { x: 4, y: 12 }, cut(up.name, 14)));
-  if (shown.length) root.append(legendOf(colours, width - right));
+  if (shown.length) root.append(legendOf(colours, width - right, width > 420 ? `${name} ` : ""));
   return root;
 }
 
 // From the smallest to the largest colour, with the values at the ends.
-function legendOf({ low, high }, end) {
+function legendOf({ low, high }, end, name) {
   const group = svg("g", { class: "ramp" }), steps = 12, [size, room] = [7, 52];
   for (let i = 0; i < steps; i++) group.append(svg("rect", { x: end - room - (steps - i) * size, y: 4, width: size, height: 10, fill: rampOf(i / (steps - 1)) }));
-  group.append(svg("text", { x: end - room - steps * size - 4, y: 13, "text-anchor": "end" }, written(Number(low.toPrecision(3)))), svg("text", { x: end - room + 4, y: 13 }, written(Number(high.toPrecision(3)))));
+  group.append(svg("text", { x: end - room - steps * size - 4, y: 13, "text-anchor": "end" }, name + written(Number(low.toPrecision(3)))), svg("text", { x: end - room + 4, y: 13 }, written(Number(high.toPrecision(3)))));
   return group;
 }
 

@@ -15,7 +15,7 @@ function sliceDrawing(view, axis, rows, name, width) {
   const across = axisOf(axis.name, axis.of, shown, left + 8, width - right - 8);
   const y = scaleOf(withoutOutliers(shown.map((row) => row.value)), height - bottom, top, false, 5);
   const root = axesOf({ ticks: [], pixel: () => 0 }, y, width, axis.name);
-  for (const tick of across.ticks) root.append(svg("text", { x: across.pixel(tick.value), y: height - bottom + 17, "text-anchor": "middle" }, tick.text.slice(0, 14)));
+  for (const tick of across.ticks) root.append(svg("text", { x: across.pixel(tick.value), y: height - bottom + 17, "text-anchor": "middle" }, cut(tick.text, 14)));
   for (const row of shown.filter((one) => y.shows(one.value))) {
     root.append(svg("circle", { class: view.shows(row.variant.number) ? "dot c0" : "dot pale", r: 3.5, cx: across.pixel(axis.of(row)), cy: y.pixel(row.value) },
       svg("title", {}, `${row.variant.label}: ${written(row.value)}`)));
@@ -82,10 +82,12 @@ function explorePart(view, changed) {
     if (!filters.contains(document.activeElement)) { axesNow = axes; fillInputs([axes.map((axis) => [axis.key, axis.numeric, axis.ordered]), [...choice.filters]]); }
     const chosen = varied.includes(choice.along) ? choice.along : varied[0];
     along.draw(varied.map((one) => [one, one]), chosen);
-    slice.replaceChildren(sliceDrawing(view, axes[varied.indexOf(chosen)], rows, name, Math.max(260, slice.clientWidth || 600)));
+    [mapped.hidden, important.hidden] = [varied.length < 2, !facts.importance]; // before any drawing is as wide as its place
     drawMap(axes, rows, varied, name);
     drawImportance();
+    slice.replaceChildren(sliceDrawing(view, axes[varied.indexOf(chosen)], rows, name, Math.max(260, slice.clientWidth || 600)));
     reset.hidden = !choice.filters.size;
+    words.classList.toggle("screen", !choice.filters.size);
     say(words, choice.filters.size ? `Only ${[...choice.filters].map(([key, filter]) => filterInWords(key || name, filter)).join("; ")}: all curves and tables show these.` : "Drag along an axis to keep a range; all curves and tables follow.");
     const smallFirst = facts.directions[name.replace(/^(val|test)_/, "")] !== "max";
     const ranked = sorted(rows.filter((row) => view.shows(row.variant.number)), (row) => row.value, !smallFirst);
@@ -100,7 +102,6 @@ function explorePart(view, changed) {
 
   // The two hyperparameters that matter most, until the reader chooses others.
   function drawMap(axes, rows, varied, name) {
-    mapped.hidden = varied.length < 2;
     if (mapped.hidden) return;
     const ranked = [...((view.facts.importance || {}).rows || []).map((row) => row.name).filter((one) => varied.includes(one)), ...varied];
     const first = varied.includes(choice.over[0]) ? choice.over[0] : ranked.find((one) => one !== choice.over[1]);
@@ -114,7 +115,6 @@ function explorePart(view, changed) {
 
   function drawImportance() {
     const { importance } = view.facts;
-    important.hidden = !importance;
     if (!importance) return;
     const { rows, words, metric } = importance;
     const ranged = rows.some((row) => finite(row.low)) ? "; a line is the range that single seeds give" : "";
