@@ -125,9 +125,11 @@ def contour(frame: pd.DataFrame, x: str, y: str, better: str, *, title: str | No
     values, norm = known["value"].to_numpy(dtype=float), _norm(known["value"], better)
     colours = _MAP if better == "max" else f"{_MAP}_r"
     numeric = known[x].map(is_number).all() and known[y].map(is_number).all()
-    if numeric and known[x].nunique() > 3 and known[y].nunique() > 3:
+    filled = numeric and known[x].nunique() > 3 and known[y].nunique() > 3
+    if filled:
         axes.tricontourf(across, up, values, levels=12, cmap=colours, norm=norm, alpha=0.6)
-    points = axes.scatter(across, up, c=values, cmap=colours, norm=norm, s=28, edgecolors="white", zorder=3)
+    edge = "white" if filled else GREY  # the lightest colour is hardly seen on white
+    points = axes.scatter(across, up, c=values, cmap=colours, norm=norm, s=28, edgecolors=edge, zorder=3)
     axes.set_xlabel(plain(x), fontsize=NORMAL - 1)
     axes.set_ylabel(plain(y), fontsize=NORMAL - 1)
     _bar(figure, points, frame)
@@ -258,8 +260,8 @@ def _places(axes: Axes, frame: pd.DataFrame, name: str, which: Any) -> np.ndarra
     if frame[name].map(is_number).all():
         values: np.ndarray = np.asarray(frame[name], dtype=float)
         if is_geometric(values):
-            room = (values.min() / _MARGIN, values.max() * _MARGIN)
-            (axes.set_xlim if which == "x" else axes.set_ylim)(*room)
+            limits = (values.min() / _MARGIN, values.max() * _MARGIN)
+            (axes.set_xlim if which == "x" else axes.set_ylim)(*limits)
             logarithmic(axes, which)  # whose ticks depend on the limits
         return values
     words = list(dict.fromkeys(short_text(value) for value in frame[name]))
