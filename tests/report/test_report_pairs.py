@@ -146,9 +146,10 @@ def test_an_axis_of_many_numbers_is_cut_into_ranges(show):
     assert (page.run(columns), page.run(lines)) == (7, 8)
 
 
-def test_importance_is_that_of_python_with_its_range_over_seeds(show):
+def test_importance_is_that_of_python_with_its_range_over_seeds(show, capfd):
     records = grid(12)
     page = show(records)
+    assert "study created" not in capfd.readouterr().err
     expected = optuna_study.importance(records, "val_loss", "auto", "fanova", 0)
     assert expected["hyperparameter"].tolist() == ["rate", "units"]
     bars = page.run("[...document.querySelectorAll('.bar')].map((e) => e.getAttribute('width')).map(Number)")

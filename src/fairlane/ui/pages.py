@@ -26,7 +26,13 @@ def studies(place: str, notice: str = "") -> str:
         place: where the store is, in words.
         notice: a text above them.
     """
-    programs = part("elements.js"), part("download.js"), _ours("live.js"), _ours("studies.js")
+    programs = (
+        part("elements.js"),
+        part("download.js"),
+        _ours("live.js"),
+        _ours("running.js"),
+        _ours("studies.js"),
+    )
     return _page(f"Studies in {place}", {"place": place, "notice": notice}, programs)
 
 
@@ -37,7 +43,7 @@ def study(name: str, writes: bool = False) -> str:
         name: the study's.
         writes: whether the server takes notes, from those who have its token.
     """
-    programs = program(), _ours("live.js"), _ours("noting.js"), _ours("study.js")
+    programs = program(), _ours("live.js"), _ours("running.js"), _ours("noting.js"), _ours("study.js")
     return _page(f"Study {name}", {"writes": writes}, programs)
 
 

@@ -26,8 +26,8 @@ const columns = [
   { name: "study", long: true, value: (row) => row.name, text: (row) => `${known.length > 1} ${row.name}`, cell: (row) => [known.length > 1 ? boxOf(row) : null, html("a", { href: row.address }, row.name)] },
   { name: "best value", value: (row) => (bestOf(row) || {}).mean, text: (row) => JSON.stringify(bestOf(row)), cell: (row) => bestInWords(bestOf(row)) },
   {
-    name: "progress", value: (row) => (row.planned ? row.epochs / row.planned : null), text: (row) => `${progressOf(row)}, ${statesOf(row)}`,
-    cell: (row) => [barOf(row, "Epochs done"), html("br"), progressOf(row), html("br"), statesOf(row), lost(row) ? [html("br"), html("strong", { class: "lost" }, lostInWords(row))] : null],
+    name: "progress", value: (row) => (row.planned ? row.epochs / row.planned : null), text: (row) => `${progressOf(row)}, ${statesOf(row)}, ${left.get(row.query)}`,
+    cell: (row) => [barOf(row, "Epochs done"), html("br"), progressOf(row), html("br"), statesOf(row), left.get(row.query) ? [html("br"), html("span", { class: "faint" }, left.get(row.query))] : null, lost(row) ? [html("br"), html("strong", { class: "lost" }, lostInWords(row))] : null],
   },
   { name: "metric", value: (row) => ((bestOf(row) || {}).mean == null ? null : bestOf(row).metric) },
   { name: "best variant", long: true, value: (row) => (bestOf(row) || {}).variant },
@@ -89,8 +89,13 @@ function fill() {
 }
 const shown = () => known.filter((study) => study.name.toLowerCase().includes(search.value.toLowerCase()));
 
+const [paces, left] = [new Map(), new Map()]; // by the study's query: what measures its pace, and how long it will take
 function show(told) {
   known = told.studies;
+  for (const study of known) {
+    if (!paces.has(study.query)) paces.set(study.query, pacer());
+    left.set(study.query, paces.get(study.query)(study));
+  }
   studies.node.hidden = !known.length;
   fill();
   readBests();

@@ -5,8 +5,9 @@ const root = document.getElementById("report");
 const status = html("p", { role: "status" }, "Reading the study …");
 const [bar, words] = [html("span"), html("span")];
 const progress = html("p", { class: "progress", hidden: true }, bar, words);
+const [running, left] = [runningPart(), pacer()];
 const back = html("nav", { "aria-label": "Store" }, html("a", { href: "./" }, "All studies"));
-document.getElementById("live").append(back, status, progress);
+document.getElementById("live").append(back, status, progress, running.node);
 const fill = filler(bar, (one) => barOf(one, "Epochs done"));
 let [live, update] = [null, null];
 
@@ -17,7 +18,7 @@ function show(facts) {
   document.title = facts.title;
   progress.hidden = false;
   fill(live);
-  say(words, progressOf(live));
+  running.draw(facts);
   if (update) update(facts);
   else update = report(root, facts, keep);
   return Boolean(live.writer);
@@ -32,7 +33,14 @@ function now() {
   return "Finished.";
 }
 
+// How far it is, and how long the rest takes; a search may propose more.
+function far() {
+  const rest = left(live), proposed = rest && live.search ? ", for the trials that are proposed by now" : "";
+  return [progressOf(live), rest + proposed].filter(Boolean).join(", ");
+}
+
 follow("study.json" + location.search, show, (problem, since) => {
   say(status, problem ? troubled(problem, since, live) : now());
+  if (live) say(words, problem ? progressOf(live) : far());
   status.classList.toggle("trouble", Boolean(problem));
 });
