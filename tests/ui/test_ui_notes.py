@@ -112,7 +112,12 @@ def test_the_command_prints_another_token_each_time_and_only_with_write(store, m
     assert tokens[0] != tokens[1]
     assert min(map(len, tokens)) >= 40
     assert "token" not in said[2]
-    assert [sum(route.path == "/note" for route in one.routes) for one in taken] == [1, 1, 0]
+    assert "without encryption" not in said[0]
+    away = CliRunner().invoke(
+        app, ["ui", str(store), "--host", "0.0.0.0", "--port", "0", "--no-browser", "--write"]
+    )
+    assert "without encryption" in away.output
+    assert [sum(route.path == "/note" for route in one.routes) for one in taken] == [1, 1, 0, 1]
     assert serving.is_local("127.0.0.1")
 
 

@@ -70,6 +70,7 @@ def serve(
     settings = uvicorn.Config(
         app,
         lifespan="off",
+        log_config=None,  # its own would close all other handlers, and with one of them the terminal
         ws="none",
         log_level="warning",
         server_header=False,
@@ -85,7 +86,8 @@ def serve(
             "tracebacks: there is no password. Without --host, only this machine can."
         )
     if token is not None:
-        say("With this address, notes and tags can be written:")
+        plainly = "" if local else " It is sent without encryption, so who can read along can write, too."
+        say(f"With this address, notes and tags can be written.{plainly}")
     say(f"{board.place} is on {url} until Ctrl-C")
     # Uvicorn stops on Ctrl-C, and then raises it again.
     with listening, suppress(KeyboardInterrupt):
