@@ -401,11 +401,14 @@ def test_sweep_has_the_scale_on_which_values_are_evenly_spaced(values, scale):
 
 def test_sweep_says_what_it_does_not_draw():
     records = study([{"lr": lr} for lr in (0.1, 0.2, 0.3)], seeds=2)
-    assert compared("sweep", records, x="lr").get_supxlabel() == ""
+    (legend,) = compared("sweep", records, x="lr").legends
+    assert legend.get_title().get_text() == ""
     for record in records[3:]:
         record.state, record.epochs = TrialState.FAILED, []
     figure = compared("sweep", records, x="lr")
-    assert figure.get_supxlabel() == "Not drawn: 3 trials without a finite value, 1 variant without a mean"
+    (legend,) = figure.legends  # one text with the legend, so that they are not on top of each other
+    note = "Not drawn: 3 trials without a finite value, 1 variant without a mean"
+    assert (legend.get_title().get_text(), figure.get_supxlabel()) == (note, "")
 
 
 @pytest.mark.parametrize("kind", ["final", "paired"])

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 import fairlane as fl
 from fairlane import trials as trials
 from fairlane.errors import FairlaneError, StoreError, StudyError
-from fairlane.store import Decision, overview, read, tables, written
-from fairlane.store.rows import _SCHEMA
+from fairlane.store import Decision, Note, overview, read, tables, written
+from fairlane.store.schema import SCHEMA
 from fairlane.ui.board import Board
 
 X, Y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
-COLUMNS = [(table, column) for table, columns in _SCHEMA.items() for column in columns]
+COLUMNS = [(table, column) for table, columns in SCHEMA.items() for column in columns]
 DEEP = "[" * 50_000 + "]" * 50_000
 ODD = (None, "zz", -5, 2**62 + 1, float("inf"), DEEP)
 
@@ -44,6 +44,7 @@ def a_store(runs):
     store.describe(trial, "{}")
     store.decide(Decision(("search",), {"sampler": "random", "objective": "loss", "mode": "min"}))
     store.decide(Decision(("confirm", 1), {"variants": [0], "seeds": [7], "values": {"0": 1.0}}))
+    store.note(0, Note("a note", ("a tag",)))
     store.close()
 
 
@@ -103,7 +104,7 @@ def test_a_store_that_is_whole_gives_no_error(runs):
 
 def test_the_schema_is_that_of_the_tables():
     named = {table.name: set(table.c.keys()) for table in tables.metadata.sorted_tables}
-    assert {table: set(columns) for table, columns in _SCHEMA.items()} == named
+    assert {table: set(columns) for table, columns in SCHEMA.items()} == named
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(pair) for pair in COLUMNS])
@@ -123,11 +124,11 @@ def test_bytes_are_refused_by_table_row_and_column(runs, table, column):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", [*_SCHEMA, "fairlane_version"])
+@pytest.mark.parametrize("table", [*SCHEMA, "fairlane_version"])
 def test_no_value_in_any_column_gives_a_foreign_error(runs, tmp_path, table):
     a_store(runs)
     kept = sqlite3.connect(runs)
-    columns = _SCHEMA.get(table, ["version_num"])
+    columns = SCHEMA.get(table, ["version_num"])
     for column in columns:
         for value in ODD:
             other = tmp_path / "other.db"
@@ -142,7 +143,7 @@ def test_no_value_in_any_column_gives_a_foreign_error(runs, tmp_path, table):
 
 
 @pytest.mark.parametrize("what", ["DELETE FROM", "DROP TABLE"])
-@pytest.mark.parametrize("table", [*_SCHEMA, "fairlane_version"])
+@pytest.mark.parametrize("table", [*SCHEMA, "fairlane_version"])
 def test_rows_and_tables_that_are_gone(runs, table, what):
     a_store(runs)
     assert changed(runs, (f"{what} {table}",))
@@ -151,6 +152,7 @@ def test_rows_and_tables_that_are_gone(runs, table, what):
         "fairlane_sites",
         "fairlane_directions",
         "fairlane_decisions",
+        "fairlane_notes",
     ):  # new in later versions
         assert any(table in str(error) or "holds no studies" in str(error) for error in errors)
 

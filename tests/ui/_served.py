@@ -24,11 +24,13 @@ class Served:
         url: of the page of all studies.
     """
 
-    def __init__(self, store, hosts=HOSTS):
+    def __init__(self, store, hosts=HOSTS, token=None):
         self._socket = listen("127.0.0.1", 0)
         self.url = address(*self._socket.getsockname())
-        app = application(Board(store), hosts)
-        self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+        app = application(Board(store), hosts, token)
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, lifespan="off", log_config=None, log_level="warning")
+        )
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
         self._thread.start()
 

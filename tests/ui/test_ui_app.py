@@ -23,8 +23,8 @@ from fairlane.ui.board import Board
 from fairlane.ui.serving import hosts_of
 from store._stores import weights
 
-PAGES = ("", "study?name=a")
-FACTS = ("studies.json", "study.json?name=a")
+PAGES = ("", "study?name=a", "compare?name=a&name=b")
+FACTS = ("studies.json", "study.json?name=a", "best.json?name=a")
 
 
 @pytest.fixture

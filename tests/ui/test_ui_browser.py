@@ -3,9 +3,10 @@
 import sqlite3
 
 import pytest
+from _live import Page
 from _served import HOSTILE, Served, Written, kill_writer
 
-from _chromium import INSTALL, click, count, path, rows, texts
+from _chromium import INSTALL, path, rows
 from fairlane.trials import EpochEnded, TrialDone, TrialFailed
 from store._stores import until, weights
 
@@ -15,49 +16,6 @@ pytestmark = pytest.mark.skipif(path() is None, reason=INSTALL)
 @pytest.fixture
 def store(tmp_path):
     return tmp_path / "runs.db"
-
-
-class Page:
-    """A page of a store, which is opened once it has asked, and then asked to look again instead of waited for."""
-
-    def __init__(self, browser, served, where, **options):
-        self.browser, self.run, self.served = browser, browser.run, served
-        browser.open(served.url + where, server=served.url, **options)
-        self.wait(lambda: not self.status.startswith("Reading"))
-
-    @property
-    def status(self):
-        return self.text("[role=status]")
-
-    def text(self, selector):
-        return self.run(f"document.querySelector({selector!r}).textContent")
-
-    def texts(self, selector):
-        return texts(self.browser, selector)
-
-    def count(self, selector):
-        return count(self.browser, selector)
-
-    def click(self, label):
-        click(self.browser, label)
-
-    def column(self, name):
-        return rows(self.browser, "trials", name)
-
-    def wait(self, condition):
-        """Return when it holds; the page asks its server again and again meanwhile, as for one that comes back to it."""
-
-        def holds():
-            self.run("document.dispatchEvent(new Event('visibilitychange'))")
-            return condition()
-
-        until(holds)
-
-    def points(self):
-        """How many points each curve of the first panel has."""
-        return self.run(
-            "[...document.querySelectorAll('.panel .curve')].map((e) => e.getTotalLength && e.getAttribute('d').split(/[ML]/).length - 1)"
-        )
 
 
 @pytest.fixture
@@ -85,10 +43,10 @@ def study(store):
 def test_all_studies_are_shown_as_they_grow(store, study, show):
     page = show()
     assert page.status == "1 of 1 study is trained now."
-    assert page.texts("tbody td:nth-child(2)") == ["0 of 16 epochs4 running"]
+    assert page.texts("tbody td:nth-child(3)") == ["0 of 16 epochs4 running"]
     study.train(0, 3)
     study.write(TrialDone(study.trials[0], 1.0, weights()))
-    page.wait(lambda: page.texts("tbody td:nth-child(2)") == ["12 of 15 epochs1 done, 3 running"])
+    page.wait(lambda: page.texts("tbody td:nth-child(3)") == ["12 of 15 epochs1 done, 3 running"])
     Written(store, HOSTILE, variants=1, seeds=1).close()
     page.wait(lambda: page.count("tbody tr") == 2)
     assert page.status == "1 of 2 studies is trained now."

@@ -273,9 +273,13 @@ def ui(
             show_default=False,
         ),
     ] = None,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Let who has the printed address write notes and tags on the pages."),
+    ] = False,
 ) -> None:
-    """Show the studies of a store on live pages, until Ctrl-C. The store is only read."""
+    """Show the studies of a store on live pages, until Ctrl-C. The store is only read, without --write."""
     from fairlane.ui import serve
 
     with reported("ui"):
-        serve(store, host, port, browser, typer.echo)
+        serve(store, host, port, browser, typer.echo, write)

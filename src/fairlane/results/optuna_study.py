@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -87,6 +88,24 @@ def importance(records: Sequence[Record], metric: str, mode: Modes, method: str,
     optuna = needed("optuna", "study.importance()")
     if method not in METHODS:
         raise StudyError(f"method must be 'fanova' or 'pedanova', not {method!r}")
+    with _quiet(optuna):
+        return _importance(optuna, records, metric, mode, method, rng)
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Without Optuna's line on the terminal for each study that it is given."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _importance(
+    optuna: Any, records: Sequence[Record], metric: str, mode: Modes, method: str, rng: int
+) -> pd.DataFrame:
     evaluators = optuna.importance
     whole = to_optuna(records, None, None, metric, mode)
     if sum(trial.state.name == "COMPLETE" for trial in whole.trials) < _FEWEST:

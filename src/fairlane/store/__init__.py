@@ -7,18 +7,22 @@ writing, and `read` for reading.
 
 from fairlane.store.managing import delete, rename
 from fairlane.store.memory import MemoryStore
-from fairlane.store.opening import in_words, overview, read, written
+from fairlane.store.notes import Note, note_of
+from fairlane.store.opening import in_words, note, overview, read, written
 from fairlane.store.records import Decision, Record, Records, Store, next_epoch
 
 __all__ = [
     "Decision",
     "MemoryStore",
+    "Note",
     "Record",
     "Records",
     "Store",
     "delete",
     "in_words",
     "next_epoch",
+    "note",
+    "note_of",
     "overview",
     "read",
     "rename",

@@ -15,6 +15,7 @@ from fairlane.errors import StoreError
 from fairlane.store import rows, tables
 from fairlane.store.lease import Writer
 from fairlane.store.loading import rows_of_trials
+from fairlane.store.schema import LARGEST
 from fairlane.trials import TrialState
 
 _UNFINISHED = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
@@ -61,7 +62,7 @@ def _not_whole(connection: sa.Connection, *columns: Any) -> Any:
     """How many rows have something else than a whole number; only SQLite stores it there."""
     if connection.dialect.name != "sqlite":
         return sa.literal(0)
-    largest = rows.LARGEST
+    largest = LARGEST
     alright = [
         sa.or_(column.is_(None), sa.and_(sa.func.typeof(column) == "integer", column.between(0, largest)))
         for column in columns

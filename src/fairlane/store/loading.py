@@ -14,9 +14,13 @@ import sqlalchemy as sa
 
 from fairlane.store import coding, rows, tables
 from fairlane.store.artifacts import Artifact
+from fairlane.store.notes import Note
 from fairlane.store.records import Decision, Record
 from fairlane.store.saved import SavedFile
 from fairlane.trials import Site, Trial, Variant
+
+OF_THE_STUDY = -1
+"""What stands for a variant's number in a note about the whole study."""
 
 
 @dataclass
@@ -37,6 +41,7 @@ class StudyRows:
         directions: variant's number → metric → ``"min"`` or ``"max"``, as Keras knows it.
         sites: where it was trained.
         decisions: what a search has decided, in order.
+        noted: variant's number, or None for the whole study → its note.
     """
 
     row: Any
@@ -52,6 +57,7 @@ class StudyRows:
     directions: dict[int, dict[str, str]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    noted: dict[int | None, Note] = field(default_factory=dict)
 
 
 def study_row(connection: sa.Connection, name: str) -> Any:
@@ -80,6 +86,11 @@ def load(connection: sa.Connection, row: Any) -> StudyRows:
         _load_weights_epochs(connection, row.id, by_id)
     if sa.inspect(connection).has_table(tables.decisions.name):  # since version 4 of the tables
         study.decisions = _load_decisions(connection, row.id)
+    study.noted = load_notes(connection, row.id)
+    for number in study.noted:
+        if number is not None and number not in study.variants:
+            why = "no variant of the study has this number"
+            raise rows.wrong(tables.notes, f"variant {number}", "variant", why)
     study.sites = _load_sites(connection, row.id)
     return study
 
@@ -182,6 +193,16 @@ def rows_of_trials(
     by = [table.c[name] for name in order]
     within = tables.trials
     return rows.select(connection, table, within.c.study_id == study_id, order=by, within=within, named=named)
+
+
+def load_notes(connection: sa.Connection, study_id: int) -> dict[int | None, Note]:
+    """The notes of a study: that about the study first, then by the variants' numbers."""
+    table = tables.notes
+    if not sa.inspect(connection).has_table(table.name):  # since version 6 of the tables
+        return {}
+    rows.check_references(connection, table, "study_id")
+    found = rows.select(connection, table, table.c.study_id == study_id, order=[table.c.variant])
+    return {None if row.variant == OF_THE_STUDY else row.variant: Note(row.text, row.tags) for row in found}
 
 
 def _load_decisions(connection: sa.Connection, study_id: int) -> list[Decision]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from fairlane.store.notes import Note, no_such_variant
 from fairlane.store.records import KEPT_CHECKPOINTS, Decision, Record, Store, next_epoch
 from fairlane.trials import (
     Checkpoint,
@@ -38,6 +39,7 @@ class MemoryStore(Store):
         self._cut_off: dict[int, CutOff] = {}
         self._descriptions: dict[int, str] = {}
         self._decisions: list[Decision] = []
+        self._noted: dict[int | None, Note] = {}
         listed = list(trials)
         self.adopt(listed, [0] * len(listed))
 
@@ -129,6 +131,20 @@ class MemoryStore(Store):
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
         return self._descriptions.get(trial.variant.number)
+
+    def noted(self) -> dict[int | None, Note]:
+        """Notes, by the variant's number."""
+        order = sorted(self._noted, key=lambda variant: -1 if variant is None else variant)
+        return {variant: self._noted[variant] for variant in order}
+
+    def note(self, variant: int | None, note: Note) -> None:
+        """Replace the note about a variant, or the whole study."""
+        there = {record.trial.variant.number for record in self}
+        if variant is not None and variant not in there:
+            raise no_such_variant(None, variant, len(there))
+        self._noted.pop(variant, None)
+        if note:
+            self._noted[variant] = note
 
     def sites(self) -> list[Site]:
         """Where trials were trained."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlane.errors import StoreError, StudyError
 from fairlane.kit.extras import needed
+from fairlane.store.notes import Note
 from fairlane.store.records import Store
 from fairlane.trials import Site
 
@@ -102,7 +104,33 @@ def read(store: Any, name: str, patience: float | None = None) -> StoredRecords:
     place, files = located(store)
     from fairlane.store.reading import StoredRecords
 
-    return StoredRecords(_database(place, writing=False, patience=patience), name, files)
+    database = _database(place, writing=False, patience=patience)
+    return StoredRecords(database, name, files, partial(note, store, name))
+
+
+def note(store: Any, name: str, variant: int | None, content: Note, patience: float | None = None) -> None:
+    """Replace the note about a variant of a study, or about the whole study; also while it is trained.
+
+    Args:
+        store: as for `written`.
+        name: the study's.
+        variant: the variant's number; None for the whole study.
+        content: the next note; an empty one deletes what is there.
+        patience: as for `read`.
+
+    Raises:
+        StudyError: there is no such study or variant.
+        StoreError: there is no store, or it can't be written.
+    """
+    place, _ = located(store)
+    from fairlane.store.noting import write_note
+
+    _database(place, writing=False, patience=patience).close()  # a store that is not there is not made
+    database = _database(place, writing=True, patience=patience)
+    try:
+        database.patiently(lambda connection: write_note(connection, name, variant, content, database.place))
+    finally:
+        database.close()
 
 
 def overview(store: Any, name: str | None = None, patience: float | None = None) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ the study.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from fairlane.store.artifacts import Artifacts
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
 from fairlane.store.loading import StudyRows, load, study_row
+from fairlane.store.notes import Note
 from fairlane.store.records import Decision, Record, Records
 from fairlane.store.saved import read_checkpoint, read_cut_off, read_weights
 from fairlane.trials import Checkpoint, CutOff, Site, Trial, TrialState, Weights
@@ -34,15 +35,23 @@ class StoredRecords(Records):
         database: open for reading.
         name: the study's.
         place: where its files are; None where the store's URL does not say.
+        write_note: replaces a note in the database, which is open here for reading alone.
 
     Raises:
         StudyError: there is no such study; which there are.
         StoreError: the database can't be read.
     """
 
-    def __init__(self, database: Database, name: str, place: Path | str | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        place: Path | str | None,
+        write_note: Callable[[int | None, Note], None],
+    ) -> None:
         self.notes: list[str] = []
         self._database, self._name, self._place = database, name, place
+        self._write_note = write_note
         self._revision: Any = None
         self._study: StudyRows | None = None
         self._now()
@@ -81,6 +90,14 @@ class StoredRecords(Records):
     def decisions(self) -> list[Decision]:
         """What a search has decided."""
         return list(self._now().decisions)
+
+    def noted(self) -> dict[int | None, Note]:
+        """Notes, by the variant's number."""
+        return dict(self._now().noted)
+
+    def note(self, variant: int | None, note: Note) -> None:
+        """Replace the note about a variant, or the whole study."""
+        self._write_note(variant, note)
 
     def sites(self) -> list[Site]:
         """Where trials were trained."""

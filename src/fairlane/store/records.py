@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fairlane.errors import StoreError
+from fairlane.store.notes import Note
 from fairlane.trials import (
     Checkpoint,
     CutOff,
@@ -240,6 +241,19 @@ class Records(ABC):
     @abstractmethod
     def decisions(self) -> list[Decision]:
         """What a search has decided, in order; empty for a study that is not a search."""
+
+    @abstractmethod
+    def noted(self) -> dict[int | None, Note]:
+        """Notes, by the variant's number; that about the whole study under None, first."""
+
+    @abstractmethod
+    def note(self, variant: int | None, note: Note) -> None:
+        """Replace the note about a variant, or the whole study; an empty one deletes it.
+
+        Raises:
+            StudyError: there is no variant of this number.
+            StoreError: the store can't be written.
+        """
 
     @abstractmethod
     def sites(self) -> list[Site]:

@@ -192,6 +192,18 @@ decisions = sa.Table(
 """A row per decision of a search, in order: ``about`` is a JSON list, ``content`` a JSON object.
 Since version 4 of the tables."""
 
+notes = sa.Table(
+    "fairlane_notes",
+    metadata,
+    sa.Column("study_id", sa.ForeignKey("fairlane_studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("variant", sa.Integer, primary_key=True),
+    sa.Column("text", Text, nullable=False),
+    sa.Column("tags", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A row per note about a variant, by its number, or about the whole study, by -1; ``tags`` is a JSON list.
+Since version 6 of the tables."""
+
 weights_epochs = sa.Table(
     "fairlane_weights_epochs",
     metadata,

@@ -24,6 +24,9 @@ from fairlane.store.claim import Claim
 from fairlane.store.committer import Committer
 from fairlane.store.database import Database
 from fairlane.store.lease import BEAT
+from fairlane.store.loading import load_notes
+from fairlane.store.notes import Note
+from fairlane.store.noting import write_note
 from fairlane.store.numbering import Numbering
 from fairlane.store.records import Decision, Record, Store, next_epoch
 from fairlane.store.request import StudyRequest
@@ -184,6 +187,16 @@ class SqlStore(Store):
     def decisions(self) -> list[Decision]:
         """What a search has decided."""
         return list(self._study.decisions)
+
+    def noted(self) -> dict[int | None, Note]:
+        """Notes, by the variant's number, as they are now: any process may write one."""
+        return self._database.patiently(lambda connection: load_notes(connection, self._study.row.id))[0]
+
+    def note(self, variant: int | None, note: Note) -> None:
+        """Replace the note about a variant, or the whole study."""
+        self.flush()  # a note may be about a variant that is not committed yet
+        name, place = self._name, self._database.place
+        self._database.patiently(lambda connection: write_note(connection, name, variant, note, place))
 
     def sites(self) -> list[Site]:
         """Where trials were trained, as far as it has been written."""

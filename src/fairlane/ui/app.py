@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fairlane.errors import StoreError, StudyError
 from fairlane.ui import pages
 from fairlane.ui.board import Answer, Board
+from fairlane.ui.noting import Noting
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -40,15 +41,17 @@ _OUTER_POLICY = "frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
 Result = TypeVar("Result")
 
 
-def application(board: Board, hosts: Collection[str] | None) -> Starlette:
+def application(board: Board, hosts: Collection[str] | None, token: str | None = None) -> Starlette:
     """The pages of a store.
 
     Args:
         board: of the store.
         hosts: the names of this server that it answers to; None for any. So another site can't read it by
             giving this machine a name of its own.
+        token: what who writes a note must know; None where nothing may be written.
     """
-    routes = _Routes(board)
+    routes = _Routes(board, token is not None)
+    written = [] if token is None else [Route("/note", Noting(board, token).write, methods=["POST"])]
     middleware = [Middleware(_Headers)]
     if hosts is not None:
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False))
@@ -58,14 +61,17 @@ def application(board: Board, hosts: Collection[str] | None) -> Starlette:
             Route("/studies.json", routes.all_facts),
             Route("/study", routes.one_study),
             Route("/study.json", routes.one_facts),
+            Route("/best.json", routes.one_best),
+            Route("/compare", routes.several),
+            *written,
         ],
         middleware=middleware,
     )
 
 
 class _Routes:
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, board: Board, writes: bool) -> None:
+        self._board, self._writes = board, writes
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def all_studies(self, request: Request) -> Response:
@@ -76,19 +82,28 @@ class _Routes:
         version = await _in_thread(self._board.version, name)
         if isinstance(version, StudyError):
             return _html(pages.studies(self._board.place, f"There is no study {name!r:.200} here."), 404)
-        return _html(pages.study(name))
+        return _html(pages.study(name, self._writes))
 
     async def all_facts(self, request: Request) -> Response:
         return _json(request, await _in_thread(self._board.studies))
 
+    async def several(self, request: Request) -> Response:
+        return _html(pages.several(_names(request)))
+
     async def one_facts(self, request: Request) -> Response:
+        return await self._about(request, "facts", self._board.study)
+
+    async def one_best(self, request: Request) -> Response:
+        return await self._about(request, "best", self._board.best)
+
+    async def _about(self, request: Request, what: str, read: Callable[[str], Answer]) -> Response:
         name = _name(request)
         version = await _in_thread(self._board.version, name)
         if not isinstance(version, str) or _has(request, version):
             return _json(request, version)
-        reading = self._reading.setdefault(name, asyncio.Lock())
+        reading = self._reading.setdefault(f"{what} {name}", asyncio.Lock())
         async with reading:  # who has waited gets the answer that was read meanwhile
-            return _json(request, await _in_thread(self._board.study, name))
+            return _json(request, await _in_thread(read, name))
 
 
 async def _in_thread(read: Callable[..., Result], *names: str) -> Result | StoreError | StudyError:
@@ -101,11 +116,16 @@ async def _in_thread(read: Callable[..., Result], *names: str) -> Result | Store
 
 def _name(request: Request) -> str:
     """The study's name; empty where the query is not text, as no study's is."""
+    return next(iter(_names(request)), "")
+
+
+def _names(request: Request) -> list[str]:
+    """The names in the query, in order."""
     query: str = request.scope["query_string"].decode("latin-1")
     try:
-        return parse_qs(query, keep_blank_values=True, errors="surrogatepass").get("name", [""])[0]
+        return parse_qs(query, keep_blank_values=True, errors="surrogatepass").get("name", [])
     except UnicodeDecodeError:
-        return ""
+        return []
 
 
 def _html(text: str, status: int = 200) -> Response:

@@ -1,8 +1,8 @@
 """A store → the facts that its pages show, as JSON.
 
-In: a store, and a study's name. Out: answers, each with a version that changes when the answer does. Every
-request opens the store again, so that one that was locked, moved or made again is read as soon as it is
-available.
+In: a store, and a study's name; or a note to keep there. Out: answers, each with a version that changes
+when the answer does. Every request opens the store again, so that one that was locked, moved or made again
+is read as soon as it is available.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from typing import Any
 from urllib.parse import quote
 
 from fairlane.errors import StudyError
-from fairlane.results.report import facts_of
-from fairlane.store import in_words, overview, read
+from fairlane.results.report import best_of, facts_of
+from fairlane.store import Note, in_words, note, overview, read
 
 _PATIENCE = 2.0
 """Seconds to wait for a lock or a lost server; a page repeats its request anyway."""
 _KEPT = 8
 """Studies whose newest facts stay in memory for the next request."""
+_KEPT_BEST = 1000
+"""Studies whose best variant stays in memory."""
 _LEVEL = 6
 """The level of compression: a large study has some megabytes of JSON."""
 
@@ -57,6 +59,7 @@ class Board:
     def __init__(self, store: Any) -> None:
         self._store = store
         self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._best: OrderedDict[str, Answer] = OrderedDict()
         self._changing = threading.Lock()
         self.place = in_words(store)
 
@@ -93,12 +96,37 @@ class Board:
             # Facts that were written meanwhile are newer than their version, and are read once more.
             facts = facts_of(records, records.origin(), name)
             answer = Answer(version, _zipped({**facts, "live": {"store": self.place, **_study(row)}}))
-        with self._changing:
-            self._answers[name] = answer
-            self._answers.move_to_end(name)
-            if len(self._answers) > _KEPT:
-                self._answers.popitem(last=False)
+        self._keep(self._answers, _KEPT, name, answer)
         return answer
+
+    def best(self, name: str) -> Answer:
+        """The best variant of a study, as `fairlane.results.report.best_of` gives it.
+
+        Raises:
+            StudyError: there is no such study.
+            StoreError: the store can't be read.
+        """
+        version, answer = _version(self._row(name)), self._best.get(name)
+        if answer is None or answer.version != version:
+            answer = Answer(version, _zipped(best_of(read(self._store, name, _PATIENCE))))
+        self._keep(self._best, _KEPT_BEST, name, answer)
+        return answer
+
+    def note(self, name: str, variant: int | None, content: Note) -> None:
+        """Replace the note about a variant of a study, or about the whole study.
+
+        Raises:
+            StudyError: there is no such study or variant.
+            StoreError: the store can't be written.
+        """
+        note(self._store, name, variant, content, _PATIENCE)
+
+    def _keep(self, answers: OrderedDict[str, Answer], most: int, name: str, answer: Answer) -> None:
+        with self._changing:
+            answers[name] = answer
+            answers.move_to_end(name)
+            if len(answers) > most:
+                answers.popitem(last=False)
 
     def _row(self, name: str) -> Mapping[str, Any]:
         rows: Sequence[Mapping[str, Any]] = overview(self._store, name, _PATIENCE)
@@ -117,13 +145,28 @@ def address(name: str) -> str:
         >>> address("lr / 1e-3?"), address("..")
         ('study?name=lr%20%2F%201e-3%3F', 'study?name=..')
     """
-    return f"study?name={quote(name, safe='', errors='surrogatepass')}"
+    return f"study?{query(name)}"
+
+
+def query(name: str) -> str:
+    """The query of an address about a study.
+
+    Args:
+        name: as for `address`.
+    """
+    return f"name={quote(name, safe='', errors='surrogatepass')}"
 
 
 def _study(row: Mapping[str, Any]) -> dict[str, Any]:
     begun = datetime.fromtimestamp(row["created"], UTC).strftime("%Y-%m-%d %H:%M UTC")
     shown = {key: row[key] for key in ("name", "trials", "states", "epochs", "planned", "writer")}
-    return {**shown, "begun": begun, "created": row["created"], "address": address(row["name"])}
+    return {
+        **shown,
+        "begun": begun,
+        "created": row["created"],
+        "address": address(row["name"]),
+        "query": query(row["name"]),
+    }
 
 
 def _version(facts: Mapping[str, Any]) -> str:

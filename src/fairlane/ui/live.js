@@ -1,5 +1,16 @@
 // Requests updates from this server, while the page is visible.
 
+// The token with which notes can be written stays in this tab, and not in its address.
+const TOKEN = "fairlane token";
+function takeToken() {
+  const printed = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!printed) return;
+  sessionStorage.setItem(TOKEN, printed);
+  history.replaceState(null, "", location.pathname + location.search);
+}
+takeToken();
+addEventListener("hashchange", takeToken); // a newer address, opened where the page is open already
+
 const STATES = ["done", "stopped", "running", "waiting", "diverged", "failed", "interrupted"];
 const FAST = 2000, SLOW = 10000; // milliseconds between two requests, while something is trained, and otherwise
 const PATIENCE = 4; // a page waits at least this many times as long as the last answer took, so that a large study costs little

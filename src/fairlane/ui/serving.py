@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import secrets
 import socket
 import sys
 import webbrowser
@@ -31,8 +32,11 @@ def serve(
     port: int | None = None,
     browser: bool | None = None,
     say: Callable[[str], None] = print,
+    write: bool = False,
 ) -> None:
-    """Show the studies of a store on live pages, until Ctrl-C. The store is read, and never written.
+    """Show the studies of a store on live pages, until Ctrl-C.
+
+    The store is read, and never written, but for notes where ``write`` allows them.
 
     Args:
         store: as for `fairlane.open`.
@@ -40,6 +44,7 @@ def serve(
         port: to listen on, 0 for any free one; by default `PORT`, or a free one if that is in use.
         browser: whether to open a browser; by default if there is a display.
         say: takes a line for the user.
+        write: whether notes and tags may be written on the pages, by who has the address with its token.
 
     Raises:
         StudyError: the address or port can't be used.
@@ -60,10 +65,12 @@ def serve(
     overview(store)  # so that its errors come before anything is served
     listening = listen(host, port)
     local = is_local(host)
-    app = application(board, hosts_of(host) if local else None)
+    token = secrets.token_urlsafe() if write else None
+    app = application(board, hosts_of(host) if local else None, token)
     settings = uvicorn.Config(
         app,
         lifespan="off",
+        log_config=None,  # its own would close all other handlers, and with one of them the terminal
         ws="none",
         log_level="warning",
         server_header=False,
@@ -71,11 +78,16 @@ def serve(
         timeout_graceful_shutdown=round(_PATIENCE),
     )
     url = address(host, listening.getsockname()[1])
+    if token is not None:
+        url += f"#token={token}"  # a browser sends nothing of what follows #
     if not local:
         say(
             f"Everyone who can reach {host} can read this store, with the sources of its builders, paths and "
             "tracebacks: there is no password. Without --host, only this machine can."
         )
+    if token is not None:
+        plainly = "" if local else " It is sent without encryption, so who can read along can write, too."
+        say(f"With this address, notes and tags can be written.{plainly}")
     say(f"{board.place} is on {url} until Ctrl-C")
     # Uvicorn stops on Ctrl-C, and then raises it again.
     with listening, suppress(KeyboardInterrupt):

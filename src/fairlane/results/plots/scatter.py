@@ -92,10 +92,12 @@ def sweep(
     dress(axes)
     if colours.scale:
         colour_bar(figure, colours.scale)
-    _legend(figure, means, summary_frame.attrs["confidence"])
-    heading(figure, title)
-    if note := _left_out(summary_frame, means, x):
+    note = _left_out(summary_frame, means, x)
+    if means["low"].notna().any():
+        _legend(figure, summary_frame.attrs["confidence"], note)
+    elif note:
         figure.supxlabel(note, fontsize=SMALL, color=GREY)
+    heading(figure, title)
     label_ends(figure, axes, _end_labels(means, x, colours, texts))
     return figure
 
@@ -182,11 +184,10 @@ def _end_labels(means: pd.DataFrame, x: str, colours: Palette, texts: Sequence[s
     ]
 
 
-def _legend(figure: Figure, means: pd.DataFrame, confidence: float) -> None:
+def _legend(figure: Figure, confidence: float, note: str) -> None:
+    """A legend below the panel, under the note: two texts there would be on top of each other."""
     from matplotlib.lines import Line2D
 
-    if not means["low"].notna().any():
-        return
     dot = Line2D([], [], color=GREY, marker="o", markersize=4, linestyle="none", alpha=0.6)
     line = Line2D([], [], color=GREY, linewidth=1.8, marker="D", markersize=5, markeredgecolor="white")
     bar = Line2D([], [], color=GREY, marker="|", markersize=12, linestyle="none")
@@ -198,6 +199,8 @@ def _legend(figure: Figure, means: pd.DataFrame, confidence: float) -> None:
         ncols=3,
         frameon=False,
         fontsize=SMALL,
+        title=note or None,
+        title_fontproperties={"size": SMALL},
     )
 
 

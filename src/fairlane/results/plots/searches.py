@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fairlane.errors import StudyError
-from fairlane.results.plots.colours import GREY, NORMAL, SMALL, is_number, plain, spans_decades
+from fairlane.results.plots.colours import GREY, NORMAL, SMALL, is_geometric, is_number, plain, spans_decades
 from fairlane.results.plots.colours import text as short_text
 from fairlane.results.plots.panels import dress, heading, logarithmic
 
@@ -25,6 +25,12 @@ _BLUE, _PALE = "#1f5fae", "#b9bec6"
 _MAP = "viridis"
 _WIDEST = 4
 """Panels in a row."""
+_LETTERS, _SHORTEST = 28, 6
+"""Letters of the words along an axis, all together, and the least of each."""
+_MARGIN = 1.3
+"""How far a logarithmic axis goes on beyond its values."""
+_MANY = 30
+"""Curves that would cover each other if they were not thin."""
 
 
 def optimization(frame: pd.DataFrame, better: str, *, title: str | None = None) -> Figure:
@@ -43,6 +49,7 @@ def optimization(frame: pd.DataFrame, better: str, *, title: str | None = None) 
         axes.step(done["variant"], best, where="post", color=_BLUE, linewidth=1.6, label="best so far")
     _value_axis(axes, frame, "y", better)
     axes.set_xlabel("variant", fontsize=NORMAL - 1)
+    _whole_numbers(axes)
     _legend(axes)
     return figure
 
@@ -56,17 +63,21 @@ def rungs(frame: pd.DataFrame, better: str, *, title: str | None = None) -> Figu
         title: the text above.
     """
     figure, axes = _one(title)
+    thin, any_stopped = len(frame) > _MANY, False
     for row in frame.to_dict("records"):
         curve, stopped = row["curve"], row["state"] == "stopped"
         epochs = np.arange(1, len(curve) + 1)
+        any_stopped |= stopped
         look: dict[str, Any] = {"color": _PALE, "zorder": 1} if stopped else {"color": _BLUE, "zorder": 2}
-        axes.plot(epochs, curve, linewidth=1.0 if stopped else 1.5, **look)
+        axes.plot(epochs, curve, linewidth=0.6 if thin else 1.0 if stopped else 1.5, **look)
         if stopped and len(curve):
             axes.plot(epochs[-1], curve[-1], marker="x", markersize=5, color=GREY, zorder=3)
     _value_axis(axes, frame, "y", better)
     axes.set_xlabel("epochs", fontsize=NORMAL - 1)
     axes.plot([], [], color=_BLUE, label="trained to the end")
-    axes.plot([], [], color=_PALE, marker="x", markeredgecolor=GREY, label="stopped")
+    if any_stopped:
+        axes.plot([], [], color=_PALE, marker="x", markeredgecolor=GREY, label="stopped")
+    _whole_numbers(axes)
     _legend(axes)
     return figure
 
@@ -114,9 +125,11 @@ def contour(frame: pd.DataFrame, x: str, y: str, better: str, *, title: str | No
     values, norm = known["value"].to_numpy(dtype=float), _norm(known["value"], better)
     colours = _MAP if better == "max" else f"{_MAP}_r"
     numeric = known[x].map(is_number).all() and known[y].map(is_number).all()
-    if numeric and known[x].nunique() > 3 and known[y].nunique() > 3:
+    filled = numeric and known[x].nunique() > 3 and known[y].nunique() > 3
+    if filled:
         axes.tricontourf(across, up, values, levels=12, cmap=colours, norm=norm, alpha=0.6)
-    points = axes.scatter(across, up, c=values, cmap=colours, norm=norm, s=28, edgecolors="white", zorder=3)
+    edge = "white" if filled else GREY  # the lightest colour is hardly seen on white
+    points = axes.scatter(across, up, c=values, cmap=colours, norm=norm, s=28, edgecolors=edge, zorder=3)
     axes.set_xlabel(plain(x), fontsize=NORMAL - 1)
     axes.set_ylabel(plain(y), fontsize=NORMAL - 1)
     _bar(figure, points, frame)
@@ -246,20 +259,28 @@ def _places(axes: Axes, frame: pd.DataFrame, name: str, which: Any) -> np.ndarra
     """Where the values of a hyperparameter stand on an axis; those that are not numbers get a place each."""
     if frame[name].map(is_number).all():
         values: np.ndarray = np.asarray(frame[name], dtype=float)
-        if spans_decades(values):
-            (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+        if is_geometric(values):
+            limits = (values.min() / _MARGIN, values.max() * _MARGIN)
+            (axes.set_xlim if which == "x" else axes.set_ylim)(*limits)
+            logarithmic(axes, which)  # whose ticks depend on the limits
         return values
     words = list(dict.fromkeys(short_text(value) for value in frame[name]))
     set_ticks = axes.set_xticks if which == "x" else axes.set_yticks
-    set_ticks(range(len(words)), [plain(word) for word in words], fontsize=SMALL)
+    room = max(_SHORTEST, _LETTERS // max(1, len(words))) if which == "x" else _LETTERS
+    set_ticks(range(len(words)), [_cut(word, room) for word in words], fontsize=SMALL)
     return np.array([words.index(short_text(value)) for value in frame[name]], dtype=float)
+
+
+def _cut(text: str, letters: int) -> str:
+    """A text that leaves its neighbours room."""
+    return plain(text if len(text) <= letters else f"{text[: letters - 1]}…")
 
 
 def _heights(axes: Axes, frame: pd.DataFrame, name: str, place: int) -> np.ndarray:
     """The heights from 0 to 1 on one of the parallel axes, with a few values written beside it."""
     if frame[name].map(is_number).all():
         values = frame[name].to_numpy(dtype=float)
-        scaled = np.log(values) if spans_decades(values) else values
+        scaled = np.log(values) if is_geometric(values) else values
         low, high = float(scaled.min()), float(scaled.max())
         shown = [(low, values.min()), (high, values.max())]
     else:
@@ -269,9 +290,14 @@ def _heights(axes: Axes, frame: pd.DataFrame, name: str, place: int) -> np.ndarr
         shown = [(float(i), word) for i, word in enumerate(words)]
     room = (high - low) or 1.0
     for at, value in shown:
-        text = plain(f"{value:.3g}" if is_number(value) else str(value))
+        text = plain(f"{value:.3g}") if is_number(value) else _cut(str(value), _SHORTEST + 8)
         axes.annotate(
-            text, (place, (at - low) / room), xytext=(3, 3), textcoords="offset points", fontsize=SMALL
+            text,
+            (place, (at - low) / room),
+            xytext=(3, 3),
+            textcoords="offset points",
+            fontsize=SMALL,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
         )
     return np.asarray((scaled - low) / room)
 
@@ -293,6 +319,13 @@ def _bar(figure: Figure, mappable: Any, frame: pd.DataFrame) -> None:
 
 def _with_direction(name: str, better: dict[str, str]) -> str:
     return plain(f"{name} ({'small' if better[name] == 'min' else 'large'} is better)")
+
+
+def _whole_numbers(axes: Axes) -> None:
+    """Ticks of the horizontal axis at whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def _legend(axes: Axes) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from fairlane.kit.files import write_whole
+from fairlane.results.report.best import best_of
 from fairlane.results.report.facts import facts_of
 from fairlane.results.report.inline import Inline
 from fairlane.results.report.page import document, page, part, program
 
-__all__ = ["Inline", "document", "facts_of", "page", "part", "program", "write"]
+__all__ = ["Inline", "best_of", "document", "facts_of", "page", "part", "program", "write"]
 
 
 def write(facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:

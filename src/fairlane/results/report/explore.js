@@ -4,7 +4,7 @@
 // A filter is {low, high} of a numeric axis, or {values} of another; the view keeps it under the name of its axis.
 
 const RAMP = [[59, 118, 176], [224, 121, 43]]; // from the smallest to the largest value, on light and on dark ground
-const AXES = { height: 300, left: 60, right: 60, top: 34, bottom: 14 };
+const AXES = { height: 310, left: 60, right: 60, top: 46, bottom: 14 };
 
 const numeric = (values) => values.every((value) => finite(value));
 
@@ -38,6 +38,21 @@ function exploredValues(view) {
   });
 }
 
+const FEW_TICKS = 6; // an axis of so few numbers has them as its ticks
+const LETTER = 6.4; // pixels of a letter of an axis, about
+const cut = (text, most) => (text.length > most ? text.slice(0, Math.max(1, most - 1)) + "\u2026" : text);
+
+// The ticks of which none touches the one before; texts are above one another where the axis goes up.
+function apart(ticks, pixel, up) {
+  let last = null;
+  return ticks.filter((tick) => {
+    const room = up ? 13 : ((last ? last.text.length : 0) + tick.text.length) * (LETTER / 2) + 8;
+    if (last && Math.abs(pixel(tick.value) - pixel(last.value)) < room) return false;
+    last = tick;
+    return true;
+  });
+}
+
 // An axis: {name, of(row), numeric, pixel(value), inverse(pixel), ticks: [{value, text}]}; values at the top are the largest.
 function axisOf(name, of, rows, from, to) {
   const values = [...new Set(rows.map(of))].filter((value) => value != null && value !== "NaN");
@@ -48,7 +63,9 @@ function axisOf(name, of, rows, from, to) {
     const f = log ? Math.log10 : (v) => v, back = log ? (v) => 10 ** v : (v) => v;
     const span = f(scale.high) - f(scale.low);
     const inverse = (pixel) => back(f(scale.low) + ((pixel - from) / (to - from)) * span);
-    return { name, of, numeric: true, pixel: scale.pixel, inverse, ticks: scale.ticks.map((value) => ({ value, text: written(value) })) };
+    const few = values.length <= FEW_TICKS ? [...values].sort((a, b) => a - b) : scale.ticks;
+    const ticks = apart(few.map((value) => ({ value, text: written(value) })), scale.pixel, from > to);
+    return { name, of, numeric: true, pixel: scale.pixel, inverse, ticks };
   }
   const ordered = values.sort(compare);
   const pixel = (value) => from + ((ordered.findIndex((one) => one === value) + 0.5) / Math.max(1, ordered.length)) * (to - from);
@@ -113,10 +130,11 @@ function parallelDrawing(view, axes, rows, width, changed) {
     root.append(svg("path", { class: `parallel${view.shows(row.variant.number) ? "" : " off"}`, stroke: colour, d: "M" + places.map((p) => p.map((v) => v.toFixed(1)).join(" ")).join("L") },
       svg("title", {}, `${row.variant.label}: ${written(row.value)}`)));
   }
+  const room = Math.max(4, Math.floor((width - left - right) / Math.max(1, axes.length - 1) / LETTER) - 1); // letters from an axis to the next
   axes.forEach((axis, i) => {
     root.append(svg("line", { class: "axis", x1: x(i), x2: x(i), y1: top, y2: height - bottom }),
-      svg("text", { x: x(i), y: 14, "text-anchor": "middle" }, axis.name));
-    for (const tick of axis.ticks) root.append(svg("text", { class: "tick", x: x(i) + 5, y: axis.pixel(tick.value) + 4 }, tick.text.slice(0, 14)));
+      svg("text", { x: x(i), y: i % 2 && room < axis.name.length ? 28 : 14, "text-anchor": "middle" }, svg("title", {}, axis.name), cut(axis.name, Math.max(8, 2 * room - 3))));
+    for (const tick of axis.ticks) root.append(svg("text", { class: "tick", x: x(i) + 5, y: axis.pixel(tick.value) - 3 }, svg("title", {}, tick.text), cut(tick.text, i < axes.length - 1 ? room : 9)));
     root.append(brushOf(view, axis, root, x(i), changed));
   });
   return root;
@@ -128,7 +146,8 @@ function brushOf(view, axis, root, x, changed) {
   const group = svg("g", {});
   const chosen = svg("rect", { class: "chosen-range", x: x - 9, width: 18, y: top, height: 0 });
   const show = (a, b) => { chosen.setAttribute("y", Math.min(a, b)); chosen.setAttribute("height", Math.max(2, Math.abs(a - b))); };
-  if (filter && !filter.values) show(axis.pixel(filter.high), axis.pixel(filter.low));
+  const inside = (pixel) => Math.min(height - bottom, Math.max(top, pixel)); // a range may have no upper or no lower end
+  if (filter && !filter.values) show(inside(axis.pixel(filter.high)), inside(axis.pixel(filter.low)));
   if (filter && filter.values && filter.values.length) {
     const places = filter.values.map(axis.pixel);
     show(Math.min(...places) - 9, Math.max(...places) + 9);

@@ -31,13 +31,14 @@ from fairlane.results.report.curves import (
     panels,
     trial_row,
 )
+from fairlane.results.report.importance import importance_of
 from fairlane.results.report.request import requested, sources
 from fairlane.results.report.searches import search_of
 from fairlane.results.report.unusual import of_some, unusual
 from fairlane.results.report.values import plain, shortened, time_of
 from fairlane.results.report.verdict import verdict
-from fairlane.results.searched import counting, objective, which_count
-from fairlane.store import Record, Records
+from fairlane.results.searched import counting, objective, searching, which_count
+from fairlane.store import Note, Record, Records
 from fairlane.trials import TrialState
 
 FORMAT = 4
@@ -73,7 +74,10 @@ def facts_of(
         with their intervals), ``confidence`` of the intervals, ``metrics`` (``name``, ``training`` and
         ``validation`` logs), ``tests`` (names), ``compared`` (a row per variant, the best first), ``trials``,
         ``errors`` (equal ones together), ``unended`` (a sentence about trials that have not ended, or empty),
-        ``unusual`` (sentences), and ``search`` (as `fairlane.results.report.searches.search_of` gives it).
+        ``unusual`` (sentences), ``search`` (as `fairlane.results.report.searches.search_of` gives it),
+        ``notes`` (``variant``, None for that about the study, ``text`` and ``tags``), ``share`` (validation
+        samples per training sample of the folds, or None), and ``importance`` (as
+        `fairlane.results.report.importance.importance_of` gives it).
 
     Raises:
         StudyError: trials have logs, but none of this name; or it is not known whether its small or large
@@ -83,9 +87,10 @@ def facts_of(
     share = share_of(records) if isinstance(records, Records) else None
     which = which_count(records) if isinstance(records, Records) else ""
     searched = objective(records) if isinstance(records, Records) else None
-    search = search_of(records)
+    search, own = search_of(records), searching(records) if isinstance(records, Records) else list(records)
     if searched is not None and metric in (None, searched[0]):
         metric, mode = searched[0], cast(Modes, searched[1]) if mode == "auto" else mode
+    noted = records.noted() if isinstance(records, Records) else {}
     records = list(records)
     metric = _checked_metric(records, metric, mode)
     names, cells = named_cells(records)
@@ -119,7 +124,14 @@ def facts_of(
         "unended": "".join(of_some([r for r in records if not r.state.ended], "waiting or running")),
         "unusual": unusual(records, labels),
         "search": search,
+        "share": share,
+        "notes": _notes(noted),
+        "importance": importance_of(own, names, metric, mode),
     }
+
+
+def _notes(noted: Mapping[int | None, Note]) -> list[dict[str, Any]]:
+    return [{"variant": number, "text": note.text, "tags": [*note.tags]} for number, note in noted.items()]
 
 
 def _checked_metric(records: Sequence[Record], metric: str | None, mode: Modes) -> str:

@@ -39,8 +39,9 @@ _BODY = """\
 <noscript><h1>{title}</h1><p>{verdict}</p><p>Curves and tables need JavaScript.</p></noscript>
 <div id="report"></div>"""
 
-_EXPLORING = ("explore.js", "pairs.js", "ranked.js")
-_PROGRAM = ("elements.js", "download.js", "chart.js", "panel.js", "search.js", *_EXPLORING, "report.js")
+_EXPLORING = ("statistics.js", "explore.js", "map.js", "pairs.js", "ranked.js")
+_DRAWING = ("elements.js", "download.js", "chart.js", "panel.js", "search.js", "notes.js")
+_PROGRAM = (*_DRAWING, *_EXPLORING, "report.js")
 
 _START = (
     'report(document.getElementById("report"), JSON.parse(document.getElementById("facts").textContent));\n'

@@ -4,7 +4,7 @@
 
 // What the reader chooses. For null, and for metrics that are not in `metrics`, `viewOf` chooses by the facts.
 const choices = () => ({ hidden: new Set(), metrics: new Map(), mean: null, logs: new Map(), training: true, validation: true, state: "", smoothing: 0,
-  explored: null, at: "last", filters: new Map(), colourBy: "", along: "", pair: [] });
+  explored: null, at: "last", filters: new Map(), colourBy: "", along: "", over: [], pair: [] });
 
 // What is shown: the newest facts, and the reader's choices.
 function viewOf(facts, choice) {
@@ -82,14 +82,15 @@ function variantFilter(view, changed) {
   const itemOf = keeper((variant) => {
     const swatch = html("span", { class: "swatch", "aria-hidden": "true" });
     const label = check(variant.label, true, (on) => { choice.hidden[on ? "delete" : "add"](variant.number); changed(); }, swatch);
-    return { variant, swatch, box: label.querySelector("input"), node: html("li", {}, label) };
+    const tags = html("span");
+    return { variant, swatch, box: label.querySelector("input"), node: html("li", {}, label, " ", tags), tag: filler(tags, (note) => tagsOf(note)) };
   });
   const choose = (wanted) => () => {
     choice.hidden = new Set(view.facts.variants.map((v) => v.number).filter((number) => !wanted(number)));
     changed();
   };
   // All and None are about the variants that the search finds; the others stay as they are.
-  const found = (variant) => variant.label.toLowerCase().includes(search.value.toLowerCase());
+  const found = (variant) => wordsOf(view, variant).includes(search.value.toLowerCase());
   const chooseFound = (on) => () => {
     view.facts.variants.filter(found).forEach((variant) => choice.hidden[on ? "delete" : "add"](variant.number));
     changed();
@@ -105,13 +106,14 @@ function variantFilter(view, changed) {
       best),
     searching, list);
   function draw() {
-    const items = itemOf(view.order(), (variant) => variant.number);
+    const items = itemOf(view.order(), (variant) => `${variant.number} ${variant.label}`);
     best.hidden = !top().length || items.length <= 5;
-    searching.hidden = items.length <= 12;
+    searching.hidden = items.length <= 12 && !view.facts.notes.some((note) => note.variant != null);
     for (const item of items) {
       item.box.checked = view.shows(item.variant.number);
       item.swatch.setAttribute("class", `swatch ${view.colour(item.variant.number)}`);
       item.node.hidden = !found(item.variant);
+      item.tag(noteOf(view, item.variant.number));
     }
     arrange(list, items.map((item) => item.node));
   }
@@ -172,6 +174,7 @@ function variantTable(view) {
     { name: "mean", value: (row) => row.mean, number: true },
     { name: "interval", value: (row) => row.low, text: (row) => interval(row, ""), number: true },
     ...facts.hyperparameters.map((name, i) => ({ name, value: (row) => view.variant.get(row.variant).hyperparameters[i] })),
+    ...noteColumns(view, (row) => row.variant),
     { name: "seeds", value: (row) => row.seeds, number: true },
     ...(facts.compared.some((row) => row.folds != null) ? [{ name: "folds", value: (row) => row.folds, number: true }] : []),
     { name: "difference", value: (row) => row.difference, number: true },
@@ -267,27 +270,27 @@ function requested(view) {
 
 // --- all together ---
 
-// Shows facts in an element, and returns a function that updates it with newer facts of the same study.
-function report(root, facts) {
+// Shows facts in an element, and returns a function that updates it with newer facts of the same study. `keep` keeps a note, see notes.js.
+function report(root, facts, keep) {
   const view = viewOf(facts, choices());
   const drawn = curves(view, () => draw());
   const [top, odd] = [heading(view), unusual(view)];
-  const searched = searchPart(view);
-  const explored = explorePart(view, () => draw());
-  const parts = [searched, drawn, explored, variantTable(view), trialTable(view, () => draw()), failures(view), requested(view)];
+  const [searched, noted] = [searchPart(view), notesPart(view, keep)];
+  const [explored, pair] = [explorePart(view, () => draw()), pairPart(view, () => draw())];
+  const parts = [noted, searched, drawn, explored, variantTable(view), pair, trialTable(view, () => draw()), failures(view), requested(view)];
   const [main, footer] = [html("main"), html("footer", { class: "faint" })];
   function draw() {
     const there = (some) => some.filter((part) => !part.empty || !part.empty()).map((part) => part.node);
     view.filter();
     arrange(root, [...there([top, odd]), main, footer]);
     arrange(main, there(parts));
-    [top, odd, ...parts].filter((part) => part !== explored || !part.empty()).forEach((part) => part.draw());
+    [top, odd, ...parts].filter((part) => ![explored, pair].includes(part) || !part.empty()).forEach((part) => part.draw());
     say(footer, `${view.facts.live ? "Read" : "Written"} by Fairlane ${view.facts.version}, ${view.facts.written}.`);
   }
   draw();
   let width = root.clientWidth;
   addEventListener("resize", () => { // a phone's keyboard and address bar change the height alone
-    if (root.clientWidth !== width) { width = root.clientWidth; searched.draw(); if (!explored.empty()) explored.draw(); drawn.draw(); }
+    if (root.clientWidth !== width) { width = root.clientWidth; [searched, drawn, ...[explored, pair].filter((part) => !part.empty())].forEach((part) => part.draw()); }
   });
   return (given) => { view.take(given); draw(); };
 }

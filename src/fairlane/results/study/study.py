@@ -5,11 +5,12 @@ from __future__ import annotations
 from fairlane.results.study.choice import Choice
 from fairlane.results.study.figures import Figures
 from fairlane.results.study.folds import Folded
+from fairlane.results.study.noting import Noted
 from fairlane.results.study.refitting import Refitting
 from fairlane.results.study.runs import Runs
 
 
-class Study(Figures, Folded, Choice, Refitting, Runs):
+class Study(Figures, Folded, Choice, Refitting, Noted, Runs):
     """All trials of one question, and their results.
 
     `compare` returns it, and `fairlane.open` reads it back. The examples of its methods continue this one.

@@ -25,6 +25,9 @@ from fairlane.results.study.base import Base
 from fairlane.store import Record
 from fairlane.trials import TrialState
 
+_NOTES = 20
+"""Notes that `Tables.described` shows."""
+
 
 class Tables(Base):
     """The data frames of a study."""
@@ -211,12 +214,24 @@ class Tables(Base):
         """
         table = self._table(metric, mode)
         if table is None:
-            return self._headline()
+            return self._headline() + self._notes_in_words()
         shown = table.head(20).to_string(index=False, float_format=lambda v: f"{v:.4g}")
         more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
         which = searched.which_count(self._store)
         note = f"{which}.\n" if which else ""
-        return f"{self._headline()}\n{note}{_what(table)}:\n{shown}{more}"
+        return f"{self._headline()}\n{note}{_what(table)}:\n{shown}{more}{self._notes_in_words()}"
+
+    def _notes_in_words(self) -> str:
+        """A line per note, the first ones; empty without notes."""
+        labels = {r.trial.variant.number: f" ({r.trial.variant.label})" for r in self._store}
+        lines = []
+        for number, note in self._store.noted().items():
+            about = "study" if number is None else f"variant {number}{labels.get(number, '')}"
+            lines.append(f"  {about}: {note.in_words()}")
+        if not lines:
+            return ""
+        more = [f"  ... and {len(lines) - _NOTES} more"] if len(lines) > _NOTES else []
+        return "\nNotes:\n" + "\n".join([*lines[:_NOTES], *more])
 
     def _headline(self) -> str:
         records = list(self._store)
