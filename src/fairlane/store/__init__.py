@@ -5,7 +5,7 @@ trained weights. A `MemoryStore` ends with its process. `written` opens a study 
 writing, and `read` for reading.
 """
 
-from fairlane.store.managing import delete, rename
+from fairlane.store.managing import copied, delete, rename
 from fairlane.store.memory import MemoryStore
 from fairlane.store.opening import in_words, overview, read, written
 from fairlane.store.records import Decision, Record, Records, Store, next_epoch
@@ -16,6 +16,7 @@ __all__ = [
     "Record",
     "Records",
     "Store",
+    "copied",
     "delete",
     "in_words",
     "next_epoch",
