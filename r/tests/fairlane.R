@@ -88,7 +88,6 @@ again <- function() {
   model$fit(data.matrix(x), as.array(y), verbose = 0L)
 }
 stopifnot(has(message_of(fl_guard(again())), "continues from those weights"))
-stopifnot(message_of(fl_guard(build(0.1)$fit(data.matrix(x), as.array(y), verbose = 0L))) == "none")
 
 # The checker.
 script <- tempfile(fileext = ".R")

@@ -44,3 +44,4 @@ def test_it_installs_and_holds_what_its_page_says(tmp_path):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.endswith("all of it holds\n")
+    assert "continues from those weights" not in run.stderr  # of the guard, on the page that trains once
