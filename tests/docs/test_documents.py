@@ -95,7 +95,9 @@ def test_the_readmes_first_screen_has_what_why_code_and_picture():
 
 
 def test_pages_with_python_are_found():
-    assert {"README.md", "tour.md", "store.md", "reading-results.md", "trackers.md"} <= {page.name for page in PAGES}
+    assert {"README.md", "tour.md", "store.md", "reading-results.md", "trackers.md"} <= {
+        page.name for page in PAGES
+    }
 
 
 @pytest.mark.slow

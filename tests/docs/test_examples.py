@@ -12,6 +12,7 @@ from fairlane.check import check_paths
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted([*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*.R")])
+NOTEBOOKS = sorted(ROOT.glob("examples/*.ipynb"))
 
 EXPECTED = {
     "two_learning_rates.py": [
@@ -108,7 +109,7 @@ def test_a_script_runs_by_itself(path, tmp_path):
 def test_the_checker_finds_the_one_mistake_that_is_made_on_purpose():
     report = check_paths([ROOT / "examples"])
     assert not report.failures
-    assert report.checked == len(SCRIPTS)
-    (found,) = report.findings
-    assert Path(found.path).name == "guard.py"
-    assert found.source[0].strip().startswith("model_copy = model")
+    assert report.checked == len(SCRIPTS) + len(NOTEBOOKS)
+    first = {Path(found.path).name: found for found in reversed(report.findings)}
+    assert set(first) == {"guard.py", "the_mistake.ipynb"}
+    assert all(found.source[0].strip().startswith("model_copy = model") for found in first.values())
