@@ -29,10 +29,10 @@ def kept(name: str, made_of: Iterable[str], make: Callable[[Path], None]) -> Pat
     folder = FOLDER / f"{name}-{key.hexdigest()[:32]}"
     if not folder.is_dir():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=FOLDER))
+        new = Path(tempfile.mkdtemp(dir=FOLDER, prefix=f"{name}-"))
         try:
             make(new)
-            for old in FOLDER.glob(f"{name}-*"):
+            for old in set(FOLDER.glob(f"{name}-*")) - {new}:  # also what a build that was ended has left
                 shutil.rmtree(old)
             new.rename(folder)
         finally:

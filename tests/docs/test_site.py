@@ -86,6 +86,7 @@ def test_what_was_made_is_kept_until_something_changes(tmp_path, monkeypatch):
 
     assert [text("x"), text("x"), text("y"), text("y"), text("x", "")] == ["1", "1", "2", "2", "3"]
     (tmp_path / "src" / "module.py").write_text("new")
+    (tmp_path / "cache" / "a-of-a-build-that-was-ended").mkdir()
     assert text("x", "") == "4"
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
