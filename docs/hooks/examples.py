@@ -2,8 +2,8 @@
 
 In: a link to a script that stands alone in its paragraph, which is what a reader of the repository sees. Out:
 the script itself and, where the link has the title "and what it prints", what a run of it prints. The scripts
-run while the site is built, a few at a time; one that fails stops the build. While documents are written
-(``mkdocs serve``), they are shown and not run.
+run while the site is built, a few at a time, where something has changed since the last build; one that fails
+stops the build. While documents are written (``mkdocs serve``), they are shown and not run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+from kept import kept
 from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def on_startup(command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> 
         return
     pages = [page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md"))]
     for name in sorted({found["name"] for page in pages for found in LINK.finditer(page) if found["run"]}):
-        _runs[name] = _pool.submit(printed, ROOT / "examples" / name)
+        _runs[name] = _pool.submit(output_of, ROOT / "examples" / name)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -61,6 +62,16 @@ def _shown(name: str, run: bool) -> str:
         kind = "text" if max(map(len, output.splitlines())) < WIDE else "{.text .prose}"
         shown += f"\nIt prints:\n\n```{kind}\n{output}```\n"
     return shown
+
+
+def output_of(example: Path) -> str:
+    """What a script prints, in this build or in an earlier one with the same script and library."""
+
+    def run(folder: Path) -> None:
+        (folder / "output.txt").write_text(printed(example), encoding="utf-8")
+
+    folder = kept(f"example-{example.stem}", [example.read_text(encoding="utf-8")], run)
+    return (folder / "output.txt").read_text(encoding="utf-8")
 
 
 def printed(example: Path) -> str:

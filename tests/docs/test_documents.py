@@ -23,7 +23,7 @@ PAGES = [
     page for page in (README, *sorted(ROOT.glob("docs/**/*.md"))) if BLOCK.search(page.read_text("utf-8"))
 ]
 NEEDS = {
-    "README.md": ("sqlalchemy", "safetensors", "tensorboard"),
+    "tour.md": ("sqlalchemy", "safetensors", "tensorboard"),
     "store.md": ("sqlalchemy", "safetensors"),
     "trackers.md": ("tensorboard", "mlflow", "alembic", "wandb"),
     "other-backends.md": ("tensorflow",),
@@ -86,8 +86,18 @@ def granted():
     return {**names, "x": x, "y": y, "np": np, "model": names["build"](1e-3)}
 
 
+def test_the_readmes_first_screen_has_what_why_code_and_picture():
+    lines = README.read_text("utf-8").splitlines()
+    first = "\n".join(lines[:30])
+    for part in ("pip install", "```python", "fl.compare(", "![", "docs/index.md#the-mistake"):
+        assert part in first
+    assert len(BLOCK.findall("\n".join(lines))) == 1  # the rest is in the documents
+
+
 def test_pages_with_python_are_found():
-    assert {"README.md", "store.md", "reading-results.md", "trackers.md"} <= {page.name for page in PAGES}
+    assert {"README.md", "tour.md", "store.md", "reading-results.md", "trackers.md"} <= {
+        page.name for page in PAGES
+    }
 
 
 @pytest.mark.slow

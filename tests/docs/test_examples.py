@@ -1,20 +1,18 @@
 """The scripts of ``examples/``, each run as its reader would: by itself, in an empty folder."""
 
-import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 import _processes
+from _r import environment, rscript
 from fairlane.check import check_paths
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted([*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*.R")])
-KEPT = ("PATH", "HOME", "KERAS_HOME", "LD_LIBRARY_PATH", "R_LIBS", "XLA_FLAGS")
-"""All of the environment that a script gets, beside JAX's: no Python settings, and no choice of a backend."""
+NOTEBOOKS = sorted(ROOT.glob("examples/*.ipynb"))
 
 EXPECTED = {
     "two_learning_rates.py": [
@@ -87,22 +85,19 @@ def interpreter(path):
         for package in NEEDS.get(path.name, ()):
             pytest.importorskip(package, reason=f"needs the extra that brings {package!r}")
         return [sys.executable]
-    rscript = shutil.which("Rscript")
-    if rscript is None:
-        pytest.skip("no R here; on Debian and Ubuntu: apt-get install --no-install-recommends r-base-core")
-    ask = 'cat(requireNamespace("reticulate", quietly = TRUE) && packageVersion("reticulate") >= "1.41")'
-    if _processes.run([rscript, "-e", ask], capture_output=True, text=True).stdout != "TRUE":
-        pytest.skip("R has no reticulate, or one older than 1.41, which can't read arrays of NumPy 2")
-    return [rscript]
+    return [rscript()]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_runs_by_itself(path, tmp_path):
-    environment = {n: value for n, value in os.environ.items() if n in KEPT or n.startswith("JAX_")}
-    environment |= {"PYTHONPATH": str(ROOT / "src"), "RETICULATE_PYTHON": sys.executable}
     run = _processes.run(
-        [*interpreter(path), path], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        [*interpreter(path), path],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     for pattern in EXPECTED[path.name]:
@@ -114,7 +109,7 @@ def test_a_script_runs_by_itself(path, tmp_path):
 def test_the_checker_finds_the_one_mistake_that_is_made_on_purpose():
     report = check_paths([ROOT / "examples"])
     assert not report.failures
-    assert report.checked == len(SCRIPTS)
-    (found,) = report.findings
-    assert Path(found.path).name == "guard.py"
-    assert found.source[0].strip().startswith("model_copy = model")
+    assert report.checked == len(SCRIPTS) + len(NOTEBOOKS)
+    first = {Path(found.path).name: found for found in reversed(report.findings)}
+    assert set(first) == {"guard.py", "the_mistake.ipynb"}
+    assert all(found.source[0].strip().startswith("model_copy = model") for found in first.values())

@@ -62,7 +62,7 @@ for entry in ENTRIES:
         for _name, _member in members(DOCUMENTED[entry]).items():
             DOCUMENTED[f"{entry}.{_name}"] = _member
 FUNCTIONS = {name: function for name, function in DOCUMENTED.items() if inspect.isfunction(function)}
-SHORT = re.compile(r"\.(TensorBoard|MLflow|Tracker)\.(begin|take|end)$")
+SHORT = re.compile(r"\.(TensorBoard|MLflow|Tracker)\.(begin|take|conclude|end)$")
 """Called by Fairlane and not by people: they say what they do, and need no example."""
 
 

@@ -58,12 +58,53 @@ def address(site):
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def elsewhere():
-    spec = importlib.util.spec_from_file_location("elsewhere", ROOT / "docs" / "hooks" / "elsewhere.py")
+def hook(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "hooks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    return hook("elsewhere")
+
+
+def test_what_was_made_is_kept_until_something_changes(tmp_path, monkeypatch):
+    kept, made = hook("kept"), []
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "cache")
+    monkeypatch.setattr(kept, "SOURCE", tmp_path / "src")
+    (tmp_path / "src").mkdir()
+
+    def make(folder):
+        made.append(folder)
+        (folder / "text").write_text(str(len(made)))
+
+    def text(*made_of):
+        kept._surroundings.cache_clear()
+        return (kept.kept("a", made_of, make) / "text").read_text()
+
+    assert [text("x"), text("x"), text("y"), text("y"), text("x", "")] == ["1", "1", "2", "2", "3"]
+    (tmp_path / "src" / "module.py").write_text("new")
+    (tmp_path / "cache" / "a-of-a-build-that-was-ended").mkdir()
+    assert text("x", "") == "4"
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+    def fails(folder):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        kept.kept("b", (), fails)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_pictures_are_drawn_anew_when_a_program_changes_that_their_script_names(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "hooks")
+    script = (ROOT / "docs" / "make_images.py").read_text(encoding="utf-8")
+    named = {Path(name).name for name in re.findall(r'"([\w./-]+\.(?:md|py))"', script)}
+    pictures = hook("pictures")
+    assert named == {Path(name).name for name in pictures.PROGRAMS}
+    assert len(list(pictures.made_of())) > len(pictures.PROGRAMS)
 
 
 @pytest.mark.parametrize(

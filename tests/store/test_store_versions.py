@@ -10,8 +10,8 @@ from alembic.config import Config
 
 from fairlane.errors import StoreError
 from fairlane.results import report
+from fairlane.store import copied, migrations, read, tables, written
 from fairlane.store import database as databases
-from fairlane.store import migrations, read, tables, written
 from fairlane.trials import Site
 
 HERE = Site("a machine", "abc123")
@@ -135,6 +135,16 @@ def test_an_older_store_is_read_as_it_is_and_not_written(old):
     assert of_records(read(store, "a")) == of_records(study)
     assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not recorded")
     assert content(store) == before
+
+
+def test_a_copy_of_a_study_in_an_older_store_is_of_this_version(old, tmp_path):
+    store, study = old
+    before, to = content(store), str(tmp_path / "copy.db")
+    assert copied(store, "a", to) == copied(store, "planned", to) == 4
+    assert content(store) == before
+    assert of_records(read(to, "a")) == of_records(study)
+    assert told(read(to, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not recorded")
+    assert read(to, "planned").sites() == []
 
 
 def test_a_writer_brings_an_older_store_up_to_date_and_the_old_study_says_what_was_not_kept(old):

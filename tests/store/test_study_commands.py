@@ -99,6 +99,19 @@ def test_studies_are_compared(two):
     assert "lr=0.02" in lines[2]
 
 
+def test_a_study_is_copied(two, tmp_path):
+    to = tmp_path / "other.db"
+    assert call("copy", two, "a", to).stdout == f"copied 'a' with its 4 trials to {to}\n"
+    assert call("copy", two, "a", to, "--name", "c").stdout.endswith(f"to {to} as 'c'\n")
+    assert fl.studies(to)["study"].tolist() == ["a", "c"]
+    study, copy = fl.open(two, "a"), fl.open(to, "c")
+    pd.testing.assert_frame_equal(study.history, copy.history)
+    assert (study.model(0).predict(X, verbose=0) == copy.model(0).predict(X, verbose=0)).all()
+    refused = call("copy", two, "b", to, "--name", "a")
+    assert (refused.exit_code, fl.studies(to)["study"].tolist()) == (2, ["a", "c"])
+    assert "there is already a study 'a'" in refused.stderr
+
+
 def test_a_study_is_renamed(two):
     history = fl.open(two, "a").history
     assert call("rename", two, "a", "c").stdout == "'a' is 'c' now\n"
@@ -123,7 +136,7 @@ def test_a_study_is_deleted_with_its_files_and_no_other(two):
     assert call("delete", two, "a", "--yes").exit_code == 2
 
 
-def test_a_study_in_training_is_neither_renamed_nor_deleted(two, monkeypatch):
+def test_a_study_in_training_is_left_alone(two, monkeypatch):
     from fairlane.store import lease
 
     class Busy:
@@ -133,7 +146,11 @@ def test_a_study_in_training_is_neither_renamed_nor_deleted(two, monkeypatch):
             return "process 1"
 
     monkeypatch.setattr(lease.Writer, "of", classmethod(lambda cls, row: Busy()))
-    for command in (("rename", two, "a", "c"), ("delete", two, "a", "--yes")):
+    for command in (
+        ("copy", two, "a", two, "--name", "c"),
+        ("rename", two, "a", "c"),
+        ("delete", two, "a", "--yes"),
+    ):
         result = call(*command)
         assert result.exit_code == 2
         assert "is being trained by process 1" in result.stderr

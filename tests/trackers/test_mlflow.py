@@ -90,6 +90,55 @@ def test_states_are_statuses_and_errors_tags(exported):
     assert tags[4]["fairlane.error"] == "TypeError: no such layer"
 
 
+def test_the_studys_run_has_the_summary(uri, exported):
+    data = exported[0].data
+    # In the first epoch, the last one that the interrupted trial has.
+    assert data.metrics == {"trials": 5, "trials_done": 1, "trials_failed": 3, "val_loss": 4.0}
+    assert data.tags["fairlane.best_variant"] == "optimizer.learning_rate=0.1, units=[8, 4]"
+
+    good, bad = (
+        trials_of({"units": 1}, {"units": 2}, seeds=(0, 1))[:2],
+        trials_of({"units": 1}, {"units": 2}, seeds=(0, 1))[2:],
+    )
+    store = MemoryStore([*good, *bad])
+    for trial, loss in zip((*good, *bad), (1.0, 3.0, 5.0, 5.0), strict=True):
+        for event in (started(trial), *told(trial, [9.0, loss]), TrialDone(trial, 0.0, None)):
+            store.write(event)
+    study_of(store).to_mlflow(uri, "summary")
+    (parent,), _ = read(uri, "summary")
+    assert parent.data.metrics["val_loss"] == 3.0  # of units=1, in the last epoch
+    assert parent.data.metrics["val_loss_low"] < 3.0 < parent.data.metrics["val_loss_high"]
+    assert parent.data.tags["fairlane.best_variant"] == "units=1"
+
+
+def test_where_variants_can_not_be_ranked_the_studys_run_has_counts(uri):
+    (trial,) = trials_of({})
+    store = MemoryStore([trial])
+    store.write(TrialFailed(trial, None, "ValueError: no", ""))
+    study_of(store, None).to_mlflow(uri, "counts")
+    (parent,), _ = read(uri, "counts")
+    assert parent.data.metrics == {"trials": 1, "trials_done": 0, "trials_failed": 1}
+
+
+def test_a_trial_is_written_in_three_calls(uri, monkeypatch):
+    calls = []
+    for name in ("create_run", "log_batch", "set_terminated", "log_metric", "set_tag", "update_run"):
+        real = getattr(mlflow.MlflowClient, name)
+        monkeypatch.setattr(
+            mlflow.MlflowClient,
+            name,
+            lambda *args, _real=real, _name=name, **kw: calls.append(_name) or _real(*args, **kw),
+        )
+    trials = trials_of({"units": 1}, {"units": 2})
+    store = MemoryStore(trials)
+    for trial in trials:
+        for event in (started(trial), *told(trial, [3.0, 2.0]), TrialDone(trial, 0.0, None)):
+            store.write(event)
+    study_of(store, None).to_mlflow(uri, "calls")
+    of_a_trial = ["create_run", "log_batch", "set_terminated"]
+    assert calls == ["create_run", *of_a_trial, *of_a_trial, "log_batch", "set_terminated"]
+
+
 def test_exporting_again_replaces_the_runs_of_a_study_with_a_name(uri):
     for _ in range(2):
         made_up().to_mlflow(uri, "again")

@@ -221,6 +221,30 @@ def compare(
 
 
 @app.command()
+def copy(
+    store: Store,
+    name: Annotated[str, typer.Argument(help="The study's name.")],
+    to: Annotated[
+        str, typer.Argument(help="The store for the copy; it is made if it does not exist.", metavar="TO")
+    ],
+    new: Annotated[
+        str | None,
+        typer.Option("--name", help="The copy's name. Default: the study's own.", show_default=False),
+    ] = None,
+) -> None:
+    """Copy a study to another store, with its weights and checkpoints.
+
+    The copy can be continued like the study itself.
+    """
+    from fairlane.store import copied
+
+    with reported("copy"):
+        trials = copied(store, name, to, new)
+        called = "" if new in (None, name) else f" as {new!r}"
+        typer.echo(f"copied {name!r} with its {plural(trials, 'trial')} to {to}{called}")
+
+
+@app.command()
 def rename(
     store: Store,
     name: Annotated[str, typer.Argument(help="The study's name.")],

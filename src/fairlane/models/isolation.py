@@ -149,8 +149,7 @@ def check_independent(
         names: what the message calls the models; by default, their positions and ``model.name``.
         ignore: kinds of `Shared` that do not matter here.
         changed: for a model, the ids of the variables that a training step changes; called where a layer that
-        is
-            not trainable is shared. None, or without it, means that this is judged by the layers' classes.
+            is not trainable is shared. None, or without it, means that this is judged by the layers' classes.
 
     Raises:
         StudyError: one of them is not a Keras model.

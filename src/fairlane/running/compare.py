@@ -271,7 +271,10 @@ def _train(
     crew: Crew | None,
 ) -> None:
     """Train what is left of a study, and evaluate it."""
-    with live.following(study.name, run.store), Progress(run.records, run.epochs, verbose) as progress:
+    with (
+        live.following(study.name, run.store, study._conclusion),
+        Progress(run.records, run.epochs, verbose) as progress,
+    ):
         driver = Driver(
             *(run.store, run.engine, on_error, study, progress.update, live.take), budget=budget, crew=crew
         )

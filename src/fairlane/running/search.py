@@ -321,7 +321,7 @@ def _train(
         crew=crew,
     )
     run.search.begin()
-    with live.following(study.name, run.store), run.progress:
+    with live.following(study.name, run.store, study._conclusion), run.progress:
         driver.run_feed(run.search, run.resources, interruptible=True)
         if test_data is not None:
             size = run.planned.data.common.get("batch_size")

@@ -5,7 +5,7 @@ trained weights. A `MemoryStore` ends with its process. `written` opens a study 
 writing, and `read` for reading.
 """
 
-from fairlane.store.managing import delete, rename
+from fairlane.store.managing import copied, delete, rename
 from fairlane.store.memory import MemoryStore
 from fairlane.store.notes import Note, note_of
 from fairlane.store.opening import in_words, note, overview, read, written
@@ -18,6 +18,7 @@ __all__ = [
     "Record",
     "Records",
     "Store",
+    "copied",
     "delete",
     "in_words",
     "next_epoch",

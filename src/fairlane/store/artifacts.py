@@ -88,7 +88,7 @@ class Artifacts:
     """
 
     def __init__(self, place: Path | str, folder: str) -> None:
-        self.place = str(place)
+        self.place, self.name = str(place), folder
         if not _matches(_FOLDER, folder):
             raise StoreError(
                 f"the store gives the folder {folder!r:.60} for its files, which Fairlane does not make; it "
@@ -214,6 +214,12 @@ class Artifacts:
         """Remove the folder where it is empty."""
         with suppress(Exception):
             self._fs.rmdir(self._folder)
+
+    def discard(self) -> None:
+        """Delete all files, and the folder. What can't be deleted is named by no row, and does no harm."""
+        with suppress(StoreError):
+            self.sweep(())
+        self.remove()
 
     def _path(self, artifact: Artifact) -> str:
         return f"{self._folder}/{artifact.name}"

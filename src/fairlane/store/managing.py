@@ -1,16 +1,60 @@
-"""Studies that are renamed, and studies that are deleted with their files.
+"""Studies that are copied, renamed, and deleted with their files.
 
-In: a store and a study's name. Out: a changed store. A study that a living process trains is left alone.
+In: a store and a study's name. Out: a changed store. A study that a living process trains is left alone: its
+rows and files change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.store.opening import in_words, located
+from fairlane.store.opening import as_found, in_words, located, located_files
+
+
+def copied(store: Any, name: str, to: Any, new: str | None = None) -> int:
+    """Copy a study with all that belongs to it: the copy can be continued like the study itself.
+
+    Args:
+        store: as for `fairlane.store.written`.
+        name: the study's.
+        to: the store for the copy; it is made if it does not exist. It may be the same store.
+        new: the copy's name; by default the study's own.
+
+    Returns:
+        How many trials it has.
+
+    Raises:
+        StudyError: there is no such study, or ``to`` has one of the copy's name.
+        StoreError: a store can't be read or written, a process trains the study, or a file is damaged.
+    """
+    source, source_files = located(store)
+    place, files = located_files(to)
+    from fairlane.store.artifacts import check_place
+    from fairlane.store.copying import copy_study
+    from fairlane.store.database import Database
+    from fairlane.store.request import check_name
+
+    new = check_name(name if new is None else new)
+    with closing(Database(source, False)) as origin, as_found(place):
+        check_place(files)
+        with closing(Database(place, True)) as target, origin.transaction() as reads:
+            row = _free(reads, store, name)
+            _refuse_taken(target, to, new)
+            return copy_study(reads, target, row, (source_files, files), new)
+
+
+def _refuse_taken(target: Any, to: Any, new: str) -> None:
+    from fairlane.store.loading import study_row
+
+    with target.transaction() as connection:
+        if study_row(connection, new) is not None:
+            raise StudyError(
+                f"there is already a study {new!r} in {in_words(to)}, and a copy does not replace it: give "
+                "the copy another name (--name), or rename or delete that study first"
+            )
 
 
 def rename(store: Any, name: str, new: str) -> None:
@@ -64,16 +108,13 @@ def delete(store: Any, name: str) -> int:
 
 
 def _delete_files(store: Any, folder: str) -> None:
-    """The rows are gone; a file that can't be deleted is of no study, and does no harm."""
     from fairlane.store.artifacts import Artifacts
 
     place = located(store)[1]
     if place is None:
         return
     with suppress(StoreError):
-        files = Artifacts(place, folder)
-        files.sweep(())
-        files.remove()
+        Artifacts(place, folder).discard()
 
 
 @contextmanager

@@ -47,20 +47,15 @@ def written(
         StudyError: the name is missing, or the study is another one.
         StoreError: it can't be opened, or another process writes it.
     """
-    place, files = located(store)
+    place, files = located_files(store)
     from fairlane.store.artifacts import check_place
     from fairlane.store.request import StudyRequest, check_name
     from fairlane.store.writing import SqlStore
 
     name = check_name(name)
-    if files is None:
-        raise StudyError(
-            f"weights are stored as files, and {in_words(store)!r} does not say where: add a folder or an "
-            "fsspec URL to it, ?artifacts=/path/to/folder or ?artifacts=s3://bucket/folder"
-        )
     if not (isinstance(place, Path) and place.exists()):  # a store that exists has errors of its own
         check_place(files)
-    with _as_found(place):
+    with as_found(place):
         database = _database(place, writing=True)
         try:
             return SqlStore(database, name, files, StudyRequest(spec, versions, resume, site))
@@ -70,8 +65,12 @@ def written(
 
 
 @contextmanager
-def _as_found(place: Any) -> Iterator[None]:
-    """Remove the database again where a new store is refused, unless another process has a study in it."""
+def as_found(place: Any) -> Iterator[None]:
+    """Remove the database again where a new store is refused, unless another process has a study in it.
+
+    Args:
+        place: as `located` returns it.
+    """
     if not isinstance(place, Path) or place.exists():
         yield
         return
@@ -202,6 +201,22 @@ def located(store: Any) -> tuple[Any, Path | str | None]:
     if isinstance(store, os.PathLike) or "://" not in text:
         return _beside(_path(text))
     return _located_url(text)
+
+
+def located_files(store: Any) -> tuple[Any, Path | str]:
+    """As `located`, for a store that is written: it must say where its files go.
+
+    Raises:
+        StudyError: it does not, or it is neither a path nor a URL.
+        StoreError: the packages for it are not installed.
+    """
+    place, files = located(store)
+    if files is None:
+        raise StudyError(
+            f"weights are stored as files, and {in_words(store)!r} does not say where: add a folder or an "
+            "fsspec URL to it, ?artifacts=/path/to/folder or ?artifacts=s3://bucket/folder"
+        )
+    return place, files
 
 
 def _beside(path: Path) -> tuple[Path, Path]:

@@ -6,10 +6,10 @@ receive events while a study is trained (``compare(trackers=[...])``), and all t
 again.
 """
 
-from fairlane.trackers.contract import Facts, Tracker
+from fairlane.trackers.contract import Facts, Tracker, plain
 from fairlane.trackers.delivery import LiveTrackers, replay
 from fairlane.trackers.mlflow import MLflow
 from fairlane.trackers.tensorboard import TensorBoard
 from fairlane.trackers.wandb import WandB
 
-__all__ = ["Facts", "LiveTrackers", "MLflow", "TensorBoard", "Tracker", "WandB", "replay"]
+__all__ = ["Facts", "LiveTrackers", "MLflow", "TensorBoard", "Tracker", "WandB", "plain", "replay"]

@@ -42,8 +42,9 @@ class Facts:
 class Tracker(ABC):
     """Receives the events of a study, while it is trained or afterwards, and writes them for a tool.
 
-    The order of calls is: `begin`, then `take` for each event, then `end`. After that, `begin` may be called
-    again, for another study or the same one. For a trial that was already written, it replaces the old data.
+    The order of calls is: `begin`, then `take` for each event, `conclude`, and `end`. After that, `begin` may
+    be called again, for another study or the same one. For a trial that was already written, it replaces the
+    old data.
 
     Each method may raise an error. While a study is trained, an error switches the tracker off, with a
     warning.
@@ -92,6 +93,16 @@ class Tracker(ABC):
             event: during training, an event of a running trial; in an export, of any trial that has started.
                 After ``TrialStarted`` with an epoch k, delete what was written of epoch k and later ones.
             record: the trial's record, which already has the event; in an export, also all later events.
+        """
+
+    def conclude(self, summary: Mapping[str, float | str]) -> None:  # noqa: B027  # one that writes nothing is whole
+        """Write what is said of the study as a whole; by default, nothing is written.
+
+        Args:
+            summary: the numbers ``trials``, ``trials_done`` and ``trials_failed``. Where variants can be
+                ranked, also the text ``best_variant``, such as ``learning_rate=0.01``, and, by the name of
+                the metric that ranks, the mean over this variant's seeds, and its interval's ends, whose
+                names end with ``_low`` and ``_high``.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ makes the same events again from the records.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,8 @@ from fairlane.models.session import left_as_found
 from fairlane.store import Record, Records, next_epoch
 from fairlane.trackers.contract import Facts, Tracker
 from fairlane.trials import EpochEnded, Event, Tested, TrialDone, TrialFailed, TrialStarted, TrialState
+
+Summary = Callable[[], Mapping[str, float | str]]
 
 
 class LiveTrackers:
@@ -50,8 +52,13 @@ class LiveTrackers:
         self._active: list[Tracker] = []
 
     @contextmanager
-    def following(self, name: str | None, records: Records) -> Iterator[None]:
+    def following(self, name: str | None, records: Records, summary: Summary) -> Iterator[None]:
         """Open the trackers for a study, and close them at its end.
+
+        Args:
+            name: the study's.
+            records: of the study.
+            summary: what `Tracker.conclude` is given, called at the end.
 
         Raises:
             StudyError: a tracker can't begin; nothing was trained.
@@ -64,6 +71,9 @@ class LiveTrackers:
             yield
         finally:
             with left_as_found():
+                if self._active:
+                    found = summary()
+                    self._each(lambda tracker: tracker.conclude(found), "at the end of the study")
                 self._each(lambda tracker: tracker.end(records), "at the end of the study")
             self._active.clear()
 
@@ -88,13 +98,14 @@ class LiveTrackers:
                 )
 
 
-def replay(records: Records, name: str | None, tracker: Tracker) -> int:
+def replay(records: Records, name: str | None, tracker: Tracker, summary: Summary) -> int:
     """Pass everything that is known of a study to a tracker.
 
     Args:
         records: of the study.
         name: the study's.
         tracker: the tracker.
+        summary: what `Tracker.conclude` is given.
 
     Returns:
         How many trials had events.
@@ -112,6 +123,7 @@ def replay(records: Records, name: str | None, tracker: Tracker) -> int:
             exported += bool(events)
             for event in events:
                 _export(tracker, partial(tracker.take, event, record), f"at {record.trial}")
+        _export(tracker, lambda: tracker.conclude(summary()), "at the end")
         _export(tracker, partial(tracker.end, known), "at the end")
     return exported
 

@@ -8,7 +8,7 @@ changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fairlane.errors import StudyError
@@ -23,10 +23,10 @@ _ERROR = "fairlane.error"
 _STATUS = {TrialState.DONE: "FINISHED", TrialState.STOPPED: "FINISHED", TrialState.INTERRUPTED: "KILLED"}
 _EVERY = 5.0
 """Seconds for which metrics of running trials are collected before they are sent."""
-_PER_CALL = {"metrics": 1000, "params": 100}
-"""How many of each MLflow takes in one call."""
+_PER_CALL = {"params": 100, "tags": 100, "metrics": 800}
+"""How many of each go into one call: MLflow takes 100, 100 and 1000, and 1000 of all together."""
 _LONGEST_NAME = 250
-_LONGEST_ERROR = 4000
+_LONGEST_TEXT = 4000
 
 
 class MLflow(Tracker):
@@ -56,7 +56,7 @@ class MLflow(Tracker):
         self._experiment = self._study = self._parent = ""
         self._runs: dict[int, str] = {}
         self._open: set[int] = set()
-        self._waiting: dict[int, list[Any]] = {}
+        self._waiting: dict[int, _Batch] = {}
         self._sent = 0.0
 
     def __repr__(self) -> str:
@@ -97,8 +97,19 @@ class MLflow(Tracker):
                 self._end(record)
             case Tested():
                 self._collect(event.trial, last_epoch(record), event.logs)
-                self._send()
                 self._write_state(record)
+
+    def conclude(self, summary: Mapping[str, float | str]) -> None:
+        """Write numbers as metrics of the study's run, and texts as its tags.
+
+        Args:
+            summary: as `Tracker.conclude` says.
+        """
+        batch = _Batch()
+        texts = {name: value for name, value in summary.items() if isinstance(value, str)}
+        batch.tag({f"fairlane.{name}": text[:_LONGEST_TEXT] for name, text in texts.items()})
+        batch.measure(numbers(summary), 0)
+        self._log(self._parent, batch)
 
     def end(self, records: Iterable[Record]) -> None:
         """Send what is left, mark interrupted trials, and end the study's run."""
@@ -128,10 +139,9 @@ class MLflow(Tracker):
         if old:
             self._client.delete_run(old)
         tags = {_PARENT: self._parent, _TRIAL: str(trial.number), "fairlane.seed": str(trial.seed)}
-        self._runs[trial.number] = run = self._made(run_name(trial)[:_LONGEST_NAME], tags)
+        self._runs[trial.number] = self._made(run_name(trial)[:_LONGEST_NAME], tags)
         values = {**trial.hyperparameters, "seed": trial.seed}
-        param = needed("mlflow.entities", _WHAT).Param
-        self._log(run, "params", [param(_key(name), str(plain(value))) for name, value in values.items()])
+        self._batch(trial).set(values)
         for number, logs in before:
             self._collect(trial, number, logs)
 
@@ -144,7 +154,6 @@ class MLflow(Tracker):
         return max(steps, default=None)
 
     def _end(self, record: Record) -> None:
-        self._send()
         self._write_state(record)
         run = self._runs[record.trial.number]
         self._client.set_terminated(run, _STATUS.get(record.state, "FAILED"))
@@ -155,27 +164,25 @@ class MLflow(Tracker):
             "fairlane.state": str(record.state),
             "fairlane.engine": record.engine,
             "fairlane.reason": record.reason,
-            _ERROR: record.error[:_LONGEST_ERROR],
+            _ERROR: record.error[:_LONGEST_TEXT],
         }
-        tag = needed("mlflow.entities", _WHAT).RunTag
-        tags = [tag(name, text) for name, text in found.items() if text]
-        self._client.log_batch(self._runs[record.trial.number], tags=tags)
+        self._batch(record.trial).tag({name: text for name, text in found.items() if text})
+        self._log(self._runs[record.trial.number], self._waiting.pop(record.trial.number))
 
     def _collect(self, trial: Trial, epoch: int, logs: Mapping[str, Any]) -> None:
-        metric = needed("mlflow.entities", _WHAT).Metric
-        now = int(time.time() * 1000)
-        metrics = [metric(_key(name), value, now, epoch) for name, value in numbers(logs).items()]
-        self._waiting.setdefault(trial.number, []).extend(metrics)
+        self._batch(trial).measure(numbers(logs), epoch)
+
+    def _batch(self, trial: Trial) -> _Batch:
+        return self._waiting.setdefault(trial.number, _Batch())
 
     def _send(self) -> None:
         for number in list(self._waiting):
-            self._log(self._runs[number], "metrics", self._waiting.pop(number))
+            self._log(self._runs[number], self._waiting.pop(number))
         self._sent = time.monotonic()
 
-    def _log(self, run: str, kind: str, what: list[Any]) -> None:
-        size = _PER_CALL[kind]
-        for first in range(0, len(what), size):
-            self._client.log_batch(run, **{kind: what[first : first + size]})
+    def _log(self, run: str, batch: _Batch) -> None:
+        for part in batch.parts():
+            self._client.log_batch(run, **part)
 
     def _made(self, name: str, tags: Mapping[str, str]) -> str:
         if self._study:
@@ -193,6 +200,34 @@ class MLflow(Tracker):
             token = page.token
             if not token:
                 return runs
+
+
+class _Batch:
+    """What is written of a run in as few calls as MLflow allows: each is a transaction of its own."""
+
+    def __init__(self) -> None:
+        self._entities = needed("mlflow.entities", _WHAT)
+        self._found: dict[str, list[Any]] = {kind: [] for kind in _PER_CALL}
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Add parameters."""
+        param = self._entities.Param
+        self._found["params"] += [param(_key(name), str(plain(value))) for name, value in values.items()]
+
+    def tag(self, texts: Mapping[str, str]) -> None:
+        """Add tags."""
+        self._found["tags"] += [self._entities.RunTag(name, text) for name, text in texts.items()]
+
+    def measure(self, logs: Mapping[str, float], step: int) -> None:
+        """Add metrics of an epoch."""
+        now, metric = int(time.time() * 1000), self._entities.Metric
+        self._found["metrics"] += [metric(_key(name), value, now, step) for name, value in logs.items()]
+
+    def parts(self) -> Iterator[dict[str, list[Any]]]:
+        """The arguments of each call."""
+        calls = max(-(-len(self._found[kind]) // size) for kind, size in _PER_CALL.items())
+        for n in range(calls):
+            yield {kind: self._found[kind][n * size : (n + 1) * size] for kind, size in _PER_CALL.items()}
 
 
 def _key(name: str) -> str:

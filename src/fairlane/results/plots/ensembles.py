@@ -87,9 +87,9 @@ def calibration(
 
 
 def _one(title: str | None) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
+    from fairlane.results.plots.shown import ShownFigure
 
-    figure = Figure(figsize=(5.4, 4.2), layout="constrained")
+    figure = ShownFigure(figsize=(5.4, 4.2), layout="constrained")
     axes = figure.subplots()
     dress(axes)
     heading(figure, title)

@@ -102,7 +102,7 @@ def curves(
         >>> [text.get_text() for text in figure.axes[0].texts]
         ['lr=0.1', 'lr=0.2']
     """
-    from matplotlib.figure import Figure
+    from fairlane.results.plots.shown import ShownFigure
 
     names = list(hyperparameter_names)
     arguments.share("confidence", confidence)
@@ -114,7 +114,7 @@ def curves(
     columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3
     rows = math.ceil(len(panels) / columns)
     texts = [labels(variants)[i] for i in colours.labelled]
-    figure = Figure(figsize=_size(columns, rows, texts), layout="constrained")
+    figure = ShownFigure(figsize=_size(columns, rows, texts), layout="constrained")
     for i, (metric, pair) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
         _panel(axes, metric, pair, drawn, colours)

@@ -200,14 +200,14 @@ def _note(row: dict[str, Any], *, paired: bool) -> str:
 
 
 def _figure(rows: Sequence[_Row]) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
+    from fairlane.results.plots.shown import ShownFigure
 
     if len(rows) > _NAMED:
         size = (6.5, 7.5)
     else:
         lines = max(row.name.count("\n") + 1 for row in rows)
         size = (7.5, max(2.4, len(rows) * (0.14 * lines + 0.16) + 1.5))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = ShownFigure(figsize=size, layout="constrained")
     return figure, figure.add_subplot()
 
 

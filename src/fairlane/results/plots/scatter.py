@@ -68,7 +68,7 @@ def sweep(
     Raises:
         StudyError: there is no such hyperparameter, or its values are not numbers.
     """
-    from matplotlib.figure import Figure
+    from fairlane.results.plots.shown import ShownFigure
 
     names = list(hyperparameter_names)
     _check(summary_frame, names, x)
@@ -80,7 +80,7 @@ def sweep(
     means = means.assign(group=groups, **{x: means[x].astype(float)})
     colours = palette(variants, best=0)  # the frame begins with the best variant
     texts = [labels(variants)[i] for i in colours.labelled]
-    figure = Figure(figsize=(5.6 + 0.075 * _longest(texts), 4.2), layout="constrained")
+    figure = ShownFigure(figsize=(5.6 + 0.075 * _longest(texts), 4.2), layout="constrained")
     axes = figure.add_subplot()
     _points(axes, values_frame.merge(means[["variant", "group"]], on="variant"), x, colours)
     limits = axes.get_ylim()

@@ -91,11 +91,11 @@ def slices(frame: pd.DataFrame, names: Sequence[str], better: str, *, title: str
         better: ``"min"`` or ``"max"``.
         title: the text above.
     """
-    from matplotlib.figure import Figure
+    from fairlane.results.plots.shown import ShownFigure
 
     columns = min(_WIDEST, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(1.2 + 2.6 * columns, 0.6 + 2.6 * rows), layout="constrained")
+    figure = ShownFigure(figsize=(1.2 + 2.6 * columns, 0.6 + 2.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for i, axes in enumerate(grid.flat):
         if i >= len(names):
@@ -146,9 +146,10 @@ def parallel(frame: pd.DataFrame, names: Sequence[str], better: str, *, title: s
         title: the text above.
     """
     from matplotlib.cm import ScalarMappable
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.6 + 1.6 * (len(names) + 1), 4.2), layout="constrained")
+    from fairlane.results.plots.shown import ShownFigure
+
+    figure = ShownFigure(figsize=(1.6 + 1.6 * (len(names) + 1), 4.2), layout="constrained")
     axes = figure.add_subplot()
     known = frame[np.isfinite(frame["value"].to_numpy(dtype=float))]
     known = known.sort_values("value", ascending=better == "max")
@@ -227,9 +228,9 @@ def pareto(frame: pd.DataFrame, x: str, y: str, *, title: str | None = None) -> 
 
 
 def _one(title: str | None) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
+    from fairlane.results.plots.shown import ShownFigure
 
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = ShownFigure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     heading(figure, title)
     return figure, axes

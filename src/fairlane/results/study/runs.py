@@ -6,15 +6,18 @@ own library.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal
 
 from fairlane import trackers
+from fairlane.errors import StudyError
 from fairlane.kit import arguments
-from fairlane.results.study.base import Base
+from fairlane.results.study.tables import Tables
+from fairlane.trials import TrialState
 
 
-class Runs(Base):
+class Runs(Tables):
     """The runs of a study in other tools."""
 
     @arguments.checked
@@ -36,7 +39,7 @@ class Runs(Base):
             ...     study.to_tensorboard(folder)
             4
         """
-        return trackers.replay(self._store, self.name, trackers.TensorBoard(arguments.folder("dir", dir)))
+        return self._replayed(trackers.TensorBoard(arguments.folder("dir", dir)))
 
     @arguments.checked
     def to_mlflow(self, uri: str | None = None, experiment: str = "fairlane") -> int:
@@ -58,7 +61,7 @@ class Runs(Base):
             ...     study.to_mlflow(f"sqlite:///{folder}/mlflow.db")
             4
         """
-        return trackers.replay(self._store, self.name, trackers.MLflow(uri, experiment))
+        return self._replayed(trackers.MLflow(uri, experiment))
 
     @arguments.checked
     def to_wandb(
@@ -90,4 +93,28 @@ class Runs(Base):
             ...     study.to_wandb("my project", dir=folder)
             4
         """
-        return trackers.replay(self._store, self.name, trackers.WandB(project, dir, mode, entity))
+        return self._replayed(trackers.WandB(project, dir, mode, entity))
+
+    def _replayed(self, tracker: trackers.Tracker) -> int:
+        return trackers.replay(self._store, self.name, tracker, self._conclusion)
+
+    def _conclusion(self) -> dict[str, float | str]:
+        """What trackers are told of the study as a whole, as `fairlane.trackers.Tracker.conclude` says."""
+        records = list(self._store)
+        states = [record.state for record in records]
+        found: dict[str, float | str] = {
+            "trials": len(states),
+            "trials_done": states.count(TrialState.DONE),
+            "trials_failed": states.count(TrialState.FAILED) + states.count(TrialState.DIVERGED),
+        }
+        try:
+            best = self._summary().iloc[0]
+        except StudyError:  # nothing has finished, or it is not known which values are better
+            return found
+        variant = next(r.trial.variant for r in records if r.trial.variant.number == best["variant"])
+        values = variant.hyperparameters.items()
+        found["best_variant"] = ", ".join(f"{name}={trackers.plain(value)}" for name, value in values)
+        for name, column in (("", "mean"), ("_low", "low"), ("_high", "high")):
+            if math.isfinite(best[column]):
+                found[f"{best['metric']}{name}"] = float(best[column])
+        return found
