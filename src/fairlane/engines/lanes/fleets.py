@@ -90,10 +90,9 @@ class Fleets:
         if kin.alike in self._apart:
             return self._apart[kin.alike]
         alike = [fleet for fleet in self if fleet.kin.alike == kin.alike and not fleet.kin.family]
-        others = [fleet for fleet in alike if not fleet.has_size_of(lane)]
-        if kin.family or not others:
+        if kin.family or all(fleet.has_size_of(lane) for fleet in alike):
             return ""
-        for other in others:
+        for other in alike:
             other.apart = other.apart or _OWN_CODE
         return _OWN_CODE
 
