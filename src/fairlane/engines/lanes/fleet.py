@@ -259,7 +259,8 @@ class Fleet:
             structure = member.examination.structure
             steps[key] = TemplateSteps(member.model, structure, plain, partial(_again, member.session))
             steps[key].take_over(member.examination.probe)
-        return FamilySteps(steps, {key: member.state for key, member in self._members.items()}, plain)
+        states = {key: member.state for key, member in self._members.items()}
+        return FamilySteps(steps, states, plain, self._numbers)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
         """The width to run lanes at, full or what is left of them.

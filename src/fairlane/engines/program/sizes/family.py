@@ -64,12 +64,15 @@ class FamilySteps:
     Attributes:
         members: the key of each structure → its steps.
         states: likewise, the shapes and dtypes of a state.
+        plain: which numbers are a lane's own.
+        numbers: those of the lanes that were there when the steps were made, of each model at least once.
         lift: which numbers are a lane's own; and its sizes.
     """
 
     members: Mapping[str, TemplateSteps]
     states: Mapping[str, State]
     plain: Lift
+    numbers: Sequence[Numbers]
     lift: Lift = field(init=False)
     _table: Table = field(default_factory=Table)
     _steps: dict[Kind, Step] = field(default_factory=dict)
@@ -88,6 +91,8 @@ class FamilySteps:
         new = [kind for kind in kinds if kind not in self._steps]
         if not new:
             return
+        if any(len({np.shape(lane[path]) for lane in self.numbers}) > 1 for path in self.plain.paths):
+            raise CannotUnify("the models have arrays of constants of different sizes")
         own = [{path: value for path, value in lane.items() if path != MEMBER} for lane in lanes]
         for key, steps in self.members.items():
             steps.prepare(new, self.states[key], own)
