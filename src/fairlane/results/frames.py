@@ -113,7 +113,8 @@ def trials(records: Rows) -> pd.DataFrame:
         as an average), each log's value in that epoch, else in the last one (a log that this epoch does not
         have, because of ``validation_freq``, has the value of the epoch before), ``test_<metric>`` where
         there are test data (an epoch's log of that name becomes ``logged_test_<metric>``), ``seconds``,
-        ``engine``, ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes, or not with others) and ``error``.
+        ``engine``, ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes, or not with others)
+        and ``error``.
 
     Example:
         >>> from fairlane.store import Record
