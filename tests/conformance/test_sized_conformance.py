@@ -30,6 +30,7 @@ APART = {
     "Conv2D, strided, grouped": GROUPS,
     "DepthwiseConv1D": GROUPS,
     "DepthwiseConv2D": GROUPS,
+    "transformer": "arrays of constants",  # an embedding of places that is calculated when it is built
 }
 """What can't share a program, and why."""
 

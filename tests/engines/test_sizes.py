@@ -470,7 +470,7 @@ def test_which_sizes_join_a_program(sizes, new, joins):
     kind, steps, states, lift = family(make, [*sizes, new])
     key = str(new)
     last, state = steps.pop(key), states.pop(key)
-    together = FamilySteps(steps, states, lift)
+    together = FamilySteps(steps, states, lift, [{}])
     together.prepare([kind], together.padded, [{}])
     before = {str(size): together.lift.values([{MEMBER: str(size)}]) for size in sizes}
     assert together.join(key, last, state, [{}]) == joins

@@ -281,7 +281,8 @@ class Fleet:
         lift: type[Lift] = Constants if own else Lift
         plain = lift.of(self._numbers, guessed) if exact or own else Lift(())
         steps = {key: _steps_of_member(member, plain) for key, member in self._members.items()}
-        return FamilySteps(steps, {key: member.state for key, member in self._members.items()}, plain)
+        states = {key: member.state for key, member in self._members.items()}
+        return FamilySteps(steps, states, plain, self._numbers)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
         """The width to run lanes at, full or what is left of them.

@@ -30,7 +30,7 @@ class Fleets:
     def __init__(self, threads: int, limit: Callable[[], float]) -> None:
         self._threads, self._limit = threads, limit
         self._fleets: dict[Any, list[Fleet]] = {}
-        self._static: set[Any] = set()
+        self._static: dict[Any, str] = {}
         self._apart: dict[Any, str] = {}
         self._shelf = Shelf()
 
@@ -70,7 +70,7 @@ class Fleets:
         """
         numbers = fleet.steps is not None and bool(fleet.steps.lift.paths) and not sizes
         if numbers or fleet.padded is None:
-            self._static.add(fleet.kin.shared)
+            self._static[fleet.kin.shared] = why
         else:
             self._apart[fleet.kin.shared] = why
 
@@ -94,13 +94,17 @@ class Fleets:
         """Why a lane's new fleet has no models of other sizes, where there are some; those know it, too."""
         if kin.alike in self._apart:
             return self._apart[kin.alike]
-        alike = [fleet for fleet in self if fleet.kin.alike == kin.alike and not fleet.kin.family]
-        others = [fleet for fleet in alike if not fleet.has_size_of(lane)]
-        if kin.family or not others:
+        why = self._static.get(kin.shared, "") if kin.family else _READ
+        alike = [
+            f
+            for f in self
+            if f.kin.alike == kin.alike and (f.kin.family, f.kin.static) == (kin.family, kin.static)
+        ]
+        if not why or all(fleet.has_size_of(lane) for fleet in alike):
             return ""
-        for other in others:
-            other.apart = other.apart or _READ
-        return _READ
+        for other in alike:
+            other.apart = other.apart or why
+        return why
 
 
 def _scale(lane: Lane) -> int:

@@ -72,12 +72,15 @@ class FamilySteps:
     Attributes:
         members: the key of each structure → its steps.
         states: likewise, the shapes and dtypes of a state.
+        plain: which numbers are a lane's own.
+        numbers: those of the lanes that were there when the steps were made, of each model at least once.
         lift: which numbers are a lane's own; and its sizes.
     """
 
     members: dict[str, Steps]
     states: dict[str, State]
     plain: Lift
+    numbers: Sequence[Numbers]
     lift: Lift = field(init=False)
     _table: Table = field(default_factory=Table)
     _steps: dict[Kind, Step] = field(default_factory=dict)
@@ -100,6 +103,8 @@ class FamilySteps:
         new = [kind for kind in kinds if kind not in self._steps]
         if not new:
             return
+        if any(len({np.shape(lane[path]) for lane in self.numbers}) > 1 for path in self.plain.paths):
+            raise CannotUnify("the models have arrays of constants of different sizes")
         own = [{path: value for path, value in lane.items() if path != MEMBER} for lane in lanes]
         for key, steps in self.members.items():
             self._own[key] |= self._traced(steps, self.states[key], own, new)
@@ -124,7 +129,12 @@ class FamilySteps:
             len(own.shape) == len(room.shape) and all(map(int.__le__, own.shape, room.shape))
             for own, room in zip(state.flat(), self.padded.flat(), strict=True)
         )
-        if not fits or len(self.members) >= MOST:
+        alike = all(
+            np.shape(lane[path]) == np.shape(self.numbers[0][path])
+            for lane in lanes
+            for path in self.plain.paths
+        )
+        if not (fits and alike) or len(self.members) >= MOST:
             return False
         try:
             own = self._traced(steps, state, lanes, list(self._steps))
