@@ -22,7 +22,7 @@ def older(tmp_path, monkeypatch):
     """While it is entered, Fairlane knows the first migration alone."""
     folder = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, folder)
-    for version in ("v2", "v3", "v4", "v5"):
+    for version in ("v2", "v3", "v4", "v5", "v6"):
         (folder / "versions" / f"{version}.py").unlink()
     config = Config()
     config.set_main_option("script_location", str(folder))
@@ -139,7 +139,7 @@ def test_an_older_store_is_read_as_it_is_and_not_written(old):
 def test_a_writer_brings_an_older_store_up_to_date_and_the_old_study_says_what_was_not_kept(old):
     store, study = old
     again = written(store, "a", {"model": {"build": "def build(): ..."}}, {}, "auto", lambda: HERE)
-    assert content(store)["fairlane_version"] == ["('v5',)"]
+    assert content(store)["fairlane_version"] == ["('v6',)"]
     assert of_records(read(store, "a")) == of_records(study)
     assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not recorded")
     _, second, *_ = again.adopt(plan(), [3] * 4)
@@ -161,7 +161,7 @@ def test_what_a_failed_upgrade_leaves_is_the_older_store(old, monkeypatch):
             written(store, "a", {}, {}, "auto")
     assert content(store) == before
     written(store, "planned", {}, {}, "auto").close()
-    assert content(store)["fairlane_version"] == ["('v5',)"]
+    assert content(store)["fairlane_version"] == ["('v6',)"]
 
 
 def half_way(failing):
@@ -182,6 +182,6 @@ def test_an_older_version_refuses_a_newer_store(tmp_path, older):
         for act in (lambda: read(store, "a"), lambda: written(store, "a", {}, {}, "auto")):
             with pytest.raises(
                 StoreError,
-                match=r"newer version of Fairlane \(its tables are 'v5', and this version knows those up to 'v1'\)",
+                match=r"newer version of Fairlane \(its tables are 'v6', and this version knows those up to 'v1'\)",
             ):
                 act()
