@@ -195,6 +195,8 @@ def test_a_process_with_another_builder_or_other_data_is_refused(tmp_path):
         _sharing.compare(store, builder=other)
     with pytest.raises(fl.StudyError, match="was trained for another request"):
         _sharing.compare(store, batch_size=16)
+    tested = _sharing.compare(store, workers=None, test_data=_killed.data())  # as the error for it says
+    assert tested.trials["test_loss"].notna().all()
 
 
 def test_calls_that_can_not_share():
