@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gc
 import doctest
+import gc
 import inspect
 from pathlib import Path
 
