@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fairlane.results.opening import open, studies
     from fairlane.results.study import Study
     from fairlane.running.compare import compare, fit
-    from fairlane.running.crews import Ray
+    from fairlane.running.crews import Ray, Shared
     from fairlane.running.folds import Folds
     from fairlane.running.phases import Phase
     from fairlane.running.search import search
@@ -53,6 +53,7 @@ _HOMES = {
     "Folds": "running.folds",
     "Phase": "running.phases",
     "Ray": "running.crews",
+    "Shared": "running.crews",
     "Int": "searching.domains",
     "When": "searching.domains",
     "Space": "searching.space",
@@ -89,6 +90,7 @@ __all__ = [
     "LanesError",
     "Phase",
     "Ray",
+    "Shared",
     "SharedStateError",
     "Space",
     "StoreError",

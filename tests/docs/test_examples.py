@@ -109,7 +109,7 @@ def test_a_script_runs_by_itself(path, tmp_path):
 def test_the_checker_finds_the_one_mistake_that_is_made_on_purpose():
     report = check_paths([ROOT / "examples"])
     assert not report.failures
-    assert report.checked == len(SCRIPTS) + len(NOTEBOOKS)
+    assert report.checked == len([*SCRIPTS, *NOTEBOOKS, *ROOT.glob("examples/*/*.py")])
     first = {Path(found.path).name: found for found in reversed(report.findings)}
     assert set(first) == {"guard.py", "the_mistake.ipynb"}
     assert all(found.source[0].strip().startswith("model_copy = model") for found in first.values())

@@ -22,7 +22,8 @@ from _trial import FIT, X, Y, build
 from fairlane.engines.lanes import engine as lanes_engine
 from fairlane.engines.pool import local
 from fairlane.engines.workers import parcel
-from fairlane.running import crews
+from fairlane.running import crews, driver
+from fairlane.trials import TrialStarted
 
 LR = {"lr": [0.1, 0.05, 0.02]}
 
@@ -302,3 +303,24 @@ def test_phases_are_trained_by_workers(crew, engine):
     own, theirs = compared(then=[fl.Phase(slower, epochs=2)], engine=engine, seeds=1)
     assert_same(own, theirs)
     assert own.trials["epochs"].tolist() == [FIT["epochs"] + 2] * 3
+
+
+def test_a_phase_that_a_worker_declines_goes_on_where_it_begins(crew, monkeypatch):
+    """The phases before it are not trained again."""
+    starts, write = [], driver.Driver._write
+
+    def noted(self, event):
+        if isinstance(event, TrialStarted):
+            starts.append((event.trial.number, event.epoch, event.engine))
+        write(self, event)
+
+    def eagerly(model):
+        model.compile(keras.optimizers.SGD(0.001), "mse", run_eagerly=True)
+
+    monkeypatch.setattr(driver.Driver, "_write", noted)
+    own, theirs = compared(then=[fl.Phase(eagerly, epochs=2)], seeds=1)
+    np.testing.assert_allclose(own.history["loss"], theirs.history["loss"], rtol=1e-6)
+    assert theirs.trials["engine"].tolist() == ["reference"] * 3
+    here, there = sorted(starts[: len(starts) // 2]), sorted(starts[len(starts) // 2 :])
+    assert there == here
+    assert {epoch for _, epoch, engine in there if engine == "reference"} == {FIT["epochs"]}

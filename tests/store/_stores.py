@@ -32,12 +32,14 @@ class Place:
         for store in self.opened:
             store.close()
 
-    def open(self, planned, epochs=3, name="", spec=None, resume="auto", versions=None, site=Site):
+    def open(
+        self, planned, epochs=3, name="", spec=None, resume="auto", versions=None, site=Site, shared=False
+    ):
         """A store with the trials adopted; and the trials."""
         if self.store is None:
             store = MemoryStore(site=site)
         else:
-            store = written(self.store, self.name + name, spec or {}, versions or {}, resume, site)
+            store = written(self.store, self.name + name, spec or {}, versions or {}, resume, site, shared)
         self.opened.append(store)
         return store, store.adopt(planned, [epochs] * len(planned))
 

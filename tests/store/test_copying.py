@@ -1,6 +1,8 @@
 """A study's copy: all that a store says of it, in any other store, whole or not at all."""
 
+import contextlib
 import math
+import sqlite3
 import uuid
 from pathlib import Path
 
@@ -106,6 +108,25 @@ def test_trials_of_a_process_that_was_killed_are_interrupted(lasting, tmp_path, 
         again, _ = copy.open(plan())
         assert [record.state for record in again] == ["interrupted", "waiting", "waiting", "waiting"]
         assert again.notes == []  # nobody has left it open
+
+
+def test_processes_that_were_lost_are_not_copied(tmp_path):
+    """They shared the study: the copy is trained by nobody."""
+    place = Place(str(tmp_path / "runs.db"), "shared")
+    store, _ = place.open(plan())
+    store.close()
+    counts = []
+    for path in (tmp_path / "runs.db", tmp_path / "copy.db"):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            if path.name == "runs.db":
+                connection.execute("INSERT INTO fairlane_sharers VALUES ('gone', 1, 'elsewhere', 7, '', 1.0)")
+                connection.execute("INSERT INTO fairlane_leases VALUES (1, 'gone', 1)")
+                connection.commit()
+                copied(place.store, place.name, tmp_path / "copy.db")
+            tables = ("fairlane_trials", "fairlane_sharers", "fairlane_leases")
+            counts.append([connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables])
+    trials = counts[0][0]
+    assert counts == [[trials, 1, 1], [trials, 0, 0]]
 
 
 def test_a_name_that_is_taken_is_refused(original, tmp_path):

@@ -46,6 +46,8 @@ def a_store(runs):
     store.decide(Decision(("confirm", 1), {"variants": [0], "seeds": [7], "values": {"0": 1.0}}))
     store.note(0, Note("a note", ("a tag",)))
     store.close()
+    lost = "INSERT INTO fairlane_sharers VALUES ('token', 1, 'host', 7, '', 1.0)"
+    changed(runs, (lost,), ("INSERT INTO fairlane_leases VALUES (1, 'token', 0)",))
 
 
 def changed(runs, *statements):
@@ -84,10 +86,18 @@ def everything(runs):
         study = fl.open(runs, "a")
         return study.history, study.trials, study.to_frame(long=True), repr(study)
 
+    def taken_part():
+        store = written(runs, "a", {}, {}, "force", shared=True)
+        try:
+            store.lease([record.trial for record in store], lambda free, processes: 1, True)
+        finally:
+            store.close()
+
     attempt(all_of_a_study)
     attempt(lambda: fl.studies(runs))
     attempt(Board(runs).studies)
     attempt(lambda: Board(runs).study("a"))
+    attempt(taken_part)
     attempt(lambda: written(runs, "a", {}, {}, "force").close())
     return errors
 

@@ -22,7 +22,7 @@ def older(tmp_path, monkeypatch):
     """While it is entered, Fairlane knows the first migration alone."""
     folder = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, folder)
-    for version in ("v2", "v3", "v4", "v5", "v6"):
+    for version in ("v2", "v3", "v4", "v5", "v6", "v7"):
         (folder / "versions" / f"{version}.py").unlink()
     config = Config()
     config.set_main_option("script_location", str(folder))
@@ -94,6 +94,8 @@ def filled(source, store, older):
             "fairlane_weights_epochs",
             "fairlane_decisions",
             "fairlane_notes",
+            "fairlane_sharers",
+            "fairlane_leases",
         } & set(there)
         old.execute(sa.delete(tables.studies))
         assert "fold" not in {column["name"] for column in there_columns(old)}
@@ -150,7 +152,7 @@ def test_a_copy_of_a_study_in_an_older_store_is_of_this_version(old, tmp_path):
 def test_a_writer_brings_an_older_store_up_to_date_and_the_old_study_says_what_was_not_kept(old):
     store, study = old
     again = written(store, "a", {"model": {"build": "def build(): ..."}}, {}, "auto", lambda: HERE)
-    assert content(store)["fairlane_version"] == ["('v6',)"]
+    assert content(store)["fairlane_version"] == ["('v7',)"]
     assert of_records(read(store, "a")) == of_records(study)
     assert told(read(store, "a"), "a") == dict.fromkeys(("Machine", "Commit"), "not recorded")
     _, second, *_ = again.adopt(plan(), [3] * 4)
@@ -172,7 +174,7 @@ def test_what_a_failed_upgrade_leaves_is_the_older_store(old, monkeypatch):
             written(store, "a", {}, {}, "auto")
     assert content(store) == before
     written(store, "planned", {}, {}, "auto").close()
-    assert content(store)["fairlane_version"] == ["('v6',)"]
+    assert content(store)["fairlane_version"] == ["('v7',)"]
 
 
 def half_way(failing):
@@ -193,6 +195,6 @@ def test_an_older_version_refuses_a_newer_store(tmp_path, older):
         for act in (lambda: read(store, "a"), lambda: written(store, "a", {}, {}, "auto")):
             with pytest.raises(
                 StoreError,
-                match=r"newer version of Fairlane \(its tables are 'v6', and this version knows those up to 'v1'\)",
+                match=r"newer version of Fairlane \(its tables are 'v7', and this version knows those up to 'v1'\)",
             ):
                 act()

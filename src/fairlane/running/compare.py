@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 
@@ -33,7 +33,7 @@ from fairlane.running.checks import (
     warn_of_shorter,
 )
 from fairlane.running.choosing import on_jax
-from fairlane.running.crews import Ray, check_workers, hired
+from fairlane.running.crews import Ray, Shared, check_shared, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -48,12 +48,15 @@ from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.seeds import check_seed
-from fairlane.store import MemoryStore, Store, next_epoch
+from fairlane.running.sharing import LeasedFeed
+from fairlane.running.working import joined, noted
+from fairlane.store import MemoryStore, Record, Store, next_epoch
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
 
 if TYPE_CHECKING:
     from fairlane.engines.pool.crew import Crew
+    from fairlane.store.shared import SharedStore
 
 
 def compare(
@@ -78,7 +81,7 @@ def compare(
     test_data: Any = None,
     trackers: Any = (),
     budget: str | float | timedelta | None = None,
-    workers: int | str | Ray | None = None,
+    workers: int | str | Ray | Shared | None = None,
     **fit_arguments: Any,
 ) -> Study:
     """Train a model with every variant of its hyperparameters and every seed, and compare them.
@@ -148,7 +151,8 @@ def compare(
         workers: which processes train: None for this one; a number of processes on this machine;
             ``"devices"``, one for each accelerator (without one, as many as there are cores); or a
             `fairlane.Ray`, for a cluster. They start and end with the call. Callbacks run there. A trial
-            whose worker ends continues on another, from its last checkpoint.
+            whose worker ends continues on another, from its last checkpoint. Or a `fairlane.Shared`: all
+            processes that make the same call, with the same store, share its trials.
         **fit_arguments: other arguments of ``Model.fit``, with its defaults and meaning.
 
     Returns:
@@ -178,8 +182,9 @@ def compare(
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
-    pace = pace_of(checkpoint_every)
-    live, allowed = LiveTrackers(trackers), Budget.of(budget)
+    workers, allowed = joined(workers, budget, store)
+    check_shared(workers, store, test_data)
+    pace, live = pace_of(checkpoint_every), LiveTrackers(trackers)
     if (store is None and workers is None) or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     samples, phases = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups), Phases(then)
@@ -190,12 +195,14 @@ def compare(
         with Request(
             *(model, planned.common, callbacks, test_data), folds=folds, made_by=data, phases=described
         ) as request:
-            with kept_in(store, name, request, resume) as opened:
+            shared = workers if isinstance(workers, Shared) else None
+            with kept_in(store, name, request, resume, shared is not None) as opened:
                 kept = opened.store
-                run = _KeptRun(kept, planned, callbacks, pace, engine, described=store is not None)
+                run = _KeptRun(kept, planned, callbacks, pace, engine, store is not None, shared)
                 study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
                 _train(run, study, on_error, verbose, test_data, live, allowed, crew)
             warn_of_nothing(run.records)
+            noted(run.records, store)
             return study
 
 
@@ -239,7 +246,14 @@ class _KeptRun:
     """The trials of a study as its store numbers them, and the jobs of those that are not done."""
 
     def __init__(
-        self, kept: Store, planned: _Planned, callbacks: Any, pace: Pace | None, engine: str, described: bool
+        self,
+        kept: Store,
+        planned: _Planned,
+        callbacks: Any,
+        pace: Pace | None,
+        engine: str,
+        described: bool,
+        shared: Shared | None,
     ) -> None:
         common, data, models = planned.common, planned.data, planned.models
         later = models.phases.epochs
@@ -249,7 +263,8 @@ class _KeptRun:
         warn_of_shorter(kept, self.trials, epochs)
         note_folds(kept, planned.folds)
         warn_of(kept)
-        left = _left(kept, self.trials)
+        self.shared = shared
+        left = [t for t in self.trials if kept.unfinished(t)] if shared else _left(kept, self.trials)
         makers = Callbacks(callbacks, left)
         builder = models.registered(described)
         self.jobs = [replace(j, phases=later) for j in jobs_of(left, common, data, makers, pace, engine)]
@@ -258,6 +273,12 @@ class _KeptRun:
         self.records = [kept[trial] for trial in self.trials]
         self.epochs = sum(epochs)
         self.batch_size = common.get("batch_size")
+
+    def leased(self, show: Callable[[Record], None]) -> LeasedFeed | None:
+        """The feed of this process's part, where several train the study."""
+        if self.shared is None:
+            return None
+        return LeasedFeed(self.jobs, cast("SharedStore", self.store), self.shared.batch, show)
 
 
 def _train(
@@ -276,7 +297,10 @@ def _train(
         Progress(run.records, run.epochs, verbose) as progress,
     ):
         driver = Driver(
-            *(run.store, run.engine, on_error, study, progress.update, live.take), budget=budget, crew=crew
+            *(run.store, run.engine, on_error, study, progress.update, live.take),
+            budget=budget,
+            crew=crew,
+            sharing=run.leased(progress.update),
         )
         driver.run(run.jobs, run.resources, interruptible=True)
         if test_data is not None:

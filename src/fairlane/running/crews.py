@@ -66,6 +66,69 @@ class Ray:
                 raise StudyError(f"{name} of fl.Ray must be a number, {least} or more, not {value!r}")
 
 
+@dataclass(frozen=True)
+class Shared:
+    """All processes that make the same call, for the argument ``workers``: they share its trials.
+
+    Each leases trials from the store, and trains them itself. A process that is lost gives no sign of life
+    any more: after a minute the others take over what it had leased (at once, on the same machine). Each
+    process returns when all trials have ended, so that the study that it returns is complete.
+
+    Args:
+        batch: how many trials a process has at once. By default half of its share of those that are left: the
+            processes count that are there when it begins, and at least four.
+
+    Raises:
+        StudyError: the number is not possible.
+
+    Example:
+        >>> import fairlane as fl
+        >>> fl.Shared(batch=32)
+        Shared(batch=32)
+    """
+
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and not _is_count(self.batch):
+            raise StudyError(
+                f"batch of fl.Shared must be a number of trials, 1 or more, or None, not {self.batch!r}"
+            )
+
+
+def check_shared(workers: Any, store: Any, test_data: Any) -> None:
+    """Refuse what processes that share a study can't do.
+
+    Raises:
+        StudyError: there is no store, or there are test data.
+    """
+    if not isinstance(workers, Shared):
+        return
+    if store is None:
+        raise StudyError(
+            "workers=fl.Shared() needs a store, from which processes lease trials: give store= and name=, "
+            "the same in all of them"
+        )
+    if test_data is not None:
+        raise StudyError(
+            "test_data can't be evaluated with workers=fl.Shared(): several processes would do it. When all "
+            "trials have ended, make the same call with test_data= and without workers="
+        )
+
+
+def refuse_shared(workers: Any) -> None:
+    """Refuse several processes for a search.
+
+    Raises:
+        StudyError: what to do instead.
+    """
+    if isinstance(workers, Shared):
+        raise StudyError(
+            "a search can't be shared by processes with workers=fl.Shared(): it decides by the results of "
+            "all trials who goes on. Give it workers of its own, such as fl.Ray(); or share a compare"
+        )
+
+
 def _is_count(value: Any) -> bool:
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and bool(value >= 1)
@@ -80,11 +143,14 @@ def check_workers(workers: Any) -> None:
     if isinstance(workers, Ray):
         needed("ray", "workers=fl.Ray(...)")
         return
+    if isinstance(workers, Shared):
+        return
     if workers is None or (isinstance(workers, str) and workers == _DEVICES) or _is_count(workers):
         return
     raise StudyError(
         "workers must be None (this process trains), a number of processes, 1 or more, 'devices' (one for "
-        f"each accelerator; without one, as many as there are cores), or fl.Ray(...), not {workers!r}"
+        f"each accelerator; without one, as many as there are cores), fl.Ray(...), or fl.Shared(...), not "
+        f"{workers!r}"
     )
 
 
@@ -95,7 +161,7 @@ def hired(workers: Any) -> Iterator[Crew | None]:
     Args:
         workers: as `fairlane.compare` takes it.
     """
-    if workers is None:
+    if workers is None or isinstance(workers, Shared):
         yield None
         return
     crew = _crew(workers)

@@ -27,6 +27,7 @@ from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, Tr
 
 if TYPE_CHECKING:
     from fairlane.engines.pool.crew import Crew
+    from fairlane.running.sharing import LeasedFeed
 
 
 class _Limited:
@@ -54,6 +55,7 @@ class Driver:
         policy: decides who trains on; by default everybody does.
         budget: how long training may take; None where there is no limit.
         crew: the workers that train; None where this process does.
+        sharing: gives the jobs that are this process's, where several train the study; else None.
     """
 
     def __init__(
@@ -67,8 +69,9 @@ class Driver:
         policy: Policy | None = None,
         budget: Budget | None = None,
         crew: Crew | None = None,
+        sharing: LeasedFeed | None = None,
     ) -> None:
-        self._crew = crew
+        self._crew, self._sharing = crew, sharing
         self._store, self._engine, self._on_error = store, engine, on_error
         self._study, self._show, self._track = study, show, track
         self._budget = budget
@@ -87,7 +90,8 @@ class Driver:
             interruptible: whether Ctrl-C ends it with a warning instead of ``KeyboardInterrupt``.
         """
         self.check(jobs, resources)
-        self.run_feed(PlannedFeed(jobs, self._store.checkpoint), resources, interruptible)
+        feed = PlannedFeed(jobs, self._store.checkpoint) if self._sharing is None else self._sharing
+        self.run_feed(feed, resources, interruptible)
 
     def check(self, jobs: Sequence[Job], resources: Resources) -> None:
         """Refuse, before they begin, jobs that must run on lanes and can't, or can't go to workers.
@@ -116,8 +120,10 @@ class Driver:
         self._resources = resources
         engine = engine_for(self._engine, resources, self._crew)
         source = engine.run(_Limited(feed, self._budget), self._orders)
+        if self._sharing is not None:
+            source = self._sharing.through(source)
         try:
-            with left_as_found(), heeded() as check_interrupted:
+            with left_as_found(), heeded(terminate=self._sharing is not None) as check_interrupted:
                 for event in source:
                     self._take(event)
                     check_interrupted()
@@ -230,6 +236,8 @@ class Driver:
                     "are marked 'interrupted', and compared after equal epochs. In a store, the same call "
                     "continues them"
                 )
+        if isinstance(event, Idle) and self._sharing is not None and self._sharing.wait():
+            return
         ordered = self._orders.give(self._policy.after(event))
         stuck, self._taken_when_idle = self._orders.taken == self._taken_when_idle, -1
         if isinstance(event, Idle):

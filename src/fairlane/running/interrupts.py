@@ -14,14 +14,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 @contextmanager
-def heeded() -> Iterator[Callable[[], None]]:
+def heeded(terminate: bool = False) -> Iterator[Callable[[], None]]:
     """Remember Ctrl-C while this is entered, as well as raise it.
 
     A handler of the user's own stays as it is. Only the main thread gets signals: in others nothing is
     changed.
+
+    Args:
+        terminate: whether the signal TERM counts as Ctrl-C. Queues of clusters send it before they end a job.
 
     Yields:
         A function that raises ``KeyboardInterrupt`` where one was raised before and forgotten.
@@ -36,13 +40,16 @@ def heeded() -> Iterator[Callable[[], None]]:
         if seen.is_set():
             raise KeyboardInterrupt
 
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+    if terminate:
+        usual[signal.SIGTERM] = signal.SIG_DFL
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield check
-        return
-    signal.signal(signal.SIGINT, interrupted)
+    heard = [n for n, handler in usual.items() if in_main and signal.getsignal(n) is handler]
     try:
+        for number in heard:
+            signal.signal(number, interrupted)
         yield check
     finally:
-        if signal.getsignal(signal.SIGINT) is interrupted:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in heard:
+            if signal.getsignal(number) is interrupted:
+                signal.signal(number, usual[number])

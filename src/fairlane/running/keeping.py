@@ -32,7 +32,9 @@ class Kept:
 
 
 @contextmanager
-def kept_in(where: Any, name: str | None, request: Request, resume: str) -> Iterator[Kept]:
+def kept_in(
+    where: Any, name: str | None, request: Request, resume: str, shared: bool = False
+) -> Iterator[Kept]:
     """Open a study's store, and close it.
 
     An error of the store has all results until then, as its ``study``.
@@ -42,6 +44,7 @@ def kept_in(where: Any, name: str | None, request: Request, resume: str) -> Iter
         name: the study's, or None.
         request: what is requested.
         resume: as ``compare`` takes it.
+        shared: whether other processes train it, too.
 
     Raises:
         StudyError: a stored study of this name differs.
@@ -50,7 +53,7 @@ def kept_in(where: Any, name: str | None, request: Request, resume: str) -> Iter
     store: Store = (
         MemoryStore(site=request.site)
         if where is None
-        else written(where, name, request.spec, versions(), resume, request.site)
+        else written(where, name, request.spec, versions(), resume, request.site, shared)
     )
     kept = Kept(store)
     try:

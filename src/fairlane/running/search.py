@@ -22,7 +22,7 @@ from fairlane.running.callbacks import Callbacks
 from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
 from fairlane.running.compare import compare
-from fairlane.running.crews import Ray, check_workers, hired
+from fairlane.running.crews import Ray, check_workers, hired, refuse_shared
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -35,6 +35,7 @@ from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.searching import Replicate, Search, StoredLog
 from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
+from fairlane.running.working import joined
 from fairlane.searching.course import Course
 from fairlane.searching.samplers import grouping
 from fairlane.searching.space import Space
@@ -155,8 +156,10 @@ def search(
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
+    workers, spent = joined(workers, budget, store)
+    refuse_shared(workers)
     pace = pace_of(checkpoint_every)
-    live, spent = LiveTrackers(trackers), Budget.of(budget)
+    live = LiveTrackers(trackers)
     if (store is None and workers is None) or not on_jax():
         pace = None  # the state of other backends' random generators is not known
     fit = {"x": x, "y": y, **fit_arguments, "epochs": whole("epochs", epochs)}

@@ -190,6 +190,27 @@ class Artifacts:
         Raises:
             StoreError: the folder can't be listed, or is a symbolic link.
         """
+        named = list(named)
+        sizes, links = self._listed()
+        for name in sizes.keys() - links - set(map(_safe_name, named)):
+            if _NAME.fullmatch(name):
+                with suppress(Exception):
+                    self._fs.rm_file(f"{self._folder}/{name}")
+        return _broken(named, sizes, links)
+
+    def broken(self, named: Iterable[Artifact]) -> set[Artifact]:
+        """As `sweep`, and nothing is deleted.
+
+        Args:
+            named: all files that rows name.
+
+        Raises:
+            StoreError: the folder can't be listed, or is a symbolic link.
+        """
+        return _broken(named, *self._listed())
+
+    def _listed(self) -> tuple[dict[str, Any], set[str]]:
+        """The sizes of all files by their names, and which of them are symbolic links."""
         self._refuse_links()
         try:
             found = self._fs.ls(self._folder, detail=True)
@@ -198,17 +219,7 @@ class Artifacts:
         except Exception as error:  # each filesystem has errors of its own
             raise StoreError(f"the folder {self._folder} can't be listed: {error}") from error
         sizes = {str(one["name"]).rsplit("/", 1)[-1]: one.get("size") for one in found}
-        links = {name for name in sizes if self._is_link(f"{self._folder}/{name}")}
-        broken = {
-            artifact
-            for artifact in named
-            if sizes.pop(_safe_name(artifact), -1) != artifact.size or _safe_name(artifact) in links
-        }
-        for name in sizes.keys() - links:
-            if _NAME.fullmatch(name):
-                with suppress(Exception):
-                    self._fs.rm_file(f"{self._folder}/{name}")
-        return broken
+        return sizes, {name for name in sizes if self._is_link(f"{self._folder}/{name}")}
 
     def remove(self) -> None:
         """Remove the folder where it is empty."""
@@ -278,6 +289,15 @@ def _filesystem(place: Path | str) -> tuple[Any, str]:
     except (ValueError, ImportError) as error:
         raise StoreError(f"files can't be stored at {place!r}: {error}") from error
     return filesystem, str(root)
+
+
+def _broken(named: Iterable[Artifact], sizes: dict[str, Any], links: set[str]) -> set[Artifact]:
+    """Those files that are missing, are a link, or have another size."""
+    return {
+        artifact
+        for artifact in named
+        if sizes.get(_safe_name(artifact), -1) != artifact.size or _safe_name(artifact) in links
+    }
 
 
 def _safe_name(artifact: Artifact) -> str:

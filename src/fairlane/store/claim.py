@@ -1,5 +1,7 @@
 """The row of a study, claimed by the one process that may write the study.
 
+`fairlane.store.share` is for several processes that write it together.
+
 In: a database, a study's name and a request. Out: the study's rows, and a claim on them that is renewed with
 each commit and released at the end. Every step is one transaction, so two processes never hold one study.
 """
@@ -14,10 +16,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError
-from fairlane.store import tables
+from fairlane.store import sharers, tables
 from fairlane.store.artifacts import new_folder
 from fairlane.store.database import Database
-from fairlane.store.lease import NOBODY, SILENCE, Writer
+from fairlane.store.lease import NOBODY, SILENCE, Writer, in_words
 from fairlane.store.loading import StudyRows, load, study_row
 from fairlane.store.request import StudyRequest, changed_versions, check_same
 from fairlane.trials import TrialState
@@ -64,9 +66,10 @@ class Claim:
             connection.execute(self._database.insert(tables.studies).values(self._new_row(request)))
             self.is_new = True
         else:
-            self._check_free(row, notes)
+            self._check_unclaimed(row, notes)
+            self._check_unshared(connection, row, notes)
             which = f"the study {self._name!r} in {self._database.place}"
-            check_same(which, row.spec, request, _is_begun(connection, row.id))
+            check_same(which, row.spec, request, is_begun(connection, row.id))
             notes += changed_versions(self._name, row.versions, request.versions)
             self._take_over(connection, row, request)
         return load(connection, study_row(connection, self._name))
@@ -82,7 +85,23 @@ class Claim:
             **self._writer.columns,
         }
 
-    def _check_free(self, row: Any, notes: list[str]) -> None:
+    def _check_unshared(self, connection: sa.Connection, row: Any, notes: list[str]) -> None:
+        """Refuse a study that living processes share; give back what lost ones have left."""
+        others = sharers.living(connection, row.id)
+        if others:
+            raise StoreError(
+                f"the study {self._name!r} in {self._database.place} is being trained by "
+                f"{in_words(others)}: wait, or take part with workers=fairlane.Shared(). To read meanwhile: "
+                "fairlane.open(store, name)"
+            )
+        lost = sharers.bury(connection, row.id)
+        notes += [
+            f"{writer}, which took part in training the study {self._name!r}, ended without closing it; "
+            "training continues from what was stored"
+            for writer in lost
+        ]
+
+    def _check_unclaimed(self, row: Any, notes: list[str]) -> None:
         """Refuse a study that a living process writes; note that a dead one has left it open."""
         other = Writer.of(row)
         if other is None:
@@ -108,18 +127,26 @@ class Claim:
         )
 
     def _take_over(self, connection: sa.Connection, row: Any, request: StudyRequest) -> None:
-        columns, trials = tables.studies.c, tables.trials.c
+        columns = tables.studies.c
         # Of two processes that come at the same moment, only one still finds the row as it was read.
         as_read = columns.writer.is_(None) if row.writer is None else columns.writer == row.writer
-        take = sa.update(tables.studies).where(columns.id == row.id, as_read)
+        take = sa.update(tables.studies).where(
+            columns.id == row.id, as_read, columns.revision == row.revision
+        )
         values = {**self._writer.columns, "revision": row.revision + 1, "spec": json.dumps(request.spec)}
         if connection.execute(take.values(**values)).rowcount != 1:
             raise StoreError(
                 f"another process has just begun to train the study {self._name!r}: wait for it, or give "
                 "another name"
             )
-        running = trials.state == str(TrialState.RUNNING)
-        left = sa.update(tables.trials).where(trials.study_id == row.id, running)
+        self._close_running(connection, row)
+
+    def _close_running(self, connection: sa.Connection, row: Any) -> None:
+        """Mark as interrupted what a writer that is dead has left open; trials that are leased are not."""
+        trials, leases = tables.trials.c, tables.leases.c
+        leased = sa.select(leases.trial_id).where(leases.sharer.is_not(None))
+        running = (trials.study_id == row.id, trials.state == str(TrialState.RUNNING))
+        left = sa.update(tables.trials).where(*running, trials.id.not_in(leased))
         connection.execute(left.values(state=str(TrialState.INTERRUPTED)))
 
     def renew(self, connection: sa.Connection, study_id: int, changed: bool) -> None:
@@ -164,7 +191,7 @@ class Claim:
         self._writer.let_go()
 
 
-def _is_begun(connection: sa.Connection, study_id: int) -> bool:
+def is_begun(connection: sa.Connection, study_id: int) -> bool:
     """Whether any of a study's trials was begun."""
     columns = tables.trials.c
     begun = columns.state != str(TrialState.WAITING)

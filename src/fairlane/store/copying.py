@@ -111,7 +111,7 @@ def _copy_rows(
     new_id: int = study_row(writes, values["name"]).id
     ids: _Ids = {"study_id": {row.id: new_id}}
     for table in tables.metadata.sorted_tables:
-        if table is studies:
+        if table in (studies, tables.sharers, tables.leases):  # no process trains the copy
             continue
         found = _rows_of(reads, table, row.id)
         for part in found:

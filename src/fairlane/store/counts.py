@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError
-from fairlane.store import rows, tables
-from fairlane.store.lease import Writer
+from fairlane.store import rows, sharers, tables
+from fairlane.store.lease import Writer, in_words
 from fairlane.store.loading import rows_of_trials
 from fairlane.store.schema import LARGEST
 from fairlane.trials import TrialState
@@ -32,7 +32,8 @@ def counted_studies(connection: sa.Connection, name: str | None = None) -> list[
     where = [] if name is None else [table.c.name == name]
     studies = list(rows.select(connection, table, *where, order=[table.c.created, table.c.id]))
     counts = _counts(connection, [row.id for row in studies] if name is not None else None)
-    return [_counted(row, counts.get(row.id, [])) for row in studies]
+    shared = sharers.all_living(connection)
+    return [_counted(row, counts.get(row.id, []), shared.get(row.id, [])) for row in studies]
 
 
 def _counts(connection: sa.Connection, studies: Sequence[int] | None) -> dict[int, list[Any]]:
@@ -85,9 +86,10 @@ def _refuse(connection: sa.Connection, study_id: Any) -> None:
     )
 
 
-def _counted(row: Any, counts: Sequence[Any]) -> dict[str, Any]:
+def _counted(row: Any, counts: Sequence[Any], sharing: Sequence[Writer]) -> dict[str, Any]:
     writer = Writer.of(row)
-    alive = writer is not None and writer.alive
+    writers = [*sharing, *([writer] if writer is not None and writer.alive else [])]
+    alive = bool(writers)
     states: dict[str, int] = {}
     epochs = planned = 0
     for one in counts:
@@ -105,7 +107,7 @@ def _counted(row: Any, counts: Sequence[Any]) -> dict[str, Any]:
         "epochs": epochs,
         "planned": planned,
         "versions": row.versions,
-        "writer": str(writer) if alive else "",
+        "writer": in_words(writers) if alive else "",
         # The folder, too: a study that was deleted and made again may have the same number.
         "revision": f"{row.folder} {row.revision} {alive}",
     }

@@ -1,4 +1,4 @@
-"""Who writes a study: one process at a time.
+"""Who writes a study: one process, or several that share it.
 
 In: what a study's row says of its writer. Out: whether that process still lives, and the words that name it.
 A writer gives a sign of life about every `BEAT` seconds. On the same machine (on Linux) a dead process is
@@ -14,6 +14,7 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ class Writer:
         beat = row.heartbeat or 0.0
         return cls(row.writer, row.writer_host or "?", row.writer_pid or 0, row.writer_place or "", beat)
 
+    @classmethod
+    def of_sharer(cls, row: Any) -> Writer:
+        """The writer that a row of `fairlane.store.tables.sharers` names."""
+        return cls(row.token, row.host, row.pid, row.place, row.heartbeat)
+
     @property
     def columns(self) -> dict[str, Any]:
         """Its columns in a study's row."""
@@ -84,9 +90,14 @@ class Writer:
     def alive(self) -> bool:
         """Whether it may still write."""
         _, _, began = self.place.rpartition(" ")
-        if self._machine and self._machine == _machine():
+        if self._is_known:
             return _began(self.pid) == began and (not self.is_here or self.token in _holding)
         return self.silent < SILENCE
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether it is a process of this machine, so that it can be looked up."""
+        return bool(self._machine) and self._machine == _machine()
 
     @property
     def is_here(self) -> bool:
@@ -96,6 +107,19 @@ class Writer:
     def is_beside(self, other: Writer) -> bool:
         """Whether both are processes of one machine, known to be so."""
         return bool(self._machine) and self._machine == other._machine
+
+    def is_elsewhere(self, other: Writer) -> bool:
+        """Whether both are processes of different machines, as far as that is known."""
+        boots = [writer._machine.partition("/")[0] for writer in (self, other)]
+        return boots[0] != boots[1] if all(boots) else self.host != other.host
+
+    def lost(self, now: float) -> bool:
+        """Whether its leases have run out: it has ended, or gave no sign of life for `SILENCE` seconds.
+
+        Args:
+            now: the time by the clock of its signs of life.
+        """
+        return now - self.heartbeat > SILENCE or (self._is_known and not self.alive)
 
     @property
     def _machine(self) -> str:
@@ -107,6 +131,13 @@ class Writer:
 
 NOBODY = dict.fromkeys(("writer", "writer_host", "writer_pid", "writer_place", "heartbeat"))
 """The columns of a study that no process writes."""
+
+
+def in_words(writers: Sequence[Writer]) -> str:
+    """Processes, for people to read."""
+    more = len(writers) - 1
+    others = f" and {more} other process{'es' if more > 1 else ''}" if more else ""
+    return f"{writers[0]}{others}"
 
 
 def _here() -> str:

@@ -120,14 +120,15 @@ def _load_trials(
             raise rows.wrong(table, f"id {one.id}", "variant_id", why)
         if one.number in study.ids:
             raise rows.wrong(table, f"id {one.id}", "number", f"another trial has the number {one.number}")
-        by_id[one.id] = _record(one, study.variants[number_of[one.variant_id]])
+        by_id[one.id] = record_of(one, study.variants[number_of[one.variant_id]])
         study.records.append(by_id[one.id])
         study.ids[one.number], study.keys[one.key] = one.id, one.number
         study.requested[one.number] = one.asked
     return by_id
 
 
-def _record(row: Any, variant: Variant) -> Record:
+def record_of(row: Any, variant: Variant) -> Record:
+    """The record of a trial, without its epochs, from its row."""
     return Record(
         Trial(row.number, variant, row.seed, row.fold),
         row.state,

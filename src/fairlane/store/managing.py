@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.store.opening import as_found, in_words, located, located_files
+from fairlane.store.opening import as_found, located, located_files
+from fairlane.store.opening import in_words as place_of
 
 
 def copied(store: Any, name: str, to: Any, new: str | None = None) -> int:
@@ -52,7 +53,7 @@ def _refuse_taken(target: Any, to: Any, new: str) -> None:
     with target.transaction() as connection:
         if study_row(connection, new) is not None:
             raise StudyError(
-                f"there is already a study {new!r} in {in_words(to)}, and a copy does not replace it: give "
+                f"there is already a study {new!r} in {place_of(to)}, and a copy does not replace it: give "
                 "the copy another name (--name), or rename or delete that study first"
             )
 
@@ -76,7 +77,7 @@ def rename(store: Any, name: str, new: str) -> None:
     with _writing(store) as connection:
         row = _free(connection, store, name)
         if connection.execute(studies.select().where(studies.c.name == new)).first():
-            raise StudyError(f"there is already a study {new!r} in {in_words(store)}; give another name")
+            raise StudyError(f"there is already a study {new!r} in {place_of(store)}; give another name")
         connection.execute(studies.update().where(studies.c.id == row.id).values(name=new))
 
 
@@ -133,17 +134,21 @@ def _writing(store: Any) -> Iterator[Any]:
 
 def _free(connection: Any, store: Any, name: str) -> Any:
     """The study's row, if no living process trains it."""
-    from fairlane.store.lease import Writer
+    from fairlane.store import sharers
+    from fairlane.store.lease import Writer, in_words
     from fairlane.store.tables import studies
 
     row = connection.execute(studies.select().where(studies.c.name == name)).first()
     if row is None:
         names = connection.execute(studies.select().order_by(studies.c.id)).mappings()
         listed = ", ".join(repr(one["name"]) for one in names)
-        raise StudyError(f"there is no study {name!r} in {in_words(store)}; there is {listed or 'none'}")
+        raise StudyError(f"there is no study {name!r} in {place_of(store)}; there is {listed or 'none'}")
     writer = Writer.of(row)
-    if writer is not None and writer.alive:
+    writers = sharers.living(connection, row.id)
+    writers += [writer] if writer is not None and writer.alive else []
+    if writers:
         raise StoreError(
-            f"the study {name!r} in {in_words(store)} is being trained by {writer}: wait for it, or end it"
+            f"the study {name!r} in {place_of(store)} is being trained by {in_words(writers)}: wait, or end "
+            "what trains it"
         )
     return row

@@ -32,6 +32,7 @@ def written(
     versions: Mapping[str, str],
     resume: str,
     site: Callable[[], Site] = Site,
+    shared: bool = False,
 ) -> Store:
     """A study for writing; it is made if it does not exist.
 
@@ -42,6 +43,7 @@ def written(
         versions: package → version.
         resume: ``"auto"``, ``"force"`` or ``"never"``.
         site: returns where this process trains; a thread calls it when there is something to write.
+        shared: whether other processes write it, too; it is a `fairlane.store.shared.SharedStore` then.
 
     Raises:
         StudyError: the name is missing, or the study is another one.
@@ -50,6 +52,7 @@ def written(
     place, files = located_files(store)
     from fairlane.store.artifacts import check_place
     from fairlane.store.request import StudyRequest, check_name
+    from fairlane.store.shared import SharedStore
     from fairlane.store.writing import SqlStore
 
     name = check_name(name)
@@ -58,7 +61,8 @@ def written(
     with as_found(place):
         database = _database(place, writing=True)
         try:
-            return SqlStore(database, name, files, StudyRequest(spec, versions, resume, site))
+            request = StudyRequest(spec, versions, resume, site)
+            return (SharedStore if shared else SqlStore)(database, name, files, request)
         except BaseException:
             database.close()
             raise

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
 from fairlane.provenance.origin import Origin
-from fairlane.store import tables
+from fairlane.store import sharers, tables
 from fairlane.store.artifacts import Artifacts
 from fairlane.store.database import Database
 from fairlane.store.lease import Writer
@@ -127,7 +127,7 @@ class StoredRecords(Records):
         if row is None:
             raise no_such_study(connection, self._name, self._database.place)
         writer = Writer.of(row)
-        running = writer is not None and writer.alive
+        running = (writer is not None and writer.alive) or bool(sharers.living(connection, row.id))
         # The row's id, too: the study may have been deleted, and another made with its name.
         revision = (row.id, row.revision, running)
         if self._study is None or revision != self._revision:

@@ -269,6 +269,15 @@ SCHEMA: Mapping[str, Mapping[str, Check]] = {
     },
     "fairlane_directions": {"variant_id": _whole(), "metric": _text, "better": _one_of("min", "max")},
     "fairlane_decisions": {"study_id": _whole(), "place": _whole(), "about": _about, "content": _object},
+    "fairlane_sharers": {
+        "token": _text,
+        "study_id": _whole(),
+        "host": _text,
+        "pid": _whole(high=2**31 - 1),
+        "place": _text,
+        "heartbeat": _number(_LAST_SECOND),
+    },
+    "fairlane_leases": {"trial_id": _whole(), "sharer": _or_null(_text), "lost": _whole(high=2**31 - 1)},
     "fairlane_notes": {"study_id": _whole(), "variant": _whole(-1), "text": _text, "tags": _tags},
     "fairlane_weights_epochs": {"trial_id": _whole(), "epoch": _whole(-1)},
 }

@@ -213,3 +213,27 @@ weights_epochs = sa.Table(
 )
 """A row per trained trial: the epoch that its weights are of, -1 if they are of none, such as an average.
 Since version 3 of the tables."""
+
+sharers = sa.Table(
+    "fairlane_sharers",
+    metadata,
+    sa.Column("token", Text, primary_key=True),
+    sa.Column("study_id", sa.ForeignKey("fairlane_studies.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("host", Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("place", Text, nullable=False),
+    sa.Column("heartbeat", sa.Double, nullable=False),
+)
+"""A row per process that shares a study with others, with its last sign of life by the database's clock. A
+study that has some has no ``writer``. Since version 7 of the tables."""
+
+leases = sa.Table(
+    "fairlane_leases",
+    metadata,
+    sa.Column("trial_id", sa.ForeignKey("fairlane_trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("sharer", Text),
+    sa.Column("lost", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A row per trial that was leased: ``sharer`` is the token of the process that has it now, or NULL; ``lost``
+how many processes were lost while they had it, since its last checkpoint. Since version 7 of the tables."""

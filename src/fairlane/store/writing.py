@@ -24,7 +24,7 @@ from fairlane.store.claim import Claim
 from fairlane.store.committer import Committer
 from fairlane.store.database import Database
 from fairlane.store.lease import BEAT
-from fairlane.store.loading import load_notes
+from fairlane.store.loading import StudyRows, load_notes
 from fairlane.store.notes import Note
 from fairlane.store.noting import write_note
 from fairlane.store.numbering import Numbering
@@ -79,30 +79,41 @@ class SqlStore(Store):
         StoreError: another process writes it; or the files can't be written.
     """
 
-    def __init__(self, database: Database, name: str, place: Path | str, request: StudyRequest) -> None:
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        place: Path | str,
+        request: StudyRequest,
+        claim: Claim | None = None,
+    ) -> None:
         self.notes: list[str] = []
         self._database, self._name, self._request = database, name, request
-        self._claim = Claim(database, name)
-        self._study = self._claim.take(request, self.notes)
-        self._records = {record.trial.number: record for record in self._study.records}
-        self._requested = dict(self._study.requested)
+        self._claim = Claim(database, name) if claim is None else claim
+        self._take_rows(self._claim.take(request, self.notes))
         self._adopted: dict[int, Trial] = {}
         self._has_site = self._closed = False
         self._inexact: set[str] = set()
-        self._fresh = {n for n, one in self._records.items() if not one.epochs and n not in self._study.files}
-        """Trials of which the store has neither an epoch nor a file."""
         try:
             self._files = Artifacts(place, self._study.row.folder)
             self._files.prepare()
-            self._broken = self._files.sweep(
-                one.artifact for saved in self._study.files.values() for one in saved
-            )
+            named = [one.artifact for saved in self._study.files.values() for one in saved]
+            # Where others write, a file that no row names may be one of theirs that is just being written.
+            self._broken = self._files.sweep(named) if claim is None else self._files.broken(named)
         except BaseException:
             self._claim.withdraw(self._study.row.id)
             self._release()
             raise
         self._note_broken()
         self._committer = Committer[Step](self._commit, BEAT)
+
+    def _take_rows(self, study: StudyRows) -> None:
+        """Go on from the rows of a study."""
+        self._study = study
+        self._records = {record.trial.number: record for record in study.records}
+        self._requested = dict(study.requested)
+        self._fresh = {n for n, one in self._records.items() if not one.epochs and n not in study.files}
+        """Trials of which the store has neither an epoch nor a file."""
 
     def _note_broken(self) -> None:
         self.notes += [
@@ -120,10 +131,8 @@ class SqlStore(Store):
 
     def adopt(self, trials: Sequence[Trial], epochs: Sequence[int]) -> list[Trial]:
         """Find the trials among those stored, and add the others."""
-        numbering = Numbering(self._study, self._name, trusts=self._request.resume == "force")
-        adopted = [numbering.number(trial) for trial in trials]
+        numbering, adopted = self._insert(trials, epochs)
         requested = {trial.number: count for trial, count in zip(adopted, epochs, strict=True)}
-        self._database.patiently(lambda connection: numbering.insert(connection, requested))
         # A trial that was adopted before stays the same object, by which callers know it.
         adopted = [self._adopted.setdefault(trial.number, trial) for trial in adopted]
         for trial in adopted:
@@ -137,6 +146,20 @@ class SqlStore(Store):
         self._requested |= requested
         numbering.keep()
         return adopted
+
+    def _insert(self, trials: Sequence[Trial], epochs: Sequence[int]) -> tuple[Numbering, list[Trial]]:
+        """Number trials, and insert rows for those that are new."""
+        numbering, adopted, requested = self._numbered(trials, epochs)
+        self._database.patiently(lambda connection: numbering.insert(connection, requested))
+        return numbering, adopted
+
+    def _numbered(
+        self, trials: Sequence[Trial], epochs: Sequence[int]
+    ) -> tuple[Numbering, list[Trial], dict[int, int]]:
+        numbering = Numbering(self._study, self._name, trusts=self._request.resume == "force")
+        adopted = [numbering.number(trial) for trial in trials]
+        requested = {trial.number: count for trial, count in zip(adopted, epochs, strict=True)}
+        return numbering, adopted, requested
 
     def unfinished(self, trial: Trial) -> bool:
         """Whether it is to be trained."""
@@ -298,7 +321,10 @@ class SqlStore(Store):
 
     def interrupt(self, diverged: Trial | None = None) -> None:
         """Mark every trial that has not ended as interrupted, and wait until that is stored."""
-        for record in self:
+        self._interrupt(list(self), diverged)
+
+    def _interrupt(self, records: Sequence[Record], diverged: Trial | None) -> None:
+        for record in records:
             if not record.state.ended:
                 interrupted = record.trial is not diverged
                 record.state = TrialState.INTERRUPTED if interrupted else TrialState.DIVERGED
@@ -340,6 +366,7 @@ class SqlStore(Store):
 
         def act(connection: sa.Connection) -> Batch:
             self._claim.renew(connection, self._study.row.id, changed=bool(batch))
+            self._beside(connection, batch)
             return statements.run(connection, batch)
 
         done, again = self._database.patiently(act)
@@ -351,6 +378,9 @@ class SqlStore(Store):
         if here is not None and here not in self._study.sites:
             self._study.sites.append(here)
         self._files.delete(done.gone)
+
+    def _beside(self, connection: sa.Connection, batch: Sequence[Step]) -> None:
+        """What a commit changes beside its steps."""
 
     def _write_files(self, saves: Sequence[SaveFile]) -> dict[int, Artifact]:
         """Write files in parallel: a disk confirms many as fast as one."""

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fairlane.engines import phases
 from fairlane.engines.contract import (
     Declined,
     EngineEvent,
@@ -272,9 +273,12 @@ class _Run:
         """A job that lanes can't run; another engine may, on any worker."""
         entry = self._ledger.entries[message.ticket]
         self._forget(entry)
-        yield Declined(entry.job, message.reason, unpickled(message.error))
+        job = entry.job
+        if message.opening is not None:  # the phases before are trained; this one begins with that state
+            job = phases.resumed(phases.first_job(job), replace(message.opening, trial=job.trial))
+        yield Declined(job, message.reason, unpickled(message.error))
         if len(self._kinds) > 1:
-            self._waiting.back([replace(entry.job, reason=message.reason)])
+            self._waiting.back([replace(job, reason=message.reason)])
 
     def _bury(self, hand: Hand, lost: Lost) -> Iterator[EngineEvent]:
         """A worker is no more: what it had goes on elsewhere."""

@@ -176,11 +176,13 @@ class Returned:
     Attributes:
         reason: as of a `fairlane.engines.contract.Declined`.
         error: the exception that is the reason, pickled; None where there is none.
+        opening: the state that a later phase is to begin with, where the job was declined there; else None.
     """
 
     ticket: int
     reason: str
     error: bytes | None = None
+    opening: Any = None
 
 
 @dataclass(frozen=True)

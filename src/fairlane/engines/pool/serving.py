@@ -230,8 +230,9 @@ class _Run:
     def _report(self, event: EngineEvent) -> None:
         match event:
             case Declined():
-                ticket = self._forget(event.job.trial)
-                self.line.send(messages.Returned(ticket, event.reason, pickled_error(event.error)))
+                ticket, opening = self._forget(event.job.trial), event.job.opening
+                sent = None if opening is None else plain(opening)
+                self.line.send(messages.Returned(ticket, event.reason, pickled_error(event.error), sent))
             case ForkRefused():
                 self.line.send(messages.NoFork(self._forget(event.job.trial), event.reason))
             case Idle():
