@@ -432,3 +432,19 @@ def test_refit_keeps_the_phases():
     again = study.refit(0, X, Y, epochs=3, verbose=0)
     expected = alone({"learning_rate": 0.05, "fine_rate": 0.02}, 0, phases, validation_split=0.0)
     assert_logs_agree(history_of(again, 0), expected.logs)
+
+
+@pytest.mark.parametrize("name", ["then", "phases"])
+def test_search_and_fit_say_that_compare_takes_phases(name):
+    phases = {name: [fl.Phase(unfreeze, 1)]}
+    with pytest.raises(fl.StudyError, match="compare takes 'then', and search does not"):
+        fl.search(build, {"learning_rate": fl.Float(0.01, 0.1)}, X, Y, trials=2, verbose=0, **phases)
+    with pytest.raises(fl.StudyError, match="compare takes 'then', and fit does not"):
+        fl.fit([build(), build()], X, Y, verbose=0, **phases)
+
+
+@pytest.mark.parametrize("model", [build, build()], ids=["builder", "template"])
+def test_the_hyperparameters_of_phases_are_suggested(model):
+    rates = {"finerate": [0.1]}
+    with pytest.raises(fl.StudyError, match=r"'finerate'.* Did you mean 'fine_rate'\?"):
+        fl.compare(model, rates, X, Y, then=fl.Phase(unfreeze, 1), verbose=0, **FIT)

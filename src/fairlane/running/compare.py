@@ -37,7 +37,7 @@ from fairlane.running.crews import Ray, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
-from fairlane.running.fit_arguments import check_fit_arguments
+from fairlane.running.fit_arguments import check_argument_names, check_fit_arguments
 from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
@@ -175,6 +175,7 @@ def compare(
         >>> study.trials["state"].tolist()
         ['done', 'done']
     """
+    check_argument_names(fit_arguments, compare)
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
@@ -330,6 +331,7 @@ def fit(
         [3, 3]
     """
     check_choices(engine, "record")
+    check_argument_names(fit_arguments, fit, compare)
     check_fit_arguments(fit_arguments)
     models = checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}
