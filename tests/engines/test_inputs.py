@@ -463,6 +463,11 @@ def test_fit_refuses_models_that_share_an_optimizer():
         fl.fit([a, b, c], X, Y)
 
 
+def test_fit_names_its_own_argument_and_the_function_that_takes_another():
+    with pytest.raises(fl.StudyError, match=r"Did you mean 'seed'\? compare takes 'seeds', and fit does not"):
+        fl.fit([build(), build()], X, Y, seeds=2)
+
+
 def test_the_names_in_messages_are_spelt_out():
     """Every word of the refusal of a misspelt argument is one that `Model.fit` knows."""
     with pytest.raises(fl.StudyError) as info:

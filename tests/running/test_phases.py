@@ -448,3 +448,5 @@ def test_the_hyperparameters_of_phases_are_suggested(model):
     rates = {"finerate": [0.1]}
     with pytest.raises(fl.StudyError, match=r"'finerate'.* Did you mean 'fine_rate'\?"):
         fl.compare(model, rates, X, Y, then=fl.Phase(unfreeze, 1), verbose=0, **FIT)
+    with pytest.raises(fl.StudyError, match=r"'finerate'.* Hyperparameters such as 'fine_rate' belong in"):
+        fl.compare(model, [{}], X, Y, then=fl.Phase(unfreeze, 1), finerate=0.1, verbose=0, **FIT)

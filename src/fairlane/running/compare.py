@@ -175,7 +175,8 @@ def compare(
         >>> study.trials["state"].tolist()
         ['done', 'done']
     """
-    check_argument_names(fit_arguments, compare)
+    phases = Phases(then)
+    check_argument_names(fit_arguments, compare, hyperparameters=phases.made_from)
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
@@ -183,7 +184,7 @@ def compare(
     live, allowed = LiveTrackers(trackers), Budget.of(budget)
     if (store is None and workers is None) or not on_jax():
         pace = None  # the state of other backends' random generators is not known
-    samples, phases = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups), Phases(then)
+    samples = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups)
     with hired(workers) as crew:
         planned = _planned(model, variants, seeds, samples, phases, fit_arguments, engine, test_data)
         folds = samples_by_fold(planned.folds)

@@ -6,14 +6,14 @@ In: arguments for ``Model.fit``. Out: nothing, or an error before anything is tr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from fairlane.errors import StudyError
-from fairlane.kit.text import did_you_mean
+from fairlane.kit.text import did_you_mean, nearest
 
 COMPARES_OWN = ("x", "y", "callbacks", "verbose")
 """Arguments of ``Model.fit`` that ``compare`` gives itself, the same for all trials."""
@@ -29,7 +29,10 @@ _MEANT = {"phase": "then", "phases": "then"}
 
 
 def check_argument_names(
-    names: Iterable[str], function: Callable[..., Any], other: Callable[..., Any] | None = None
+    names: Iterable[str],
+    function: Callable[..., Any],
+    other: Callable[..., Any] | None = None,
+    hyperparameters: Collection[str] = (),
 ) -> None:
     """Refuse names that neither a function of Fairlane nor ``Model.fit`` has.
 
@@ -37,6 +40,7 @@ def check_argument_names(
         names: what the function was called with, besides its own arguments.
         function: which one.
         other: one that has more arguments.
+        hyperparameters: that the phases take.
 
     Raises:
         StudyError: the name, with the nearest one that exists.
@@ -47,8 +51,10 @@ def check_argument_names(
             continue
         who, meant = function.__name__, _MEANT.get(name, name)
         hint = did_you_mean(meant, (*own, *FIT_ARGUMENTS))
+        if like := nearest(name, sorted(hyperparameters)):
+            hint = f" Hyperparameters such as {like!r} belong in the variants."
         if meant in more and other is not None:
-            hint = f" {other.__name__} takes {meant!r}, and {who} does not."
+            hint += f" {other.__name__} takes {meant!r}, and {who} does not."
         raise StudyError(
             f"{name!r} is not an argument of {who} or Model.fit.{hint} The arguments of {who} are: "
             f"{', '.join(own)}; those of Model.fit: {', '.join(FIT_ARGUMENTS)}."
