@@ -161,11 +161,13 @@ def test_the_largest_seed():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"epoch": 3}, ["'epoch' is not an argument of Model.fit", "Did you mean 'epochs'?"]),
+        ({"epoch": 3}, ["'epoch' is not an argument of compare or Model.fit", "Did you mean 'epochs'?"]),
         (
             {"validation": 3},
-            ["'validation' is not an argument of Model.fit", "Its arguments are: batch_size,"],
+            ["'validation' is not an argument of compare or Model.fit", "those of Model.fit: batch_size,"],
         ),
+        ({"worker": 2}, ["'worker' is not an argument of compare or Model.fit", "Did you mean 'workers'?"]),
+        ({"phases": []}, ["'phases' is not an argument of compare or Model.fit", "Did you mean 'then'?"]),
         ({"epochs": "3"}, ["epochs='3': epochs must be a whole number, 0 or more"]),
         ({"epochs": 3.0}, ["epochs=3.0: epochs must be a whole number"]),
         ({"epochs": -1}, ["epochs=-1: epochs must be a whole number"]),
@@ -461,10 +463,15 @@ def test_fit_refuses_models_that_share_an_optimizer():
         fl.fit([a, b, c], X, Y)
 
 
+def test_fit_names_its_own_argument_and_the_function_that_takes_another():
+    with pytest.raises(fl.StudyError, match=r"Did you mean 'seed'\? compare takes 'seeds', and fit does not"):
+        fl.fit([build(), build()], X, Y, seeds=2)
+
+
 def test_the_names_in_messages_are_spelt_out():
     """Every word of the refusal of a misspelt argument is one that `Model.fit` knows."""
     with pytest.raises(fl.StudyError) as info:
         compare(build, epoch=1)
-    named = re.findall(r"[a-z_]+", str(info.value).split("Its arguments are:")[1])
+    named = re.findall(r"[a-z_]+", str(info.value).split("those of Model.fit:")[1])
     assert {"epochs", "batch_size", "validation_split", "class_weight"} <= set(named)
     assert not {"x", "y", "self", "verbose", "callbacks"} & set(named)

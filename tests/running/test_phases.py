@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
 import fairlane as fl
 from _alone import Alone, assert_logs_agree, assert_variables_agree, history_of, variables
-from fairlane.trials import EpochEnded
+from fairlane.running.phases import Phases
+from fairlane.trials import EpochEnded, Trial, Variant
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(38, 4)).astype("float32")
@@ -249,6 +252,32 @@ def forgets_to_compile(model):
     model.compiled = False
 
 
+def only_unfreezes(model):
+    model.get_layer("base").trainable = True
+
+
+def only_freezes(model):
+    model.layers[-1].trainable = False
+
+
+def freezes_another(model):
+    only_unfreezes(model)
+    only_freezes(model)
+
+
+def compiles_with_the_same(model):
+    only_unfreezes(model)
+    model.compile(model.optimizer, "mse")
+
+
+def has_no_optimizer(model):
+    model.compile(optimizer=None, loss="mse")
+
+
+def knows_no_such_loss(model):
+    model.compile("sgd", "no_such_loss")
+
+
 @pytest.mark.parametrize(
     ("then", "error", "words"),
     [
@@ -257,6 +286,25 @@ def forgets_to_compile(model):
         ([fl.Phase(raises, 1)], fl.StudyError, "phase 1 of then can't begin.*ValueError: no such layer"),
         ([fl.Phase(returns_another, 1)], fl.BuilderError, "must change the model that it is given"),
         ([fl.Phase(forgets_to_compile, 1)], fl.BuilderError, "without an optimizer and a loss"),
+        (
+            [fl.Phase(only_unfreezes, 1)],
+            fl.BuilderError,
+            r"only_unfreezes\(\), of phase 1 of then, changes which weights of trial 0 .* are trained "
+            r"\(variables: 2 more\) and does not compile the model again.*call model.compile\(\.\.\.\)",
+        ),
+        (
+            [fl.Phase(unfreeze, 1), fl.Phase(only_freezes, 1)],
+            fl.BuilderError,
+            "of phase 2 of then.*: 2 fewer",
+        ),
+        ([fl.Phase(freezes_another, 1)], fl.BuilderError, r"variables: 2 more and 2 fewer\)"),
+        ([fl.Phase(compiles_with_the_same, 1)], fl.BuilderError, "with a new optimizer"),
+        ([fl.Phase(has_no_optimizer, 1)], fl.BuilderError, "phase 1 of then, has compiled .* without an opt"),
+        (
+            [fl.Phase(slow_down, 1), fl.Phase(knows_no_such_loss, 1)],
+            fl.StudyError,
+            "phase 2 of then can't begin: its function leaves a model of trial 0 .* no_such_loss",
+        ),
         (
             [fl.Phase(lambda model, fine: None, 1)],
             fl.StudyError,
@@ -267,6 +315,40 @@ def forgets_to_compile(model):
 def test_bad_phases_are_refused(then, error, words):
     with pytest.raises(error, match=words):
         fl.compare(build, {"learning_rate": [0.1]}, X, Y, then=then, callbacks=[Never()], verbose=0, **FIT)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone refuses what is frozen")
+@pytest.mark.parametrize("change", [only_unfreezes, only_freezes, freezes_another, compiles_with_the_same])
+def test_keras_alone_can_not_train_with_the_optimizer_of_other_weights(change):
+    """What `compare` refuses before any training, ``fit`` refuses after the first phase."""
+    with pytest.raises(ValueError, match=r"optimizer_variables|Invalid variable value"):
+        alone({}, 0, [fl.Phase(change, 1)])
+
+
+class OwnStep(keras.Model):
+    """It has an optimizer of its own, and does not use the one that it is compiled with."""
+
+    def __init__(self):
+        super().__init__()
+        self.base, self.head = keras.layers.Dense(5, name="base"), keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.base(x))
+
+    def train_step(self, state, data):
+        raise AssertionError("not called here")
+
+
+def test_a_training_step_of_its_own_may_need_no_optimizer():
+    model = OwnStep()
+    model(X[:2])
+    model.compile(optimizer=None, loss="mse")
+    trial = Trial(0, Variant(0, {}), 0)
+    Phases([fl.Phase(lambda model: None, 1)]).change(trial, model, 1)
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)
+    Phases([fl.Phase(lambda model: setattr(model.base, "trainable", False), 1)]).change(trial, model, 1)
+    assert len(model.trainable_variables) == 2
 
 
 @pytest.mark.parametrize(
@@ -335,7 +417,10 @@ def test_a_change_that_fails_later_fails_its_trial_alone():
             **FIT,
         )
         assert study.trials["state"].tolist() == ["done", "failed"]
-        assert study.trials["error"][1] == "ValueError: too large a rate"
+        words = (
+            r"phase 1 of then can't begin: changes\(\), called with the model of trial 1 .*, raised ValueErr"
+        )
+        assert re.match(f"StudyError: {words}or: too large a rate$", study.trials["error"][1])
         assert study.trials["epochs"].tolist() == [4, 3]
 
 
@@ -347,3 +432,21 @@ def test_refit_keeps_the_phases():
     again = study.refit(0, X, Y, epochs=3, verbose=0)
     expected = alone({"learning_rate": 0.05, "fine_rate": 0.02}, 0, phases, validation_split=0.0)
     assert_logs_agree(history_of(again, 0), expected.logs)
+
+
+@pytest.mark.parametrize("name", ["then", "phases"])
+def test_search_and_fit_say_that_compare_takes_phases(name):
+    phases = {name: [fl.Phase(unfreeze, 1)]}
+    with pytest.raises(fl.StudyError, match="compare takes 'then', and search does not"):
+        fl.search(build, {"learning_rate": fl.Float(0.01, 0.1)}, X, Y, trials=2, verbose=0, **phases)
+    with pytest.raises(fl.StudyError, match="compare takes 'then', and fit does not"):
+        fl.fit([build(), build()], X, Y, verbose=0, **phases)
+
+
+@pytest.mark.parametrize("model", [build, build()], ids=["builder", "template"])
+def test_the_hyperparameters_of_phases_are_suggested(model):
+    rates = {"finerate": [0.1]}
+    with pytest.raises(fl.StudyError, match=r"'finerate'.* Did you mean 'fine_rate'\?"):
+        fl.compare(model, rates, X, Y, then=fl.Phase(unfreeze, 1), verbose=0, **FIT)
+    with pytest.raises(fl.StudyError, match=r"'finerate'.* Hyperparameters such as 'fine_rate' belong in"):
+        fl.compare(model, [{}], X, Y, then=fl.Phase(unfreeze, 1), finerate=0.1, verbose=0, **FIT)

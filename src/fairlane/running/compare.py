@@ -37,7 +37,7 @@ from fairlane.running.crews import Ray, Shared, check_shared, check_workers, hir
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
-from fairlane.running.fit_arguments import check_fit_arguments
+from fairlane.running.fit_arguments import check_argument_names, check_fit_arguments
 from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
@@ -179,6 +179,8 @@ def compare(
         >>> study.trials["state"].tolist()
         ['done', 'done']
     """
+    phases = Phases(then)
+    check_argument_names(fit_arguments, compare, hyperparameters=phases.made_from)
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
@@ -187,7 +189,7 @@ def compare(
     pace, live = pace_of(checkpoint_every), LiveTrackers(trackers)
     if (store is None and workers is None) or not on_jax():
         pace = None  # the state of other backends' random generators is not known
-    samples, phases = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups), Phases(then)
+    samples = Samples({"x": x, "y": y, **fit_arguments}, data, cv, groups)
     with hired(workers) as crew:
         planned = _planned(model, variants, seeds, samples, phases, fit_arguments, engine, test_data)
         folds = samples_by_fold(planned.folds)
@@ -354,6 +356,7 @@ def fit(
         [3, 3]
     """
     check_choices(engine, "record")
+    check_argument_names(fit_arguments, fit, compare)
     check_fit_arguments(fit_arguments)
     models = checked_models(models)
     common = {"x": x, "y": y, **fit_arguments}

@@ -6,14 +6,14 @@ In: arguments for ``Model.fit``. Out: nothing, or an error before anything is tr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from fairlane.errors import StudyError
-from fairlane.kit.text import did_you_mean
+from fairlane.kit.text import did_you_mean, nearest
 
 COMPARES_OWN = ("x", "y", "callbacks", "verbose")
 """Arguments of ``Model.fit`` that ``compare`` gives itself, the same for all trials."""
@@ -24,21 +24,58 @@ FIT_ARGUMENTS = tuple(
 """The arguments of ``Model.fit`` that ``compare`` passes on."""
 
 
-def check_fit_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments that ``Model.fit`` does not have, or would refuse only after training has begun.
+_MEANT = {"phase": "then", "phases": "then"}
+"""Names that arguments could have: names that they have."""
+
+
+def check_argument_names(
+    names: Iterable[str],
+    function: Callable[..., Any],
+    other: Callable[..., Any] | None = None,
+    hyperparameters: Collection[str] = (),
+) -> None:
+    """Refuse names that neither a function of Fairlane nor ``Model.fit`` has.
 
     Args:
-        arguments: by name.
+        names: what the function was called with, besides its own arguments.
+        function: which one.
+        other: one that has more arguments.
+        hyperparameters: that the phases take.
 
     Raises:
-        StudyError: the argument, with the nearest name that exists or the values it may have.
+        StudyError: the name, with the nearest one that exists.
+    """
+    own, more = _own_names(function), () if other is None else _own_names(other)
+    for name in names:
+        if name in FIT_ARGUMENTS:
+            continue
+        who, meant = function.__name__, _MEANT.get(name, name)
+        hint = did_you_mean(meant, (*own, *FIT_ARGUMENTS))
+        if like := nearest(name, sorted(hyperparameters)):
+            hint = f" Hyperparameters such as {like!r} belong in the variants."
+        if meant in more and other is not None:
+            hint += f" {other.__name__} takes {meant!r}, and {who} does not."
+        raise StudyError(
+            f"{name!r} is not an argument of {who} or Model.fit.{hint} The arguments of {who} are: "
+            f"{', '.join(own)}; those of Model.fit: {', '.join(FIT_ARGUMENTS)}."
+        )
+
+
+def _own_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD)
+
+
+def check_fit_arguments(arguments: Mapping[str, Any]) -> None:
+    """Refuse values that ``Model.fit`` would refuse only after training has begun.
+
+    Args:
+        arguments: of ``Model.fit``, by name.
+
+    Raises:
+        StudyError: the argument, with the values that it may have.
     """
     for name, value in arguments.items():
-        if name not in FIT_ARGUMENTS:
-            raise StudyError(
-                f"{name!r} is not an argument of Model.fit.{did_you_mean(name, FIT_ARGUMENTS)} "
-                f"Its arguments are: {', '.join(FIT_ARGUMENTS)}."
-            )
         is_valid, expected = _VALUES.get(name, (None, ""))
         if is_valid is not None and not is_valid(value):
             raise StudyError(f"{name}={value!r}: {name} must be {expected}")

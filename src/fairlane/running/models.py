@@ -116,6 +116,7 @@ class Models:
             to_train: as for `build`.
 
         Raises:
+            StudyError: the function of the phase raised an error.
             BuilderError: it can't be trained any more.
             SharedStateError: it trains now what another model has, too.
         """
@@ -197,7 +198,7 @@ class Models:
             batch: as for `rehearse`.
 
         Raises:
-            StudyError: a phase's function raised an error.
+            StudyError: a phase's function raised an error, or leaves a model that the batch does not fit.
             BuilderError: as `change`.
             SharedStateError: the two models share state, such as an optimizer.
         """
@@ -213,21 +214,19 @@ class Models:
                 except Exception:
                     return  # the trial itself fails of it, and says so
                 for number in range(1, len(self.phases.listed) + 1):
-                    self._try_phase(trial, model, number)
-                    keras_private.symbolic_build_from(model, example)
+                    self.phases.change(trial, model, number)
+                    self._try_step(trial, model, number, example)
                 models.append(model)
         names = [f"the {nth} model of {self.what}, changed as in then," for nth in ("first", "second")]
         check_independent(*models, names=names, ignore=PAST, changed=partial(_changed_by_step, trial, batch))
 
-    def _try_phase(self, trial: Trial, model: keras.Model, number: int) -> None:
+    def _try_step(self, trial: Trial, model: keras.Model, number: int, batch: Any) -> None:
         try:
-            self.phases.change(trial, model, number)
-        except (BuilderError, StudyError):
-            raise
+            keras_private.symbolic_build_from(model, batch)
         except Exception as error:
             raise StudyError(
-                f"phase {number} of then can't begin: its function, called with a fresh model of {trial}, "
-                f"raised {one_line(error)}"
+                f"phase {number} of then can't begin: its function leaves a model of {trial} that can't be "
+                f"trained on the data: {one_line(error)}"
             ) from error
 
     def _warn_of_adapted(self, adapted: Sequence[tuple[str, int]], trial: Trial) -> None:

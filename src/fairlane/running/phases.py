@@ -15,6 +15,9 @@ import keras
 
 from fairlane.errors import BuilderError, StudyError
 from fairlane.kit import arguments
+from fairlane.kit.error_text import one_line
+from fairlane.kit.text import listing
+from fairlane.models import keras_private
 from fairlane.provenance import fingerprint
 from fairlane.trials import Trial
 
@@ -131,17 +134,38 @@ class Phases:
             number: of the phase, from 1.
 
         Raises:
-            BuilderError: the function returned another model, or has left this one without an optimizer.
+            StudyError: the function raised an error.
+            BuilderError: it returned another model, or has left this one without an optimizer, or with one
+                that can't train its weights.
         """
         phase = self.listed[number - 1]
-        returned, who = phase.change(model, **_given(phase, trial)), _called(phase, number)
+        who, before = _called(phase, number), model.optimizer
+        try:
+            returned = phase.change(model, **_given(phase, trial))
+        except Exception as error:
+            raise StudyError(
+                f"phase {number} of then can't begin: {_name(phase)}, called with the model of {trial}, "
+                f"raised {one_line(error)}"
+            ) from error
         if returned is not None and returned is not model:
             raise BuilderError(
                 f"{who} returned {arguments.given(returned)} for {trial}; it must change the model that it "
                 "is given, and return nothing: training goes on with that one"
             )
         if not model.compiled:
-            raise BuilderError(f"{who} has left the model of {trial} without an optimizer and a loss")
+            raise BuilderError(
+                f"{who} has left the model of {trial} without an optimizer and a loss; call "
+                "model.compile(...) in it"
+            )
+        if type(model).train_step is not keras.Model.train_step:
+            return  # it may have optimizers of its own
+        if model.optimizer is None:
+            raise BuilderError(
+                f"{who} has compiled the model of {trial} without an optimizer, so it can't be trained; give "
+                "one: model.compile(optimizer=..., loss=...)"
+            )
+        if model.optimizer is before:
+            _check_optimizer(model, f"{who} changes which weights of {trial} are trained")
 
     def described(self, epochs: int) -> Iterator[Mapping[str, Any]]:
         """What is requested, for a study's spec; the epochs of the last phase may grow.
@@ -151,6 +175,31 @@ class Phases:
         """
         for phase, before in zip(self.listed, (epochs, *self.epochs), strict=False):
             yield {"change": fingerprint.source(phase.change), "after": f"{before} epochs"}
+
+
+def _check_optimizer(model: keras.Model, changes: str) -> None:
+    """Refuse an optimizer that was built for other weights than those that the model trains now.
+
+    Keras raises an error at the phase's first step. Only on JAX, it does so for weights that are not trained
+    any more, too.
+
+    Raises:
+        BuilderError: what to do about it.
+    """
+    if not model.optimizer.built:
+        return
+    trained = [id(variable) for variable in model.trainable_variables]
+    known = [id(variable) for variable in keras_private.trained_variables(model.optimizer)]
+    on_jax = keras.backend.backend() == "jax"
+    if trained == known or (not on_jax and set(trained) <= set(known)):
+        return
+    new, old = len(set(trained) - set(known)), len(set(known) - set(trained))
+    what = [f"{new} more"] * bool(new) + [f"{old} fewer"] * bool(old)
+    raise BuilderError(
+        f"{changes} (variables: {listing(what or ['another order'])}) and does not compile the model again, "
+        "so its optimizer has no state for them. Keras can't train with it; call model.compile(...) with a "
+        "new optimizer at the end of the function"
+    )
 
 
 def _named(phase: Phase) -> dict[str, inspect.Parameter]:

@@ -40,7 +40,7 @@ def plan(
         seeds: a number of replicates, or the seeds themselves.
         arguments: those of ``Model.fit`` that are the same for all trials.
         folds: how many folds there are; None where the samples are not cut into folds.
-        made_from: the hyperparameters that a function of the data takes.
+        made_from: the hyperparameters that phases and a function of the data take.
 
     Returns:
         The trials: every variant with every seed and fold, variant by variant, seed by seed.
@@ -151,21 +151,32 @@ def _fit_names(
         to_fit = {n for n in names if n in FIT_ARGUMENTS or n in made_from}
         for name in names:
             if name not in to_fit:
-                template.check(name)
+                _check_path(template, name, made_from)
     else:
         to_fit = {n for n in names if n not in taken and n in FIT_ARGUMENTS}
         to_fit |= {n for n in names if n not in taken and n in made_from and not any_name}
+        others = f"Phases and data= take: {', '.join(sorted(made_from))}. " if made_from else ""
         for name in names:
             if name not in taken and name not in to_fit and not any_name:
                 raise StudyError(
                     f"{name!r} is neither an argument of the builder nor of Model.fit."
-                    f"{did_you_mean(name, [*taken, *FIT_ARGUMENTS])} The builder's arguments are: "
-                    f"{', '.join(taken) or 'none'}. Model.fit's are: {', '.join(FIT_ARGUMENTS)}."
+                    f"{did_you_mean(name, [*taken, *sorted(made_from), *FIT_ARGUMENTS])} The builder's "
+                    f"arguments are: {', '.join(taken) or 'none'}. {others}Model.fit's are: "
+                    f"{', '.join(FIT_ARGUMENTS)}."
                 )
         _check_required(model, assignments, to_fit, of_fold)
     for name in to_fit & set(arguments):
         raise StudyError(f"{name!r} is given twice: in the variants, and as an argument for all trials")
     return to_fit
+
+
+def _check_path(template: Template, path: str, made_from: Collection[str]) -> None:
+    """Refuse a path that leads nowhere in a template, with the hyperparameter of a phase that is like it."""
+    try:
+        template.check(path)
+    except StudyError as error:
+        hint = did_you_mean(path, sorted(made_from))
+        raise (StudyError(f"{error}{hint} A phase or data= takes it.") if hint else error) from None
 
 
 def _parameters(builder: Any) -> tuple[list[str], bool]:

@@ -26,6 +26,7 @@ from fairlane.running.crews import Ray, check_workers, hired, refuse_shared
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
+from fairlane.running.fit_arguments import check_argument_names
 from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
@@ -153,6 +154,7 @@ def search(
         >>> len(study.trials)
         4
     """
+    check_argument_names(fit_arguments, search, compare)
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
