@@ -24,7 +24,7 @@ from fairlane.engines.program.compiled import Carry, Program, Shelf
 from fairlane.engines.program.lift import Lift, Numbers
 from fairlane.engines.program.sizes.family import FamilySteps
 from fairlane.engines.program.sizes.run import shapes_of_one as shapes_of
-from fairlane.engines.program.steps import Constants, OwnSteps, Steps, TemplateSteps
+from fairlane.engines.program.steps import Constants, OwnSteps, Steps, StepsOfOne, TemplateSteps
 from fairlane.engines.program.tracing import needs_plain_recurrence
 from fairlane.models import keras_private
 from fairlane.models.session import Session
@@ -318,6 +318,11 @@ class Fleet:
     def note_run(self, width: int) -> None:
         """A program of a width has run."""
         self._proven.add(width)
+        if isinstance(self.steps, FamilySteps):
+            kept = set(self.steps.witnesses())
+            for key, member in self._members.items():
+                if key not in kept:  # its steps are part of the program now
+                    member.examination.probe = {}
 
     def at_once(self, steps: int) -> int:
         """How many of ``steps`` go into one dispatch."""
@@ -334,7 +339,7 @@ def _shapes(state: State) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(np.shape(array)) for array in state.flat())
 
 
-def _steps_of_member(member: Member, plain: Lift) -> Steps:
+def _steps_of_member(member: Member, plain: Lift) -> StepsOfOne:
     """The steps of one of the models of a fleet."""
     examination = member.examination
     if examination.tracing is not None:

@@ -107,6 +107,10 @@ class TemplateSteps:
         """See `Steps`."""
         return self._steps[kind]
 
+    def forget(self, kinds: Collection[Kind]) -> None:
+        """Let go of steps that were prepared; they can be prepared again."""
+        self._steps = {kind: step for kind, step in self._steps.items() if kind not in kinds}
+
     def _function(self, kind: Kind, lanes: Sequence[Numbers]) -> Callable[..., Any]:
         function = step_function(self.model, kind)
 
@@ -167,6 +171,10 @@ class OwnSteps:
         """See `Steps`."""
         return self._steps[kind]
 
+    def forget(self, kinds: Collection[Kind]) -> None:
+        """Let go of steps that were prepared; they can be prepared again."""
+        self._steps = {kind: step for kind, step in self._steps.items() if kind not in kinds}
+
     @property
     def paths(self) -> Sequence[tuple[Kind, int]]:
         """Which constants are a lane's own: of which step, and which of its numbers."""
@@ -210,3 +218,7 @@ def _goes_with_size(path: Path, lanes: Sequence[Numbers]) -> bool:
 def _one(values: jax.Array) -> Any:
     """The shape of one lane's value among all lanes'."""
     return jax.ShapeDtypeStruct(values.shape[1:], values.dtype, weak_type=values.aval.weak_type)
+
+
+StepsOfOne = TemplateSteps | OwnSteps
+"""The steps of lanes whose models have one structure."""

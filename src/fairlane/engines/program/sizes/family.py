@@ -20,13 +20,13 @@ from fairlane.engines.program.sizes.aligned import CannotUnify
 from fairlane.engines.program.sizes.known import same_step, shown_by, steps_of
 from fairlane.engines.program.sizes.run import run, shapes_of
 from fairlane.engines.program.sizes.table import PLACES, Row, Table
-from fairlane.engines.program.steps import OwnSteps, Steps
+from fairlane.engines.program.steps import OwnSteps, StepsOfOne
 from fairlane.engines.program.tracing import DoesNotTrace, Kind, Shown, Step, batch_of
 from fairlane.kit.error_text import first_line
 from fairlane.trials import State
 
-MOST = 256
-"""How many models of other sizes share a program at most: their steps are kept while it is."""
+MOST = 128
+"""How many models of other sizes share a program at most: they are kept while it is."""
 
 MEMBER: Any = ("the structure of the model",)
 """The place among a lane's numbers that says which of the models it has."""
@@ -77,7 +77,7 @@ class FamilySteps:
         lift: which numbers are a lane's own; and its sizes.
     """
 
-    members: dict[str, Steps]
+    members: dict[str, StepsOfOne]
     states: dict[str, State]
     plain: Lift
     numbers: Sequence[Numbers]
@@ -112,8 +112,15 @@ class FamilySteps:
         self._inputs = [jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for v in self.plain.values(own)]
         for kind in new:
             self._steps[kind] = self._unified([own[kind] for own in self._own.values()], kind, self._table)
+        self._forget()
 
-    def join(self, key: str, steps: Steps, state: State, lanes: Sequence[Numbers]) -> bool:
+    def _forget(self) -> None:
+        """Keep what was traced of those members only beside which others join: it takes megabytes of each."""
+        for key in self.members.keys() - set(self.witnesses()):
+            self.members[key].forget(list(self._own[key]))
+            self._own[key] = {}
+
+    def join(self, key: str, steps: StepsOfOne, state: State, lanes: Sequence[Numbers]) -> bool:
         """Take in another model, if the programs that are there are right for it as they are.
 
         Args:
@@ -140,12 +147,13 @@ class FamilySteps:
             own = self._traced(steps, state, lanes, list(self._steps))
         except (CannotLift, DoesNotTrace):
             return False
-        row = self._row_of(own, self.witnesses()) or self._row_of(own, list(self.members))
+        row = self._row_of(own, self.witnesses())
         if row is None:
             return False
         self._table.extend(row)
         self.members[key], self.states[key], self._own[key] = steps, state, own
         self._sized.add(key)
+        self._forget()
         return True
 
     def step(self, kind: Kind) -> Step:
@@ -153,7 +161,7 @@ class FamilySteps:
         return self._steps[kind]
 
     def _traced(
-        self, steps: Steps, state: State, lanes: Sequence[Numbers], kinds: Sequence[Kind]
+        self, steps: StepsOfOne, state: State, lanes: Sequence[Numbers], kinds: Sequence[Kind]
     ) -> dict[Kind, Step]:
         """The steps of one model."""
 
@@ -182,6 +190,8 @@ class FamilySteps:
     def _row_of(self, own: Mapping[Kind, Step], witnesses: Sequence[str]) -> Row | None:
         """What a model has of its own, found beside some members; None where the programs would change."""
         table = Table()
+        if any(kind not in self._own[key] for kind in self._steps for key in witnesses):
+            return None  # one of them was no witness when its steps were traced
         for kind, step in self._steps.items():
             try:
                 unified = self._unified([*(self._own[w][kind] for w in witnesses), own[kind]], kind, table)
