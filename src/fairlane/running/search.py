@@ -300,10 +300,10 @@ class _Run:
     def _alike(self, job: Job) -> int:
         """How many trials will probably share its program."""
         wanted = self.wanted
-        structures = min(wanted.space.structures or wanted.trials, wanted.trials)
+        kinds = min(wanted.space.kinds or wanted.trials, wanted.trials)
         group = grouping(wanted.space, wanted.trials)
         return max(
-            job.alike, group, wanted.trials * len(self.planned.replicates(wanted.seeds)) // max(1, structures)
+            job.alike, group, wanted.trials * len(self.planned.replicates(wanted.seeds)) // max(1, kinds)
         )
 
 

@@ -169,16 +169,20 @@ class GridSampler(Sampler):
 
 
 def grouping(space: Space, trials: int) -> int:
-    """How many variants in a row have one structure: 1 where there are few structures, or no numbers."""
-    structures = space.structures
-    few = structures is not None and structures * _PER_STRUCTURE <= trials
+    """How many variants in a row have one structure: 1 where there are few structures, or no numbers.
+
+    Whole numbers don't count: models of different sizes mostly share a program.
+    """
+    kinds = space.kinds
+    few = kinds is not None and kinds * _PER_STRUCTURE <= trials
     # A short search would see hardly any structure.
     return 1 if few or not space.has_numbers or trials < _LONG else _PER_STRUCTURE
 
 
 def _mixed(space: Space, numbers: np.ndarray, structure: np.ndarray) -> list[float]:
     domains = space.domains.values()
-    return [float(numbers[i] if domain.numeric else structure[i]) for i, domain in enumerate(domains)]
+    own = [domain.numeric or domain.whole for domain in domains]
+    return [float(numbers[i] if own[i] else structure[i]) for i in range(len(own))]
 
 
 def unseen(

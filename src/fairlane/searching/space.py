@@ -170,11 +170,6 @@ class Space:
         return self._count(list(self.domains))
 
     @property
-    def structures(self) -> int | None:
-        """How many programs the space can need: the combinations of all that are not numbers of a range."""
-        return self._count([name for name, domain in self.domains.items() if not domain.numeric])
-
-    @property
     def kinds(self) -> int | None:
         """How many programs it needs where all whole numbers are sizes: the combinations of all the rest."""
         return self._count([name for name, one in self.domains.items() if not (one.numeric or one.whole)])

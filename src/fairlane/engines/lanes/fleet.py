@@ -173,10 +173,10 @@ class Fleet:
 
     def follow(self, other: Fleet) -> None:
         """Have another fleet's models too, so that lanes of sizes in between can join this one later."""
-        if isinstance(other.steps, FamilySteps):
-            for key in other.steps.witnesses():
-                self._members[key] = member = other._members[key]
-                self._numbers.append(member.examination.numbers)
+        steps = other.steps
+        for key in steps.witnesses() if isinstance(steps, FamilySteps) else other._members:
+            self._members[key] = member = other._members[key]
+            self._numbers.append(member.examination.numbers)
 
     def join(self, lane: Lane) -> bool:
         """Take in the model of a lane, of a size that no other lane has, if the programs are right for it."""
