@@ -70,14 +70,14 @@ def is_sized(case: Case) -> bool:
 
 
 def marked() -> list[Any]:
-    """One in six of the cases; with ``FAIRLANE_CONFORMANCE`` in the environment, all.
+    """One in ten of the cases; with ``FAIRLANE_CONFORMANCE`` in the environment, all.
 
     What an operation or an optimizer does on padded arrays is tested step by step (``test_sizes``,
     ``test_sized_operations``); these are whole studies, and take seconds each.
     """
     sized = [case for case in CASES if is_sized(case)]
     if "FAIRLANE_CONFORMANCE" not in os.environ:
-        sized = [case for i, case in enumerate(sized) if i % 6 == 0 or case.name in APART]
+        sized = [case for i, case in enumerate(sized) if i % 10 == 0 or case.name in APART]
     slow = [() if i % 3 == 0 else pytest.mark.slow for i in range(len(sized))]
     return [pytest.param(c, id=f"{c.family}: {c.name}", marks=m) for c, m in zip(sized, slow, strict=True)]
 

@@ -1,5 +1,6 @@
 """The scripts of ``examples/``, each run as its reader would: by itself, in an empty folder."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -102,6 +103,9 @@ def test_a_script_runs_by_itself(path, tmp_path):
     assert run.returncode == 0, run.stderr
     for pattern in EXPECTED[path.name]:
         assert re.search(pattern, run.stdout, re.DOTALL | re.MULTILINE), (pattern, run.stdout)
+    if "FAIRLANE_EXAMPLES" in os.environ:  # for the site, which shows it: see docs/hooks/examples.py
+        kept = Path(os.environ["FAIRLANE_EXAMPLES"]) / f"{path.stem}.txt"
+        kept.write_text(run.stdout, encoding="utf-8")
     left = sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(("-shm", "-wal")))
     assert left == sorted(LEFT.get(path.name, []))
 
