@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fairlane.engines.program.lift import CannotLift, Lift, Numbers
+from fairlane.engines.program.lift import Lift, Numbers
 from fairlane.engines.program.outline import with_inputs
 from fairlane.engines.program.structure import Path, Structure
 from fairlane.engines.program.tracing import (
@@ -132,14 +132,7 @@ class Constants(Lift):
         return lift
 
     def values(self, lanes: Sequence[Numbers]) -> list[jax.Array]:
-        """The program's inputs for these lanes, ``(lanes, ...)`` each, of the constants' own dtypes.
-
-        Raises:
-            CannotLift: a constant is an array of another shape in each lane.
-        """
-        for path in self.paths:
-            if len({np.shape(numbers[path]) for numbers in lanes}) > 1:
-                raise CannotLift(_OTHER_SHAPES)
+        """The program's inputs for these lanes, ``(lanes, ...)`` each, of the constants' own dtypes."""
         return [jnp.asarray(np.stack([numbers[path] for numbers in lanes])) for path in self.paths]
 
 
@@ -160,9 +153,6 @@ class OwnSteps:
     def prepare(self, kinds: Collection[Kind], state: State, lanes: Sequence[Numbers]) -> None:
         """See `Steps`."""
         inputs = [_one(values) for values in self.lift.values(lanes)]
-        for path, one in zip(self.paths, inputs, strict=True):
-            if np.shape(self.first.numbers[path]) != one.shape:
-                raise CannotLift(_OTHER_SHAPES)
         for kind in kinds:
             if kind not in self._steps:
                 self._steps[kind] = self._with_inputs(kind, inputs)
@@ -200,9 +190,6 @@ class OwnSteps:
         places = [place if home in homes else None for home, place in self.paths]
         step = tracing.steps[kind]
         return Step(with_inputs(step.program, places, inputs), step.out)
-
-
-_OTHER_SHAPES = "arrays in the model's code differ between its lanes, and have other shapes in each model"
 
 
 def _goes_with_size(path: Path, lanes: Sequence[Numbers]) -> bool:

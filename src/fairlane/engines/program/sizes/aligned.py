@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from fairlane.engines.program.lift import CannotLift
 from fairlane.engines.program.outline import programs_in
+from fairlane.kit.values import same_bits
 
 Sizes = tuple[int, ...]
 """How long an axis is, in each of the programs."""
@@ -159,6 +161,16 @@ def _sketch(jaxpr: Jaxpr, digest: Any) -> None:
                 _sketch(inner, digest)
         emit([atom(v) for v in eqn.outvars])
     emit([atom(v) for v in jaxpr.outvars])
+
+
+def same_constants(a: Any, b: Any) -> bool:
+    """Whether two constants of programs, numbers, arrays or keys of random generators, have the same bits."""
+    if a is b:
+        return True
+    kinds = [getattr(one, "dtype", None) for one in (a, b)]
+    if all(kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.extended) for kind in kinds):
+        a, b = jax.random.key_data(a), jax.random.key_data(b)
+    return same_bits(a, b)
 
 
 def _equal(a: Any, b: Any) -> bool:

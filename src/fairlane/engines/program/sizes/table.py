@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fairlane.engines.program.sizes.aligned import CannotUnify
+from fairlane.engines.program.sizes.aligned import CannotUnify, same_constants
 
 PLACES = 256
 """The most sizes, and the most constants, that may differ. All programs of a fleet have inputs of this
@@ -74,7 +73,7 @@ class Table:
             CannotUnify: they are neither scalars nor numbers of 32 bits.
         """
         first = values[0]
-        if all(_same(first, other) for other in values[1:]):
+        if all(same_constants(first, other) for other in values[1:]):
             return first
         dtype = {jnp.result_type(value) for value in values}.pop()
         if any(np.size(value) != 1 for value in values):
@@ -97,13 +96,3 @@ def _place(columns: list[Any], values: tuple[Any, ...]) -> int:
         raise CannotUnify(f"the models differ in more than {PLACES} numbers")
     columns.append(values)
     return len(columns) - 1
-
-
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    kind = getattr(a, "dtype", None)
-    if kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.extended):
-        a, b = jax.random.key_data(a), jax.random.key_data(b)
-    a, b = np.asarray(a), np.asarray(b)
-    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
