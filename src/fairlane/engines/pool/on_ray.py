@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +20,14 @@ from typing import Any
 import keras
 import ray
 
+from fairlane.engines.pool.actor import Actor
 from fairlane.engines.pool.crew import Lost, Member
 from fairlane.engines.pool.messages import Alive, Kind, Ready
 from fairlane.engines.pool.packed import Packed
 from fairlane.errors import StudyError
 from fairlane.kit.error_text import one_line
 
-_SECONDS_BETWEEN_SIGNS = 1.0
 _CACHES = ("FAIRLANE_CACHE", "JAX_COMPILATION_CACHE_DIR")
-_MOST_AT_ONCE = 256
-"""How many messages go from an actor at once, at most."""
 
 
 @dataclass(frozen=True)
@@ -48,73 +46,6 @@ class Stored:
         """The object."""
         value = ray.get(self.reference)
         return copy.deepcopy(value) if self.copies else value
-
-
-# --- in the actor ---------------------------------------------------------------------------------------
-
-
-class Actor:
-    """A worker. Its methods run in threads of their own, and so does `fairlane.engines.pool.serving`."""
-
-    def __init__(self) -> None:
-        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._early: dict[int, Any] = {}
-        self._next = 0
-        self._lock = threading.Lock()
-
-    def tell(self, number: int, message: Any) -> None:
-        """Take a message; they may come in another order than they were sent in.
-
-        Args:
-            number: which message it is, from 0.
-            message: the message.
-        """
-        with self._lock:
-            self._early[number] = message
-            while self._next in self._early:
-                self._inbox.put(self._early.pop(self._next))
-                self._next += 1
-
-    def say(self) -> Iterator[list[Any]]:
-        """What the worker says, several messages at once; the first call begins its work."""
-        from fairlane.engines.pool.serving import serve
-
-        threading.Thread(target=self._serve, args=(serve,), daemon=True, name="fairlane worker").start()
-        while True:
-            try:
-                said = [self._outbox.get(timeout=_SECONDS_BETWEEN_SIGNS)]
-            except queue.Empty:
-                yield [Alive()]
-                continue
-            with suppress(queue.Empty):
-                while len(said) < _MOST_AT_ONCE:
-                    said.append(self._outbox.get_nowait())
-            yield said
-
-    def live(self) -> None:
-        """Live for ever: the call ends when the actor does, which a stream of results is slow to notice."""
-        threading.Event().wait()
-
-    def _serve(self, serve: Any) -> None:
-        try:
-            serve(self)
-        except BaseException as error:  # nobody could be told otherwise
-            self._outbox.put(Lost(f"raised an error: {one_line(error)}", True))
-
-    def next(self, wait: bool) -> Any:
-        """The next message."""
-        try:
-            return self._inbox.get(block=wait)
-        except queue.Empty:
-            return None
-
-    def send(self, message: Any) -> None:
-        """Send a message."""
-        self._outbox.put(message)
-
-
-# --- in the driver --------------------------------------------------------------------------------------
 
 
 class Worker:
