@@ -1,7 +1,7 @@
 """Workers that train nothing, and sleep as long as their epochs would take: many in one process.
 
 Run as ``python _sleepers.py SOCKET EPOCHS SECONDS``: each connection to the socket is a worker. It says what
-a worker says, message by message, also that it lives; it wants 8 jobs at a time, which train side by side.
+a worker of Ray's says, also that it lives; it wants 8 jobs at a time, which train side by side.
 """
 
 from __future__ import annotations
@@ -36,10 +36,18 @@ class Sleeper:
     ) -> None:
         self._reader, self._writer, self._epochs, self._seconds = reader, writer, epochs, seconds
         self._tasks: list[asyncio.Task[None]] = []
+        self._said: list[Any] = []
 
-    def _say(self, message: Any) -> None:
-        body = pickle.dumps(message)
+    def _say(self, *said: Any) -> None:
+        """Say something; what is said at one moment goes together, as from an actor of Ray's."""
+        if not self._said:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._said.extend(said)
+
+    def _send(self) -> None:
+        body = pickle.dumps(self._said)
         self._writer.write(_LENGTH.pack(len(body)) + body)
+        self._said = []
 
     async def serve(self) -> None:
         """Do what the driver says, until it is gone."""

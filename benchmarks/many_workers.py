@@ -7,7 +7,9 @@ long its trials sleep, and the processor time of the driver's process per event.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pickle
 import queue
 import resource
 import socket
@@ -35,7 +37,7 @@ from fairlane.trials import Trial, Variant
 
 
 class Connection:
-    """A worker, as `fairlane.engines.pool.local.Process` is one: a thread reads what it says."""
+    """A worker, as `fairlane.engines.pool.on_ray.Worker` is one: one thread reads what all of them say."""
 
     threads, kinds, ready = None, frozenset(Kind), True
 
@@ -43,20 +45,22 @@ class Connection:
         self.name, self._crew, self.heard = f"worker {number}", crew, time.monotonic()
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
-        self._out, self._in = self._socket.makefile("wb"), self._socket.makefile("rb")
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._out = self._socket.makefile("wb")
 
     def send(self, message: Any) -> None:
         """Tell it something."""
         line.send(self._out, message)  # type: ignore[arg-type]
 
-    def _listen(self) -> None:
-        with suppress(EOFError, OSError, ValueError):
+    async def listen(self) -> None:
+        """Take in what it says, to its end."""
+        reader, _ = await asyncio.open_connection(sock=self._socket.dup())
+        with suppress(asyncio.IncompleteReadError, OSError):
             while True:
-                message = line.receive(self._in)  # type: ignore[arg-type]
-                self.heard = time.monotonic()
-                if not isinstance(message, Ready | Alive):
-                    self._crew.inbox.put((self, message))
+                size = int.from_bytes(await reader.readexactly(8), "little")
+                for message in pickle.loads(await reader.readexactly(size)):
+                    self.heard = time.monotonic()
+                    if not isinstance(message, Ready | Alive):
+                        self._crew.inbox.put((self, message))
 
     def end(self) -> None:
         """Hang up."""
@@ -72,6 +76,10 @@ class SleepingCrew:
     def __init__(self, workers: int, path: str) -> None:
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._members = [Connection(self, number, path) for number in range(workers)]
+        threading.Thread(target=asyncio.run, args=(self._listen(),), daemon=True).start()
+
+    async def _listen(self) -> None:
+        await asyncio.gather(*(member.listen() for member in self._members))
 
     def members(self) -> list[Connection]:
         """All of them."""

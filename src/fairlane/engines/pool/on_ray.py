@@ -7,6 +7,7 @@ engine.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import queue
@@ -64,8 +65,7 @@ class Worker:
         self.ready, self.heard = False, time.monotonic()
         self._actor, self._inbox, self._sent = actor, inbox, 0
         self._said = actor.say.options(num_returns="streaming").remote()
-        for target in (self._listen, self._watch):
-            threading.Thread(target=target, daemon=True, name="fairlane Ray").start()
+        self._life = actor.live.remote()
 
     def send(self, message: Any) -> None:
         """Tell it something; where it is lost, nothing happens."""
@@ -78,17 +78,19 @@ class Worker:
         with suppress(Exception):
             ray.kill(self._actor, no_restart=True)
 
-    def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Take in what it says, to its end."""
         with suppress(Exception):  # its end is reported below
-            for reference in self._said:
-                for message in ray.get(reference):
+            async for reference in self._said:
+                for message in await reference:
                     self.ready, self.heard = True, time.monotonic()
                     if not isinstance(message, Alive | Ready):
                         self._inbox.put((self, message))
 
-    def _watch(self) -> None:
+    async def watch(self) -> None:
+        """Wait for its end, and say how it ended."""
         try:
-            ray.get(self._actor.live.remote())
+            await self._life
             why = "ended by itself"
         except ray.exceptions.ActorDiedError as error:
             why = f"ended: {_reason(error)}"
@@ -101,6 +103,33 @@ def _reason(error: Any) -> str:
     """Why an actor died, in Ray's words, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[-2:] if len(lines) > 1 else lines)[:300]
+
+
+class _Listener:
+    """One thread that listens to all actors: a thousand threads would mostly wait for each other."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="fairlane Ray")
+        self._thread.start()
+
+    def attend(self, worker: Worker) -> None:
+        """Listen to one more."""
+        for task in (worker.listen(), worker.watch()):
+            asyncio.run_coroutine_threadsafe(task, self._loop)
+
+    def end(self) -> None:
+        """Listen to nobody any more."""
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class RayCrew:
@@ -127,8 +156,10 @@ class RayCrew:
             ray.init(address=address, log_to_driver=True)
         self._most, self._needs = most, {"CPU": cpus, "GPU": gpus, "memory": memory or 0}
         self._threads = None if gpus else max(1, int(cpus))
-        self._workers: list[Worker] = []
+        self._workers: dict[Worker, None] = {}
+        """In the order in which they were started; each message is looked up here."""
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._listener = _Listener()
         self._number = 0
         variables = {"KERAS_BACKEND": keras.backend.backend(), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         variables |= {name: os.environ[name] for name in _CACHES if name in os.environ}
@@ -162,7 +193,8 @@ class RayCrew:
         while len(self._workers) < count:
             new.append(Worker(self._number, self._actor.remote(), self._threads, self._inbox))
             self._number += 1
-            self._workers.append(new[-1])
+            self._workers[new[-1]] = None
+            self._listener.attend(new[-1])
         return new
 
     def _room_on(self, resources: Any) -> int:
@@ -184,7 +216,7 @@ class RayCrew:
     def dismiss(self, member: Member) -> None:
         """End an actor by force."""
         for worker in [worker for worker in self._workers if worker is member]:
-            self._workers.remove(worker)
+            del self._workers[worker]
             worker.end()
 
     def pack(self, value: Any, copies: bool = False) -> Packed:
@@ -198,5 +230,6 @@ class RayCrew:
         """End all actors; leave the cluster, where it was joined for them."""
         for worker in self.members():
             self.dismiss(worker)
+        self._listener.end()
         if self._own:
             ray.shutdown()
