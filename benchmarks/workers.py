@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -99,6 +100,8 @@ def a_cluster(cores: int) -> Iterator[float]:
 
     began = time.perf_counter()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    niceness = "RAY_worker_niceness"  # as local workers have it, where the machine has more to do
+    os.environ[niceness] = "0"
     ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         yield time.perf_counter() - began
@@ -128,6 +131,35 @@ def spin(count: int = 10_000_000) -> float:
     return time.perf_counter() - began
 
 
+IMPORTS = {
+    "JAX": "import jax",
+    "Keras": "import keras",
+    "Keras, as a worker imports it": "from fairlane.kit.lean_keras import import_keras; import_keras()",
+    "all that a worker imports": "from fairlane.kit.lean_keras import import_keras; import_keras(); "
+    "import fairlane.engines.pool.process, fairlane.engines.lanes",
+}
+_TOLD = """
+import resource, time
+began = time.perf_counter()
+{}
+used = resource.getrusage(resource.RUSAGE_SELF)
+size = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(used.ru_utime + used.ru_stime, time.perf_counter() - began, int(size) / 1024)
+"""
+
+
+def start(repeats: int = 3) -> None:
+    """What a worker's imports cost: the least of some fresh processes."""
+    for what, line in IMPORTS.items():
+        program = [sys.executable, "-c", _TOLD.format(line)]
+        told = [
+            subprocess.run(program, capture_output=True, text=True, check=True).stdout.split()
+            for _ in range(repeats)
+        ]
+        busy, seconds, size = (min(map(float, values)) for values in zip(*told, strict=True))
+        print(f"{what}: {busy:.2f} s of processor time, {seconds:.2f} s, {size:.0f} MiB", flush=True)
+
+
 def machine() -> None:
     """How much more two processes do here than one: what no number of workers can exceed."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
@@ -139,10 +171,12 @@ def machine() -> None:
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["machine", "digits", "long", "reference", "ray", "lost"]
+    chosen = sys.argv[1:] or ["machine", "start", "digits", "long", "reference", "ray", "lost"]
     print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     if "machine" in chosen:
         machine()
+    if "start" in chosen:
+        start()
     timed(None, seeds=1, epochs=1)
     if "digits" in chosen:
         row("digits, 64 trials × 20 epochs", None, 1, 2)
