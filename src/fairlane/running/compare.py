@@ -202,7 +202,10 @@ def compare(
                 kept = opened.store
                 run = _KeptRun(kept, planned, callbacks, pace, engine, store is not None, shared)
                 study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
-                _train(run, study, on_error, verbose, test_data, live, allowed, crew)
+                try:
+                    _train(run, study, on_error, verbose, test_data, live, allowed, crew)
+                finally:
+                    planned.data.release_all()
             warn_of_nothing(run.records)
             noted(run.records, store)
             return study
@@ -267,6 +270,7 @@ class _KeptRun:
         warn_of(kept)
         self.shared = shared
         left = [t for t in self.trials if kept.unfinished(t)] if shared else _left(kept, self.trials)
+        data.need(left)
         makers = Callbacks(callbacks, left)
         builder = models.registered(described)
         self.jobs = [replace(j, phases=later) for j in jobs_of(left, common, data, makers, pace, engine)]

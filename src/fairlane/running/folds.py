@@ -20,8 +20,8 @@ from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.models.session import left_as_found
 from fairlane.results.folds import CV, sizes_noted
-from fairlane.running.data import Cut
 from fairlane.running.made import MadeData
+from fairlane.running.missing import missing_in, missing_rows
 from fairlane.store import Decision, Store
 from fairlane.trials import Trial, Variant
 
@@ -105,6 +105,37 @@ class Folds:
         yield from self._splitter.split(x, y, groups)
 
 
+class Cutting:
+    """Cuts data into folds, each data once: variants are paired by folds, whatever a splitter draws.
+
+    Args:
+        cv: a number, a splitter, or pairs of index arrays.
+        groups: the group of each sample, or None.
+    """
+
+    def __init__(self, cv: Any, groups: Any) -> None:
+        self._cv, self._groups = cv, groups
+        self._known: dict[tuple[int, int], tuple[Any, Any, list[Fold]]] = {}
+
+    def __call__(self, given: Mapping[str, Any]) -> list[Fold]:
+        """The folds of some data.
+
+        Args:
+            given: ``Model.fit``'s arguments with the data.
+
+        Raises:
+            StudyError: as `folds_of`.
+        """
+        x, y = given.get("x"), given.get("y")
+        if (id(x), id(y)) not in self._known:
+            self._known[id(x), id(y)] = x, y, folds_of(self._cv, self._groups, given)
+        return self._known[id(x), id(y)][2]
+
+    def forget(self, given: Mapping[str, Any]) -> None:
+        """Hold some data, and their folds, no longer."""
+        self._known.pop((id(given.get("x")), id(given.get("y"))), None)
+
+
 class Samples:
     """The data of a study as it is requested, and how they are cut into folds.
 
@@ -117,6 +148,7 @@ class Samples:
     Attributes:
         common: the same.
         made: makes the data of a trial; None where they are among the arguments.
+        cut: cuts data into folds; None where there are none.
 
     Raises:
         StudyError: they are given twice, or ``data`` is no function.
@@ -124,9 +156,8 @@ class Samples:
 
     def __init__(self, common: Mapping[str, Any], data: Any, cv: Any, groups: Any) -> None:
         # Splits that are an iterator, as KFold(5).split(x) gives them, can be read once.
-        self.common, self._groups = common, groups
-        self._cv = list(cv) if isinstance(cv, Iterator) else cv
-        self._known: dict[tuple[int, int], tuple[Any, Any, list[Fold]]] = {}
+        self.common = common
+        self.cut = None if cv is None else Cutting(list(cv) if isinstance(cv, Iterator) else cv, groups)
         self.made = None if data is None else MadeData(data)
         if self.made is not None and (common.get("x") is not None or common.get("y") is not None):
             raise StudyError("x or y is given, and data too, which makes them; give one of the two")
@@ -138,18 +169,6 @@ class Samples:
         """The hyperparameters that the data are made from."""
         return frozenset() if self.made is None else self.made.names
 
-    @property
-    def cut(self) -> Cut | None:
-        """Cuts data into folds; None where there are none."""
-        return None if self._cv is None else self._cut
-
-    def _cut(self, given: Mapping[str, Any]) -> list[Fold]:
-        """The folds of some data, cut once: variants are paired by folds, whatever a splitter draws."""
-        x, y = given.get("x"), given.get("y")
-        if (id(x), id(y)) not in self._known:
-            self._known[id(x), id(y)] = x, y, folds_of(self._cv, self._groups, given)
-        return self._known[id(x), id(y)][2]
-
     def folds(self, planned: Callable[[int | None], Sequence[Trial]]) -> list[Fold]:
         """The folds of the first trial's data; none where they are not cut.
 
@@ -159,12 +178,14 @@ class Samples:
         Raises:
             StudyError: the data can't be cut.
         """
-        if self._cv is None:
+        if self.cut is None:
             return []
-        made: dict[str, Any] = {}
-        if self.made is not None:
-            _, made = self.made.of(planned(1)[0])
-        return self._cut({**self.common, **made})
+        if self.made is None:
+            return self.cut(self.common)
+        first = planned(1)[0]
+        made = self.made.of(first)
+        with self.made.naming(first):
+            return self.cut({**self.common, **made})
 
     def check(self, variants: Sequence[Variant]) -> None:
         """Refuse variants with validation data of their own, where there are folds.
@@ -172,7 +193,7 @@ class Samples:
         Raises:
             StudyError: the argument.
         """
-        for variant in variants if self._cv is not None else ():
+        for variant in variants if self.cut is not None else ():
             _refuse_validation(variant.fit_arguments)
 
 
@@ -191,6 +212,8 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
     samples = _samples(given)
     if groups is not None and len(groups) != samples:
         raise StudyError(f"groups has {len(groups)} values for {samples} samples; give one for each")
+    if groups is not None and (lacks := missing_in("groups", np.asarray(groups))):
+        raise StudyError(f"{lacks}, so these belong to no group; give each sample a group, or drop them")
     with left_as_found():  # a splitter without random_state draws from NumPy's global generator
         pairs = _pairs(copy.deepcopy(cv), groups, given, samples)
     folds = [_checked(i, pair, samples) for i, pair in enumerate(pairs)]
@@ -279,8 +302,12 @@ def _pairs(cv: Any, groups: Any, given: Mapping[str, Any], samples: int) -> Iter
         some = np.zeros((samples, 1)) if keras.tree.is_nested(x) else x
         try:
             return list(cv.split(some, _plain(given.get("y")), groups))
-        except ValueError as error:
-            raise StudyError(f"{type(cv).__name__} can't cut these samples into folds: {error}") from error
+        except (ValueError, TypeError) as error:
+            lacks = missing_in("y", _plain(given.get("y")))
+            hint = f". {lacks}" if lacks else ""
+            raise StudyError(
+                f"{type(cv).__name__} can't cut these samples into folds: {str(error).rstrip('.')}{hint}"
+            ) from error
     if isinstance(cv, Iterable) and not isinstance(cv, str | Mapping):
         return list(cv)  # whose groups `_refuse_divided` looks at
     raise StudyError(
@@ -302,6 +329,12 @@ def _by_number(folds: int, groups: Any, y: Any, samples: int) -> Iterable[Any]:
     if groups is not None:
         return list(GroupKFold(folds).split(blank, None, groups))
     classes = _classes(y)
+    lacks = missing_in("y", _plain(y))
+    if lacks and (rest := _without_missing(y)).size and _classes(rest) is not None:
+        raise StudyError(
+            f"{lacks}, and the others are classes: folds that are stratified by them can't take samples "
+            f"without a class. Drop these samples, or cut plainly: cv=sklearn.model_selection.KFold({folds})"
+        )
     if classes is None or np.unique(classes, return_counts=True)[1].min() < folds:
         return list(KFold(folds).split(blank))
     with warnings.catch_warnings():
@@ -326,6 +359,12 @@ def _classes(y: Any) -> NDArray[Any] | None:
         return None
     is_class = values.dtype.kind in "iubOUS" or np.isin(values, (0, 1)).all()
     return values if is_class else None
+
+
+def _without_missing(y: Any) -> NDArray[Any]:
+    """Targets without the samples of which a value is missing."""
+    values = np.asarray(_plain(y))
+    return np.delete(values, missing_rows(values), axis=0)
 
 
 def _plain(y: Any) -> Any:

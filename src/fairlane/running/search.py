@@ -177,7 +177,10 @@ def search(
                 rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
                 study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
                 run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt)
-                _train(run, study, on_error, verbose, test_data, live, spent, crew)
+                try:
+                    _train(run, study, on_error, verbose, test_data, live, spent, crew)
+                finally:
+                    planned.data.release_all()
             warn_of_nothing(list(kept))
             return study
 
@@ -257,6 +260,9 @@ class _Run:
             wanted.fresh,
             log,
         )
+        different = wanted.space.count(sorted(data.made_from))
+        if different is not None and different < wanted.trials:  # several variants have the same
+            data.hold_while(lambda: course.begins)
         standing = isinstance(wanted.stopping, Everything)
         self.search = Search(
             *(course, kept, wanted.objectives),
@@ -282,6 +288,7 @@ class _Run:
             if self.store[trial].state is not TrialState.WAITING:
                 checkpoint = self.store.checkpoint(trial)
                 self.store.rewind(trial, 0 if checkpoint is None else checkpoint.epoch)
+        self.planned.data.need(left)
         self._makers.add(left)
         common = self.planned.data.common
         jobs = jobs_of(left, common, self.planned.data, self._makers, self._pace, self.engine)
