@@ -30,6 +30,7 @@ from fairlane.running.fit_arguments import check_argument_names
 from fairlane.running.folds import Samples, note_folds, samples_by_fold
 from fairlane.running.jobs import jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
+from fairlane.running.logged import logs_of
 from fairlane.running.models import Models
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
@@ -135,7 +136,8 @@ def search(
 
     Raises:
         StudyError: space, sampler, objective, data or arguments are wrong, or the stored search of this name
-            differs; before any training. Or the first epoch does not log the objective.
+            differs; before any training. So is an objective that will not be logged; where code of your own
+            decides what is logged, that is known after the first epoch.
         StoreError: as for `compare`.
         BuilderError: as for `compare`.
         SharedStateError: as for `compare`.
@@ -169,7 +171,7 @@ def search(
     held_out = cv is not None or data is not None  # what a function returns shows when it is called
     wanted = wanted_of(space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
     with hired(workers) as crew:
-        planned = _planned(model, wanted, samples, engine, test_data)
+        planned = _planned(model, wanted, samples, engine, test_data, callbacks)
         described, folds = wanted.described(), samples_by_fold(planned.folds)
         with Request(model, fit, callbacks, test_data, described, folds, data) as request:
             with kept_in(store, name, request, resume) as opened:
@@ -198,7 +200,9 @@ class _Planned:
         return [(seed, fold) for seed in seeds for fold in folds or [None]]
 
 
-def _planned(model: Any, wanted: Wanted, samples: Samples, engine: str, test_data: Any) -> _Planned:
+def _planned(
+    model: Any, wanted: Wanted, samples: Samples, engine: str, test_data: Any, callbacks: Any
+) -> _Planned:
     """The parts of all trials, checked before anything is stored or trained."""
     space, fit = wanted.space, samples.common
     every = {name: domain.value(0.5) for name, domain in space.domains.items()}
@@ -225,7 +229,14 @@ def _planned(model: Any, wanted: Wanted, samples: Samples, engine: str, test_dat
     check_test_data(test_data, 2)
     models = Models(model, data, bool(folds))
     known = {**fit, **data.whole(first), "test_data": test_data}
-    check_on_models(rehearsed(models, first, data, fit, test_data), known, first)
+    fresh = rehearsed(models, first, data, fit, test_data)
+    check_on_models(fresh, known, first)
+    held_out = bool(folds or known.get("validation_data") is not None or known.get("validation_split"))
+    wanted.objectives.check_validation(held_out)
+    if fresh and (makers := Callbacks(callbacks, ())).are_listed:
+        logs = logs_of(fresh[-1], data.batch(first), held_out, makers.example())
+        if logs is not None:
+            wanted.objectives.check_logs(logs, first)
     warn_of_programs(wanted)
     return _Planned(data, models, frozenset(names), folds)
 
