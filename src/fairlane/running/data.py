@@ -179,7 +179,7 @@ class Data:
         """
         self._may_return = may_return
 
-    def release_all(self) -> None:
+    def close(self) -> None:
         """No trial is trained any more."""
         self._may_return = _never
         for whole in self._whole.values():
