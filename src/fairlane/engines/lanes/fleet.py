@@ -268,7 +268,7 @@ class Fleet:
         lift = Lift.of(self._numbers, guessed)
         if static or not all_float32(lane.model):
             lift = Lift(())
-        steps = TemplateSteps(lane.model, examination.structure, lift, lambda: lane.session)
+        steps = TemplateSteps(lane.model, examination.structure, lift, partial(_again, lane.session))
         steps.take_over(examination.probe)
         return steps
 

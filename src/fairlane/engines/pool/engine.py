@@ -103,6 +103,7 @@ class _Run:
 
     def _events(self) -> Iterator[EngineEvent]:
         while True:
+            self._hands.let_go()
             yield from self._pass_orders()
             yield from self._hand_out()
             if not (self._waiting or self._ledger.entries):
