@@ -1,8 +1,8 @@
-"""What ``workers=`` costs and gains: run as ``python benchmarks/workers.py [digits] [long] [reference] [lost]
-[simulated]``.
+"""What ``workers=`` costs and gains: ``python workers.py [PART...]``; the parts are in the last lines.
 
-Prints the seconds of a study in this process, and by one and two workers; for the reference engine too; and
-how long after a worker was killed its trials begin elsewhere. Times include the start of the workers.
+Prints the seconds of a study in this process, and by one and two workers; for the reference engine too; by
+Ray's workers against local ones; and how long after a worker was killed its trials begin elsewhere. Times
+include the start of the workers. What many workers cost their driver is in ``many_workers.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +26,6 @@ import keras
 from sklearn.datasets import load_digits
 
 import fairlane as fl
-from fairlane.engines.contract import Job
-from fairlane.engines.pool import messages
-from fairlane.engines.pool.messages import Kind
-from fairlane.engines.resources import Builder, Resources, TrainingData
-from fairlane.running.driver import Driver
-from fairlane.store import MemoryStore
-from fairlane.trials import EpochEnded, Trial, TrialDone, TrialStarted, Variant
 
 digits = load_digits()
 X, Y = digits.data.astype("float32") / 16, digits.target
@@ -96,97 +92,66 @@ def lost() -> None:
     print(f"from the end of a killed worker to its trials' next epoch: {again - killed:.1f} s", flush=True)
 
 
-class Fake:
-    """A worker that trains nothing: it says at once what a worker would say of the jobs that it is given."""
+@contextmanager
+def a_cluster(cores: int) -> Iterator[float]:
+    """Ray on this machine, joined; the seconds of its start."""
+    import ray
 
-    threads, kinds, ready = None, frozenset(Kind), True
-
-    def __init__(self, crew: FakeCrew, number: int, epochs: int) -> None:
-        self.name, self._crew, self._epochs, self.heard = f"worker {number}", crew, epochs, float("inf")
-
-    def send(self, message: Any) -> None:
-        """Take a message, and answer it."""
-        say = self._crew.said.append
-        if isinstance(message, messages.Begin):
-            say((self, messages.Wants(Kind.LANES, 8)))
-        elif isinstance(message, messages.Finish):
-            say((self, messages.Over()))
-        elif isinstance(message, messages.Given) and message.jobs:
-            for sent in message.jobs:
-                events: list[Any] = [TrialStarted(None, "lanes", fleet=0)]
-                events += [
-                    EpochEnded(None, epoch, {"loss": 1.0, "val_loss": 1.0}) for epoch in range(self._epochs)
-                ]
-                events += [TrialDone(None, 1.0, None)]
-                for event in events:
-                    say((self, messages.Happened(sent.ticket, event)))
-            say((self, messages.Wants(Kind.LANES, 8)))
-
-
-class FakeCrew:
-    """A thousand workers, and no process."""
-
-    folder = None
-
-    def __init__(self, workers: int, epochs: int) -> None:
-        self.said: deque[Any] = deque()
-        self._members = [Fake(self, number, epochs) for number in range(workers)]
-
-    def members(self) -> list[Fake]:
-        """All of them."""
-        return self._members
-
-    def replenish(self) -> list[Fake]:
-        """None is lost."""
-        return []
-
-    def receive(self, seconds: float) -> Any:
-        """What was said first."""
-        return self.said.popleft() if self.said else None
-
-    def dismiss(self, member: Any) -> None:
-        """Nothing ends."""
-
-    def pack(self, value: Any, copies: bool = False) -> Any:
-        """Nobody opens it."""
-        return None
-
-    def forget(self, packed: Any) -> None:
-        """Nothing was packed."""
-
-
-def simulated(workers: int = 1000, trials: int = 100_000, epochs: int = 5) -> None:
-    """What an event costs the driver, with so many workers that train nothing."""
-    every = [Trial(i, Variant(i, {"learning_rate": 1.0 / (i + 1)}), seed=0) for i in range(trials)]
-    shared = Resources(
-        {"builder": Builder(lambda trial: None)}, {"data": TrainingData({"x": X[:2], "y": Y[:2]})}
-    )
-    jobs = [Job(trial, "builder", "data", arguments={"epochs": epochs}) for trial in every]
-    driver = Driver(
-        *(MemoryStore(every), "lanes", "record", None, lambda record: None), crew=FakeCrew(workers, epochs)
-    )
     began = time.perf_counter()
-    driver.run(jobs, shared, interruptible=False)
-    seconds, events = time.perf_counter() - began, trials * (epochs + 2)
-    print(
-        f"simulated: {workers} workers, {trials} trials of {epochs} epochs: {1e6 * seconds / events:.0f} µs "
-        f"per event, {events / seconds:.0f} events per second at most",
-        flush=True,
-    )
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield time.perf_counter() - began
+    finally:
+        ray.shutdown()
+
+
+def on_ray(epochs: int) -> None:
+    """Ray's workers against local ones, the cluster there already; and a call that starts it."""
+    cores = len(os.sched_getaffinity(0))
+    with a_cluster(cores) as seconds:
+        print(f"Ray itself starts in {seconds:.1f} s", flush=True)
+        for count in (1, 2):
+            cpus = max(1, cores // count)  # as many chunks of lanes at once as a local worker runs
+            choices = count, fl.Ray(workers=count, cpus=cpus, gpus=0)
+            row(f"digits, 64 trials × {epochs} epochs", *choices, repeats=2, epochs=epochs)
+    seconds = timed(fl.Ray(workers=1, cpus=cores, gpus=0), epochs=epochs)
+    print(f"Ray(workers=1), and Ray started and ended with the call: {seconds:.1f} s", flush=True)
+
+
+def spin(count: int = 10_000_000) -> float:
+    """Some work that no library does; its seconds."""
+    began = time.perf_counter()
+    total = 0
+    for number in range(count):
+        total += number
+    return time.perf_counter() - began
+
+
+def machine() -> None:
+    """How much more two processes do here than one: what no number of workers can exceed."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        one, two = float("inf"), float("inf")
+        for _ in range(3):
+            one = min(one, pool.submit(spin).result())
+            two = min(two, max(pool.map(spin, [10_000_000] * 2)))
+    print(f"machine: two processes of plain Python do ×{2 * one / two:.2f} the work of one", flush=True)
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["digits", "long", "reference", "lost", "simulated"]
-    if "simulated" in chosen:
-        for many in (1, 10, 100, 1000):
-            simulated(many, 100 * max(many, 100))
-    if set(chosen) != {"simulated"}:
-        timed(None, seeds=1, epochs=1)
+    chosen = sys.argv[1:] or ["machine", "digits", "long", "reference", "ray", "lost"]
+    print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
+    if "machine" in chosen:
+        machine()
+    timed(None, seeds=1, epochs=1)
     if "digits" in chosen:
         row("digits, 64 trials × 20 epochs", None, 1, 2)
     if "long" in chosen:
-        row("digits, 64 trials × 200 epochs", None, 1, 2, repeats=1, epochs=200)
+        row("digits, 64 trials × 400 epochs", None, 1, 2, repeats=1, epochs=400)
     if "reference" in chosen:
         row("reference, 8 trials × 40 epochs", None, 1, 2, repeats=1, seeds=2, epochs=40, engine="reference")
+        row("reference, 8 trials × 160 epochs", None, 2, repeats=1, seeds=2, epochs=160, engine="reference")
+    if "ray" in chosen:
+        on_ray(epochs=400)
     if "lost" in chosen:
         lost()

@@ -16,8 +16,8 @@ cd "${SLURM_SUBMIT_DIR:-.}" || exit 1
 srun fairlane work --time-limit 55min train.py
 status=$?
 
-# 3: trials are left. The same task takes its place in the queue again, until there are none.
-if [ "$status" -eq 3 ]; then
+# 3: trials are left; 4: training hung. The same task takes its place in the queue again, until all have ended.
+if [ "$status" -eq 3 ] || [ "$status" -eq 4 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
 fi
 exit "$status"

@@ -26,7 +26,7 @@ def workers(shared):
 
 def pool(shared):
     """Two worker processes, the same in all tests."""
-    from fairlane.engines.pool import PoolEngine
+    from fairlane.engines.pool.engine import PoolEngine
 
     return PoolEngine(shared, two_workers())
 

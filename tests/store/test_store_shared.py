@@ -1,15 +1,16 @@
 """A study that several processes write: each trial is leased to one of them, and nothing is counted twice."""
 
 import threading
+import time
 import warnings
 from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
-from _stores import finish, of_records, plan, run, save, start
+from _stores import Place, finish, of_records, plan, run, save, start
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.store import overview, rename, tables
+from fairlane.store import lease, overview, rename, tables
 from fairlane.store.lease import SILENCE
 from fairlane.trials import TrialFailed, TrialState
 
@@ -56,6 +57,26 @@ def silent(store, seconds):
     values = {"place": "", "heartbeat": tables.sharers.c.heartbeat - seconds}
     with store._database.transaction() as connection:
         connection.execute(sa.update(tables.sharers).values(**values))
+
+
+def test_no_clock_but_the_servers_counts(tmp_path, postgres_url, monkeypatch):
+    """A machine whose clock is an hour ahead does not take others' studies for left."""
+    with Place(f"{postgres_url}&artifacts={tmp_path / 'files'}", "skewed") as place:
+        monkeypatch.setattr(lease, "_machine", lambda: "")  # as where processes of others can't be looked up
+        alone, _ = place.open(plan(), spec=SPEC)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3600.0)
+        with pytest.raises(StoreError, match=r"Its last sign of life was \d\d? s ago"):
+            place.open(plan(), spec=SPEC)
+        assert overview(place.store, "skewed")[0]["writer"] == "this process"
+        alone.close()
+        first, trials = shared(place)
+        leased(first, trials)
+        monkeypatch.setattr(time, "time", real)
+        second, same = shared(place)
+        assert leased(second, same).processes == 2
+        first.close()
+        second.close()
 
 
 def test_each_trial_is_one_processs_and_all_see_all(lasting):

@@ -1,7 +1,8 @@
 """The command that trains a part of a script's studies, beside other processes that do the same.
 
 In: a script with calls of ``fairlane.compare`` that have a store. Out: trained trials in the store; and an
-exit code: 0 where all trials have ended, 3 where some are left, 2 if the request can't be done.
+exit code: 0 where all trials have ended, 3 where some are left, 4 where training hung, 2 if the request can't
+be done.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ _LIMIT = (
     "same command later."
 )
 _BATCH = "How many trials this process has at once. Default: by the number of trials and processes."
+_PATIENCE = (
+    "After this time, such as 30min, in which no epoch or trial begins or ends, this process counts as hung: "
+    "it ends, and others take over its trials. Default: 6h."
+)
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
@@ -30,19 +35,20 @@ def work(
     arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of the script.")] = None,
     time_limit: Annotated[str | None, typer.Option(help=_LIMIT, show_default=False)] = None,
     batch: Annotated[int | None, typer.Option(help=_BATCH, show_default=False)] = None,
+    patience: Annotated[str | None, typer.Option(help=_PATIENCE, show_default=False)] = None,
 ) -> None:
     """Train a part of a script's trials, beside other processes that run the same command.
 
     Start any number of them, at any time, on any machine that reaches the store. Each leases some trials,
     trains them, and leases more, until all have ended. Those of a process that is lost go on elsewhere.
-    Exit code 3 means that trials are left, after the time limit or a signal.
+    Exit code 3 means that trials are left, after the time limit or a signal; 4 that training hung.
     """
     from fairlane.running.working import LEFT, working
 
     try:
         if not script.is_file():
             raise StudyError(f"there is no script {script}")
-        with working(batch, time_limit) as done:
+        with working(batch, time_limit, patience) as done:
             try:
                 _run(script, arguments or [])
             except SystemExit as ended:

@@ -27,6 +27,12 @@ def seconds_of(time_given: Any) -> float:
     return float("nan")
 
 
+def duration(given: Any) -> float:
+    """The seconds of a time as for `seconds_of`, or of a number of seconds; NaN for anything else."""
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    return float(given) if number else seconds_of(given)
+
+
 class BudgetSpent(Exception):
     """No epoch may begin any more."""
 
@@ -59,8 +65,7 @@ class Budget:
         """
         if given is None:
             return None
-        number = isinstance(given, (int, float)) and not isinstance(given, bool)
-        seconds = float(given) if number else seconds_of(given)
+        seconds = duration(given)
         if not seconds > 0:
             raise StudyError(f"budget must be a time such as '10min', or a number of seconds, not {given!r}")
         return cls(seconds, str(given) if isinstance(given, (str, timedelta)) else f"{given} s")

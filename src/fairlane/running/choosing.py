@@ -28,7 +28,7 @@ def engine_for(choice: str, resources: Resources, crew: Crew | None = None) -> E
         crew: the workers that run it; None where this process does.
     """
     if crew is not None:
-        from fairlane.engines.pool import PoolEngine
+        from fairlane.engines.pool.engine import PoolEngine
 
         return PoolEngine(resources, crew, choice)
     if choice == "reference":

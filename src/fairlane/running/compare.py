@@ -50,7 +50,7 @@ from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.samples import Samples
 from fairlane.running.seeds import check_seed
 from fairlane.running.sharing import LeasedFeed
-from fairlane.running.working import joined, noted
+from fairlane.running.working import joined, noted, watch_for
 from fairlane.store import MemoryStore, Record, Store, next_epoch
 from fairlane.trackers import LiveTrackers
 from fairlane.trials import Trial, TrialState, Variant
@@ -282,7 +282,8 @@ class _KeptRun:
         """The feed of this process's part, where several train the study."""
         if self.shared is None:
             return None
-        return LeasedFeed(self.jobs, cast("SharedStore", self.store), self.shared.batch, show)
+        store, batch = cast("SharedStore", self.store), self.shared.batch
+        return LeasedFeed(self.jobs, store, batch, watch_for(self.shared), show)
 
 
 def _train(

@@ -11,12 +11,14 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fairlane.errors import StudyError
 from fairlane.kit.extras import needed
+from fairlane.running.budget import duration
 
 if TYPE_CHECKING:
     from fairlane.engines.pool.crew import Crew
@@ -77,22 +79,31 @@ class Shared:
     Args:
         batch: how many trials a process has at once. By default half of its share of those that are left: the
             processes count that are there when it begins, and at least four.
+        patience: a time such as ``"2h"``, or seconds, in which an epoch or a trial must begin or end here.
+            After it the process counts as hung: it gives no sign of life any more, so others take over what
+            it had leased. It must be longer than the longest epoch, and its compilation.
 
     Raises:
-        StudyError: the number is not possible.
+        StudyError: the number or the time is not possible.
 
     Example:
         >>> import fairlane as fl
         >>> fl.Shared(batch=32)
-        Shared(batch=32)
+        Shared(batch=32, patience='6h')
     """
 
     batch: int | None = None
+    patience: str | float | timedelta = "6h"
 
     def __post_init__(self) -> None:
         if self.batch is not None and not _is_count(self.batch):
             raise StudyError(
                 f"batch of fl.Shared must be a number of trials, 1 or more, or None, not {self.batch!r}"
+            )
+        if not duration(self.patience) > 0:
+            raise StudyError(
+                "patience of fl.Shared must be a time such as '2h', or a number of seconds, not "
+                f"{self.patience!r}"
             )
 
 
@@ -124,8 +135,10 @@ def refuse_shared(workers: Any) -> None:
     """
     if isinstance(workers, Shared):
         raise StudyError(
-            "a search can't be shared by processes with workers=fl.Shared(): it decides by the results of "
-            "all trials who goes on. Give it workers of its own, such as fl.Ray(); or share a compare"
+            "a search can't be shared by processes (workers=fl.Shared(), or fairlane work): it decides by "
+            "the results of all trials which of them go on and what comes next, so one process has to see "
+            "them all. Run the script itself, once, with workers= for the search: a number of processes, "
+            "'devices', or fl.Ray(...) for several machines. Or share a compare of variants that you choose"
         )
 
 

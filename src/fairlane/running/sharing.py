@@ -20,6 +20,7 @@ from fairlane.engines import phases
 from fairlane.engines.contract import NOT_YET, OVER, EngineEvent, Job, Nothing
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
+from fairlane.running.hanging import Watch
 from fairlane.store import Record
 from fairlane.trials import Trial, TrialFailed, TrialStarted
 
@@ -48,14 +49,21 @@ class LeasedFeed:
         store: leases trials.
         batch: how many trials this process has at once; by default a share of those that are left, by the
             number of processes.
+        watch: is told of all that happens.
         show: gets each other process's record that has changed.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], store: SharedStore, batch: int | None, show: Callable[[Record], None]
+        self,
+        jobs: Sequence[Job],
+        store: SharedStore,
+        batch: int | None,
+        watch: Watch,
+        show: Callable[[Record], None],
     ) -> None:
         self._jobs = {job.trial.number: job for job in jobs}
-        self._store, self._show, self._size = store, show, batch
+        self._store, self._show, self._size, self._watch = store, show, batch, watch
+        store.lives_while(watch.alive)
         self._given: deque[Job] = deque()
         self._mine: list[Trial] = []
         self._fatal: list[Trial] = []
@@ -63,6 +71,7 @@ class LeasedFeed:
 
     def next(self) -> Job | Nothing:
         """The next job; `NOT_YET` while other processes have trials."""
+        self._watch.goes_on()
         if not self._given:
             self._ask()
         if self._given:
@@ -71,6 +80,7 @@ class LeasedFeed:
 
     def wait(self) -> bool:
         """Rest for a moment, if other processes have trials; says whether they do."""
+        self._watch.goes_on()
         if self._left:
             time.sleep(_PAUSE)
         return bool(self._left)
@@ -79,6 +89,7 @@ class LeasedFeed:
         """What an engine reports, and failures of trials that are not tried any more."""
         try:
             for event in source:
+                self._watch.goes_on()
                 yield from self._failures()
                 yield replace(event, worker=_this_process()) if isinstance(event, TrialStarted) else event
             yield from self._failures()

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlane.errors import StudyError
-from fairlane.running.budget import Budget
+from fairlane.running.budget import Budget, duration
 from fairlane.running.crews import Shared
+from fairlane.running.hanging import Watch
 from fairlane.store import Record
 from fairlane.trials import TrialState
 
@@ -28,12 +29,14 @@ class Work:
 
     Attributes:
         batch: as of `fairlane.Shared`.
+        patience: as of `fairlane.Shared`; None where the calls decide.
         budget: until when; None where there is no limit. It is for all calls together.
         studies: how many were trained to their end.
         left: how many trials are left of the study that was not.
     """
 
     batch: int | None = None
+    patience: str | None = None
     budget: Budget | None = None
     studies: int = 0
     left: int = 0
@@ -44,14 +47,16 @@ _work: list[Work] = []
 
 
 @contextmanager
-def working(batch: int | None, time_limit: Any) -> Iterator[Work]:
+def working(batch: int | None, time_limit: Any, patience: str | None = None) -> Iterator[Work]:
     """Let all calls in a script share their studies.
 
     Args:
         batch: as of `fairlane.Shared`.
         time_limit: as ``compare``'s ``budget``, for all calls together, from now on.
+        patience: as of `fairlane.Shared`; None where the calls decide.
     """
-    work = Work(Shared(batch).batch, Budget.of(time_limit))
+    Shared(batch, patience or Shared.patience)  # which checks them
+    work = Work(batch, patience, Budget.of(time_limit))
     _work.append(work)
     try:
         yield work
@@ -76,8 +81,13 @@ def joined(workers: Any, budget: Any, store: Any) -> tuple[Any, Budget | None]:
     work = _work[-1]
     if own is not None and work.budget is not None:
         raise StudyError("the call has a budget, and fairlane work a --time-limit: leave one of them out")
-    batch = work.batch or (workers.batch if workers else None)
-    return Shared(batch), own or work.budget
+    given = workers or Shared()
+    return Shared(work.batch or given.batch, work.patience or given.patience), own or work.budget
+
+
+def watch_for(shared: Shared) -> Watch:
+    """Watches the training of this thread; in ``fairlane work``, the process ends where it hangs."""
+    return Watch(duration(shared.patience), str(shared.patience), bool(_work))
 
 
 def noted(records: Sequence[Record], store: Any) -> None:

@@ -63,10 +63,11 @@ class Claim:
         notes.clear()  # of an attempt that met a locked database
         row = study_row(connection, self._name)
         if row is None:
-            connection.execute(self._database.insert(tables.studies).values(self._new_row(request)))
+            new = self._new_row(connection, request)
+            connection.execute(self._database.insert(tables.studies).values(new))
             self.is_new = True
         else:
-            self._check_unclaimed(row, notes)
+            self._check_unclaimed(connection, row, notes)
             self._check_unshared(connection, row, notes)
             which = f"the study {self._name!r} in {self._database.place}"
             check_same(which, row.spec, request, is_begun(connection, row.id))
@@ -74,7 +75,7 @@ class Claim:
             self._take_over(connection, row, request)
         return load(connection, study_row(connection, self._name))
 
-    def _new_row(self, request: StudyRequest) -> dict[str, Any]:
+    def _new_row(self, connection: sa.Connection, request: StudyRequest) -> dict[str, Any]:
         return {
             "name": self._name,
             "folder": new_folder(),
@@ -82,8 +83,12 @@ class Claim:
             "spec": json.dumps(request.spec),
             "versions": json.dumps(dict(request.versions)),
             "revision": 0,
-            **self._writer.columns,
+            **self._columns(connection),
         }
+
+    def _columns(self, connection: sa.Connection) -> dict[str, Any]:
+        """The columns of a study that this process writes; by the database's clock, as machines' differ."""
+        return {**self._writer.columns, "heartbeat": sharers.now(connection)}
 
     def _check_unshared(self, connection: sa.Connection, row: Any, notes: list[str]) -> None:
         """Refuse a study that living processes share; give back what lost ones have left."""
@@ -101,19 +106,20 @@ class Claim:
             for writer in lost
         ]
 
-    def _check_unclaimed(self, row: Any, notes: list[str]) -> None:
+    def _check_unclaimed(self, connection: sa.Connection, row: Any, notes: list[str]) -> None:
         """Refuse a study that a living process writes; note that a dead one has left it open."""
         other = Writer.of(row)
         if other is None:
             return
-        if other.alive:
+        now = sharers.now(connection)
+        if other.alive(now):
             # On this machine a dead process is noticed immediately, so there is nothing to wait for.
             wait = (
                 ""
                 if self._writer.is_beside(other)
                 else (
-                    f" Its last sign of life was {other.silent:.0f} s ago; if that process ended, the study "
-                    f"can be trained after {SILENCE:.0f} s without one."
+                    f" Its last sign of life was {other.silent(now):.0f} s ago; if that process ended, the "
+                    f"study can be trained after {SILENCE:.0f} s without one."
                 )
             )
             raise StoreError(
@@ -133,7 +139,8 @@ class Claim:
         take = sa.update(tables.studies).where(
             columns.id == row.id, as_read, columns.revision == row.revision
         )
-        values = {**self._writer.columns, "revision": row.revision + 1, "spec": json.dumps(request.spec)}
+        mine = self._columns(connection)
+        values = {**mine, "revision": row.revision + 1, "spec": json.dumps(request.spec)}
         if connection.execute(take.values(**values)).rowcount != 1:
             raise StoreError(
                 f"another process has just begun to train the study {self._name!r}: wait for it, or give "
@@ -163,7 +170,7 @@ class Claim:
         columns = tables.studies.c
         mine = sa.update(tables.studies).where(columns.id == study_id, columns.writer == self._writer.token)
         renewed = connection.execute(
-            mine.values(heartbeat=time.time(), revision=columns.revision + int(changed))
+            mine.values(heartbeat=sharers.now(connection), revision=columns.revision + int(changed))
         )
         if renewed.rowcount != 1:
             raise StoreError(

@@ -32,8 +32,8 @@ def counted_studies(connection: sa.Connection, name: str | None = None) -> list[
     where = [] if name is None else [table.c.name == name]
     studies = list(rows.select(connection, table, *where, order=[table.c.created, table.c.id]))
     counts = _counts(connection, [row.id for row in studies] if name is not None else None)
-    shared = sharers.all_living(connection)
-    return [_counted(row, counts.get(row.id, []), shared.get(row.id, [])) for row in studies]
+    shared, now = sharers.all_living(connection), sharers.now(connection)
+    return [_counted(row, counts.get(row.id, []), shared.get(row.id, []), now) for row in studies]
 
 
 def _counts(connection: sa.Connection, studies: Sequence[int] | None) -> dict[int, list[Any]]:
@@ -86,9 +86,9 @@ def _refuse(connection: sa.Connection, study_id: Any) -> None:
     )
 
 
-def _counted(row: Any, counts: Sequence[Any], sharing: Sequence[Writer]) -> dict[str, Any]:
+def _counted(row: Any, counts: Sequence[Any], sharing: Sequence[Writer], now: float) -> dict[str, Any]:
     writer = Writer.of(row)
-    writers = [*sharing, *([writer] if writer is not None and writer.alive else [])]
+    writers = [*sharing, *([writer] if writer is not None and writer.alive(now) else [])]
     alive = bool(writers)
     states: dict[str, int] = {}
     epochs = planned = 0

@@ -81,18 +81,20 @@ class Writer:
             "heartbeat": self.heartbeat,
         }
 
-    @property
-    def silent(self) -> float:
-        """Seconds since its last sign of life."""
-        return max(0.0, time.time() - self.heartbeat)
+    def silent(self, now: float) -> float:
+        """Seconds since its last sign of life.
 
-    @property
-    def alive(self) -> bool:
-        """Whether it may still write."""
+        Args:
+            now: the time by the clock of its signs of life, which is `fairlane.store.sharers.now`.
+        """
+        return max(0.0, now - self.heartbeat)
+
+    def alive(self, now: float) -> bool:
+        """Whether it may still write; ``now`` is as for `silent`."""
         _, _, began = self.place.rpartition(" ")
         if self._is_known:
             return _began(self.pid) == began and (not self.is_here or self.token in _holding)
-        return self.silent < SILENCE
+        return self.silent(now) < SILENCE
 
     @property
     def _is_known(self) -> bool:
@@ -114,12 +116,8 @@ class Writer:
         return boots[0] != boots[1] if all(boots) else self.host != other.host
 
     def lost(self, now: float) -> bool:
-        """Whether its leases have run out: it has ended, or gave no sign of life for `SILENCE` seconds.
-
-        Args:
-            now: the time by the clock of its signs of life.
-        """
-        return now - self.heartbeat > SILENCE or (self._is_known and not self.alive)
+        """Whether its leases have run out: it has ended, or gave no sign of life for `SILENCE` seconds."""
+        return self.silent(now) > SILENCE or not self.alive(now)
 
     @property
     def _machine(self) -> str:

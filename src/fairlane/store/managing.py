@@ -145,7 +145,7 @@ def _free(connection: Any, store: Any, name: str) -> Any:
         raise StudyError(f"there is no study {name!r} in {place_of(store)}; there is {listed or 'none'}")
     writer = Writer.of(row)
     writers = sharers.living(connection, row.id)
-    writers += [writer] if writer is not None and writer.alive else []
+    writers += [writer] if writer is not None and writer.alive(sharers.now(connection)) else []
     if writers:
         raise StoreError(
             f"the study {name!r} in {place_of(store)} is being trained by {in_words(writers)}: wait, or end "

@@ -127,7 +127,8 @@ class StoredRecords(Records):
         if row is None:
             raise no_such_study(connection, self._name, self._database.place)
         writer = Writer.of(row)
-        running = (writer is not None and writer.alive) or bool(sharers.living(connection, row.id))
+        written = writer is not None and writer.alive(sharers.now(connection))
+        running = written or bool(sharers.living(connection, row.id))
         # The row's id, too: the study may have been deleted, and another made with its name.
         revision = (row.id, row.revision, running)
         if self._study is None or revision != self._revision:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -29,10 +29,14 @@ class Share(Claim):
     Args:
         database: open for writing.
         name: the study's.
+
+    Attributes:
+        alive: says whether this process is to give signs of life; it is called from other threads.
     """
 
     def __init__(self, database: Database, name: str) -> None:
         super().__init__(database, name)
+        self.alive: Callable[[], bool] = lambda: True
         self._pulse: _Pulse | None = None
 
     @property
@@ -43,18 +47,20 @@ class Share(Claim):
     def take(self, request: StudyRequest, notes: list[str]) -> StudyRows:
         """Make the study, or take part in it."""
         study = super().take(request, notes)
-        self._pulse = _Pulse(self._database, self._writer)
+        self._pulse = _Pulse(self._database, self._beat)
         return study
 
     def _take(self, connection: sa.Connection, request: StudyRequest, notes: list[str]) -> StudyRows:
         notes.clear()  # of an attempt that met a locked database
         if study_row(connection, self._name) is None:
-            new = self._database.insert(tables.studies).values({**self._new_row(request), **NOBODY})
+            new = self._database.insert(tables.studies).values(
+                {**self._new_row(connection, request), **NOBODY}
+            )
             self.is_new = connection.execute(new.on_conflict_do_nothing()).rowcount == 1
         found = study_row(connection, self._name)
         sharers.lock(connection, found.id)
         row = study_row(connection, self._name)  # as it is now that nobody changes it
-        self._check_unclaimed(row, notes)
+        self._check_unclaimed(connection, row, notes)
         lost = sharers.bury(connection, row.id)
         notes += [lost_in_words(writer, self._name) for writer in lost]
         others = sharers.living(connection, row.id)
@@ -97,12 +103,18 @@ class Share(Claim):
         """Give a sign of life, in the transaction of a commit; see `Claim.renew`."""
         if changed:
             sharers.lock(connection, study_id)
-        if not _beat(connection, self._writer):
+        if not self._beat(connection):
             raise StoreError(
                 f"this process gave no sign of life for more than {SILENCE:.0f} s, so others have taken over "
                 f"its trials of the study {self._name!r}; nothing more is written from here. The same call "
                 "takes part again"
             )
+
+    def _beat(self, connection: sa.Connection) -> bool:
+        """Give a sign of life, unless training hangs; says whether the process still takes part."""
+        row = sa.update(tables.sharers).where(tables.sharers.c.token == self.token)
+        beat = {"heartbeat": sharers.now(connection)} if self.alive() else {"token": self.token}
+        return connection.execute(row.values(**beat)).rowcount == 1
 
     def withdraw(self, study_id: int) -> None:
         """Others may take part already: the study stays, without this process."""
@@ -126,11 +138,11 @@ class _Pulse:
 
     Args:
         database: where.
-        writer: whose.
+        beat: gives one.
     """
 
-    def __init__(self, database: Database, writer: Writer) -> None:
-        self._database, self._writer = database, writer
+    def __init__(self, database: Database, beat: Callable[[sa.Connection], bool]) -> None:
+        self._database, self._beat = database, beat
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="fairlane-share", daemon=True)
         self._thread.start()
@@ -144,14 +156,7 @@ class _Pulse:
         while not self._stopped.wait(BEAT):
             # What is written next raises the error again.
             with suppress(StoreError), self._database.transaction() as connection:
-                _beat(connection, self._writer)
-
-
-def _beat(connection: sa.Connection, writer: Writer) -> bool:
-    """A sign of life; whether the process still takes part."""
-    table = tables.sharers
-    mine = sa.update(table).where(table.c.token == writer.token)
-    return connection.execute(mine.values(heartbeat=sharers.now(connection))).rowcount == 1
+                self._beat(connection)
 
 
 def lost_in_words(writer: Writer, name: str) -> str:

@@ -96,6 +96,10 @@ class SharedStore(SqlStore):
                 self.rewind(trial, next_epoch(record))
         return leased
 
+    def lives_while(self, alive: Callable[[], bool]) -> None:
+        """Give signs of life only as long as a function says so; it is called from other threads."""
+        self._claim.alive = alive
+
     def _lease(self, connection: sa.Connection, wanted: Sequence[Trial], most: Room, alone: bool) -> Leased:
         study, leased = self._study, Leased()
         sharers.lock(connection, study.row.id)

@@ -1,5 +1,1 @@
 """The pool engine: jobs go to worker processes, each of which runs the lanes or the reference engine."""
-
-from fairlane.engines.pool.engine import PoolEngine
-
-__all__ = ["PoolEngine"]

@@ -7,12 +7,13 @@ engine.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +21,14 @@ from typing import Any
 import keras
 import ray
 
+from fairlane.engines.pool.actor import Actor
 from fairlane.engines.pool.crew import Lost, Member
 from fairlane.engines.pool.messages import Alive, Kind, Ready
 from fairlane.engines.pool.packed import Packed
 from fairlane.errors import StudyError
 from fairlane.kit.error_text import one_line
 
-_SECONDS_BETWEEN_SIGNS = 1.0
 _CACHES = ("FAIRLANE_CACHE", "JAX_COMPILATION_CACHE_DIR")
-_MOST_AT_ONCE = 256
-"""How many messages go from an actor at once, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,73 +49,6 @@ class Stored:
         return copy.deepcopy(value) if self.copies else value
 
 
-# --- in the actor ---------------------------------------------------------------------------------------
-
-
-class Actor:
-    """A worker. Its methods run in threads of their own, and so does `fairlane.engines.pool.serving`."""
-
-    def __init__(self) -> None:
-        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._early: dict[int, Any] = {}
-        self._next = 0
-        self._lock = threading.Lock()
-
-    def tell(self, number: int, message: Any) -> None:
-        """Take a message; they may come in another order than they were sent in.
-
-        Args:
-            number: which message it is, from 0.
-            message: the message.
-        """
-        with self._lock:
-            self._early[number] = message
-            while self._next in self._early:
-                self._inbox.put(self._early.pop(self._next))
-                self._next += 1
-
-    def say(self) -> Iterator[list[Any]]:
-        """What the worker says, several messages at once; the first call begins its work."""
-        from fairlane.engines.pool.serving import serve
-
-        threading.Thread(target=self._serve, args=(serve,), daemon=True, name="fairlane worker").start()
-        while True:
-            try:
-                said = [self._outbox.get(timeout=_SECONDS_BETWEEN_SIGNS)]
-            except queue.Empty:
-                yield [Alive()]
-                continue
-            with suppress(queue.Empty):
-                while len(said) < _MOST_AT_ONCE:
-                    said.append(self._outbox.get_nowait())
-            yield said
-
-    def live(self) -> None:
-        """Live for ever: the call ends when the actor does, which a stream of results is slow to notice."""
-        threading.Event().wait()
-
-    def _serve(self, serve: Any) -> None:
-        try:
-            serve(self)
-        except BaseException as error:  # nobody could be told otherwise
-            self._outbox.put(Lost(f"raised an error: {one_line(error)}", True))
-
-    def next(self, wait: bool) -> Any:
-        """The next message."""
-        try:
-            return self._inbox.get(block=wait)
-        except queue.Empty:
-            return None
-
-    def send(self, message: Any) -> None:
-        """Send a message."""
-        self._outbox.put(message)
-
-
-# --- in the driver --------------------------------------------------------------------------------------
-
-
 class Worker:
     """An actor, as the driver sees it.
 
@@ -133,8 +65,7 @@ class Worker:
         self.ready, self.heard = False, time.monotonic()
         self._actor, self._inbox, self._sent = actor, inbox, 0
         self._said = actor.say.options(num_returns="streaming").remote()
-        for target in (self._listen, self._watch):
-            threading.Thread(target=target, daemon=True, name="fairlane Ray").start()
+        self._life = actor.live.remote()
 
     def send(self, message: Any) -> None:
         """Tell it something; where it is lost, nothing happens."""
@@ -147,17 +78,19 @@ class Worker:
         with suppress(Exception):
             ray.kill(self._actor, no_restart=True)
 
-    def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Take in what it says, to its end."""
         with suppress(Exception):  # its end is reported below
-            for reference in self._said:
-                for message in ray.get(reference):
+            async for reference in self._said:
+                for message in await reference:
                     self.ready, self.heard = True, time.monotonic()
                     if not isinstance(message, Alive | Ready):
                         self._inbox.put((self, message))
 
-    def _watch(self) -> None:
+    async def watch(self) -> None:
+        """Wait for its end, and say how it ended."""
         try:
-            ray.get(self._actor.live.remote())
+            await self._life
             why = "ended by itself"
         except ray.exceptions.ActorDiedError as error:
             why = f"ended: {_reason(error)}"
@@ -170,6 +103,33 @@ def _reason(error: Any) -> str:
     """Why an actor died, in Ray's words, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[-2:] if len(lines) > 1 else lines)[:300]
+
+
+class _Listener:
+    """One thread that listens to all actors: a thousand threads would mostly wait for each other."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="fairlane Ray")
+        self._thread.start()
+
+    def attend(self, worker: Worker) -> None:
+        """Listen to one more."""
+        for task in (worker.listen(), worker.watch()):
+            asyncio.run_coroutine_threadsafe(task, self._loop)
+
+    def end(self) -> None:
+        """Listen to nobody any more."""
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class RayCrew:
@@ -196,8 +156,10 @@ class RayCrew:
             ray.init(address=address, log_to_driver=True)
         self._most, self._needs = most, {"CPU": cpus, "GPU": gpus, "memory": memory or 0}
         self._threads = None if gpus else max(1, int(cpus))
-        self._workers: list[Worker] = []
+        self._workers: dict[Worker, None] = {}
+        """In the order in which they were started; each message is looked up here."""
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._listener = _Listener()
         self._number = 0
         variables = {"KERAS_BACKEND": keras.backend.backend(), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         variables |= {name: os.environ[name] for name in _CACHES if name in os.environ}
@@ -231,7 +193,8 @@ class RayCrew:
         while len(self._workers) < count:
             new.append(Worker(self._number, self._actor.remote(), self._threads, self._inbox))
             self._number += 1
-            self._workers.append(new[-1])
+            self._workers[new[-1]] = None
+            self._listener.attend(new[-1])
         return new
 
     def _room_on(self, resources: Any) -> int:
@@ -253,7 +216,7 @@ class RayCrew:
     def dismiss(self, member: Member) -> None:
         """End an actor by force."""
         for worker in [worker for worker in self._workers if worker is member]:
-            self._workers.remove(worker)
+            del self._workers[worker]
             worker.end()
 
     def pack(self, value: Any, copies: bool = False) -> Packed:
@@ -267,5 +230,6 @@ class RayCrew:
         """End all actors; leave the cluster, where it was joined for them."""
         for worker in self.members():
             self.dismiss(worker)
+        self._listener.end()
         if self._own:
             ray.shutdown()

@@ -9,7 +9,7 @@ now.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Sequence
 
 from fairlane.engines.contract import NOT_YET, Feed, Job, Nothing
 from fairlane.engines.pool.messages import Kind
@@ -24,6 +24,10 @@ def structure(job: Job) -> Hashable:
     return job.builder, likeness(job.trial.hyperparameters)
 
 
+Group = tuple[Kind, Hashable]
+"""The jobs of one structure on lanes; or all those for the reference engine."""
+
+
 class Waiting:
     """The jobs that no worker has.
 
@@ -35,14 +39,16 @@ class Waiting:
     def __init__(self, feed: Feed, kinds: Collection[Kind]) -> None:
         self._feed, self._kinds = feed, kinds
         self._next: Job | Nothing = NOT_YET
-        self._ahead: deque[Job] = deque()
+        self._groups: dict[Group, deque[tuple[int, Job]]] = {}
+        """The jobs of each group with their places in the order in which they are to begin."""
+        self._first = self._last = self._count = 0
         self._apart: deque[list[Job]] = deque()
         self._has: dict[int, Counter[Hashable]] = {}
         self._owners: dict[Hashable, set[int]] = {}
-        self._wants: dict[int, set[Kind]] = {}
+        self._wanting: dict[Kind, set[int]] = {kind: set() for kind in Kind}
 
     def __bool__(self) -> bool:
-        return bool(self._ahead or self._apart)
+        return bool(self._groups or self._apart)
 
     @property
     def over(self) -> bool:
@@ -58,11 +64,10 @@ class Waiting:
 
     def wants(self, worker: int, kind: Kind, more: bool) -> None:
         """Note whether a worker wants jobs."""
-        wanted = self._wants.setdefault(worker, set())
         if more:
-            wanted.add(kind)
+            self._wanting[kind].add(worker)
         else:
-            wanted.discard(kind)
+            self._wanting[kind].discard(worker)
 
     def has(self, worker: int, job: Job, count: int) -> None:
         """Note that a worker has one job more (1) or less (-1)."""
@@ -83,7 +88,8 @@ class Waiting:
         """Forget a worker."""
         for key in self._has.pop(worker, ()):
             self._disown(worker, key)
-        self._wants.pop(worker, None)
+        for wanting in self._wanting.values():
+            wanting.discard(worker)
 
     def is_empty(self, worker: int) -> bool:
         """Whether a worker has no job."""
@@ -91,9 +97,11 @@ class Waiting:
 
     # --- jobs ---------------------------------------------------------------------------------------
 
-    def back(self, jobs: Collection[Job]) -> None:
+    def back(self, jobs: Sequence[Job]) -> None:
         """Take jobs back, to be given out before others."""
-        self._ahead.extendleft(reversed(list(jobs)))
+        for job in reversed(jobs):
+            self._first -= 1
+            self._add(job, self._first)
 
     def set_apart(self, jobs: list[Job]) -> None:
         """Take jobs that a worker is to get by themselves."""
@@ -111,38 +119,48 @@ class Waiting:
 
     def take(self, worker: int, kind: Kind) -> Job | None:
         """The next job for a worker; None where there is none for it now."""
-        best: tuple[int, Job] | None = None
-        ranks: dict[Hashable, int | None] = {}
-        for job in self._seen():
-            if self.kind(job) is not kind:
-                continue
-            key = structure(job) if kind is Kind.LANES else None
-            if key not in ranks:
-                ranks[key] = 0 if key is None else self._rank(worker, key)
-            rank = ranks[key]
-            if rank is not None and (best is None or rank < best[0]):
-                best = rank, job
-                if rank == 0:
-                    break
-        if best is None:
-            return None
-        self._ahead.remove(best[1])
-        return best[1]
+        choices = [one for group in self._groups if (one := self._choice(worker, kind, group))]
+        best = min(choices, default=None)
+        while (best is None or best[0] > 0) and self._count < _AHEAD and (job := self.look()) is not None:
+            group = self._group(job)
+            new = self._choice(worker, kind, group) if len(self._groups[group]) == 1 else None
+            best = new if best is None or (new is not None and new < best) else best
+        return None if best is None else self._removed(best[2])
+
+    def _choice(self, worker: int, kind: Kind, group: Group) -> tuple[int, int, Group] | None:
+        """A group's rank for a worker and its first job's place; None where the worker gets none of it."""
+        rank = self._rank(worker, group[1]) if kind is Kind.LANES else 0
+        return None if rank is None or group[0] is not kind else (rank, self._groups[group][0][0], group)
 
     def _rank(self, worker: int, key: Hashable) -> int | None:
         """How good a structure is for a worker's lanes, 0 is best; None where another is to have its jobs."""
-        owners = self._owners.get(key, ())
+        owners = self._owners.get(key, set[int]())
         if worker in owners:
             return 0
         if not owners:
             return 1
-        return None if any(Kind.LANES in self._wants.get(owner, ()) for owner in owners) else 2
+        return 2 if owners.isdisjoint(self._wanting[Kind.LANES]) else None
 
-    def _seen(self) -> Iterator[Job]:
-        """Jobs in the order in which they are to begin; the feed's are taken as they are looked at."""
-        yield from list(self._ahead)
-        while len(self._ahead) < _AHEAD and self.look() is not None:
-            yield self._ahead[-1]
+    def _group(self, job: Job) -> Group:
+        kind = self.kind(job)
+        return kind, structure(job) if kind is Kind.LANES else None
+
+    def _add(self, job: Job, place: int) -> None:
+        jobs = self._groups.setdefault(self._group(job), deque())
+        if place < 0:
+            jobs.appendleft((place, job))
+        else:
+            jobs.append((place, job))
+        self._count += 1
+
+    def _removed(self, group: Group) -> Job:
+        """The first job of a group, taken out of it."""
+        jobs = self._groups[group]
+        self._count -= 1
+        job = jobs.popleft()[1]
+        if not jobs:
+            del self._groups[group]
+        return job
 
     def look(self) -> Job | None:
         """Take a job from the feed, where it has one."""
@@ -150,7 +168,8 @@ class Waiting:
             return None
         found = self._feed.next()
         if isinstance(found, Job):
-            self._ahead.append(found)
+            self._add(found, self._last)
+            self._last += 1
             return found
         self._next = found
         return None

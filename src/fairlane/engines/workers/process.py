@@ -26,6 +26,8 @@ read, write = os.dup(0), os.dup(1)
 nothing = os.open(os.devnull, os.O_RDONLY)
 os.dup2(nothing, 0)
 os.dup2(2, 1)
+from fairlane.kit.lean_keras import import_keras
+import_keras()
 from fairlane.engines.workers.main import main
 main(read, write)
 """
