@@ -19,8 +19,9 @@ import math
 import re
 import types
 import weakref
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -90,17 +91,36 @@ class Structure:
     Attributes:
         key: a digest, equal for models that can share a program.
         numbers: the float (or small JAX array) at each place that lanes can carry.
-        setters: how to put another value at each place; gives back a function that undoes it.
+        slots: the places that they are at, where another value can be put.
         foreign: the name of a class or function under the model that is of no known library, or empty.
         code: a digest, equal for models of the same classes and functions, whatever sizes and numbers they
             have.
+        others: those of `numbers` that are not the model's own, which are to be there while it is traced.
     """
 
     key: str
     numbers: Mapping[Path, Any]
-    setters: Mapping[Path, Callable[[Any], Callable[[], None]]]
+    slots: Mapping[Path, Slot]
     foreign: str = ""
     code: str = ""
+    others: Mapping[Path, Any] = field(default_factory=dict)
+
+    def with_numbers(self, others: Mapping[Path, Any]) -> Structure:
+        """The structure of a model that is like this one but for some numbers.
+
+        Args:
+            others: its numbers, of some of the places.
+        """
+        numbers = {path: others.get(path, value) for path, value in self.numbers.items()}
+        return replace(self, numbers=numbers, others={**self.others, **others})
+
+    @contextmanager
+    def its_own_numbers(self) -> Iterator[None]:
+        """Let the model have the structure's numbers for a while, where they are others than its own."""
+        with ExitStack() as undone:
+            for path, value in self.others.items():
+                undone.callback(self.slots[path].put(value))
+            yield
 
 
 def structure(model: keras.Model, logs_named: bool = True) -> Structure:
@@ -118,14 +138,14 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     walk.visit(model, (), None)
     for group in variable_groups(model):
         walk.visit([*group], ("variables",), None)
-    return Structure(walk.key(), walk.numbers, walk.setters, walk.foreign, walk.code())
+    return Structure(walk.key(), walk.numbers, walk.slots, walk.foreign, walk.code())
 
 
 class _Walk:
     def __init__(self, model: keras.Model, logs_named: bool) -> None:
         self._logs_named = logs_named
         self.numbers: dict[Path, Any] = {}
-        self.setters: dict[Path, Callable[[Any], Callable[[], None]]] = {}
+        self.slots: dict[Path, Slot] = {}
         self._digest, self._without_sizes = hashlib.sha256(), hashlib.sha256()
         self._seen: dict[int, int] = {}
         self._kept_alive: list[Any] = []
@@ -195,7 +215,7 @@ class _Walk:
             return
         self._emit("number", path)
         self.numbers[path] = value
-        self.setters[path] = slot.put
+        self.slots[path] = slot
 
     def _object(self, value: Any, path: Path, slot: Slot | None) -> None:
         if isinstance(value, keras.Variable):
@@ -247,7 +267,7 @@ class _Walk:
         small = value.size <= _LARGEST_LIFTED_ARRAY
         if slot and small and isinstance(value, jax.Array) and value.dtype == "float32":
             self.numbers[path] = value
-            self.setters[path] = slot.put
+            self.slots[path] = slot
         elif str(value.dtype) == "object":
             self.visit(value.tolist(), (*path, "items"), None)
         else:
