@@ -7,6 +7,7 @@ begin again elsewhere.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -138,6 +139,16 @@ class Examination:
     def numbers(self) -> Numbers:
         """The numbers that the program may take as inputs."""
         return self.structure.numbers if self.tracing is None else self.tracing.numbers
+
+    def with_numbers(self, others: Numbers) -> Examination:
+        """That of a model which is like this one, but for some numbers.
+
+        Args:
+            others: its numbers, of some of the places.
+        """
+        other = copy.copy(self)
+        other.structure, other.probe = self.structure.with_numbers(others), {}
+        return other
 
     def likeness(self) -> Any:
         """Equal for lanes whose programs differ in `numbers` alone."""

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from fairlane.engines.program.lift import CannotLift
+from fairlane.engines.program.expressions import CannotLift
 from fairlane.engines.program.outline import outline
 from fairlane.kit.libraries import is_foreign_code, is_foreign_file, watched
 from fairlane.kit.values import same_bits

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fairlane.engines.program.lift import CannotLift, Lift, Numbers
+from fairlane.engines.program.expressions import CannotLift
+from fairlane.engines.program.lift import Lift, Numbers
 from fairlane.engines.program.sizes.aligned import CannotUnify
 from fairlane.engines.program.sizes.known import same_step, shown_by, steps_of
 from fairlane.engines.program.sizes.run import run, shapes_of
