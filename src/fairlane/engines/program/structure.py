@@ -19,8 +19,8 @@ import math
 import re
 import types
 import weakref
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -94,6 +94,8 @@ class Structure:
         foreign: the name of a class or function under the model that is of no known library, or empty.
         code: a digest, equal for models of the same classes and functions, whatever sizes and numbers they
             have.
+        sizes: what of the key is not in ``code``: whole numbers, lengths of axes, constants.
+        size_setters: how to put another value at the place of some of ``sizes``, as in ``setters``.
     """
 
     key: str
@@ -101,6 +103,8 @@ class Structure:
     setters: Mapping[Path, Callable[[Any], Callable[[], None]]]
     foreign: str = ""
     code: str = ""
+    sizes: Sequence[Any] = ()
+    size_setters: Mapping[int, Callable[[Any], Callable[[], None]]] = field(default_factory=dict)
 
 
 def structure(model: keras.Model, logs_named: bool = True) -> Structure:
@@ -118,7 +122,9 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     walk.visit(model, (), None)
     for group in variable_groups(model):
         walk.visit([*group], ("variables",), None)
-    return Structure(walk.key(), walk.numbers, walk.setters, walk.foreign, walk.code())
+    return Structure(
+        *(walk.key(), walk.numbers, walk.setters, walk.foreign), walk.code(), walk.sizes, walk.size_setters
+    )
 
 
 class _Walk:
@@ -126,6 +132,8 @@ class _Walk:
         self._logs_named = logs_named
         self.numbers: dict[Path, Any] = {}
         self.setters: dict[Path, Callable[[Any], Callable[[], None]]] = {}
+        self.sizes: list[Any] = []
+        self.size_setters: dict[int, Callable[[Any], Callable[[], None]]] = {}
         self._digest, self._without_sizes = hashlib.sha256(), hashlib.sha256()
         self._seen: dict[int, int] = {}
         self._kept_alive: list[Any] = []
@@ -160,10 +168,13 @@ class _Walk:
         """Take values into the key, and only what they are into the digest of the code."""
         self._digest.update(repr((kind, *values)).encode())
         self._without_sizes.update(kind.encode())
+        self.sizes += values
 
     def visit(self, value: Any, path: Path, slot: Slot | None) -> None:
         """Take one object into the key; ``slot`` is its place, where another can be put there."""
         if type(value) is int:
+            if slot is not None:
+                self.size_setters[len(self.sizes)] = slot.put
             self._emit_size("int", value)
         elif value is None or isinstance(value, (bool, int, bytes, complex)):
             self._emit(type(value).__name__, value)
@@ -199,6 +210,8 @@ class _Walk:
 
     def _object(self, value: Any, path: Path, slot: Slot | None) -> None:
         if isinstance(value, keras.Variable):
+            if id(value) in self._state:  # else its value is a constant
+                self.size_setters[len(self.sizes)] = functools.partial(keras_private.put_shape, value)
             self._emit_size("variable", tuple(value.shape))
             self._emit(len(value.shape), str(value.dtype), value.trainable)
             self._emit(getattr(value, "overwrite_with_gradient", False))
@@ -251,7 +264,7 @@ class _Walk:
         elif str(value.dtype) == "object":
             self.visit(value.tolist(), (*path, "items"), None)
         else:
-            self._digest.update(np.ascontiguousarray(value).tobytes())
+            self._emit_size("content", hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
 
     def _function(self, value: types.FunctionType, path: Path) -> None:
         code = value.__code__
