@@ -19,7 +19,7 @@ import math
 import re
 import types
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -98,6 +98,8 @@ class Structure:
         code: a digest, equal for models of the same classes and functions, whatever sizes and numbers they
             have.
         others: those of `numbers` that are not the model's own, which are to be there while it is traced.
+        sizes: what of the key is not in ``code``: whole numbers, lengths of axes, constants.
+        size_setters: how to put another value at the place of some of ``sizes``, as in ``slots``.
     """
 
     key: str
@@ -105,6 +107,8 @@ class Structure:
     slots: Mapping[Path, Slot]
     foreign: str = ""
     code: str = ""
+    sizes: Sequence[Any] = ()
+    size_setters: Mapping[int, Callable[[Any], Callable[[], None]]] = field(default_factory=dict)
     others: Mapping[Path, Any] = field(default_factory=dict)
 
     def with_numbers(self, others: Mapping[Path, Any]) -> Structure:
@@ -140,7 +144,9 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     walk.visit(model, (), None)
     for group in variable_groups(model):
         walk.visit([*group], ("variables",), None)
-    return Structure(walk.key(), walk.numbers, walk.slots, walk.foreign, walk.code())
+    return Structure(
+        *(walk.key(), walk.numbers, walk.slots, walk.foreign), walk.code(), walk.sizes, walk.size_setters
+    )
 
 
 class _Walk:
@@ -148,6 +154,8 @@ class _Walk:
         self._logs_named = logs_named
         self.numbers: dict[Path, Any] = {}
         self.slots: dict[Path, Slot] = {}
+        self.sizes: list[Any] = []
+        self.size_setters: dict[int, Callable[[Any], Callable[[], None]]] = {}
         self._tokens: list[str] = []
         self._without_sizes: list[str] = []
         self._seen: dict[int, int] = {}
@@ -183,11 +191,14 @@ class _Walk:
         """Take values into the key, and only what they are into the digest of the code."""
         self._tokens.append(repr((kind, *values)))
         self._without_sizes.append(kind)
+        self.sizes += values
 
     def visit(self, value: Any, path: Path, slot: Slot | None) -> None:
         """Take one object into the key; ``slot`` is its place, where another can be put there."""
         kind = type(value)
         if kind is int:
+            if slot is not None:
+                self.size_setters[len(self.sizes)] = slot.put
             self._emit_size("int", value)
         elif isinstance(value, str):
             self._emit("str", self._names.get(value, value))
@@ -223,6 +234,8 @@ class _Walk:
 
     def _object(self, value: Any, path: Path, slot: Slot | None) -> None:
         if isinstance(value, keras.Variable):
+            if id(value) in self._state:  # else its value is a constant
+                self.size_setters[len(self.sizes)] = functools.partial(keras_private.put_shape, value)
             self._emit_size("variable", tuple(value.shape))
             self._emit(len(value.shape), str(value.dtype), value.trainable)
             self._emit(getattr(value, "overwrite_with_gradient", False))
@@ -275,7 +288,7 @@ class _Walk:
         elif str(value.dtype) == "object":
             self.visit(value.tolist(), (*path, "items"), None)
         else:
-            self._tokens.append(hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
+            self._emit_size("content", hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
 
     def _function(self, value: types.FunctionType, path: Path) -> None:
         code = value.__code__

@@ -162,6 +162,8 @@ class Registry:
         skeletons: what its steps do, whatever the sizes, by `Structure.key`; or by `Tracing.digest`, where
             foreign code runs in them.
         shown: `Structure.code` → what such models of this code have shown.
+        learning: `Structure.code` and kinds of steps → what is known of such models at all sizes
+            (`sizes.uniform.Learning`).
     """
 
     def __init__(self) -> None:
@@ -170,6 +172,7 @@ class Registry:
         self.nested = False
         self.skeletons: dict[str, str] = {}
         self.shown: dict[str, list[Shown]] = {}
+        self.learning: dict[Any, Any] = {}
 
 
 def traced_steps(model: keras.Model, state: State, kinds: Sequence[Kind]) -> dict[Kind, Step]:

@@ -41,6 +41,7 @@ from fairlane.models.keras_private.layers import (
     own_metrics,
     own_seed_generators,
     own_variables,
+    put_shape,
     structure_of_inputs,
     sublayers,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "own_training_loop",
     "own_variables",
     "profiles",
+    "put_shape",
     "replace_attributes",
     "set_initial_epoch",
     "set_pending_state",
