@@ -17,7 +17,9 @@ from keras import layers, ops
 
 import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone
-from fairlane.engines.program.lift import CannotLift, LaneNumber, Lift
+from fairlane.engines.program.expressions import CannotLift
+from fairlane.engines.program.lift import LaneNumber, Lift
+from fairlane.engines.program.slots import Slot
 from fairlane.engines.program.structure import Structure
 
 PATHS = ("a",), ("b",)
@@ -30,18 +32,7 @@ class Places:
         self.held = dict.fromkeys(PATHS, 0.0)
 
     def structure(self):
-        def put(path):
-            def put_there(value):
-                before, self.held[path] = self.held[path], value
-
-                def undo():
-                    self.held[path] = before
-
-                return undo
-
-            return put_there
-
-        return Structure("", {}, {path: put(path) for path in PATHS})
+        return Structure("", {}, {path: Slot(self.held, path) for path in PATHS})
 
 
 def lanes_of(*values):

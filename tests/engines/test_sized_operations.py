@@ -170,7 +170,7 @@ def test_operations_on_padded_arrays_give_each_lane_its_own():
             name: [with_rubbish(a, s.shape) for a, s in zip(lanes[i], whole, strict=True)]
             for name, (_, lanes, whole) in kinds.items()
         }
-        ours = together({name: table.rows(i) for name, table in tables.items()}, arrays)
+        ours = together({name: table.arrays(table.row(i)) for name, table in tables.items()}, arrays)
         for name, expected in alone.items():
             for mine, theirs in zip(ours[name], expected, strict=True):
                 part = np.asarray(mine)[tuple(map(slice, theirs.shape))]

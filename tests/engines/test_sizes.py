@@ -158,7 +158,10 @@ def steps_agree(make, sizes=SIZES, steps=2, rtol=2e-4):
 
     rows = [jax.ShapeDtypeStruct((256,), dtype) for dtype in ("int32", "float32")]
     jax.eval_shape(of_lane, rows, whole)  # fills the table
-    lanes = [np.stack(column) for column in zip(*map(table.rows, range(len(sizes))), strict=True)]
+    lanes = [
+        np.stack(column)
+        for column in zip(*(table.arrays(table.row(i)) for i in range(len(sizes))), strict=True)
+    ]
     stacked = [
         np.stack([with_nan(a, s.shape) for a in arrays]) for *arrays, s in zip(*flat, whole, strict=True)
     ]
@@ -470,7 +473,7 @@ def test_which_sizes_join_a_program(sizes, new, joins):
     kind, steps, states, lift = family(make, [*sizes, new])
     key = str(new)
     last, state = steps.pop(key), states.pop(key)
-    together = FamilySteps(steps, states, lift, [{}])
+    together = FamilySteps(steps, states, {}, lift, [{}])
     together.prepare([kind], together.padded, [{}])
     before = {str(size): together.lift.values([{MEMBER: str(size)}]) for size in sizes}
     assert together.join(key, last, state, [{}]) == joins

@@ -482,8 +482,8 @@ def test_numbers_can_be_set_and_set_back():
     model = made(everything, 0.1, 0.2, 0.3, 0.4)
     found = structure(model)
     undo = [
-        put(found.numbers[path] + 1 if isinstance(found.numbers[path], float) else "array")
-        for path, put in found.setters.items()
+        slot.put(found.numbers[path] + 1 if isinstance(found.numbers[path], float) else "array")
+        for path, slot in found.slots.items()
     ]
     scales = model.layers[1]
     assert model.layers[0].rate == 1.1
@@ -503,7 +503,7 @@ def test_two_numbers_of_one_tuple_are_set_together():
     model = made(lambda: sequential(Holds((0.1, 0.2, 0.3))))
     found = structure(model)
     paths = [path for path in found.numbers if "held" in path]
-    undo = [found.setters[path](9.0) for path in paths]
+    undo = [found.slots[path].put(9.0) for path in paths]
     assert model.layers[0].held == (9.0, 9.0, 9.0)
     for restore in reversed(undo):
         restore()

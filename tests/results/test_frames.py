@@ -73,7 +73,7 @@ def test_history_orders_logs_and_leaves_gaps_where_validation_did_not_run():
             frames.trials,
             [
                 *("trial", "seed", "state", "epochs", "weights_epoch"),
-                *("seconds", "engine", "fleet", "loop", "reason", "error"),
+                *("seconds", "engine", "worker", "fleet", "loop", "reason", "error"),
             ],
         ),
     ],
@@ -177,7 +177,7 @@ def test_trials_tell_how_each_ended():
     frame = frames.trials(records)
     assert list(frame.columns) == [
         *("trial", "lr", "seed", "state", "epochs", "weights_epoch", "loss", "val_loss"),
-        *("seconds", "engine", "fleet", "loop", "reason", "error"),
+        *("seconds", "engine", "worker", "fleet", "loop", "reason", "error"),
     ]
     assert frame["state"].tolist() == ["done", "diverged", "waiting"]
     assert frame["epochs"].tolist() == [2, 1, 0]

@@ -66,7 +66,7 @@ def test_the_long_frame_has_a_row_per_value(study):
 def test_trials_say_how_each_ended_and_what_ran_it(study):
     trials = study.trials
     expected = ["trial", "lr", "units", "seed", "state", "epochs", "weights_epoch", *LOGS]
-    expected += ["seconds", "engine", "fleet", "loop", "reason", "error"]
+    expected += ["seconds", "engine", "worker", "fleet", "loop", "reason", "error"]
     assert list(trials.columns) == expected
     assert trials["state"].tolist() == ["done"] * 6
     assert trials["epochs"].tolist() == [3] * 6

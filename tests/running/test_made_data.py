@@ -110,16 +110,42 @@ def test_a_search_makes_data_as_variants_begin_and_a_store_knows_the_function(tm
     ("data", "said"),
     [
         (3, "data must be a function that returns"),
-        (lambda window: None, r"called with window=3, must return \(x, y\)"),
+        (lambda window: None, r"called with window=3 for trial 0 .window=3, seed 0., must return \(x, y\)"),
         (lambda window, other: windows(window), "of the data needs 'other', which trial 0"),
         (lambda **names: windows(3), "takes \\*\\*names: which hyperparameters it depends on can't be known"),
         (lambda window: {"x": 1, "xx": 1}, "can't be Model.fit's data arguments: it has 'xx'"),
-        (lambda window: 1 / 0, "called with window=3, raised ZeroDivisionError: division by zero"),
+        (
+            lambda window: 1 / 0,
+            "called with window=3 for trial 0 .window=3, seed 0., raised ZeroDivisionError: division by zero",
+        ),
     ],
 )
 def test_what_can_not_make_data_is_refused(data, said):
     with pytest.raises(StudyError, match=said):
         fl.compare(build, {"window": [3]}, data=data, verbose=0)
+
+
+@pytest.mark.parametrize("cv", [None, 2])
+def test_an_error_about_data_names_the_call_that_returned_them(cv):
+    def short(window, fold=None):
+        x, y = windows(window)
+        return (x, y) if window == 3 else (x[:-1], y)
+
+    named = (
+        r"short\(\) of the data, called with window=4.* for trial \d \(window=4, .*, returned data that can't"
+    )
+    with pytest.raises(StudyError, match=named + ".*: .*(x and y have different|Keras can't use)") as caught:
+        fl.compare(build, {"window": [3, 4]}, data=short, cv=cv, verbose=0)
+    assert type(caught.value.__cause__) is (ValueError if cv is None else StudyError)
+
+
+def test_the_error_of_a_function_is_the_cause():
+    def broken(window):
+        raise KeyError(window)
+
+    with pytest.raises(StudyError, match=r"called with window=3 for trial 0 .* raised KeyError: 3") as caught:
+        fl.search(build, {"window": [3]}, trials=1, data=broken, verbose=0)
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_data_are_given_once():

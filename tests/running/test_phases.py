@@ -10,6 +10,7 @@ import pytest
 
 import fairlane as fl
 from _alone import Alone, assert_logs_agree, assert_variables_agree, history_of, variables
+from fairlane.running import driver
 from fairlane.running.phases import Phases
 from fairlane.trials import EpochEnded, Trial, Variant
 
@@ -170,8 +171,6 @@ class PowerCut(BaseException):
 @pytest.mark.parametrize("told", [3, 6, 7, 9])
 def test_what_was_cut_off_goes_on_exactly(tmp_path, monkeypatch, engine, told):
     """Two trials of 3 and 2 epochs: cut off in the first phase, at its end, and in the second."""
-    from fairlane.running import driver
-
     take, epochs = driver.Driver._take, []
 
     def taken(self, event):
@@ -434,11 +433,69 @@ def test_refit_keeps_the_phases():
     assert_logs_agree(history_of(again, 0), expected.logs)
 
 
+SPACE = {"learning_rate": fl.Float(0.01, 0.1), "fine_rate": fl.Float(0.001, 0.05)}
+SEARCH = {**FIT, "epochs": 2, "trials": 4, "verbose": 0}
+
+
+def assert_prefixes(study, phases):
+    """Each trial has the first epochs of what Keras alone trains."""
+    for number, trial in enumerate(study.trials.itertuples()):
+        assert trial.state in ("done", "stopped"), trial.error
+        rates = {"learning_rate": trial.learning_rate, "fine_rate": trial.fine_rate}
+        expected = alone(rates, trial.seed, phases, epochs=2)
+        logs = history_of(study, number)
+        count = len(logs["loss"])
+        assert_logs_agree(logs, {name: values[:count] for name, values in expected.logs.items()})
+        if trial.state == "done":
+            model = study.model(number)
+            assert_variables_agree(variables(model), expected.variables, what=f"trial {number}")
+
+
+@engines
+@pytest.mark.parametrize("stop", [None, "halving"])
+def test_a_search_trains_in_phases(engine, stop):
+    phases = [fl.Phase(slow_down, epochs=1), fl.Phase(unfreeze, epochs=1)]
+    confirm = {"confirm": (1, 1)} if stop is None else {}
+    study = fl.search(build, SPACE, X, Y, then=phases, stop=stop, engine=engine, **confirm, **SEARCH)
+    assert_prefixes(study, phases)
+    assert set(study.trials["engine"]) == {engine}
+    epochs = study.trials["epochs"].tolist()
+    assert max(epochs) == 4
+    assert (min(epochs) < 4) == (stop is not None)
+
+
+def test_a_search_that_was_cut_off_in_a_phase_goes_on(tmp_path, monkeypatch):
+    phases = [fl.Phase(unfreeze, epochs=2)]
+    kept = {"store": tmp_path / "runs.db", "name": "a", "checkpoint_every": 1}
+    take = driver.Driver._take
+
+    def taken(self, event):
+        take(self, event)
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            raise PowerCut
+
+    monkeypatch.setattr(driver.Driver, "_take", taken)
+    with pytest.raises(PowerCut):
+        fl.search(build, SPACE, X, Y, then=phases, stop="halving", **kept, **SEARCH)
+    monkeypatch.undo()
+    study = fl.search(build, SPACE, X, Y, then=phases, stop="halving", **kept, **SEARCH)
+    assert_prefixes(study, phases)
+    assert sorted(study.trials["epochs"])[-1] == 4
+    with pytest.raises(fl.StudyError, match="phases of then"):
+        fl.search(build, SPACE, X, Y, then=fl.Phase(slow_down, 2), stop="halving", **kept, **SEARCH)
+
+
+def test_a_search_refuses_phases_that_can_not_begin():
+    rate = {"learning_rate": fl.Float(0.01, 0.1)}
+    with pytest.raises(fl.StudyError, match="needs 'fine_rat', which trial 0"):
+        fl.search(build, rate, X, Y, then=fl.Phase(lambda model, fine_rat: None, 1), **SEARCH)
+    with pytest.raises(fl.StudyError, match="phase 1 of then can't begin"):
+        fl.search(build, SPACE, X, Y, then=fl.Phase(lambda model: 1 / 0, 1), **SEARCH)
+
+
 @pytest.mark.parametrize("name", ["then", "phases"])
-def test_search_and_fit_say_that_compare_takes_phases(name):
+def test_fit_says_that_compare_takes_phases(name):
     phases = {name: [fl.Phase(unfreeze, 1)]}
-    with pytest.raises(fl.StudyError, match="compare takes 'then', and search does not"):
-        fl.search(build, {"learning_rate": fl.Float(0.01, 0.1)}, X, Y, trials=2, verbose=0, **phases)
     with pytest.raises(fl.StudyError, match="compare takes 'then', and fit does not"):
         fl.fit([build(), build()], X, Y, verbose=0, **phases)
 

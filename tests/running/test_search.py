@@ -234,7 +234,7 @@ def test_data_that_are_read_are_searched_where_all_places_are_there():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"objective": "val_los"}, "did not log it. Did you mean 'val_loss'"),
+        ({"objective": "val_los"}, "will not log it. Did you mean 'val_loss'"),
         ({"validation_split": 0.0}, "objective='val_loss' needs validation data"),
         ({"space": {"units": [1], "epochs": [1, 2]}}, "'epochs' can't be in the space of a search"),
         ({"space": {**SPACE, "unit": [1, 2]}}, "'unit' is neither an argument of the builder.*'units'"),

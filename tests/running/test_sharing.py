@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -104,6 +106,7 @@ def test_one_of_three_is_killed_and_the_study_is_what_one_process_trains(tmp_pat
     assert ended(dying)[0] == -signal.SIGKILL
     assert out.split() == [",".join(["done"] * 8)]
     study = fl.open(store, "shared")
+    assert study.trials["worker"].str.fullmatch(rf"process \d+ on {re.escape(socket.gethostname())}").all()
     assert epochs(own) == epochs(study) == epochs(alone)
     for number in range(8):
         for a, b in zip(weights(study, number), weights(alone, number), strict=True):

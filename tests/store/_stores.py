@@ -121,7 +121,9 @@ def of_record(record):
         "fold": record.trial.fold,
         "state": record.state,
         "epochs": repr(record.epochs),  # in which NaN is like NaN
-        "rest": [getattr(record, n) for n in ("seconds", "engine", "reason", "fleet", "loop", "error")],
+        "rest": [
+            getattr(record, n) for n in ("seconds", "engine", "worker", "reason", "fleet", "loop", "error")
+        ],
         "traceback": record.traceback,
         "tests": repr(record.test_logs),
     }

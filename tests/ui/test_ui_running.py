@@ -86,5 +86,15 @@ def test_what_runs_where(page):
     assert rows(page.browser, "running-now", "trials") == ["3", "1"]
     assert rows(page.browser, "running-now", "epochs done by each") == ["2", "2"]
     assert rows(page.browser, "running-now", "state") == ["training", "training"]
+    assert "worker" not in page.text("#s-running-now")
     study.close()
     page.wait(lambda: page.run("document.querySelector('#s-running-now').parentNode.hidden"))
+
+
+def test_workers_are_named_and_each_counts_its_fleets_alone(page):
+    page.wait(lambda: page.count("#s-running-now"))
+    for trial, worker in zip(page.study.trials, ["a", "a", "b", ""], strict=True):
+        page.study.write(TrialStarted(trial, "lanes", "", 0, "scan×1", worker=worker))
+    page.wait(lambda: len(rows(page.browser, "running-now", "where")) == 3)
+    assert rows(page.browser, "running-now", "worker") == ["a", "b", "the caller's process"]
+    assert rows(page.browser, "running-now", "trials") == ["2", "1", "1"]

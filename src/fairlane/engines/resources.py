@@ -113,11 +113,15 @@ class Resources:
         builders: by their keys.
         data: by their keys.
         callbacks: by their keys.
+        release: called with each trial that has ended: its data may be freed.
+        missing: a trial → that values are missing in its data, in words; empty where none is.
     """
 
     builders: dict[str, Builder] = field(default_factory=dict)
     data: dict[str, TrainingData] = field(default_factory=dict)
     callbacks: dict[str, CallbackMaker] = field(default_factory=dict)
+    release: Callable[[Trial], None] = lambda trial: None
+    missing: Callable[[Trial], str] = lambda trial: ""
 
     def builder_of(self, job: Job) -> Builder:
         """The builder that a job names."""

@@ -113,8 +113,8 @@ def trials(records: Rows) -> pd.DataFrame:
         as an average), each log's value in that epoch, else in the last one (a log that this epoch does not
         have, because of ``validation_freq``, has the value of the epoch before), ``test_<metric>`` where
         there are test data (an epoch's log of that name becomes ``logged_test_<metric>``), ``seconds``,
-        ``engine``, ``fleet`` (nullable integer), ``loop``, ``reason`` (why not on lanes, or not with others)
-        and ``error``.
+        ``engine``, ``worker`` (the process that trained it; empty for the caller's own), ``fleet`` (nullable
+        integer), ``loop``, ``reason`` (why not on lanes, or not with others) and ``error``.
 
     Example:
         >>> from fairlane.store import Record
@@ -141,7 +141,7 @@ def trials(records: Rows) -> pd.DataFrame:
     for log in tests:
         column = COLUMN + log if log in names else log
         columns[column] = [record.test_logs.get(log, math.nan) for record in records]
-    for name in ("seconds", "engine", "fleet", "loop", "reason", "error"):
+    for name in ("seconds", "engine", "worker", "fleet", "loop", "reason", "error"):
         columns[name] = [getattr(record, name) for record in records]
     dtypes = {"trial": "int64", "seed": "int64", done: "int64", "seconds": "float64"}
     return frame_of(columns).astype({**dtypes, "fleet": "Int64", "weights_epoch": "Int64"})

@@ -98,6 +98,11 @@ class Callbacks:
         """Whether trials have callbacks; an empty list counts as none."""
         return self._make is not None
 
+    @property
+    def are_listed(self) -> bool:
+        """Whether it is known of what kinds they are, before there is a trial: no function makes them."""
+        return self._make is None or self._listed is not None
+
     def make(self, trial: Trial) -> list[Any]:
         """The trial's own callbacks.
 

@@ -7,7 +7,7 @@ jobs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -38,7 +38,7 @@ from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
 from fairlane.running.fit_arguments import check_argument_names, check_fit_arguments
-from fairlane.running.folds import Samples, note_folds, samples_by_fold
+from fairlane.running.folds import note_folds, samples_by_fold
 from fairlane.running.jobs import arguments_of, epochs_of, jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
 from fairlane.running.models import Models
@@ -47,6 +47,7 @@ from fairlane.running.phases import Phases
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
+from fairlane.running.samples import Samples
 from fairlane.running.seeds import check_seed
 from fairlane.running.sharing import LeasedFeed
 from fairlane.running.working import joined, noted, watch_for
@@ -198,7 +199,7 @@ def compare(
             *(model, planned.common, callbacks, test_data), folds=folds, made_by=data, phases=described
         ) as request:
             shared = workers if isinstance(workers, Shared) else None
-            with kept_in(store, name, request, resume, shared is not None) as opened:
+            with kept_in(store, name, request, resume, shared is not None) as opened, closing(planned.data):
                 kept = opened.store
                 run = _KeptRun(kept, planned, callbacks, pace, engine, store is not None, shared)
                 study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))
@@ -267,6 +268,7 @@ class _KeptRun:
         warn_of(kept)
         self.shared = shared
         left = [t for t in self.trials if kept.unfinished(t)] if shared else _left(kept, self.trials)
+        data.need(left)
         makers = Callbacks(callbacks, left)
         builder = models.registered(described)
         self.jobs = [replace(j, phases=later) for j in jobs_of(left, common, data, makers, pace, engine)]

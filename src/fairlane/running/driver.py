@@ -23,7 +23,16 @@ from fairlane.running.interrupts import heeded
 from fairlane.running.jobs import PlannedFeed
 from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
 from fairlane.store import Record, Store, next_epoch
-from fairlane.trials import EpochEnded, Event, ModelDescribed, Tested, Trial, TrialFailed, TrialState
+from fairlane.trials import (
+    EpochEnded,
+    Event,
+    ModelDescribed,
+    Tested,
+    Trial,
+    TrialDone,
+    TrialFailed,
+    TrialState,
+)
 
 if TYPE_CHECKING:
     from fairlane.engines.pool.crew import Crew
@@ -79,6 +88,7 @@ class Driver:
         self._orders = OrderBook(self._policy.standing, lambda: budget is not None and budget.spent)
         self._failure: TrialFailed | None = None
         self._taken_when_idle = -1
+        self._warned: set[str] = set()
         self._resources = Resources()
 
     def run(self, jobs: Sequence[Job], resources: Resources, interruptible: bool) -> None:
@@ -239,6 +249,8 @@ class Driver:
         if isinstance(event, Idle) and self._sharing is not None and self._sharing.wait():
             return
         ordered = self._orders.give(self._policy.after(event))
+        if isinstance(event, TrialDone | TrialFailed):  # a policy may have begun others with the same data
+            self._resources.release(event.trial)
         stuck, self._taken_when_idle = self._orders.taken == self._taken_when_idle, -1
         if isinstance(event, Idle):
             self._taken_when_idle = self._orders.taken
@@ -254,6 +266,8 @@ class Driver:
         self._show(record)
         if self._track is not None:
             self._track(event, record)
+        if isinstance(event, EpochEnded) and record.error and len(record.epochs) == 1:
+            self._warn_of_missing(event.trial)
         if isinstance(event, TrialFailed) and self._failure is None:
             self._failure = event
         if self._on_error != "raise":
@@ -264,6 +278,19 @@ class Driver:
             raise self._error(event) from event.exception
         if isinstance(event, EpochEnded) and record.error:
             raise TrialError(f"{event.trial} diverged: {record.error}", event.trial, self._study)
+
+    def _warn_of_missing(self, trial: Trial) -> None:
+        """Warn, once, of data with missing values on which the loss is not finite from the beginning."""
+        missing = self._resources.missing(trial)
+        if missing and missing not in self._warned:
+            self._warned.add(missing)
+            warn_at(
+                caller(),
+                f"the loss of {trial} is not finite from its first epoch on, as in Keras alone: {missing}. "
+                "Drop or fill these values, or give a loss that leaves them out; else no trial learns from "
+                "these data",
+                FairlaneWarning,
+            )
 
     def _error(self, event: TrialFailed) -> TrialError:
         where = "before its first epoch" if event.epoch is None else f"in epoch {event.epoch + 1}"

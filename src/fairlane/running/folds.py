@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,10 +20,8 @@ from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.models.session import left_as_found
 from fairlane.results.folds import CV, sizes_noted
-from fairlane.running.data import Cut
-from fairlane.running.made import MadeData
+from fairlane.running.missing import missing_in, missing_rows
 from fairlane.store import Decision, Store
-from fairlane.trials import Trial, Variant
 
 
 class Folds:
@@ -105,77 +103,6 @@ class Folds:
         yield from self._splitter.split(x, y, groups)
 
 
-class Samples:
-    """The data of a study as it is requested, and how they are cut into folds.
-
-    Args:
-        common: ``Model.fit``'s arguments that are the same for all trials.
-        data: makes the data of a trial; None where they are among the arguments.
-        cv: a number, a splitter, or pairs of index arrays; None for no folds.
-        groups: the group of each sample, or None.
-
-    Attributes:
-        common: the same.
-        made: makes the data of a trial; None where they are among the arguments.
-
-    Raises:
-        StudyError: they are given twice, or ``data`` is no function.
-    """
-
-    def __init__(self, common: Mapping[str, Any], data: Any, cv: Any, groups: Any) -> None:
-        # Splits that are an iterator, as KFold(5).split(x) gives them, can be read once.
-        self.common, self._groups = common, groups
-        self._cv = list(cv) if isinstance(cv, Iterator) else cv
-        self._known: dict[tuple[int, int], tuple[Any, Any, list[Fold]]] = {}
-        self.made = None if data is None else MadeData(data)
-        if self.made is not None and (common.get("x") is not None or common.get("y") is not None):
-            raise StudyError("x or y is given, and data too, which makes them; give one of the two")
-        if cv is None and groups is not None:
-            raise StudyError("groups need cv; give cv=5, or a splitter, to cut the samples by them")
-
-    @property
-    def made_from(self) -> frozenset[str]:
-        """The hyperparameters that the data are made from."""
-        return frozenset() if self.made is None else self.made.names
-
-    @property
-    def cut(self) -> Cut | None:
-        """Cuts data into folds; None where there are none."""
-        return None if self._cv is None else self._cut
-
-    def _cut(self, given: Mapping[str, Any]) -> list[Fold]:
-        """The folds of some data, cut once: variants are paired by folds, whatever a splitter draws."""
-        x, y = given.get("x"), given.get("y")
-        if (id(x), id(y)) not in self._known:
-            self._known[id(x), id(y)] = x, y, folds_of(self._cv, self._groups, given)
-        return self._known[id(x), id(y)][2]
-
-    def folds(self, planned: Callable[[int | None], Sequence[Trial]]) -> list[Fold]:
-        """The folds of the first trial's data; none where they are not cut.
-
-        Args:
-            planned: gives the trials, of so many folds.
-
-        Raises:
-            StudyError: the data can't be cut.
-        """
-        if self._cv is None:
-            return []
-        made: dict[str, Any] = {}
-        if self.made is not None:
-            _, made = self.made.of(planned(1)[0])
-        return self._cut({**self.common, **made})
-
-    def check(self, variants: Sequence[Variant]) -> None:
-        """Refuse variants with validation data of their own, where there are folds.
-
-        Raises:
-            StudyError: the argument.
-        """
-        for variant in variants if self._cv is not None else ():
-            _refuse_validation(variant.fit_arguments)
-
-
 def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
     """The folds of some data.
 
@@ -187,10 +114,12 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
     Raises:
         StudyError: it is none of these, the data can't be cut, or samples are in a fold twice.
     """
-    _refuse_validation(given)
+    refuse_validation(given)
     samples = _samples(given)
     if groups is not None and len(groups) != samples:
         raise StudyError(f"groups has {len(groups)} values for {samples} samples; give one for each")
+    if groups is not None and (lacks := missing_in("groups", np.asarray(groups))):
+        raise StudyError(f"{lacks}, so these belong to no group; give each sample a group, or drop them")
     with left_as_found():  # a splitter without random_state draws from NumPy's global generator
         pairs = _pairs(copy.deepcopy(cv), groups, given, samples)
     folds = [_checked(i, pair, samples) for i, pair in enumerate(pairs)]
@@ -224,7 +153,12 @@ def note_folds(kept: Store, folds: Sequence[Fold]) -> None:
         kept.decide(Decision((CV,), sizes_noted(training, validation)))
 
 
-def _refuse_validation(given: Mapping[str, Any]) -> None:
+def refuse_validation(given: Mapping[str, Any]) -> None:
+    """Refuse data to validate on beside folds, which have their own.
+
+    Raises:
+        StudyError: the argument.
+    """
     for name in ("validation_data", "validation_split"):
         if given.get(name) is not None and not (isinstance(given[name], float | int) and not given[name]):
             raise StudyError(
@@ -279,8 +213,12 @@ def _pairs(cv: Any, groups: Any, given: Mapping[str, Any], samples: int) -> Iter
         some = np.zeros((samples, 1)) if keras.tree.is_nested(x) else x
         try:
             return list(cv.split(some, _plain(given.get("y")), groups))
-        except ValueError as error:
-            raise StudyError(f"{type(cv).__name__} can't cut these samples into folds: {error}") from error
+        except (ValueError, TypeError) as error:
+            lacks = missing_in("y", _plain(given.get("y")))
+            hint = f". {lacks}" if lacks else ""
+            raise StudyError(
+                f"{type(cv).__name__} can't cut these samples into folds: {str(error).rstrip('.')}{hint}"
+            ) from error
     if isinstance(cv, Iterable) and not isinstance(cv, str | Mapping):
         return list(cv)  # whose groups `_refuse_divided` looks at
     raise StudyError(
@@ -302,6 +240,12 @@ def _by_number(folds: int, groups: Any, y: Any, samples: int) -> Iterable[Any]:
     if groups is not None:
         return list(GroupKFold(folds).split(blank, None, groups))
     classes = _classes(y)
+    lacks = missing_in("y", _plain(y))
+    if lacks and (rest := _without_missing(y)).size and _classes(rest) is not None:
+        raise StudyError(
+            f"{lacks}, and the others are classes: folds that are stratified by them can't take samples "
+            f"without a class. Drop these samples, or cut plainly: cv=sklearn.model_selection.KFold({folds})"
+        )
     if classes is None or np.unique(classes, return_counts=True)[1].min() < folds:
         return list(KFold(folds).split(blank))
     with warnings.catch_warnings():
@@ -326,6 +270,12 @@ def _classes(y: Any) -> NDArray[Any] | None:
         return None
     is_class = values.dtype.kind in "iubOUS" or np.isin(values, (0, 1)).all()
     return values if is_class else None
+
+
+def _without_missing(y: Any) -> NDArray[Any]:
+    """Targets without the samples of which a value is missing."""
+    values = np.asarray(_plain(y))
+    return np.delete(values, missing_rows(values), axis=0)
 
 
 def _plain(y: Any) -> Any:

@@ -40,7 +40,7 @@ def resources_of(builder: Builder, data: Data, callbacks: Callbacks, watched: bo
     if callbacks.are_given:
         held = callbacks.shared() if watched else frozenset()
         makers[_CALLBACKS] = CallbackMaker(callbacks.make, held, callbacks.example)
-    return Resources({_BUILDER: builder}, data.by_key, makers)
+    return Resources({_BUILDER: builder}, data.by_key, makers, data.release, data.missing)
 
 
 def jobs_of(

@@ -7,8 +7,9 @@ before anything is trained.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -61,10 +62,24 @@ class MadeData:
         self._parameters = parameters
         self.names = frozenset(parameters) - set(_OF_TRIAL)
         self._made: dict[Any, dict[str, Any]] = {}
-        self._checksums: list[tuple[NDArray[Any], int]] = []
+        self._contents: dict[Any, _Content] = {}
 
-    def of(self, trial: Trial) -> tuple[Any, dict[str, Any]]:
-        """What a trial's data are known by, and ``Model.fit``'s arguments with them.
+    def key(self, trial: Trial) -> Any:
+        """What a trial's data are known by: equal for trials with the same arguments of the function."""
+        given = self._given(trial)
+        return tuple((name, likeness_of(given[name])) for name in sorted(given))
+
+    def returned(self, trial: Trial) -> Set[str]:
+        """The names of the arguments of ``Model.fit`` that the function returns for a trial.
+
+        Raises:
+            StudyError: as `of`.
+        """
+        key = self.key(trial)
+        return self._contents[key].names if key in self._contents else self.of(trial).keys()
+
+    def of(self, trial: Trial) -> dict[str, Any]:
+        """``Model.fit``'s arguments that the function returns for a trial, kept until they are forgotten.
 
         They are made in a session of the trial's seed where the function takes ``seed``, else of seed 0, so
         that they do not depend on what ran before.
@@ -73,16 +88,44 @@ class MadeData:
             trial: whose.
 
         Raises:
-            StudyError: the function lacks an argument, raises an error, or returns something else.
+            StudyError: the function lacks an argument, raises an error, returns something else, or other data
+                than before.
         """
-        given = {name: trial.hyperparameters[name] for name in self.names if name in trial.hyperparameters}
-        given |= {name: getattr(trial, name) for name in _OF_TRIAL if name in self._parameters}
-        key = tuple((name, likeness_of(given[name])) for name in sorted(given))
+        key = self.key(trial)
         if key not in self._made:
-            made = self._called(given, trial)
+            made = self.again(trial)
             self._check_apart(made)
             self._made[key] = made
-        return key, self._made[key]
+        return self._made[key]
+
+    def again(self, trial: Trial) -> dict[str, Any]:
+        """As `of`, and not kept; made again where they are forgotten.
+
+        Raises:
+            StudyError: as `of`.
+        """
+        key = self.key(trial)
+        if key in self._made:
+            return self._made[key]
+        made = self._called(self._given(trial), trial)
+        content, before = _Content.of(made), self._contents.get(key)
+        if before is not None and before != content:
+            raise StudyError(
+                f"{self._what} of the data, {_when(self._given(trial), trial)}, returned other data than the "
+                "first time, so they are not those that other trials of the study have. What it "
+                "draws must depend on its arguments: give its random generators a fixed seed, or let it take "
+                "seed"
+            )
+        self._contents[key] = content
+        return made
+
+    def forget(self, key: Any) -> None:
+        """Hold the data that are known by a key no longer."""
+        self._made.pop(key, None)
+
+    def _given(self, trial: Trial) -> dict[str, Any]:
+        given = {name: trial.hyperparameters[name] for name in self.names if name in trial.hyperparameters}
+        return given | {name: getattr(trial, name) for name in _OF_TRIAL if name in self._parameters}
 
     def _called(self, given: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
         for name, parameter in self._parameters.items():
@@ -91,15 +134,29 @@ class MadeData:
                     f"{self._what} of the data needs {name!r}, which {trial} does not have; give it a "
                     "default, or put it into every variant"
                 )
-        call = ", ".join(f"{name}={value!r}" for name, value in given.items())
         try:
             with left_as_found(), Session(trial.seed if "seed" in given else 0):
                 made = self.function(**given)
         except Exception as error:
             raise StudyError(
-                f"{self._what} of the data, called with {call or 'nothing'}, raised {one_line(error)}"
+                f"{self._what} of the data, {_when(given, trial)}, raised {one_line(error)}"
             ) from error
-        return self._checked(made, call)
+        return self._checked(made, _when(given, trial))
+
+    @contextmanager
+    def naming(self, trial: Trial) -> Iterator[None]:
+        """Have an error about data name the call that returned them, and whose they are.
+
+        Args:
+            trial: whose.
+        """
+        try:
+            yield
+        except StudyError as error:
+            raise StudyError(
+                f"{self._what} of the data, {_when(self._given(trial), trial)}, returned data that can't be "
+                f"used: {error}"
+            ) from error.__cause__ or error
 
     def _check_apart(self, made: Mapping[str, Any]) -> None:
         """Refuse a function that has written over what it returned before.
@@ -107,32 +164,59 @@ class MadeData:
         Raises:
             StudyError: it has.
         """
-        arrays = [leaf for leaf in keras.tree.flatten(dict(made)) if isinstance(leaf, np.ndarray)]
-        for before, known in self._checksums:
-            if any(np.may_share_memory(before, array) for array in arrays) and known != checksum(before):
+        arrays = _arrays(made)
+        for key, before in self._made.items():
+            shared = any(np.may_share_memory(one, array) for one in _arrays(before) for array in arrays)
+            if shared and _Content.of(before) != self._contents[key]:
                 raise StudyError(
                     f"{self._what} of the data has changed an array that it returned before: it writes into "
                     "one array at each call, so all variants would be trained on what the last call wrote. "
                     "Return a copy, such as x.copy()"
                 )
-        self._checksums += [(array, checksum(array)) for array in arrays]
 
-    def _checked(self, made: Any, call: str) -> dict[str, Any]:
+    def _checked(self, made: Any, when: str) -> dict[str, Any]:
         if isinstance(made, Mapping):
             wrong = [name for name in made if name not in DATA_ARGUMENTS]
             if wrong or "x" not in made:
                 lacks = f"it has {wrong[0]!r}" if wrong else "it has no 'x'"
                 raise StudyError(
-                    f"{self._what} of the data, called with {call or 'nothing'}, returned a dict that can't "
+                    f"{self._what} of the data, {when}, returned a dict that can't "
                     f"be Model.fit's data arguments: {lacks}. These are: {', '.join(DATA_ARGUMENTS)}"
                 )
             return dict(made)
         if isinstance(made, tuple) and len(made) in (2, 3):
             return dict(zip(("x", "y", "sample_weight"), made, strict=False))
         raise StudyError(
-            f"{self._what} of the data, called with {call or 'nothing'}, must return (x, y), (x, y, "
+            f"{self._what} of the data, {when}, must return (x, y), (x, y, "
             f"sample_weight), or a dict of Model.fit's data arguments; it returned {arguments.given(made)}"
         )
+
+
+class _Content(NamedTuple):
+    """What the function returned, without the data themselves.
+
+    Attributes:
+        names: of the arguments.
+        checksum: of their arrays.
+    """
+
+    names: frozenset[str]
+    checksum: int
+
+    @classmethod
+    def of(cls, made: Mapping[str, Any]) -> _Content:
+        """That of some data."""
+        return cls(frozenset(made), checksum([made[name] for name in sorted(made)]))
+
+
+def _arrays(made: Mapping[str, Any]) -> list[NDArray[Any]]:
+    return [leaf for leaf in keras.tree.flatten(dict(made)) if isinstance(leaf, np.ndarray)]
+
+
+def _when(given: Mapping[str, Any], trial: Trial) -> str:
+    """The call of the function, and for whom it was."""
+    call = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return f"called with {call or 'nothing'} for {trial}"
 
 
 def likeness_of(value: Any) -> Any:

@@ -7,16 +7,16 @@ a value per objective, of which small ones are better, or an error where there i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fairlane.errors import StudyError
 from fairlane.kit.text import did_you_mean
-from fairlane.results.directions import find_direction
+from fairlane.results.directions import bare, find_direction
 from fairlane.results.logs import known_directions
 from fairlane.results.pareto import PARAMETERS, named
 from fairlane.store import Record
-from fairlane.trials import OF_NO_EPOCH, TrialState
+from fairlane.trials import OF_NO_EPOCH, Trial, TrialState
 
 
 class Objectives:
@@ -40,12 +40,7 @@ class Objectives:
         self._modes: dict[str, str | None] = dict(pairs)
         if not pairs or len(set(self.names)) < len(self.names):
             raise StudyError(f"objective must name one or more different logs, not {given!r}")
-        for name in self.names:
-            if name.startswith("val_") and not validates:
-                raise StudyError(
-                    f"objective={name!r} needs validation data, so that variants are not chosen by what they "
-                    "were trained on: give validation_data=... or validation_split=..., or another objective"
-                )
+        self.check_validation(validates)
         if self.names[0] == PARAMETERS:
             raise StudyError(f"the first objective must be a log, such as 'val_loss', not {PARAMETERS!r}")
         self._signs = {PARAMETERS: -1 if self._modes.get(PARAMETERS) == "max" else 1}
@@ -70,6 +65,42 @@ class Objectives:
         """Its direction as `fairlane.Study.summary` takes it."""
         return self._modes[self.main] or "auto"
 
+    def check_validation(self, validates: bool) -> None:
+        """Refuse logs of a validation that there is not.
+
+        Args:
+            validates: whether there are validation data.
+
+        Raises:
+            StudyError: there are none.
+        """
+        for name in self.names:
+            if name.startswith("val_") and not validates:
+                raise StudyError(
+                    f"objective={name!r} needs validation data, so that variants are not chosen by what they "
+                    "were trained on: give validation_data=... or validation_split=..., or another objective"
+                )
+
+    def check_logs(self, logs: Mapping[str, Iterable[str]], trial: Trial) -> None:
+        """Refuse what a trial will not log, before it is trained.
+
+        Args:
+            logs: what it will log, and which values are better as far as Keras knows it.
+            trial: the trial.
+
+        Raises:
+            StudyError: the name, with the nearest one that is logged; or as `check`.
+        """
+        for name in self.names:
+            if name == PARAMETERS:
+                continue
+            if name not in logs:
+                raise StudyError(
+                    f"objective={name!r}, and {trial} will not log it.{did_you_mean(name, logs)} It will log "
+                    f"{', '.join(logs)}. Nothing was trained"
+                )
+            self._better(name, {bare(one): better for one, better in logs.items() if better})
+
     def check(self, record: Record) -> None:
         """See that a trial's first epoch has logged what is looked for.
 
@@ -85,13 +116,16 @@ class Objectives:
                     f"objective={name!r}, and {record.trial} did not log it.{did_you_mean(name, logs)} It "
                     f"logged {', '.join(logs)}"
                 )
-            better = self._modes[name] or find_direction(name, "auto", known)
-            if better is None:
-                raise StudyError(
-                    f"it is not known whether small or large values of {name!r} are better; give "
-                    f"objective=({name!r}, 'min') or ({name!r}, 'max')"
-                )
-            self._signs[name] = -1 if better == "max" else 1
+            self._signs[name] = -1 if self._better(name, known) == "max" else 1
+
+    def _better(self, name: str, known: Mapping[str, Iterable[str]]) -> str:
+        better = self._modes[name] or find_direction(name, "auto", known)
+        if better is None:
+            raise StudyError(
+                f"it is not known whether small or large values of {name!r} are better; give "
+                f"objective=({name!r}, 'min') or ({name!r}, 'max')"
+            )
+        return better
 
     def values(
         self, records: Sequence[Record], epochs: int, parameters: Callable[[int], float]

@@ -180,14 +180,16 @@ def _rebuilt(
 
     Then it is changed as it was for a phase of its training, from 1.
     """
-    parts = data.parts(trial)
+    parts, example = data.parts(trial), data.batch(trial)
     session = Session(trial.seed)
 
     def build_variables() -> None:
-        if parts is None:
-            keras_private.symbolic_build(model, _one_batch(data.whole(trial)["x"]))
-        else:
+        if parts is not None:
             parts.build(model)
+        elif example is not None:  # of data that are freed
+            keras_private.symbolic_build_from(model, example)
+        else:
+            keras_private.symbolic_build(model, _one_batch(data.whole(trial)["x"]))
 
     with session, Drawing() as drawing:
         model = models.build(trial, to_train=False)

@@ -7,8 +7,10 @@ driver.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fairlane.engines.contract import Job, Pace
@@ -27,13 +29,16 @@ from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
 from fairlane.running.fit_arguments import check_argument_names
-from fairlane.running.folds import Samples, note_folds, samples_by_fold
+from fairlane.running.folds import note_folds, samples_by_fold
 from fairlane.running.jobs import jobs_of, pace_of, resources_of
 from fairlane.running.keeping import kept_in
+from fairlane.running.logged import logs_of
 from fairlane.running.models import Models
+from fairlane.running.phases import Phases
 from fairlane.running.plan import plan
 from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
+from fairlane.running.samples import Samples
 from fairlane.running.searching import Replicate, Search, StoredLog
 from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
 from fairlane.running.working import joined
@@ -62,6 +67,7 @@ def search(
     data: Callable[..., Any] | None = None,
     cv: Any = None,
     groups: Any = None,
+    then: Any = (),
     sampler: Any = "auto",
     stop: Any = None,
     confirm: int | tuple[int, int] | None = None,
@@ -104,6 +110,8 @@ def search(
             variant that needs them begins.
         cv: folds, as for `compare`: a variant's value is the mean over its seeds and folds.
         groups: as for `compare`.
+        then: further phases of training, as for `compare`. Their epochs are added to ``epochs``: rungs count
+            all of them, and a rule may end a variant in any phase.
         sampler: ``"random"``, ``"sobol"``, ``"grid"``; with the extra ``fairlane[optuna]`` also ``"tpe"``,
             ``"gp"``, ``"cmaes"``, ``"nsga2"``, or a sampler of Optuna's. ``"auto"`` takes TPE from 64
             variants on, if Optuna is installed and ``stop`` has no brackets; else random draws.
@@ -135,7 +143,8 @@ def search(
 
     Raises:
         StudyError: space, sampler, objective, data or arguments are wrong, or the stored search of this name
-            differs; before any training. Or the first epoch does not log the objective.
+            differs; before any training. So is an objective that will not be logged; where code of your own
+            decides what is logged, that is known after the first epoch.
         StoreError: as for `compare`.
         BuilderError: as for `compare`.
         SharedStateError: as for `compare`.
@@ -154,7 +163,8 @@ def search(
         >>> len(study.trials)
         4
     """
-    check_argument_names(fit_arguments, search, compare)
+    phases = Phases(then)
+    check_argument_names(fit_arguments, search, compare, hyperparameters=phases.made_from)
     check_choices(engine, on_error)
     check_resume(resume)
     check_workers(workers)
@@ -167,12 +177,14 @@ def search(
     fit = {"x": x, "y": y, **fit_arguments, "epochs": whole("epochs", epochs)}
     samples = Samples(fit, data, cv, groups)
     held_out = cv is not None or data is not None  # what a function returns shows when it is called
-    wanted = wanted_of(space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
+    options = (space, trials, objective, seeds, held_out, sampler, stop, confirm, width, rng, fit)
+    wanted = wanted_of(*options, sum(phases.epochs))
     with hired(workers) as crew:
-        planned = _planned(model, wanted, samples, engine, test_data)
+        planned = _planned(model, wanted, samples, phases, engine, test_data, callbacks)
         described, folds = wanted.described(), samples_by_fold(planned.folds)
-        with Request(model, fit, callbacks, test_data, described, folds, data) as request:
-            with kept_in(store, name, request, resume) as opened:
+        changes = list(phases.described(fit["epochs"]))
+        with Request(model, fit, callbacks, test_data, described, folds, data, changes) as request:
+            with kept_in(store, name, request, resume) as opened, closing(planned.data):
                 kept = opened.store
                 rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
                 study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
@@ -195,7 +207,15 @@ class _Planned:
         return [(seed, fold) for seed in seeds for fold in folds or [None]]
 
 
-def _planned(model: Any, wanted: Wanted, samples: Samples, engine: str, test_data: Any) -> _Planned:
+def _planned(
+    model: Any,
+    wanted: Wanted,
+    samples: Samples,
+    phases: Phases,
+    engine: str,
+    test_data: Any,
+    callbacks: Any,
+) -> _Planned:
     """The parts of all trials, checked before anything is stored or trained."""
     space, fit = wanted.space, samples.common
     every = {name: domain.value(0.5) for name, domain in space.domains.items()}
@@ -204,12 +224,14 @@ def _planned(model: Any, wanted: Wanted, samples: Samples, engine: str, test_dat
     middle = [space.at([0.5] * len(space.domains))]
 
     def planned(count: int | None, variants: Any = middle) -> list[Trial]:
-        return plan(model, variants, wanted.seeds[:1], arguments, count, samples.made_from)
+        others = samples.made_from | phases.made_from
+        return plan(model, variants, wanted.seeds[:1], arguments, count, others)
 
     folds = samples.folds(planned)
     names = planned(len(folds) or None, [everything])[0].variant.fit_arguments
     first = planned(len(folds) or None)[0]
     samples.check([Variant(0, everything, names)])
+    phases.check([first])
     data = Data(fit, [first], engine, samples.cut, samples.made)
     parts = data.parts(first)
     if parts is not None and parts.once:
@@ -220,9 +242,18 @@ def _planned(model: Any, wanted: Wanted, samples: Samples, engine: str, test_dat
     if parts is not None and parts.is_read and engine != "reference":
         check_places(wanted)
     check_test_data(test_data, 2)
-    models = Models(model, data, bool(folds))
+    models = Models(model, data, bool(folds), phases)
     known = {**fit, **data.whole(first), "test_data": test_data}
-    check_on_models(rehearsed(models, first, data, fit, test_data), known, first)
+    fresh = rehearsed(models, first, data, fit, test_data)
+    check_on_models(fresh, known, first)
+    models.rehearse_phases(first, partial(data.batch, first))
+    held_out = bool(folds or known.get("validation_data") is not None or known.get("validation_split"))
+    wanted.objectives.check_validation(held_out)
+    makers = Callbacks(callbacks, ())
+    if fresh and makers.are_listed and not phases:
+        logs = logs_of(fresh[-1], data.batch(first), held_out, makers.example())
+        if logs is not None:
+            wanted.objectives.check_logs(logs, first)
     warn_of_programs(wanted)
     return _Planned(data, models, frozenset(names), folds)
 
@@ -257,6 +288,9 @@ class _Run:
             wanted.fresh,
             log,
         )
+        different = wanted.space.count(sorted(data.made_from))
+        if different is not None and different < wanted.trials:  # several variants have the same
+            data.hold_while(lambda: course.begins)
         standing = isinstance(wanted.stopping, Everything)
         self.search = Search(
             *(course, kept, wanted.objectives),
@@ -282,10 +316,15 @@ class _Run:
             if self.store[trial].state is not TrialState.WAITING:
                 checkpoint = self.store.checkpoint(trial)
                 self.store.rewind(trial, 0 if checkpoint is None else checkpoint.epoch)
+        self.planned.data.need(left)
         self._makers.add(left)
         common = self.planned.data.common
         jobs = jobs_of(left, common, self.planned.data, self._makers, self._pace, self.engine)
-        jobs = [replace(job, varying=self._varying(job.trial), alike=self._alike(job)) for job in jobs]
+        phases = self.planned.models.phases.epochs
+        jobs = [
+            replace(job, varying=self._varying(job.trial), alike=self._alike(job), phases=phases)
+            for job in jobs
+        ]
         assert self.driver is not None
         assert self.progress is not None
         self.driver.check(jobs, self.resources)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fairlane.engines import phases
 from fairlane.engines.contract import (
     NOT_YET,
     OVER,
@@ -131,7 +132,7 @@ class Search:
         if not self._jobs:
             return OVER if self._course.over else NOT_YET
         job = self._jobs.popleft()
-        return job if job.pace is None else replace(job, checkpoint=self._store.checkpoint(job.trial))
+        return job if job.pace is None else phases.resumed(job, self._store.checkpoint(job.trial))
 
     # --- the policy ---
 

@@ -8,6 +8,8 @@ of a process that is lost.
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,7 +22,7 @@ from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.running.hanging import Watch
 from fairlane.store import Record
-from fairlane.trials import Trial, TrialFailed
+from fairlane.trials import Trial, TrialFailed, TrialStarted
 
 if TYPE_CHECKING:
     from fairlane.store.shared import SharedStore
@@ -33,6 +35,10 @@ _ROUNDS = 2
 """How many batches of the usual size each process would train, if all were equally fast."""
 _FEWEST = 4
 """For so many processes a batch leaves some, at least: others may begin a moment later."""
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 class LeasedFeed:
@@ -85,7 +91,7 @@ class LeasedFeed:
             for event in source:
                 self._watch.goes_on()
                 yield from self._failures()
-                yield event
+                yield replace(event, worker=_this_process()) if isinstance(event, TrialStarted) else event
             yield from self._failures()
         finally:
             source.close()

@@ -112,6 +112,7 @@ def wanted_of(
     width: Any,
     rng: Any,
     fit: Mapping[str, Any],
+    later: int = 0,
 ) -> Wanted:
     """What a search is asked for.
 
@@ -127,6 +128,7 @@ def wanted_of(
         width: how many train together.
         rng: the seed of the sampler's draws.
         fit: ``Model.fit``'s arguments.
+        later: how many epochs the phases have that follow on the first.
 
     Raises:
         StudyError: one of them is not possible.
@@ -154,7 +156,7 @@ def wanted_of(
         stopping,
         stop,
         whole("trials", trials),
-        int(fit["epochs"]),
+        int(fit["epochs"]) + later,
         numbers,
         0 if top is None else whole("confirm", top),
         list(range(first, first + whole("the number of seeds in confirm", again))),

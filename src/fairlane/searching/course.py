@@ -159,6 +159,11 @@ class Course:
         """How many variants are still to begin, as far as that is known."""
         return 0 if self._exhausted else self._trials - len(self._members)
 
+    @property
+    def begins(self) -> bool:
+        """Whether variants are still to begin, or the best ones to be trained again."""
+        return self.left() > 0 or bool(self._confirm and not self.over)
+
     def expected(self, variant: int) -> float:
         """How many epochs a variant will probably get.
 

@@ -167,19 +167,25 @@ class Space:
     @property
     def size(self) -> int | None:
         """How many variants there are; None where there is no end to them."""
-        return self._count(list(self.domains))
+        return self.count(list(self.domains))
 
     @property
     def kinds(self) -> int | None:
         """How many programs it needs where all whole numbers are sizes: the combinations of all the rest."""
-        return self._count([name for name, one in self.domains.items() if not (one.numeric or one.whole)])
+        return self.count([name for name, one in self.domains.items() if not (one.numeric or one.whole)])
 
     @property
     def has_numbers(self) -> bool:
         """Whether there is a hyperparameter whose values share one program."""
         return any(domain.numeric for domain in self.domains.values())
 
-    def _count(self, names: Sequence[str]) -> int | None:
+    def count(self, names: Sequence[str]) -> int | None:
+        """How many combinations of values some hyperparameters have; None where there is no end to them.
+
+        Args:
+            names: the hyperparameters; those that do not vary count for nothing.
+        """
+        names = [name for name in names if name in self.domains]
         sizes = [self.domains[name].size for name in names]
         if any(size is None for size in sizes):
             return None

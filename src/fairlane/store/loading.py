@@ -134,6 +134,7 @@ def record_of(row: Any, variant: Variant) -> Record:
         row.state,
         seconds=row.seconds,
         engine=row.engine,
+        worker=row.worker,
         reason=row.reason,
         fleet=row.fleet,
         loop=row.loop,

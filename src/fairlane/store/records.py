@@ -59,6 +59,7 @@ class Record:
         epochs: ``(epoch, logs)`` per finished epoch, in order; epochs count from 0.
         seconds: elapsed wall-clock seconds.
         engine: the engine that trained it, or empty.
+        worker: the process that trained it, or empty: as of a `fairlane.trials.TrialStarted`.
         reason: why it is not on lanes, or why its fleet has no models of other sizes; or empty.
         fleet: its fleet's number, or None.
         loop: the loop of its fleet, or empty.
@@ -74,6 +75,7 @@ class Record:
     epochs: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     seconds: float = 0.0
     engine: str = ""
+    worker: str = ""
     reason: str = ""
     fleet: int | None = None
     loop: str = ""
@@ -100,7 +102,7 @@ class Record:
                 # A trial that lanes gave up starts again on another engine: its rows are written again.
                 self.rewind(event.epoch)
                 self.state = TrialState.RUNNING
-                self.engine, self.reason = event.engine, event.reason
+                self.engine, self.worker, self.reason = event.engine, event.worker, event.reason
                 self.fleet, self.loop = event.fleet, event.loop
             case EpochEnded():
                 # A callback may go on to change an array that it logs; the record is of this epoch.

@@ -7,8 +7,9 @@ column. Any other value raises a `StoreError` that names table, row and column.
 from __future__ import annotations
 
 import math
+import re
 from collections import namedtuple
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,7 +49,9 @@ def select(
     """
     checks, lacking = SCHEMA[table.name], _lacking(connection, table)
     raw = [
-        (sa.null() if name in lacking else sa.type_coerce(table.c[name], sa.types.NullType())).label(name)
+        sa.literal(lacking[name]).label(name)
+        if name in lacking
+        else sa.type_coerce(table.c[name], sa.types.NullType()).label(name)
         for name in checks
     ]
     query = sa.select(*raw).where(*where).order_by(*order)
@@ -65,24 +68,24 @@ def select(
         yield from map(make, tuples) if named else tuples
 
 
-_LATER = {"fairlane_trials": {"fold"}}
-"""Columns that tables of older versions lack; a reader does not upgrade them, and reads NULL."""
-_WITHOUT = ("v1", "v2", "v3", "v4")
-"""These versions."""
+_LATER: Mapping[str, Mapping[str, tuple[int, Any]]] = {
+    "fairlane_trials": {"fold": (5, None), "worker": (8, "")},
+}
+"""Table → column → the version of the tables that added it, and what is read from older ones: a reader does
+not upgrade them."""
 
 
-def _lacking(connection: sa.Connection, table: sa.Table) -> set[str]:
-    later = _LATER.get(table.name)
-    if not later:
-        return set()
-    lacking = later - {c["name"] for c in sa.inspect(connection).get_columns(table.name)}
-    if lacking:
-        version: sa.Select[Any] = sa.select(sa.column("version_num")).select_from(
-            sa.table(tables.VERSION_TABLE)
-        )
-        if connection.execute(version).scalar() not in _WITHOUT:
-            return set()  # the column was there, and the query says that it is gone
-    return lacking
+def _lacking(connection: sa.Connection, table: sa.Table) -> dict[str, Any]:
+    """Column → its value, for columns that the tables' version does not have."""
+    later = _LATER.get(table.name, {})
+    there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)} if later else set()
+    if there >= later.keys():
+        return {}
+    query: sa.Select[Any] = sa.select(sa.column("version_num")).select_from(sa.table(tables.VERSION_TABLE))
+    version = str(connection.execute(query).scalar())
+    # Where a column was there, and is gone, the query says so.
+    number = int(version[1:]) if re.fullmatch(r"v\d{1,9}", version) else math.inf
+    return {name: value for name, (since, value) in later.items() if number < since}
 
 
 def check_references(connection: sa.Connection, table: sa.Table, column: str) -> None:

@@ -237,6 +237,7 @@ SCHEMA: Mapping[str, Mapping[str, Check]] = {
         "state": _state,
         "seconds": _number(_LONGEST),
         "engine": _text,
+        "worker": _text,
         "reason": _text,
         "fleet": _or_null(_whole()),
         "loop": _text,

@@ -108,7 +108,7 @@ Step = (
 
 def trial_columns(record: Record) -> dict[str, Any]:
     """The columns of a trial's row that change while it is trained."""
-    names = ("seconds", "engine", "reason", "fleet", "loop", "error", "traceback")
+    names = ("seconds", "engine", "worker", "reason", "fleet", "loop", "error", "traceback")
     return {"state": str(record.state), **{name: getattr(record, name) for name in names}}
 
 

@@ -112,6 +112,7 @@ trials = sa.Table(
     sa.Column("state", Text, nullable=False),
     sa.Column("seconds", sa.Double, nullable=False),
     sa.Column("engine", Text, nullable=False),
+    sa.Column("worker", Text, nullable=False, server_default=""),
     sa.Column("reason", Text, nullable=False),
     sa.Column("fleet", sa.Integer),
     sa.Column("loop", Text, nullable=False),

@@ -132,7 +132,9 @@ def events_of(record: Record) -> Iterator[Event]:
     """The events that a record comes from, without weights and checkpoints; none if it was not begun."""
     trial, state = record.trial, record.state
     if record.engine and (record.epochs or state is not TrialState.WAITING):
-        yield TrialStarted(trial, record.engine, record.reason, record.fleet, record.loop)
+        yield TrialStarted(
+            trial, record.engine, record.reason, record.fleet, record.loop, worker=record.worker
+        )
     for epoch, logs in record.epochs:
         yield EpochEnded(trial, epoch, logs)
     if state in (TrialState.DONE, TrialState.STOPPED, TrialState.DIVERGED):

@@ -22,6 +22,7 @@ class TrialStarted:
         loop: the lanes engine's loop, such as ``"vmap×8"``; else empty.
         epoch: the epoch it is trained from, counted from 0: the records of earlier epochs stay, and
             those of this one and later ones are dropped.
+        worker: the process that trains it, such as ``"worker 2 (process 4711)"``; empty for the caller's own.
     """
 
     trial: Trial
@@ -30,6 +31,7 @@ class TrialStarted:
     fleet: int | None = None
     loop: str = ""
     epoch: int = 0
+    worker: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Any
 RESERVED_COLUMNS = frozenset(
     {
         *("trial", "seed", "epoch", "metric", "data", "value"),
-        *("state", "weights_epoch", "seconds", "engine", "fleet", "loop", "reason", "error"),
+        *("state", "weights_epoch", "seconds", "engine", "worker", "fleet", "loop", "reason", "error"),
         *("variant", "seeds", "folds", "pairs", "failed", "unfinished"),
         *("selected_by", "selected"),
         *("mean", "low", "high", "median", "median_low", "median_high", "iqm", "iqm_low", "iqm_high"),

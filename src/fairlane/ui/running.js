@@ -32,13 +32,15 @@ function pacer(clock = () => performance.now() / 1000) {
 function placesOf(trials) {
   const places = new Map();
   for (const trial of trials.filter((one) => one.state === "running")) {
-    const key = trial.fleet == null ? trial.engine : `${trial.engine} ${trial.fleet}`;
+    const key = [trial.worker, trial.engine, trial.fleet ?? ""].join(" ");
     places.set(key, [...(places.get(key) || []), trial]);
   }
   return [...places].map(([key, some]) => ({ key, trials: some }));
 }
 
 const whereOf = ({ trials: [one] }) => (one.fleet != null ? `fleet ${one.fleet}, on lanes` : one.engine === "reference" ? "Model.fit, one trial at a time" : `${one.engine || "not placed"}, no fleet yet`);
+
+const workerOf = ({ trials: [one] }) => one.worker;
 
 // From the least to the most, of some numbers.
 function rangeOf(values) {
@@ -51,8 +53,9 @@ function runningPart() {
   const waiting = html("p", { class: "faint" });
   const node = section("Running now", made.node, waiting);
   const epochs = (row) => row.trials.map((trial) => trial.epochs.length);
-  const columns = [
+  const columns = (places) => [
     { name: "where", value: whereOf },
+    ...(places.some(workerOf) ? [{ name: "worker", value: (row) => workerOf(row) || "the caller's process" }] : []),
     { name: "trials", number: true, value: (row) => row.trials.length },
     { name: "variants", number: true, value: (row) => new Set(row.trials.map((trial) => trial.variant)).size },
     { name: "epochs done by each", value: (row) => Math.min(...epochs(row)), text: (row) => rangeOf(epochs(row)) },
@@ -64,7 +67,7 @@ function runningPart() {
       const places = facts.live.writer ? placesOf(facts.trials) : [];
       const wait = facts.trials.filter((trial) => trial.state === "waiting").length;
       node.hidden = !places.length;
-      made.draw(columns, places);
+      made.draw(columns(places), places);
       say(waiting, wait ? `${plural(wait, "trial waits", "trials wait")} for a place.` : "");
     },
   };

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlane.engines.data.sources import Source
+from fairlane.engines.data.sources import Source, unused_number
 from fairlane.models import keras_private
 from fairlane.models.session import Session
 
@@ -48,6 +48,8 @@ class Batches:
         arguments: how Keras's iterator cuts them (batch size, steps, shuffling).
         adapter: Keras's data adapter over as many samples as these, to see their shapes and dtypes.
         rows: shape ``(samples,)``: where in the arrays the samples of a fold are; None where all are its own.
+        pool: equal for the same arrays, as folds have them: lanes of one chunk take their samples from them.
+            It is never the number of other arrays, as an address may be once these are freed.
     """
 
     arrays: Any
@@ -55,6 +57,7 @@ class Batches:
     arguments: Mapping[str, Any]
     adapter: Any = field(repr=False)
     rows: NDArray[np.int32] | None = None
+    pool: int = field(default_factory=unused_number)
     _runs: dict[int, list[tuple[int, int, int]]] = field(init=False, repr=False, default_factory=dict)
 
     @property
@@ -64,11 +67,6 @@ class Batches:
             lambda a: None if a is None else (a.shape, str(a.dtype)), self.arrays
         )
         return repr(shapes), self.rows is None, int(self.adapter.batch_size)
-
-    @property
-    def pool(self) -> Any:
-        """Equal for the same arrays, as folds have them: lanes of one chunk take their samples from them."""
-        return id(self) if self.rows is None else id(self.arrays)
 
     @property
     def likeness(self) -> Any:
@@ -82,7 +80,7 @@ class Batches:
             rows: where they are.
             alike: as many samples of these arrays, whichever.
         """
-        return replace(alike, arrays=self.arrays, rows=rows)
+        return replace(alike, arrays=self.arrays, rows=rows, pool=self.pool)
 
     @functools.cached_property
     def shuffles_plainly(self) -> bool:
@@ -166,7 +164,9 @@ class FitData:
     def _of_parts(self, of: Callable[[Batches], Any]) -> Any:
         """Of batches what is asked for; what is read is like itself alone."""
         parts = (self.training, self.validation)
-        return tuple(of(part) if isinstance(part, Batches) else id(part) for part in parts)
+        return tuple(
+            of(part) if isinstance(part, Batches) else None if part is None else part.number for part in parts
+        )
 
     @property
     def is_read(self) -> bool:

@@ -12,6 +12,7 @@ source's own, and is drawn once for all.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,10 @@ class Piece(NamedTuple):
         return Piece(jax.tree.map(lambda a: a[first : first + steps], self.data), steps, self.shapes)
 
 
+unused_number = itertools.count().__next__
+"""A number that no data have had before: an address is taken again by others once the data are freed."""
+
+
 @dataclass(eq=False)
 class Source:
     """Where batches are read from.
@@ -63,12 +68,14 @@ class Source:
         x: that argument, or Keras's adapter over it.
         arguments: how Keras's iterator takes batches from it.
         once: whether it can be read only once.
+        number: which source it is.
     """
 
     name: str
     x: Any
     arguments: Mapping[str, Any]
     once: bool = False
+    number: int = field(default_factory=unused_number)
     _readings: dict[Any, Reading] = field(default_factory=dict)
     _begun: int = 0
     _first: Any = None

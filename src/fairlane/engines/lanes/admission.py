@@ -21,6 +21,7 @@ from fairlane.engines.lanes.beginning import begin
 from fairlane.engines.lanes.fleets import Fleets
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.memory import lanes_that_fit
+from fairlane.engines.lanes.prebuilt import Prebuilt
 from fairlane.engines.lanes.replicas import Replicas
 from fairlane.engines.lanes.roster import ENGINE, Reports, Roster, failed
 from fairlane.engines.lanes.turns import Turns
@@ -66,7 +67,7 @@ class Admission:
         self._limit: float | None = None
         self._registry = Registry()
         self._tests: dict[Any, list[Any]] = {}
-        self._replicas = Replicas(resources)
+        self._replicas, self._prebuilt = Replicas(resources), Prebuilt(resources)
 
     def limit(self) -> float:
         """How many lanes may be under way at once, as far as that is known: by the first lane."""
@@ -135,7 +136,8 @@ class Admission:
 
     def _begun(self, job: Job, data: FitData, checkpoint: Checkpoint | None) -> Lane:
         began = time.perf_counter()
-        beginning = self._replicas.find(job, data) or begin(job, self._resources, data, checkpoint)
+        beginning = self._replicas.find(job, data)
+        beginning = beginning or begin(job, self._resources, data, checkpoint, self._prebuilt)
         lane = Lane(job, self._resources, data, beginning, checkpoint)
         lane.spend(time.perf_counter() - began)
         return lane
@@ -170,6 +172,7 @@ class Admission:
             return
         if lane.beginning is not None and not lane.finished:
             self._replicas.learn(lane.job, data, lane.beginning)
+            self._prebuilt.learn(lane.job, data, lane.beginning)
         lane.beginning = None
         fleet = self.fleets.of(lane)
         if fleet.failure:

@@ -1,14 +1,11 @@
 """What a lane begins with: its callbacks, and its model as ``fit`` builds it before the first epoch.
 
 In: a job. Out: a `Beginning`. Everything here happens in the trial's own session. `Replicas` makes one
-without building a model, where a model of another seed is known to be alike.
+without building a model, where a model of another seed is known to be alike; and `Prebuilt` knows what Keras
+would build, where a model differs from a known one in numbers alone.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import jax
 import keras
@@ -19,93 +16,23 @@ from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import FitData
 from fairlane.engines.data.sources import Reading, Source
 from fairlane.engines.eligibility import refuse_step_limit, refuse_unsuitable_model
+from fairlane.engines.lanes.built import Beginning, Birth, Built
 from fairlane.engines.lanes.callbacks import LaneCallbacks
 from fairlane.engines.lanes.examination import Examination
+from fairlane.engines.lanes.prebuilt import Prebuilt
 from fairlane.engines.resources import Resources, session_of
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.models import keras_private
 from fairlane.models.callback_memory import trial_memory
 from fairlane.models.initial_values import Drawing
-from fairlane.models.session import Session
-from fairlane.models.sharing import Held
 from fairlane.models.streams import generators_now
 from fairlane.models.variables import metrics_at_rest, read_state
-from fairlane.trials import Arrays, Checkpoint, ModelDescribed, State
+from fairlane.trials import Checkpoint
 
 
-@dataclass(frozen=True, eq=False)
-class Built:
-    """A model that is built and not trained, and what is known of it.
-
-    Attributes:
-        model: the model.
-        session: of the trial that it was built for.
-        examination: what its program depends on.
-        rest: its metrics' variables when reset.
-        steps: how many batches an epoch has, or None.
-        most_epochs: the limit of epochs that its builder has set, or None.
-        directions: what Keras knows of its metrics.
-    """
-
-    model: keras.Model
-    session: Session
-    examination: Examination
-    rest: Arrays
-    steps: int | None
-    most_epochs: int | None
-    directions: Mapping[str, str]
-
-    @property
-    def steps_per_execution(self) -> int:
-        """The model's."""
-        return int(self.model.steps_per_execution)
-
-
-@dataclass(frozen=True, eq=False)
-class Birth:
-    """What was drawn while a model was built.
-
-    Attributes:
-        drawing: by initializers.
-        looks: how often the builder has read the value of a variable.
-        after_builder: where the generators stood when the builder had returned.
-        after_all: where they stood when all variables were built.
-    """
-
-    drawing: Drawing
-    looks: int
-    after_builder: Any
-    after_all: Any
-
-
-@dataclass(frozen=True, eq=False)
-class Beginning:
-    """What a lane begins with.
-
-    Attributes:
-        built: a model: the lane's own, or one that is like it but for what a seed decides.
-        session: the lane's own.
-        state: the values of its variables.
-        callbacks: its callbacks, which know that training begins.
-        kept: knows which epoch the trained weights are of.
-        held: a watch over what its model shares with others.
-        birth: how its model was built; None where it has none of its own.
-        reading: what it reads its training batches from, or None.
-        described: how its model is built, where that is to be reported.
-    """
-
-    built: Built
-    session: Session
-    state: State
-    callbacks: LaneCallbacks
-    kept: KeptWeights
-    held: Held
-    birth: Birth | None = None
-    reading: Reading | None = None
-    described: ModelDescribed | None = None
-
-
-def begin(job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint | None) -> Beginning:
+def begin(
+    job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint | None, prebuilt: Prebuilt
+) -> Beginning:
     """Build a job's model, and all that ``fit`` makes before its first epoch.
 
     Args:
@@ -113,6 +40,7 @@ def begin(job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint 
         resources: what it names by a key.
         data: its data, taken apart.
         checkpoint: what it goes on from, or None to begin.
+        prebuilt: knows what Keras makes of models that differ in numbers alone.
 
     Raises:
         Unsuitable: it can't run on lanes.
@@ -129,21 +57,28 @@ def begin(job: Job, resources: Resources, data: FitData, checkpoint: Checkpoint 
         refuse_unsuitable_model(model, data.validation is not None)
         refuse_step_limit(limit)
         most_epochs = keras.config.max_epochs()  # the builder may have set it, for this trial
-        reading, steps = _build_variables(job, resources, data, model, checkpoint)
-        callbacks = _begin_training(job, resources, model, steps, checkpoint)
-        rest = metrics_at_rest(model)
-        if checkpoint is not None:
-            trial_memory.refuse_incomplete(checkpoint.memory)
-            trial_memory.restore_layers(checkpoint, model)
-        kept, directions = KeptWeights(model, callbacks.users), keras_private.metric_directions(model)
-        birth = Birth(drawing, looks, after_builder, generators_now())
+        unbuilt = prebuilt.look(job, data, model)
+        known = None if unbuilt is None else prebuilt.find(job, data, unbuilt)
+        if known is None:
+            reading, steps = _build_variables(job, resources, data, model, checkpoint)
+            callbacks = _begin_training(job, resources, model, steps, checkpoint)
+            rest = metrics_at_rest(model)
+            if checkpoint is not None:
+                trial_memory.refuse_incomplete(checkpoint.memory)
+                trial_memory.restore_layers(checkpoint, model)
+            kept, directions = KeptWeights(model, callbacks.users), keras_private.metric_directions(model)
+        birth = Birth(drawing, looks, after_builder, generators_now(), unbuilt)
     held = resources.watch_shared(job, model)
+    if known is not None:
+        return known.begin(job, data, session, birth, most_epochs, described)
     examination = Examination(model, session, rest, callbacks.eager, in_place)
     state = read_state(model)
     if callbacks.users or held:  # `evaluate`, in a callback or of what is shared, uses up the model's arrays
         state = jax.tree.map(np.array, state)
     built = Built(model, session, examination, rest, steps, most_epochs, directions)
-    return Beginning(built, session, state, callbacks, kept, held, birth, reading, described)
+    return Beginning(
+        built, session, state, callbacks, kept, held, birth, reading=reading, described=described
+    )
 
 
 def _build_variables(

@@ -7,6 +7,7 @@ begin again elsewhere.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,6 +28,7 @@ from fairlane.engines.eligibility import (
 )
 from fairlane.engines.program.lift import Lift, Numbers
 from fairlane.engines.program.sizes.known import shown_by, steps_of
+from fairlane.engines.program.sizes.uniform import Learning, Seen, Uniform
 from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.program.tracing import (
     Changed,
@@ -49,6 +51,7 @@ class Examination:
         structure: found by walking its model.
         tracing: its own traced steps, where foreign code runs in them; else None.
         probe: steps that its model was traced to, to see whether foreign code runs in them; mostly none.
+        uniform: what is known of its steps from models of other sizes; or None.
 
     Args:
         model: the lane's, built.
@@ -66,6 +69,7 @@ class Examination:
         self.structure = Structure("", {}, {})
         self.tracing: Tracing | None = None
         self.probe: Mapping[Kind, Step] = {}
+        self.uniform: Uniform | None = None
         self._metrics: list[dict[str, Any]] = []
         self._skeleton = ""
 
@@ -89,13 +93,21 @@ class Examination:
             if foreign:
                 refuse_unsuitable_metrics(model, self._rest, self._eager)
             refuse_unsuitable_code(model, foreign, self._eager, validates and not self._in_place)
+            shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
+            learning = self._learning(kinds, registry)
+            if not foreign:
+                self.uniform = learning.known_of(self.structure, shapes, kinds)
             if not foreign and not registry.foreign.get(key, True):
                 self._skeleton = registry.skeletons.get(key, "")
                 return
             watching = not foreign and key not in registry.foreign
-            shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state)
+            if watching and self.uniform is not None:
+                registry.foreign[key] = False
+                self._skeleton = registry.skeletons[key] = learning.skeleton
+                return
             try:
                 if watching and self._is_of_other_sizes(shapes, kinds, registry):
+                    learning.add(Seen(self.structure, shapes, self.probe), model, self._skeleton)
                     return
                 tracing = Tracing(model, shapes, kinds, registry, watching)
             except (DoesNotTrace, NotPure) as error:
@@ -112,6 +124,14 @@ class Examination:
             if self.tracing is None:
                 registry.shown.setdefault(self.structure.code, []).append(shown)
         self._skeleton = registry.skeletons[key]
+        if self.tracing is None:
+            with self._session:
+                learning.add(Seen(self.structure, shapes, self.probe), model, self._skeleton)
+
+    def _learning(self, kinds: Sequence[Kind], registry: Registry) -> Learning:
+        """What is known of models of its code."""
+        learning: Learning = registry.learning.setdefault((self.structure.code, *kinds), Learning())
+        return learning
 
     def _is_of_other_sizes(self, shapes: State, kinds: Sequence[Kind], registry: Registry) -> bool:
         """Whether another model of this code does the same on arrays of other sizes.
@@ -138,6 +158,16 @@ class Examination:
     def numbers(self) -> Numbers:
         """The numbers that the program may take as inputs."""
         return self.structure.numbers if self.tracing is None else self.tracing.numbers
+
+    def with_numbers(self, others: Numbers) -> Examination:
+        """That of a model which is like this one, but for some numbers.
+
+        Args:
+            others: its numbers, of some of the places.
+        """
+        other = copy.copy(self)
+        other.structure, other.probe = self.structure.with_numbers(others), {}
+        return other
 
     def likeness(self) -> Any:
         """Equal for lanes whose programs differ in `numbers` alone."""

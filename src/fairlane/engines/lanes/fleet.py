@@ -187,7 +187,8 @@ class Fleet:
         if not (self.differs_in(lane) <= set(steps.lift.paths) and steps.lift.agrees([numbers])):
             return False
         member = Member.of(lane)
-        if not steps.join(key, _steps_of_member(member, steps.plain), member.state, [numbers]):
+        own, uniform = _steps_of_member(member, steps.plain), member.examination.uniform
+        if not steps.join(key, own, member.state, [numbers], uniform):
             self._refused.add(key)
             return False
         self._members[key] = member
@@ -268,7 +269,7 @@ class Fleet:
         lift = Lift.of(self._numbers, guessed)
         if static or not all_float32(lane.model):
             lift = Lift(())
-        steps = TemplateSteps(lane.model, examination.structure, lift, lambda: lane.session)
+        steps = TemplateSteps(lane.model, examination.structure, lift, partial(_again, lane.session))
         steps.take_over(examination.probe)
         return steps
 
@@ -282,7 +283,9 @@ class Fleet:
         plain = lift.of(self._numbers, guessed) if exact or own else Lift(())
         steps = {key: _steps_of_member(member, plain) for key, member in self._members.items()}
         states = {key: member.state for key, member in self._members.items()}
-        return FamilySteps(steps, states, plain, self._numbers)
+        known = {key: member.examination.uniform for key, member in self._members.items()}
+        uniform = {key: one for key, one in known.items() if one is not None}
+        return FamilySteps(steps, states, uniform, plain, self._numbers)
 
     def width_for(self, lanes: Sequence[Lane], threads: int) -> int:
         """The width to run lanes at, full or what is left of them.

@@ -21,7 +21,7 @@ from fairlane.engines.lanes.memory import OutOfMemory
 from fairlane.engines.lanes.roster import Roster
 from fairlane.engines.lanes.yard import Yard
 from fairlane.engines.program.compiled import SlowInLoop
-from fairlane.engines.program.lift import CannotLift
+from fairlane.engines.program.expressions import CannotLift
 from fairlane.engines.program.sizes.aligned import CannotUnify
 from fairlane.engines.program.tracing import DoesNotTrace
 from fairlane.errors import FairlaneWarning

@@ -16,7 +16,7 @@ from fairlane.engines.data.fit_data import Batches, FitData, sized
 from fairlane.engines.data.orders import BatchOrder, EpochOrder
 from fairlane.engines.data.sources import Source
 from fairlane.engines.eligibility import has_foreign_method
-from fairlane.engines.lanes.beginning import Beginning
+from fairlane.engines.lanes.built import Beginning
 from fairlane.engines.lanes.callbacks import Look
 from fairlane.engines.lanes.lane_logs import epoch_logs_of, keras_logs
 from fairlane.engines.lanes.lane_memory import LaneMemory, go_on_from
@@ -99,7 +99,7 @@ class Lane:
         self.most_steps: int | None = None
         self.last_logs: dict[str, float] = {}
         self.ended = self.stopped = self._validated = False
-        self._examined = beginning.birth is None
+        self._examined = beginning.examined
         self.weights_epoch: int | None = None
         self._orders: BatchOrder | None = None
         self.rows = self.test_rows = None

@@ -24,7 +24,7 @@ import numpy as np
 from fairlane.engines.contract import Job
 from fairlane.engines.data.fit_data import Batches, FitData
 from fairlane.engines.data.orders import BatchOrder
-from fairlane.engines.lanes.beginning import Beginning, Birth, Built
+from fairlane.engines.lanes.built import Beginning, Birth, Built, may_be_alike
 from fairlane.engines.lanes.callbacks import LaneCallbacks
 from fairlane.engines.resources import Resources
 from fairlane.engines.weights_epoch import KeptWeights
@@ -33,7 +33,7 @@ from fairlane.models import layer_state
 from fairlane.models.initial_values import Pattern, drew_seeds_alone
 from fairlane.models.sharing import Held
 from fairlane.models.variables import variable_groups
-from fairlane.trials import State
+from fairlane.trials import Arrays, State
 
 _MOST_VARIANTS, _MOST_BYTES = 64, 2**28
 """How many variants are remembered, the last ones: each holds a model."""
@@ -45,6 +45,7 @@ class _Variant:
 
     built: Built
     pattern: Pattern
+    slots: Arrays
     sizes: Sequence[int]
     layers: Any
     proven: bool = False
@@ -56,10 +57,10 @@ class _Variant:
         session = built.session.for_seed(seed, python)
         assert isinstance(data.training, Batches)
         BatchOrder(data.training, session, built.steps_per_execution).skip_first_read()
-        state = State.of_flat([*values, *built.rest], (*self.sizes, len(built.rest)))
+        state = State.of_flat([*values, *self.slots, *built.rest], (*self.sizes, len(built.rest)))
         callbacks = LaneCallbacks(job.trial, built.model, None, job.epochs, built.steps, in_place=False)
         kept, held = KeptWeights(built.model, ()), Held((), str(job.trial))
-        return Beginning(built, session, state, callbacks, kept, held)
+        return Beginning(built, session, state, callbacks, kept, held, examined=True)
 
 
 class Replicas:
@@ -91,10 +92,10 @@ class Replicas:
             found: what it began with.
         """
         key, birth = self._key(job, data), found.birth
-        if birth is None or not self._may_be_known(job, data):
+        if birth is None or not may_be_alike(job, data, self._resources.builder_of(job)):
             return
         if key not in self._variants:
-            self._variants[key] = self._variant(job, birth, found.built)
+            self._variants[key] = self._variant(job, birth, found)
             self._forget()
             return
         variant = self._variants[key]
@@ -117,27 +118,24 @@ class Replicas:
             self._variants.popitem(last=False)
             sizes.pop(0)
 
-    def _may_be_known(self, job: Job, data: FitData) -> bool:
-        builder = self._resources.builder_of(job)
-        whole = isinstance(data.training, Batches) and not data.is_read
-        seeded = job.trial.seed is not None
-        own = job.callbacks or job.checkpoint or job.phase or builder.in_place or builder.settle
-        return whole and seeded and not own
-
-    def _variant(self, job: Job, birth: Birth, built: Built) -> _Variant | None:
-        seed, model = job.trial.seed, built.model
+    def _variant(self, job: Job, birth: Birth, found: Beginning) -> _Variant | None:
+        seed, built = job.trial.seed, found.built
         if built.examination.tracing is not None or built.session.has_drawn_globally:
             return None
         after = birth.after_builder[1], birth.after_all[0]
         if not drew_seeds_alone(birth.drawing, birth.looks, seed, *after):
             return None
-        if self._resources.watch_shared(job, model):
+        if found.held:
             return None
-        groups = variable_groups(model)[:3]
-        pattern = Pattern.of(birth.drawing, [v for group in groups for v in group])
+        own = (
+            birth.unbuilt.variables if found.examined and birth.unbuilt else variable_groups(built.model)[:3]
+        )
+        pattern = Pattern.of(birth.drawing, [v for group in own for v in group])
         if pattern is None:
             return None
-        return _Variant(built, pattern, [len(g) for g in groups], layer_state.read_layers(model))
+        return _Variant(
+            built, pattern, found.slots, found.state.sizes[:3], layer_state.read_layers(built.model)
+        )
 
 
 def _is_as_predicted(variant: _Variant, predicted: Beginning, found: Beginning, birth: Birth) -> bool:

@@ -103,6 +103,7 @@ class _Run:
 
     def _events(self) -> Iterator[EngineEvent]:
         while True:
+            self._hands.let_go()
             yield from self._pass_orders()
             yield from self._hand_out()
             if not (self._waiting or self._ledger.entries):
@@ -229,7 +230,7 @@ class _Run:
             return
         match message:
             case messages.Happened():
-                yield from self._happened(message)
+                yield from self._happened(hand, message)
             case messages.Returned():
                 yield from self._returned(message)
             case messages.NoFork():
@@ -249,7 +250,7 @@ class _Run:
             case _:
                 pass_on(message)
 
-    def _happened(self, message: messages.Happened) -> Iterator[EngineEvent]:
+    def _happened(self, hand: Hand, message: messages.Happened) -> Iterator[EngineEvent]:
         entry = self._ledger.entries[message.ticket]
         event = _of(entry, message)
         if isinstance(event, ModelDescribed):
@@ -258,6 +259,8 @@ class _Run:
                 self._described.add(number)
                 yield event
             return
+        if isinstance(event, TrialStarted):
+            event = replace(event, worker=hand.name)
         if (
             isinstance(event, TrialStarted | TrialDone) and event.fleet is not None
         ):  # workers count their own from 0

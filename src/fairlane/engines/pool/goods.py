@@ -95,9 +95,19 @@ class Goods:
             self._builders[job.builder] = BuilderComes(job.builder, packed)
         if job.data not in self._data:
             data = self._travelling(job.data)
-            come = DataCome(self._noted(self._pack(data, copies=not _are_arrays(data.arguments))))
+            packed = self._noted(self._pack(data, copies=not _are_arrays(data.arguments)))
+            come = DataCome(packed, tuple(data.keys))
             self._data |= dict.fromkeys(data.keys, come)
         return [self._builders[job.builder], self._data[job.data]]
+
+    def gone(self) -> list[DataCome]:
+        """The data that were packed and that nobody needs any more; they are packed again for who does."""
+        there, kept = self._resources.data, dict(self._data)
+        self._data = {key: come for key, come in kept.items() if key in there}
+        found = list({id(come): come for key, come in kept.items() if key not in there}.values())
+        given_up = {id(come.packed) for come in found}
+        self.packed = [one for one in self.packed if id(one) not in given_up]
+        return found
 
     def _noted(self, packed: Packed) -> Packed:
         self.packed.append(packed)

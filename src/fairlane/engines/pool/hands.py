@@ -86,6 +86,12 @@ class Hand:
             self._known.add(id(message))
             self.tell(message)
 
+    def take_back(self, message: messages.DataCome) -> None:
+        """Tell it that the data of a message are not needed any more, if it knows it."""
+        if id(message) in self._known:
+            self._known.discard(id(message))
+            self.tell(messages.DataGo(message.keys))
+
 
 class Hands:
     """The workers of a run.
@@ -202,14 +208,23 @@ class Hands:
             Exception: its callbacks can't be made, or it can't be pickled.
         """
         job = entry.job
-        for message in self._goods.of(job):
-            hand.tell_once(message)
         callbacks = None
         if job.callbacks:
             with session_of(job):
                 made = self._resources.callbacks_of(job)
             callbacks = _pickled("its callbacks", made)
-        return Sent(entry.ticket, _pickled("it", replace(job, callbacks="")), callbacks)
+        sent = Sent(entry.ticket, _pickled("it", replace(job, callbacks="")), callbacks)
+        # Last: what a worker has been told is read by it before the job can end.
+        for message in self._goods.of(job):
+            hand.tell_once(message)
+        return sent
+
+    def let_go(self) -> None:
+        """Have data freed that nobody needs any more, here and in the workers."""
+        for message in self._goods.gone():
+            for hand in self.by_number.values():
+                hand.take_back(message)
+            self._crew.forget([message.packed])
 
     def finish(self) -> None:
         """Ask all workers to end the run."""

@@ -23,7 +23,7 @@ import keras
 
 from fairlane.engines.pool.crew import Environment, Lost, Member
 from fairlane.engines.pool.messages import Alive, Kind, Ready
-from fairlane.engines.pool.packed import Packed
+from fairlane.engines.pool.packed import Packed, hold_open
 from fairlane.engines.workers import messages as line
 from fairlane.engines.workers.parcel import Parcel, Segments, attached
 from fairlane.kit.error_text import one_line
@@ -61,11 +61,8 @@ class Shared:
         if self.copies or self.parcel.segment is None:
             return self.parcel.open()
         shared = attached(self.parcel.segment)
-        _OPEN.append(shared)  # as long as an array may be read
+        hold_open(shared)
         return self.parcel.view(shared)
-
-
-_OPEN: list[Any] = []
 
 
 class Process:

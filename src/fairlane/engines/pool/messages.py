@@ -67,9 +67,22 @@ class DataCome:
 
     Attributes:
         packed: a `fairlane.engines.pool.goods.Data`.
+        keys: those under which it is named.
     """
 
     packed: Packed
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataGo:
+    """No job names these data any more.
+
+    Attributes:
+        keys: the keys of the data.
+    """
+
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)

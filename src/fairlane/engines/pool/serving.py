@@ -34,6 +34,7 @@ from fairlane.engines.contract import (
 from fairlane.engines.pool import messages
 from fairlane.engines.pool.goods import made_here
 from fairlane.engines.pool.messages import Begin, Happened, Kind, Sent, plain
+from fairlane.engines.pool.packed import close_unused
 from fairlane.engines.reference import ReferenceEngine
 from fairlane.engines.resources import CallbackMaker, Resources
 from fairlane.engines.workers.settings import settle
@@ -191,6 +192,10 @@ class _Run:
                 self._resources.builders[message.key] = made_here(message.packed, self._arguments)
             case messages.DataCome():
                 self._resources.data |= message.packed.open().unpacked(_room())
+            case messages.DataGo():
+                for key in message.keys:
+                    self._resources.data.pop(key, None)
+                close_unused()
             case messages.Given():
                 self._feeds[message.kind].give([self._job(sent) for sent in message.jobs])
             case messages.Ordered():

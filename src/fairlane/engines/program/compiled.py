@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import jax
 import jax.extend
@@ -275,18 +276,29 @@ def _like(new: State, old: State) -> State:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _OnDevice:
+    """An array, and its copy on the device: while it is there, no other array takes its address."""
+
+    array: Any
+    copy: jax.Array
+
+
 class Shelf:
-    """Arrays on the default device, each once, whichever programs read it."""
+    """Arrays on the default device, each once, whichever programs read it, as long as there are such data."""
 
     def __init__(self) -> None:
-        self._arrays: dict[int, tuple[Any, jax.Array]] = {}
+        self._held: WeakKeyDictionary[Batches, Any] = WeakKeyDictionary()
+        self._arrays: WeakValueDictionary[int, _OnDevice] = WeakValueDictionary()
 
     def put(self, batches: Batches) -> Any:
         """The arrays of ``batches`` on the device."""
-        return jax.tree.map(self._one, batches.arrays)
+        if batches not in self._held:
+            self._held[batches] = jax.tree.map(self._one, batches.arrays)
+        return jax.tree.map(lambda one: one.copy, self._held[batches])
 
-    def _one(self, array: Any) -> jax.Array:
-        # The array itself is kept beside its copy, so that no other takes its address.
-        if id(array) not in self._arrays:
-            self._arrays[id(array)] = array, jnp.asarray(array)
-        return self._arrays[id(array)][1]
+    def _one(self, array: Any) -> _OnDevice:
+        found = self._arrays.get(id(array))
+        if found is None:
+            found = self._arrays[id(array)] = _OnDevice(array, jnp.asarray(array))
+        return found

@@ -11,46 +11,31 @@ or where Keras wants a plain float, `CannotLift` is raised and the lanes are tra
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Self
 
 import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlane.engines.program.expressions import (
+    OPERATIONS,
+    CannotLift,
+    Expression,
+    as_input,
+    evaluate,
+    in_words,
+    numbers_in,
+)
 from fairlane.engines.program.structure import Path, Structure
 from fairlane.kit.values import same_bits
 
 Numbers = Mapping[Path, Any]
 """One lane's numbers: `Structure.numbers`."""
-
-Expression = tuple[Any, ...]
-"""``("number", path)``, ``("constant", value)`` or ``(operation, left, right)``."""
-
-_OPERATIONS: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "truediv": operator.truediv,
-    "pow": operator.pow,
-    "neg": operator.neg,
-    "abs": operator.abs,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "eq": operator.eq,
-    "ne": operator.ne,
-}
-
-
-class CannotLift(Exception):
-    """A number can't be a lane's own in this program."""
 
 
 @dataclass(eq=False)
@@ -98,7 +83,7 @@ class Lift:
             CannotLift: another one differs between lanes. Something may have read it in a way that a
                 stand-in can't notice (``isinstance``, ``str``).
         """
-        met = [path for e in (*self.inputs, *self.decisions) for path in _numbers_in(e)]
+        met = [path for e in (*self.inputs, *self.decisions) for path in numbers_in(e)]
         for path in self.paths:
             if path in met:
                 continue
@@ -106,7 +91,7 @@ class Lift:
             if twin is not None:
                 self.twins[path] = twin
             elif path not in self.guessed:
-                raise CannotLift(f"{_text(('number', path))} was not met while the step was traced")
+                raise CannotLift(f"{in_words(('number', path))} was not met while the step was traced")
         self.paths = tuple(path for path in self.paths if path in met or path in self.twins)
         self.explored = True
 
@@ -119,13 +104,13 @@ class Lift:
         if not self.agrees(lanes):
             raise CannotLift("these lanes answer a comparison otherwise than the traced ones")
         numbers = self._stacked(lanes)
-        return [_as_input(_evaluate(e, numbers)) for e in self.inputs]
+        return [as_input(evaluate(e, numbers)) for e in self.inputs]
 
     def agrees(self, lanes: Sequence[Numbers]) -> bool:
         """Whether these lanes answer every comparison as the traced ones did, and have equal `twins`."""
         numbers = self._stacked(lanes)
         return all(
-            np.all(_evaluate(expression, numbers) == answer) for expression, answer in self.decisions.items()
+            np.all(evaluate(expression, numbers) == answer) for expression, answer in self.decisions.items()
         ) and all(np.array_equal(numbers[path], numbers[twin]) for path, twin in self.twins.items())
 
     @contextmanager
@@ -149,21 +134,38 @@ class Lift:
                 what it made of it then (a function under ``jax.jit`` does).
         """
         tracing = _Tracing(self, self._stacked(lanes), inputs)
-        undo: list[Callable[[], None]] = []
-        try:
-            for path in self.paths:
-                put = template.setters[path]
-                undo.append(put(tracing.stand_in(path)))
+        with self._stood_in(tracing, template):
             yield
-        finally:
-            for restore in reversed(undo):
-                restore()
-        if tracing.refused:  # also where the code that met the refusal continued without the number
-            raise CannotLift(tracing.refused)
         if inputs is None:
             self.wanted[piece] = tracing.read
         elif missing := self.wanted.get(piece, set()) - tracing.read:
-            raise CannotLift(f"{_text(self.inputs[min(missing)])} was remembered from another trace")
+            raise CannotLift(f"{in_words(self.inputs[min(missing)])} was remembered from another trace")
+
+    @contextmanager
+    def watched(self, lanes: Sequence[Numbers], template: Structure) -> Iterator[None]:
+        """Put lane numbers into the template's places while Keras builds what is left to build of it.
+
+        What it builds does not depend on them, for lanes that `agrees`: they may be compared, and used in
+        operations that are traced for their shapes; nothing else.
+
+        Args:
+            lanes: the numbers of some lanes, Python floats, to answer comparisons by.
+            template: the structure of the model.
+
+        Raises:
+            CannotLift: a number was used otherwise.
+        """
+        with self._stood_in(_Building(self, self._stacked(lanes), None), template):
+            yield
+
+    @contextmanager
+    def _stood_in(self, tracing: _Tracing, template: Structure) -> Iterator[None]:
+        with ExitStack() as undone:
+            for path in self.paths:
+                undone.callback(template.slots[path].put(tracing.stand_in(path)))
+            yield
+        if tracing.refused:  # also where the code that met the refusal continued without the number
+            raise CannotLift(tracing.refused)
 
     def _stacked(self, lanes: Sequence[Numbers]) -> dict[Path, NDArray[Any]]:
         return {p: np.stack([np.asarray(numbers[p]) for numbers in lanes]) for p in self.paths}
@@ -185,7 +187,7 @@ class _Tracing:
     def evaluate(self, expression: Expression) -> Any:
         """The expression's value in each lane."""
         try:
-            return _evaluate(expression, self.numbers)
+            return evaluate(expression, self.numbers)
         except CannotLift as error:
             self.refuse(str(error))
 
@@ -199,21 +201,34 @@ class _Tracing:
     def tensor(self, expression: Expression) -> Any:
         if expression not in self.lift.inputs:
             if self.inputs is not None:
-                self.refuse(f"{_text(expression)} was not met when the program was explored")
+                self.refuse(f"{in_words(expression)} was not met when the program was explored")
             self.lift.inputs.append(expression)
         place = self.lift.inputs.index(expression)
         self.read.add(place)
         if self.inputs is None:
-            return _as_input(self.evaluate(expression))[0]
+            return as_input(self.evaluate(expression))[0]
         return self.inputs[place]
 
     def decide(self, expression: Expression) -> bool:
         answers = self.evaluate(expression)
         answer = bool(np.ravel(answers)[0])
         if np.any(answers != answer):
-            self.refuse(f"the lanes differ in {_text(expression)}")
+            self.refuse(f"the lanes differ in {in_words(expression)}")
         self.lift.decisions[expression] = answer
         return answer
+
+
+class _Building(_Tracing):
+    """Keras builds variables, and traces for shapes alone."""
+
+    def stand_in(self, path: Path) -> Any:
+        return _FloatOfLanes(("number", path), self)
+
+    def tensor(self, expression: Expression) -> Any:
+        value = as_input(self.evaluate(expression))[0]
+        if not isinstance(value, jax.core.Tracer):
+            self.refuse(f"an array is made of {in_words(expression)}")
+        return value
 
 
 class LaneNumber:
@@ -236,8 +251,8 @@ class LaneNumber:
         if isinstance(other, keras.Variable):
             other = other.value
         if isinstance(other, (jax.Array, np.ndarray)):
-            pair = (other, jnp.asarray(self)) if reflected else (jnp.asarray(self), other)
-            return _OPERATIONS[name](*pair)
+            own = self.__jax_array__()
+            return OPERATIONS[name](*((other, own) if reflected else (own, other)))
         mine = self._expression
         if isinstance(other, LaneNumber):
             theirs = other._expression
@@ -245,7 +260,7 @@ class LaneNumber:
             theirs = ("constant", float(other))
         else:
             return NotImplemented
-        return LaneNumber((name, theirs, mine) if reflected else (name, mine, theirs), self._tracing)
+        return type(self)((name, theirs, mine) if reflected else (name, mine, theirs), self._tracing)
 
     def _compare(self, name: str, other: Any) -> Any:
         answer = self._combine(name, other)
@@ -284,10 +299,10 @@ class LaneNumber:
         return self._combine("pow", other, reflected=True)
 
     def __neg__(self) -> LaneNumber:
-        return LaneNumber(("neg", self._expression), self._tracing)
+        return type(self)(("neg", self._expression), self._tracing)
 
     def __abs__(self) -> LaneNumber:
-        return LaneNumber(("abs", self._expression), self._tracing)
+        return type(self)(("abs", self._expression), self._tracing)
 
     def __lt__(self, other: Any) -> Any:
         return self._compare("lt", other)
@@ -311,48 +326,30 @@ class LaneNumber:
         return self._tracing.decide(("ne", self._expression, ("constant", 0.0)))
 
     def __float__(self) -> float:
-        self._tracing.refuse(f"{_text(self._expression)} is wanted as a plain float")
+        self._tracing.refuse(f"{in_words(self._expression)} is wanted as a plain float")
 
     def __int__(self) -> int:
-        self._tracing.refuse(f"{_text(self._expression)} is wanted as a plain integer")
+        self._tracing.refuse(f"{in_words(self._expression)} is wanted as a plain integer")
 
     __index__ = __int__
 
 
-def _evaluate(expression: Expression, numbers: Mapping[Path, NDArray[Any]]) -> Any:
-    kind = expression[0]
-    if kind == "number":
-        return numbers[expression[1]]
-    if kind == "constant":
-        return np.float64(expression[1])
-    operands = [_evaluate(e, numbers) for e in expression[1:]]
-    with np.errstate(all="ignore"):
-        result = _OPERATIONS[kind](*operands)
-    if not np.all(np.isfinite(result)) and all(np.all(np.isfinite(x)) for x in operands):
-        # Python would raise, or go on with a complex number: let it.
-        raise CannotLift(f"{_text(expression)} is not a finite number in some lane")
-    return result
+class _FloatOfLanes(LaneNumber):
+    """One that ``isinstance`` takes for a float, so that Keras's code goes the way that it goes with a float.
 
+    In JAX's code it does not, as that would ask it for its value there, and not for an array.
+    """
 
-def _as_input(values: NDArray[Any]) -> jax.Array:
-    # Stacked from scalars one by one, JAX leaves them as weakly typed as the Python floats they were.
-    if values.dtype == np.float64:
-        return jnp.stack([jnp.asarray(float(v)) for v in values])
-    return jnp.asarray(values, dtype="float32")
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        asking = str(sys._getframe(1).f_globals.get("__name__", ""))
+        return _FloatOfLanes if asking.startswith("jax.") else float
 
+    def __repr__(self) -> str:
+        self._tracing.refuse(f"{in_words(self._expression)} is wanted as a text")
 
-def _numbers_in(expression: Expression) -> Iterator[Path]:
-    if expression[0] == "number":
-        yield expression[1]
-    elif expression[0] != "constant":
-        for part in expression[1:]:
-            yield from _numbers_in(part)
+    def __format__(self, how: str) -> str:
+        return repr(self)
 
-
-def _text(expression: Expression) -> str:
-    kind = expression[0]
-    if kind == "number":
-        return ".".join(str(p) for p in expression[1])
-    if kind == "constant":
-        return f"{expression[1]:g}"
-    return f"{kind}({', '.join(_text(e) for e in expression[1:])})"
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        self._tracing.refuse(f"{in_words(self._expression)} is copied")

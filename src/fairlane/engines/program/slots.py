@@ -7,7 +7,7 @@ how to undo that.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 
@@ -16,6 +16,11 @@ class Slot:
 
     def __init__(self, container: Any, key: Any) -> None:
         self._container, self._key = container, key
+
+    @property
+    def place(self) -> Hashable:
+        """Equal for slots that are one place."""
+        return id(self._container), self._key
 
     def get(self) -> Any:
         """The value that is there now."""
@@ -39,6 +44,11 @@ class TupleSlot(Slot):
     def __init__(self, whole: Slot, place: int) -> None:
         self._whole, self._place = whole, place
 
+    @property
+    def place(self) -> Hashable:
+        """Equal for slots that are one place."""
+        return self._whole.place, self._place
+
     def get(self) -> Any:
         """The value that is there now."""
         return self._whole.get()[self._place]
@@ -55,6 +65,11 @@ class CellSlot(Slot):
 
     def __init__(self, cell: types.CellType) -> None:
         self._cell = cell
+
+    @property
+    def place(self) -> Hashable:
+        """Equal for slots that are one place."""
+        return id(self._cell)
 
     def get(self) -> Any:
         """The variable's value."""

@@ -115,7 +115,7 @@ class TemplateSteps:
         function = step_function(self.model, kind)
 
         def run(numbers: Any, state: State, batch: Any) -> Any:
-            with self.lift.applied(lanes, self.structure, numbers, kind):
+            with self.structure.its_own_numbers(), self.lift.applied(lanes, self.structure, numbers, kind):
                 return function(state, batch)
 
         return run

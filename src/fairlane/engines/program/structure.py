@@ -19,8 +19,9 @@ import math
 import re
 import types
 import weakref
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -77,6 +78,8 @@ _SKIPPED_IN_MODELS = _SKIPPED_IN_LAYERS | frozenset(
         "train_function",
     }
 )
+_IDLE_SEEDS = frozenset({"seed", "_initial_seed", "_init_seed"})
+"""The attributes with the integer that a Keras seed generator was begun with."""
 _OF_EVERY_CLASS = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__"})
 _DESCRIPTORS = (staticmethod, classmethod, property)
 _LARGEST_LIFTED_ARRAY = 4096
@@ -90,24 +93,47 @@ class Structure:
     Attributes:
         key: a digest, equal for models that can share a program.
         numbers: the float (or small JAX array) at each place that lanes can carry.
-        setters: how to put another value at each place; gives back a function that undoes it.
+        slots: the places that they are at, where another value can be put.
         foreign: the name of a class or function under the model that is of no known library, or empty.
         code: a digest, equal for models of the same classes and functions, whatever sizes and numbers they
             have.
+        others: those of `numbers` that are not the model's own, which are to be there while it is traced.
+        sizes: what of the key is not in ``code``: whole numbers, lengths of axes, constants.
+        size_setters: how to put another value at the place of some of ``sizes``, as in ``slots``.
     """
 
     key: str
     numbers: Mapping[Path, Any]
-    setters: Mapping[Path, Callable[[Any], Callable[[], None]]]
+    slots: Mapping[Path, Slot]
     foreign: str = ""
     code: str = ""
+    sizes: Sequence[Any] = ()
+    size_setters: Mapping[int, Callable[[Any], Callable[[], None]]] = field(default_factory=dict)
+    others: Mapping[Path, Any] = field(default_factory=dict)
+
+    def with_numbers(self, others: Mapping[Path, Any]) -> Structure:
+        """The structure of a model that is like this one but for some numbers.
+
+        Args:
+            others: its numbers, of some of the places.
+        """
+        numbers = {path: others.get(path, value) for path, value in self.numbers.items()}
+        return replace(self, numbers=numbers, others={**self.others, **others})
+
+    @contextmanager
+    def its_own_numbers(self) -> Iterator[None]:
+        """Let the model have the structure's numbers for a while, where they are others than its own."""
+        with ExitStack() as undone:
+            for path, value in self.others.items():
+                undone.callback(self.slots[path].put(value))
+            yield
 
 
 def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     """Walk a model.
 
     Args:
-        model: built and compiled, its optimizer, loss and metrics built too.
+        model: compiled, and as far built as training is to see it: its optimizer, loss and metrics too.
         logs_named: whether names that Keras made up for metrics (``auc_1``) are part of the key.
 
     Returns:
@@ -118,15 +144,20 @@ def structure(model: keras.Model, logs_named: bool = True) -> Structure:
     walk.visit(model, (), None)
     for group in variable_groups(model):
         walk.visit([*group], ("variables",), None)
-    return Structure(walk.key(), walk.numbers, walk.setters, walk.foreign, walk.code())
+    return Structure(
+        *(walk.key(), walk.numbers, walk.slots, walk.foreign), walk.code(), walk.sizes, walk.size_setters
+    )
 
 
 class _Walk:
     def __init__(self, model: keras.Model, logs_named: bool) -> None:
         self._logs_named = logs_named
         self.numbers: dict[Path, Any] = {}
-        self.setters: dict[Path, Callable[[Any], Callable[[], None]]] = {}
-        self._digest, self._without_sizes = hashlib.sha256(), hashlib.sha256()
+        self.slots: dict[Path, Slot] = {}
+        self.sizes: list[Any] = []
+        self.size_setters: dict[int, Callable[[Any], Callable[[], None]]] = {}
+        self._tokens: list[str] = []
+        self._without_sizes: list[str] = []
         self._seen: dict[int, int] = {}
         self._kept_alive: list[Any] = []
         self._state = {id(v) for group in variable_groups(model) for v in group}
@@ -141,10 +172,10 @@ class _Walk:
         self.foreign = ""
 
     def key(self) -> str:
-        return self._digest.hexdigest()
+        return _digest(self._tokens)
 
     def code(self) -> str:
-        return self._without_sizes.hexdigest()
+        return _digest(self._without_sizes)
 
     def configuration(self) -> None:
         """Take what Keras and JAX are set to into the key: their own code reads it while it is traced."""
@@ -152,23 +183,27 @@ class _Walk:
         self._emit("jax", sorted(jax.config.values.items()))
 
     def _emit(self, *token: Any) -> None:
-        text = repr(token).encode()
-        self._digest.update(text)
-        self._without_sizes.update(text)
+        text = repr(token)
+        self._tokens.append(text)
+        self._without_sizes.append(text)
 
     def _emit_size(self, kind: str, *values: Any) -> None:
         """Take values into the key, and only what they are into the digest of the code."""
-        self._digest.update(repr((kind, *values)).encode())
-        self._without_sizes.update(kind.encode())
+        self._tokens.append(repr((kind, *values)))
+        self._without_sizes.append(kind)
+        self.sizes += values
 
     def visit(self, value: Any, path: Path, slot: Slot | None) -> None:
         """Take one object into the key; ``slot`` is its place, where another can be put there."""
-        if type(value) is int:
+        kind = type(value)
+        if kind is int:
+            if slot is not None:
+                self.size_setters[len(self.sizes)] = slot.put
             self._emit_size("int", value)
-        elif value is None or isinstance(value, (bool, int, bytes, complex)):
-            self._emit(type(value).__name__, value)
         elif isinstance(value, str):
             self._emit("str", self._names.get(value, value))
+        elif value is None or isinstance(value, (bool, int, bytes, complex)):
+            self._emit(kind.__name__, value)
         elif isinstance(value, (float, np.floating)):
             self._number(float(value), path, slot)
         elif isinstance(value, (np.generic, np.dtype, range, slice, type(Ellipsis))):
@@ -195,10 +230,12 @@ class _Walk:
             return
         self._emit("number", path)
         self.numbers[path] = value
-        self.setters[path] = slot.put
+        self.slots[path] = slot
 
     def _object(self, value: Any, path: Path, slot: Slot | None) -> None:
         if isinstance(value, keras.Variable):
+            if id(value) in self._state:  # else its value is a constant
+                self.size_setters[len(self.sizes)] = functools.partial(keras_private.put_shape, value)
             self._emit_size("variable", tuple(value.shape))
             self._emit(len(value.shape), str(value.dtype), value.trainable)
             self._emit(getattr(value, "overwrite_with_gradient", False))
@@ -247,11 +284,11 @@ class _Walk:
         small = value.size <= _LARGEST_LIFTED_ARRAY
         if slot and small and isinstance(value, jax.Array) and value.dtype == "float32":
             self.numbers[path] = value
-            self.setters[path] = slot.put
+            self.slots[path] = slot
         elif str(value.dtype) == "object":
             self.visit(value.tolist(), (*path, "items"), None)
         else:
-            self._digest.update(np.ascontiguousarray(value).tobytes())
+            self._emit_size("content", hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
 
     def _function(self, value: types.FunctionType, path: Path) -> None:
         code = value.__code__
@@ -320,7 +357,7 @@ class _Walk:
         skipped = _skipped(value)
         attributes = vars(value)
         for name in sorted(attributes):
-            if name in skipped or (keras_own and _is_idle_seed(value, name)):
+            if name in skipped or (keras_own and name in _IDLE_SEEDS and _has_generator(value)):
                 continue
             item = attributes[name]
             named = name in ("name", "_name") and isinstance(item, str) and _is_automatic(item, cls)
@@ -336,12 +373,21 @@ class _Walk:
             self._emit(keras_private.weight_decays(value, self._trained))
 
 
+def _digest(tokens: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
+
+
 def _is_automatic(name: str, cls: type) -> bool:
     """Whether Keras made the name up from the class: ``dense``, ``dense_7``."""
-    snake = re.sub(r"\W+", "", cls.__name__)
+    return _automatic(cls.__name__).fullmatch(name) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _automatic(name_of_class: str) -> re.Pattern[str]:
+    snake = re.sub(r"\W+", "", name_of_class)
     snake = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", snake)
     snake = re.sub("([a-z])([A-Z])", r"\1_\2", snake).lower()
-    return re.fullmatch(rf"{re.escape(snake)}(_\d+)?", name) is not None
+    return re.compile(rf"{re.escape(snake)}(_\d+)?")
 
 
 def _skipped(owner: Any) -> frozenset[str]:
@@ -361,8 +407,6 @@ def _has_slots(cls: type) -> bool:
     return any("__slots__" in vars(base) and vars(base)["__slots__"] for base in cls.__mro__)
 
 
-def _is_idle_seed(owner: Any, name: str) -> bool:
-    """Whether the attribute is the integer that a Keras seed generator was begun with, long used up."""
-    return name in ("seed", "_initial_seed", "_init_seed") and (
-        isinstance(owner, keras.random.SeedGenerator) or hasattr(owner, "seed_generator")
-    )
+def _has_generator(owner: Any) -> bool:
+    """Whether an object draws from a Keras seed generator, so that the integer it began with is used up."""
+    return isinstance(owner, keras.random.SeedGenerator) or hasattr(owner, "seed_generator")

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from fairlane.engines.program.lift import CannotLift
+from fairlane.engines.program.expressions import CannotLift
 from fairlane.engines.program.outline import outline
 from fairlane.kit.libraries import is_foreign_code, is_foreign_file, watched
 from fairlane.kit.values import same_bits
@@ -162,6 +162,8 @@ class Registry:
         skeletons: what its steps do, whatever the sizes, by `Structure.key`; or by `Tracing.digest`, where
             foreign code runs in them.
         shown: `Structure.code` → what such models of this code have shown.
+        learning: `Structure.code` and kinds of steps → what is known of such models at all sizes
+            (`sizes.uniform.Learning`).
     """
 
     def __init__(self) -> None:
@@ -170,6 +172,7 @@ class Registry:
         self.nested = False
         self.skeletons: dict[str, str] = {}
         self.shown: dict[str, list[Shown]] = {}
+        self.learning: dict[Any, Any] = {}
 
 
 def traced_steps(model: keras.Model, state: State, kinds: Sequence[Kind]) -> dict[Kind, Step]:

@@ -5,6 +5,7 @@ In: a model or layer. Out: its parts, and what it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -52,6 +53,17 @@ def all_layers(model: Any) -> list[Any]:
 def sublayers(layer: Any) -> list[Any]:
     """The layers directly inside a layer, an `InputLayer` of a `Sequential` included."""
     return list(getattr(layer, "_layers", ()))
+
+
+def put_shape(variable: Any, shape: tuple[Any, ...]) -> Callable[[], None]:
+    """Let a variable say that it has another shape; returns how to undo it."""
+    before = variable._shape
+    variable._shape = shape
+
+    def undo() -> None:
+        variable._shape = before
+
+    return undo
 
 
 def own_variables(layer: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend import compute_output_spec
 
 from fairlane.kit.libraries import is_foreign_code
 
@@ -36,6 +37,11 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
 def symbolic_build_from(model: Any, batch: Any) -> None:
     """Build what ``fit`` builds before its first epoch, from a batch that was read before."""
     model._symbolic_build(data_batch=_words_as_symbols(batch))
+
+
+def names_of_metrics(model: Any) -> list[str]:
+    """The names under which a built model logs its metrics; nothing is computed."""
+    return list(compute_output_spec(model.get_metrics_result))
 
 
 def _words_as_symbols(batch: Any) -> Any:

@@ -39,6 +39,7 @@ def trial_row(record: Record, logs: Sequence[str], tests: Sequence[str]) -> dict
         "state": str(record.state),
         "seconds": plain(round(record.seconds, 3)),
         "engine": record.engine,
+        "worker": record.worker,
         "fleet": record.fleet,
         "loop": record.loop,
         "reason": record.reason,

@@ -201,6 +201,7 @@ function trialTable(view, changed) {
     .filter(([, place]) => place != null)
     .map(([name, place]) => ({ name, number: true, value: (trial) => untilRestored(trial, trial.curves[place]).findLast((value) => value != null) }));
   const optional = [
+    { name: "worker", value: (trial) => trial.worker },
     { name: "loop", value: (trial) => trial.loop },
     { name: "reason", value: (trial) => trial.reason, long: true },
     { name: "error", value: (trial) => trial.error, long: true },

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from fairlane.engines.program.lift import CannotLift
+from fairlane.engines.program.expressions import CannotLift
 from fairlane.engines.program.outline import programs_in
 from fairlane.kit.values import same_bits
 

@@ -38,11 +38,15 @@ class Table:
         self._integers: Any = None
         self._numbers: Any = None
 
-    def rows(self, model: int) -> tuple[Any, Any]:
+    def clear(self) -> None:
+        """Begin again."""
+        self.integers.clear()
+        self.numbers.clear()
+
+    def arrays(self, row: Row) -> tuple[Any, Any]:
         """The program's inputs for one of the models: ``(PLACES,)`` int32, and float32."""
         integers, numbers = np.zeros(PLACES, "int32"), np.zeros(PLACES, "float32")
-        integers[: len(self.integers)] = [values[model] for values in self.integers]
-        numbers[: len(self.numbers)] = [values[model] for values in self.numbers]
+        integers[: len(row[0])], numbers[: len(row[1])] = row
         return integers, numbers
 
     def row(self, model: int) -> Row:
