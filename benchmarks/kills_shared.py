@@ -1,7 +1,7 @@
-"""Processes that share a study are killed at random: ``python kills_shared.py STORE [KILLS] [SEED] [workers]``.
+"""Processes that share a study are killed at random: ``kills_shared.py STORE [KILLS] [SEED] [workers]``.
 
-Three processes of ``fairlane work`` train a study in the store; with ``workers``, one process with two workers. From
-time to time one is killed (with ``workers``, the process or a worker of it), and started again. In the end the
+Three processes of ``fairlane work`` train a study in the store; with ``workers``, a process with two workers.
+From time to time one is killed (with ``workers``, the process or a worker of it), and started again. Then the
 stored study is compared with what one process trains: the same bits, and no epoch twice.
 """
 
@@ -58,11 +58,8 @@ def study(store: str | None, workers: int | None = None) -> fl.Study:
 
 def started(store: str, workers: bool) -> Process:
     """A process that trains."""
-    own = (
-        [__file__, store, "workers"]
-        if workers
-        else ["-m", "fairlane", "work", "--batch", "4", __file__, store]
-    )
+    shared = ["-m", "fairlane", "work", "--batch", "4", __file__, store]
+    own = [__file__, store, "workers"] if workers else shared
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen([sys.executable, *own], env={**os.environ, "TRAINS": "1"}, text=True, **pipes)
 
