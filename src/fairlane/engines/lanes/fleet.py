@@ -250,6 +250,7 @@ class Fleet:
             self._plain and (width > 1 or isinstance(self.steps, OwnSteps)),
             on_cpu=on_cpu,
             donates=on_cpu,
+            passes=(lane.job.epochs - lane.job.first_epoch) * math.ceil(lane.job.alike / width),
         )
         return self._programs[width]
 

@@ -1,0 +1,78 @@
+"""How hard XLA's CPU backend is to work at a program.
+
+In: a traced program, and how often it will run. Out: compiler options. Where compiling well takes longer than
+it can save, XLA is to be quick; its results are the same to float rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import jax
+
+from fairlane.engines.program.outline import programs_in
+
+Options = dict[str, Any]
+
+_QUICK: Options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+_LESS: Options = {"xla_backend_optimization_level": 1}
+
+_MOST_WORK = 3e8
+"""Elements that a quickly compiled program may compute in all, at about 1 ns more for each: 0.3 s, where
+compiling it well takes from 0.7 to 2.3 s longer (`benchmarks/NOTES.md`)."""
+
+_PRODUCTS_PER_ELEMENT = 8
+"""How many multiplications of a matrix product, which a library does, count as one element."""
+
+
+def effort(program: Any, passes: float, one_batch: bool) -> Options | None:
+    """Compiler options for a program; None for XLA's own.
+
+    Args:
+        program: a jaxpr.
+        passes: how often it will run, about.
+        one_batch: whether it is one batch of an epoch among many.
+    """
+    if work(program) * passes <= _MOST_WORK and _knows_quick():
+        return _QUICK
+    return _LESS if one_batch else None
+
+
+def work(program: Any) -> float:
+    """How many elements a traced program computes; infinite where a loop's end is not known beforehand.
+
+    Args:
+        program: a jaxpr.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> work(jax.make_jaxpr(lambda x: jnp.sin(x) + jnp.cos(x))(jnp.ones(10)))
+        30.0
+    """
+    return sum(_work_of(eqn) for inner in programs_in(program) for eqn in inner.eqns)
+
+
+def _work_of(eqn: Any) -> float:
+    parts = list(eqn.params.values())
+    if any(True for _ in programs_in(parts)):
+        if eqn.primitive.name == "while":
+            return math.inf
+        return float(eqn.params.get("length", 1)) * work(parts)
+    made = float(sum(math.prod(out.aval.shape) for out in eqn.outvars))
+    if eqn.primitive.name != "dot_general":
+        return made
+    (contracted, _), _ = eqn.params["dimension_numbers"]
+    depth = math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
+    return float(made * (1 + depth / _PRODUCTS_PER_ELEMENT))
+
+
+@functools.cache
+def _knows_quick() -> bool:
+    """Whether this version of XLA has these options."""
+    try:
+        jax.jit(lambda x: x).lower(0.0).compile(compiler_options=_QUICK)
+    except Exception:
+        return False
+    return True
