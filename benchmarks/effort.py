@@ -49,6 +49,7 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     fl.compare(getattr(_models, name), {"learning_rate": rates}, x, y, epochs=1, batch_size=batch, verbose=0)
     ((traced, width),) = captured
     lowered, found = traced.lower(), {"seconds": 0.0, "width": width, "work": effort.work(traced.jaxpr)}
+    found["operations"] = effort.operations(traced.jaxpr)
     for kind, options in (("less", effort._LESS), ("quick", effort._QUICK)):
         began = time.process_time()
         program = lowered.compile(compiler_options=options)

@@ -19,9 +19,9 @@ Options = dict[str, Any]
 _QUICK: Options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 _LESS: Options = {"xla_backend_optimization_level": 1}
 
-_MOST_WORK = 3e8
-"""Elements that a quickly compiled program may compute in all, at about 1 ns more for each: 0.3 s, where
-compiling it well takes from 0.7 to 2.3 s longer (`benchmarks/NOTES.md`)."""
+_MOST_WORK = 2e6
+"""Elements that a quickly compiled program may compute in all, for each of its operations. An element takes
+0.2 to 0.7 ns longer, and an operation is compiled about 1.5 ms sooner (`benchmarks/NOTES.md`)."""
 
 _PRODUCTS_PER_ELEMENT = 8
 """How many multiplications of a matrix product, which a library does, count as one element."""
@@ -35,7 +35,7 @@ def effort(program: Any, passes: float, one_batch: bool) -> Options | None:
         passes: how often it will run, about.
         one_batch: whether it is one batch of an epoch among many.
     """
-    if work(program) * passes <= _MOST_WORK and _knows_quick():
+    if work(program) * passes <= _MOST_WORK * operations(program) and _knows_quick():
         return _QUICK
     return _LESS if one_batch else None
 
@@ -52,6 +52,22 @@ def work(program: Any) -> float:
         30.0
     """
     return sum(_work_of(eqn) for inner in programs_in(program) for eqn in inner.eqns)
+
+
+def operations(program: Any) -> int:
+    """How many operations a traced program has, each counted once wherever it stands.
+
+    Args:
+        program: a jaxpr.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> operations(jax.make_jaxpr(lambda x: jnp.sin(x) + jnp.cos(x))(jnp.ones(10)))
+        3
+    """
+    return sum(
+        operations(list(eqn.params.values())) or 1 for inner in programs_in(program) for eqn in inner.eqns
+    )
 
 
 def _work_of(eqn: Any) -> float:
