@@ -73,4 +73,8 @@ def shipped_compiler(monkeypatch):
     if not hurries():
         return
     effort = Program._effort
-    monkeypatch.setattr(Program, "_effort", lambda self, run: {**SHIPPED, **(effort(self, run) or {})})
+    monkeypatch.setattr(
+        Program,
+        "_effort",
+        lambda self, run, program: {**SHIPPED, **(effort(self, run, program) or {})},
+    )

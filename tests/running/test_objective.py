@@ -99,6 +99,15 @@ def test_data_that_are_made_without_a_validation_are_known_before_training():
         fl.search(build, SPACE, data=lambda: (X, Y), trials=2, verbose=0)
 
 
+def test_what_is_chosen_by_afterwards_must_be_logged():
+    study = fl.compare(build, {"learning_rate": [0.1, 0.01]}, X, Y, validation_split=0.25, verbose=0)
+    for choose in (study.ensemble, lambda objective: study.best_epochs(0, objective)):
+        with pytest.raises(
+            StudyError, match=r"no trial has logged a metric 'val_los'. Did you mean 'val_loss'"
+        ):
+            choose(objective="val_los")
+
+
 def test_what_callbacks_or_a_step_of_ones_own_log_can_be_looked_for():
     assert len(search(("added", "min"), callbacks=[Adds()]).summary()) == 2
     assert len(search(("extra", "max"), builder=own_step).summary()) == 2

@@ -490,7 +490,7 @@ def test_a_search_refuses_phases_that_can_not_begin():
     with pytest.raises(fl.StudyError, match="needs 'fine_rat', which trial 0"):
         fl.search(build, rate, X, Y, then=fl.Phase(lambda model, fine_rat: None, 1), **SEARCH)
     with pytest.raises(fl.StudyError, match="phase 1 of then can't begin"):
-        fl.search(build, SPACE, X, Y, then=fl.Phase(lambda model: 1 / 0, 1), **SEARCH)
+        fl.search(build, rate, X, Y, then=fl.Phase(lambda model: 1 / 0, 1), **SEARCH)
 
 
 @pytest.mark.parametrize("name", ["then", "phases"])

@@ -251,6 +251,7 @@ class Fleet:
             self._plain and (width > 1 or isinstance(self.steps, OwnSteps)),
             on_cpu=on_cpu,
             donates=on_cpu,
+            epochs=lane.job.epochs,
         )
         return self._programs[width]
 

@@ -7,6 +7,7 @@ whose compiled pieces take the stacked states of several lanes through a run of 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -19,6 +20,7 @@ import jax.extend
 import jax.numpy as jnp
 
 from fairlane.engines.data.fit_data import Batches
+from fairlane.engines.program.effort import Options, effort
 from fairlane.engines.program.lift import Numbers
 from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
 from fairlane.engines.program.steps import Steps
@@ -79,6 +81,8 @@ class Program:
         stepwise: whether each batch is a dispatch of its own.
         plain: whether recurrent layers are to loop in XLA, and not in cuDNN.
         on_cpu: whether the steps are rewritten for the CPU.
+        epochs: of a trial, from its first on: how often a piece of an epoch runs, about. Neither where a
+            trial goes on nor how many there are counts, so that its numbers do not depend on that.
         donates: whether a call uses its first argument up. Where it does not, it is still there when memory
             runs out.
         seconds_compiling: what tracing and compiling has cost so far.
@@ -91,6 +95,7 @@ class Program:
     plain: bool = False
     on_cpu: bool = True
     donates: bool = True
+    epochs: float = math.inf
     seconds_compiling: float = 0.0
     _pieces: dict[Run, Future[Any]] = field(default_factory=dict)
 
@@ -149,22 +154,23 @@ class Program:
         traced = jax.jit(self._vectorised(run), donate_argnums=donated).trace(*arguments)
         if self.on_cpu and run.steps > 1 and slow_in_loops(traced.jaxpr):
             raise SlowInLoop
+        options = self._effort(run, traced.jaxpr)
         lowered = traced.lower()
         tracing = time.perf_counter() - began
 
         def compiled() -> Any:
             began = time.perf_counter()
-            piece = programs.compiled(lowered, self._effort(run))
+            piece = programs.compiled(lowered, options)
             self.seconds_compiling += tracing + time.perf_counter() - began
             return piece
 
         return executor.submit(compiled)
 
-    def _effort(self, run: Run) -> dict[str, Any] | None:
+    def _effort(self, run: Run, program: Any) -> Options | None:
         """Compiler options: less effort for a piece that is one batch of an epoch among many."""
         if run.steps > 1 or self.stepwise or jax.default_backend() != "cpu":
             return None
-        return {"xla_backend_optimization_level": 1}
+        return effort(program, self.epochs if run.shapes is None else math.inf)  # what is read may be many
 
     def compiled(self, run: Run) -> Any:
         """The compiled piece, to be called."""

@@ -63,6 +63,17 @@ class Base:
             return searched[0]
         return logs.default_metric(self._store) if metric is None else arguments.metric("metric", metric)
 
+    def _logged(self, metric: str | None) -> str:
+        """As `_metric`, of a metric that was logged.
+
+        Raises:
+            StudyError: no trial has logged it.
+        """
+        name, names = self._metric(metric), logs.ordered_logs(self._store)
+        if names and name not in names:
+            raise logs.unknown_metric(name, names)
+        return name
+
     def _mode(self, mode: Modes, metric: str) -> Modes:
         """The direction; that of a search's objective, where nothing else is requested."""
         searched = searching.objective(self._store)

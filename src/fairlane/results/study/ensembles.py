@@ -193,7 +193,7 @@ class Ensembles(Members):
         if on:
             name = "loss" if objective is None else bare(arguments.metric("objective", objective))
         else:
-            name = self._metric(objective)
+            name = self._logged(objective)
         return name, direction(name, self._mode(mode, name), known_directions(self._store))
 
     def _values(

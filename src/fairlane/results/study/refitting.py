@@ -44,7 +44,7 @@ class Refitting(Members):
             >>> watched.best_epochs(0)
             3
         """
-        records, name = self._chosen(None, variant), self._metric(metric)
+        records, name = self._chosen(None, variant), self._logged(metric)
         if not name.startswith(VALIDATION):
             raise StudyError(
                 f"the best number of epochs needs a metric of the validation, and {name!r} is none; "
