@@ -200,7 +200,7 @@ class Prebuilt:
             self._known[key] = None
 
     def _key(self, job: Job, data: FitData, unbuilt: Unbuilt) -> Any:
-        return job.builder, data.likeness, unbuilt.structure.key
+        return job.builder, data.likeness, unbuilt.structure.key, unbuilt.names
 
     def _forget(self) -> None:
         """Let go of the structures that were used the longest time ago, where they are many or large."""
@@ -246,7 +246,7 @@ class Prebuilt:
         BatchOrder(data.training, session, steps).skip_first_read()
         expected, examination = session.generators(), found.built.examination
         return (
-            other.structure.key == unbuilt.structure.key
+            self._key(job, data, other) == self._key(job, data, unbuilt)
             and same_trees(other.structure.numbers, unbuilt.structure.numbers, same_bits)
             and built.key == examination.structure.key
             and same_trees(built.numbers, examination.numbers, same_bits)
