@@ -46,6 +46,8 @@ from fairlane.trials import Arrays, ModelDescribed, State
 
 _MOST_STRUCTURES, _MOST_BYTES = 64, 2**28
 """How many structures are remembered, the last ones: each holds a model."""
+_LARGEST = 2**24
+"""Models with more parameters are built: the values that are kept for others would need much memory."""
 _OF_METRICS = frozenset({"_compile_metrics", "_loss_tracker", "_metrics"})
 """Where numbers of metrics are: their results are also computed outside of the program, by Keras's model."""
 
@@ -159,6 +161,8 @@ class Prebuilt:
         if not may_be_alike(job, data, builder) or (builder.shared and builder.shared(model)):
             return None
         if not all(layer.built for layer in keras_private.all_layers(model)):
+            return None
+        if model.count_params() > _LARGEST:
             return None
         return Unbuilt.of(model)
 
