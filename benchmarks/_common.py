@@ -289,7 +289,7 @@ def report(
 def _print_case(title: str, rows: list[Row], base: str, reference: str) -> None:
     base_seconds = median_of([r for r in rows if r["worker"] == base], "seconds")
     compared = any(r.get("first_epoch_difference") is not None for r in rows)
-    columns = ["worker", "seconds", f"× {base}", "ms per model-epoch", "peak RSS MB"]
+    columns = ["worker", "seconds", f"× {base}", "processor s", "ms per model-epoch", "peak RSS MB"]
     columns += ["mean final loss", "mean final val_loss"]
     columns += [f"first epoch vs {reference}"] if compared else []
     table = new_table(title, columns)
@@ -302,6 +302,7 @@ def _print_case(title: str, rows: list[Row], base: str, reference: str) -> None:
         cells = [
             number(seconds, ".2f"),
             number(seconds / base_seconds, ".2f") if base_seconds else "–",
+            number(median_of(mine, "processor_seconds"), ".2f"),
             number(median_of(mine, "ms_per_model_epoch"), ".2f"),
             number(median_of(mine, "peak_rss_mb"), ".0f"),
             number(median_of(mine, "mean_final_loss"), ".4f"),

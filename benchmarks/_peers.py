@@ -28,16 +28,20 @@ FIRST_EPOCHS = 3
 
 
 def measure(peer: Peer, task: Task) -> dict[str, Any]:
-    """Run a peer, and tell its seconds, its peak memory and what came of each trial."""
+    """Run a peer, and tell its seconds, its peak memory and what came of each trial.
+
+    Processor seconds are of this process alone, without those that Ray starts.
+    """
     run = peer(task)
     before = _peak_mb()
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), time.process_time()
     collect = run()
-    seconds = time.perf_counter() - start
+    seconds, spent = time.perf_counter() - start, time.process_time() - spent
     peak = _peak_mb()
     outcomes = collect()
     return {
         "seconds": seconds,
+        "processor_seconds": spent,
         "peak_rss_mb": peak,
         "start_rss_mb": before,
         "trials": len(outcomes),

@@ -5,11 +5,12 @@ One number is the difference of two runs, divided by what the second has more of
 
 - an epoch: studies of ``--lanes`` trials, 10 and 10 + ``--epochs`` epochs;
 - a lane of another seed: one variant, ``--lanes`` / 4 and ``--lanes`` seeds, one epoch, less that epoch;
-- a lane of another variant: the same with learning rates instead of seeds.
+- a lane of another variant: the same with learning rates instead of seeds; and what the builder takes of it.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import Any
 
@@ -22,14 +23,19 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     import fairlane as fl
 
     task = _tasks.digits(8, 1)
+    building: list[float] = []
+
+    def build(**hyperparameters: Any) -> Any:
+        began = time.thread_time()
+        model = task.build(**hyperparameters)
+        building.append(time.thread_time() - began)
+        return model
 
     def train(rates: int, seeds: int, epochs: int) -> tuple[float, float]:
         variants = {"learning_rate": [1e-3 * (1 + i / rates) for i in range(rates)]}
         fit = {**task.fit, "epochs": epochs}
         began, spent = time.perf_counter(), time.thread_time()
-        study = fl.compare(
-            task.build, variants, task.x, task.y, seeds=seeds, engine="lanes", verbose=0, **fit
-        )
+        study = fl.compare(build, variants, task.x, task.y, seeds=seeds, engine="lanes", verbose=0, **fit)
         seconds = time.thread_time() - spent, time.perf_counter() - began
         assert (study.trials["state"] == "done").all(), study.trials["error"].dropna().iloc[0]
         return seconds
@@ -40,13 +46,16 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     short, long = train(8, lanes // 8, 10), train(8, lanes // 8, 10 + epochs)
     per_epoch, wall = ((b - a) / (lanes * epochs) for a, b in zip(short, long, strict=True))
     by_seeds = train(1, lanes, 1)[0] - train(1, few, 1)[0]
-    by_rates = train(lanes, 1, 1)[0] - train(few, 1, 1)[0]
+    by_rates = -train(few, 1, 1)[0]
+    building.clear()
+    by_rates += train(lanes, 1, 1)[0]
     return {
         "seconds": time.perf_counter() - started,
         "epoch": per_epoch,
         "epoch_wall": wall,
         "seed": by_seeds / (lanes - few) - per_epoch,
         "variant": by_rates / (lanes - few) - per_epoch,
+        "builder": statistics.median(building),
     }
 
 
@@ -55,6 +64,7 @@ ROWS = (
     ("the same, wall time of the study", "epoch_wall", None),
     ("admitting a lane of another seed", "seed", 3.0),
     ("admitting a lane of another variant", "variant", 3.0),
+    ("of it, the builder", "builder", None),
 )
 
 

@@ -184,6 +184,17 @@ def test_a_builder_that_branches_gives_other_structures(known):
     assert known == [False, False, False, False, True, True]
 
 
+def test_names_of_metrics_depend_on_what_a_builder_has_made_and_dropped(known):
+    def build(rate):
+        if rate > 0.25:
+            keras.metrics.AUC()
+        return plain(dropout=rate, metrics=["AUC"])
+
+    study = compare(build, [0.1, 0.2, 0.15, 0.3])
+    assert_alone(build, study, 2, 3)
+    assert known == [False, False, True, False]
+
+
 def test_further_seeds_of_such_a_variant_are_not_built(known):
     """Of each variant, two builders are called; Keras builds what is left of three models."""
     assert_alone(both, compare(both, seeds=3), 8, 11)

@@ -19,7 +19,7 @@ from fairlane.engines.lanes.examination import Examination
 from fairlane.engines.program.structure import Structure, structure
 from fairlane.engines.resources import Builder
 from fairlane.engines.weights_epoch import KeptWeights
-from fairlane.models import layer_state
+from fairlane.models import keras_private, layer_state
 from fairlane.models.initial_values import Drawing
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
@@ -63,17 +63,20 @@ class Unbuilt:
         structure: of the model.
         variables: those that it has by then: trainable, non-trainable, the optimizer's.
         layers: what its layers hold besides.
+        names: how often Keras had made up each name by then, in the trial's session.
     """
 
     structure: Structure
     variables: Sequence[Sequence[Any]]
     layers: Any
+    names: frozenset[tuple[str, int]]
 
     @classmethod
     def of(cls, model: keras.Model) -> Unbuilt:
-        """That of a model."""
+        """That of a model, in the session of its trial."""
         groups = [list(group) for group in variable_groups(model)[:3]]
-        return cls(structure(model), groups, layer_state.read_layers(model))
+        names = frozenset(keras_private.name_counters().items())
+        return cls(structure(model), groups, layer_state.read_layers(model), names)
 
 
 @dataclass(frozen=True, eq=False)

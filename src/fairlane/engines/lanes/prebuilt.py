@@ -46,6 +46,8 @@ from fairlane.trials import Arrays, ModelDescribed, State
 
 _MOST_STRUCTURES, _MOST_BYTES = 64, 2**28
 """How many structures are remembered, the last ones: each holds a model."""
+_LARGEST = 2**24
+"""Models with more parameters are built: the values that are kept for others would need much memory."""
 _OF_METRICS = frozenset({"_compile_metrics", "_loss_tracker", "_metrics"})
 """Where numbers of metrics are: their results are also computed outside of the program, by Keras's model."""
 
@@ -160,6 +162,8 @@ class Prebuilt:
             return None
         if not all(layer.built for layer in keras_private.all_layers(model)):
             return None
+        if model.count_params() > _LARGEST:
+            return None
         return Unbuilt.of(model)
 
     def find(self, job: Job, data: FitData, unbuilt: Unbuilt) -> Known | None:
@@ -200,7 +204,7 @@ class Prebuilt:
             self._known[key] = None
 
     def _key(self, job: Job, data: FitData, unbuilt: Unbuilt) -> Any:
-        return job.builder, data.likeness, unbuilt.structure.key
+        return job.builder, data.likeness, unbuilt.structure.key, unbuilt.names
 
     def _forget(self) -> None:
         """Let go of the structures that were used the longest time ago, where they are many or large."""
@@ -246,7 +250,7 @@ class Prebuilt:
         BatchOrder(data.training, session, steps).skip_first_read()
         expected, examination = session.generators(), found.built.examination
         return (
-            other.structure.key == unbuilt.structure.key
+            self._key(job, data, other) == self._key(job, data, unbuilt)
             and same_trees(other.structure.numbers, unbuilt.structure.numbers, same_bits)
             and built.key == examination.structure.key
             and same_trees(built.numbers, examination.numbers, same_bits)

@@ -75,6 +75,11 @@ def settings_only(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k in carried or not k}
 
 
+def name_counters() -> dict[str, int]:
+    """How often Keras has made up each name in this thread: the next object of a class is named by it."""
+    return dict(global_state.get_global_attribute("object_name_uids") or {})
+
+
 def with_seed(values: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """``values`` as if ``keras.utils.set_random_seed`` had been called with another seed."""
     return {**values, rng_utils.GLOBAL_RANDOM_SEED: seed}
