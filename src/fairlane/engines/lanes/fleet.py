@@ -69,6 +69,7 @@ class Kinship:
         static: whether all have equal numbers, because these can't be inputs of the program.
         family: whether their models may differ in sizes.
         alike: equal for those that do the same, on arrays of any sizes; empty where that is not known.
+        kind: equal for those that do the same, on arrays of any sizes.
         scale: how large their models are, roughly.
     """
 
@@ -79,6 +80,7 @@ class Kinship:
     static: bool = False
     family: bool = False
     alike: Any = ""
+    kind: Any = ""
     scale: int = 0
 
 

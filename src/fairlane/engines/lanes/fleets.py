@@ -99,12 +99,18 @@ class Fleets:
         # Lifted numbers would round otherwise in another precision: they decide which program it is.
         exact = lane.examination.tracing is not None or all_float32(lane.model)
         static = shared in self._static or not exact
-        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike, scale)
+        kind = (lane.examination.kind, *rest)
+        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike, kind, scale)
 
     def _why_apart(self, kin: Kinship, lane: Lane) -> str:
         """Why a lane's new fleet has no models of other sizes, where there are some; those know it, too."""
         if kin.alike in self._apart:
             return self._apart[kin.alike]
+        others = [f for f in self if f.kin.kind == kin.kind and f.kin.scale != kin.scale]
+        if kin.family and others:
+            for other in others:
+                other.apart = other.apart or _TOO_LARGE
+            return _TOO_LARGE
         why = self._static.get(kin.shared, "") if kin.family else _READ
         alike = [
             f
@@ -125,6 +131,11 @@ def _scale_of(state: State) -> int:
 
 
 _READ = "the training step runs code of your own, which is traced later where batches are read"
+
+_TOO_LARGE = (
+    "its model is much larger or smaller than others of its kind: models with more than 250,000 parameters "
+    "share a program with those that have up to four times as many, since padding costs more than compiling"
+)
 
 _SMALL = 250_000
 """Models with up to so many parameters are padded to any size; larger ones have up to four times as many."""
