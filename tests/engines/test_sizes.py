@@ -624,7 +624,9 @@ def test_why_models_of_other_sizes_have_programs_of_their_own_is_said(own_code, 
 
 def test_why_large_models_have_a_program_apart_from_small_ones_is_said():
     def build(units):
-        model = keras.Sequential([keras.Input((2,)), layers.Dense(units), layers.Dense(units), layers.Dense(1)])
+        model = keras.Sequential(
+            [keras.Input((2,)), layers.Dense(units), layers.Dense(units), layers.Dense(1)]
+        )
         model.compile("sgd", "mse")
         return model
 

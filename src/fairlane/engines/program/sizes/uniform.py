@@ -86,11 +86,15 @@ class Uniform:
         try:
             pattern = Pattern.of([one.structure.sizes for one in models])
             state = _state_of(models, pattern)
+            # JAX's caches compare what happens to stand near each other in them: not the same, twice.
+            with taken_for_unequal() as once:
+                _with_symbols(models[-1], model, pattern, state, kinds)
             with taken_for_unequal() as unequal:
                 steps = _with_symbols(models[-1], model, pattern, state, kinds)
         except (NotAPattern, *_REFUSALS):
             return None
-        pairs, alike = list(dict.fromkeys(unequal)), 0
+        asked, alike = set(map(str, once)), 0
+        pairs = [pair for pair in dict.fromkeys(unequal) if str(pair) in asked]
         for one in models:
             env = pattern.env(one.structure.sizes)
             if env is None:
