@@ -622,6 +622,20 @@ def test_why_models_of_other_sizes_have_programs_of_their_own_is_said(own_code, 
         assert_logs_agree(history_of(study, trial), alone.logs)
 
 
+def test_why_large_models_have_a_program_apart_from_small_ones_is_said():
+    def build(units):
+        model = keras.Sequential(
+            [keras.Input((2,)), layers.Dense(units), layers.Dense(units), layers.Dense(1)]
+        )
+        model.compile("sgd", "mse")
+        return model
+
+    x = RNG.normal(size=(4, 2)).astype("float32")
+    study = fl.compare(build, {"units": [3, 600, 5]}, x, x[:, :1], engine="lanes", batch_size=4, verbose=0)
+    assert study.trials["fleet"].tolist() == [0, 1, 0]
+    assert study.trials["reason"].str.contains("more than 250,000 parameters share a program").all()
+
+
 def test_models_of_one_size_each_leave_no_place_empty():
     """Whole numbers that are no sizes: nothing shares a program, and no program is wider than its lane."""
 

@@ -67,6 +67,8 @@ class Job:
         varying: the numbers among its hyperparameters that other trials have with another value.
         alike: how many jobs will probably share its program, itself included.
         reason: why it can't run on lanes, where that is known beforehand; else empty.
+        extremes: trials that nobody trains, whose whole numbers are the smallest and the largest that other
+            trials of a search may have.
     """
 
     trial: Trial
@@ -84,6 +86,7 @@ class Job:
     varying: tuple[float, ...] = ()
     alike: int = 1
     reason: str = ""
+    extremes: tuple[Trial, ...] = ()
 
     @property
     def epochs(self) -> int:

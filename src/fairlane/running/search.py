@@ -43,6 +43,7 @@ from fairlane.running.searching import Replicate, Search, StoredLog
 from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
 from fairlane.running.working import joined
 from fairlane.searching.course import Course
+from fairlane.searching.domains import Domain, Int
 from fairlane.searching.samplers import grouping
 from fairlane.searching.space import Space
 from fairlane.searching.stopping import Everything
@@ -322,7 +323,13 @@ class _Run:
         jobs = jobs_of(left, common, self.planned.data, self._makers, self._pace, self.engine)
         phases = self.planned.models.phases.epochs
         jobs = [
-            replace(job, varying=self._varying(job.trial), alike=self._alike(job), phases=phases)
+            replace(
+                job,
+                varying=self._varying(job.trial),
+                alike=self._alike(job),
+                extremes=self._extremes(job.trial),
+                phases=phases,
+            )
             for job in jobs
         ]
         assert self.driver is not None
@@ -336,6 +343,19 @@ class _Run:
         values = (v for name, v in trial.hyperparameters.items() if name in self.wanted.space.domains)
         return tuple(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
 
+    def _extremes(self, trial: Trial) -> tuple[Trial, ...]:
+        """A trial with the smallest whole numbers that others may have, and one with the largest."""
+        given, variant = trial.hyperparameters, trial.variant
+        ends = {
+            name: _ends(domain)
+            for name, domain in self.wanted.space.domains.items()
+            if domain.whole and name in given and name not in variant.fit_arguments
+        }
+        variants = ({**given, **{name: pair[i] for name, pair in ends.items()}} for i in (0, 1))
+        return tuple(
+            replace(trial, variant=replace(variant, hyperparameters=one)) for one in variants if ends
+        )
+
     def _alike(self, job: Job) -> int:
         """How many trials will probably share its program."""
         wanted = self.wanted
@@ -344,6 +364,13 @@ class _Run:
         return max(
             job.alike, group, wanted.trials * len(self.planned.replicates(wanted.seeds)) // max(1, kinds)
         )
+
+
+def _ends(domain: Domain) -> tuple[Any, Any]:
+    """The smallest and the largest value of whole numbers."""
+    if isinstance(domain, Int):
+        return domain.value(0.0), domain.value(1.0)
+    return min(domain.values()), max(domain.values())
 
 
 def _train(

@@ -23,6 +23,7 @@ from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.memory import lanes_that_fit
 from fairlane.engines.lanes.prebuilt import Prebuilt
 from fairlane.engines.lanes.replicas import Replicas
+from fairlane.engines.lanes.room import has_room_to_make, members_at_extremes
 from fairlane.engines.lanes.roster import ENGINE, Reports, Roster, failed
 from fairlane.engines.lanes.turns import Turns
 from fairlane.engines.lanes.yard import Yard
@@ -175,6 +176,9 @@ class Admission:
             self._prebuilt.learn(lane.job, data, lane.beginning)
         lane.beginning = None
         fleet = self.fleets.of(lane)
+        if fleet.lacks_room and not lane.finished and has_room_to_make(lane, data):
+            known = self._kinds(lane, data), self._registry
+            self.fleets.make_room(fleet, members_at_extremes(lane, self._resources, data, *known))
         if fleet.failure:
             self._withdraw(lane, fleet.failure, fleet.error)
             return

@@ -69,6 +69,8 @@ class Kinship:
         static: whether all have equal numbers, because these can't be inputs of the program.
         family: whether their models may differ in sizes.
         alike: equal for those that do the same, on arrays of any sizes; empty where that is not known.
+        kind: equal for those that do the same, on arrays of any sizes.
+        scale: how large their models are, roughly.
     """
 
     shared: Any
@@ -78,6 +80,8 @@ class Kinship:
     static: bool = False
     family: bool = False
     alike: Any = ""
+    kind: Any = ""
+    scale: int = 0
 
 
 class Member(NamedTuple):
@@ -140,7 +144,8 @@ class Fleet:
     _proven: set[int] = field(default_factory=set)
     _rest: Arrays = field(default_factory=list)
     _plain: bool = False
-    _sizes: int = 1
+    _shapes: set[Any] = field(default_factory=set)
+    _has_room: bool = False
     _complete: bool = False
     _refused: set[Any] = field(default_factory=set)
 
@@ -149,6 +154,7 @@ class Fleet:
     def take_in(self, lane: Lane) -> None:
         """Count a lane in."""
         self.lanes += 1
+        self._shapes.add(_shapes(lane.own_state()))
         if self.steps is None:
             self._numbers.append(lane.examination.numbers)
             if lane.examination.likeness() not in self._members:
@@ -192,8 +198,19 @@ class Fleet:
             self._refused.add(key)
             return False
         self._members[key] = member
-        self._sizes = len({_shapes(member.state) for member in self._members.values()})
         return True
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether models may be added that come later."""
+        return self.kin.family and self.steps is None and not self._has_room
+
+    def make_room(self, members: Sequence[Member]) -> None:
+        """Know models that no lane has yet, before there is a program."""
+        self._has_room = True
+        for member in members:
+            self._members.setdefault(member.examination.likeness(), member)
+            self._numbers.append(member.examination.numbers)
 
     def has_size_of(self, lane: Lane) -> bool:
         """Whether one of its models has arrays of the shapes that a lane's has."""
@@ -216,7 +233,7 @@ class Fleet:
     @property
     def gathers(self) -> bool:
         """Whether it is worth waiting for more lanes, which probably have models of other sizes."""
-        waits = self.kin.family and self.steps is None and self.lanes < _MOST_GATHERED
+        waits = self.lacks_room and self.lanes < _MOST_GATHERED
         return waits and any(member.varies for member in self._members.values())
 
     def settle(self, threads: int) -> None:
@@ -227,7 +244,7 @@ class Fleet:
 
     def loop_name(self, width: int) -> str:
         """How its epochs are run, such as ``scan×8``, or ``scan×8, 16 sizes``."""
-        return self.loop.name(width) + (f", {self._sizes} sizes" if self._sizes > 1 else "")
+        return self.loop.name(width) + (f", {len(self._shapes)} sizes" if self.padded is not None else "")
 
     # --- its programs -------------------------------------------------------------------------------
 
@@ -259,7 +276,6 @@ class Fleet:
         """The fleet's steps, of a lane's model."""
         static = self.kin.static
         guessed = () if static else [*guesses(lane), *self.differing]
-        self._sizes = len({_shapes(member.state) for member in self._members.values()})
         if len(self._members) > 1:
             return self._steps_of_family(guessed)
         self._plain = needs_plain_recurrence(lane.model)

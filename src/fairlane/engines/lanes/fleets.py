@@ -7,16 +7,17 @@ making.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from fairlane.engines.lanes.fleet import Fleet, Kinship, all_float32
+from fairlane.engines.lanes.fleet import Fleet, Kinship, Member, all_float32
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import choose
 from fairlane.engines.program.compiled import Shelf
+from fairlane.trials import State
 
 
 class Fleets:
@@ -60,6 +61,15 @@ class Fleets:
         known.append(fleet)
         return fleet
 
+    def make_room(self, fleet: Fleet, members: Sequence[Member]) -> None:
+        """Let a fleet that has no program yet know models that come later, so that it has room for them.
+
+        Args:
+            fleet: the fleet.
+            members: the models; those that are too large beside its own are left out.
+        """
+        fleet.make_room([one for one in members if _scale_of(one.state) == fleet.kin.scale])
+
     def part(self, fleet: Fleet, why: str, sizes: bool = False) -> None:
         """From now on, a fleet for each set of numbers, or each size: they can't differ within one program.
 
@@ -80,20 +90,27 @@ class Fleets:
         # A model that was traced by itself is traced again for batches of a size that comes up later.
         later = lane.examination.tracing is not None and lane.data.is_read
         family = "" if later else lane.examination.family()
-        alike: Any = ("sizes", lane.examination.kind, _scale(lane), *rest)
-        shared: Any = ("sizes", family, _scale(lane), *rest)
+        scale = _scale_of(lane.own_state())
+        alike: Any = ("sizes", lane.examination.kind, scale, *rest)
+        shared: Any = ("sizes", family, scale, *rest)
         if not family or shared in self._apart:
             alike = shared if family else alike
             shared, family = (lane.examination.likeness(), *rest), ""
         # Lifted numbers would round otherwise in another precision: they decide which program it is.
         exact = lane.examination.tracing is not None or all_float32(lane.model)
         static = shared in self._static or not exact
-        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike)
+        kind = (lane.examination.kind, *rest)
+        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike, kind, scale)
 
     def _why_apart(self, kin: Kinship, lane: Lane) -> str:
         """Why a lane's new fleet has no models of other sizes, where there are some; those know it, too."""
         if kin.alike in self._apart:
             return self._apart[kin.alike]
+        others = [f for f in self if f.kin.kind == kin.kind and f.kin.scale != kin.scale]
+        if kin.family and others:
+            for other in others:
+                other.apart = other.apart or _TOO_LARGE
+            return _TOO_LARGE
         why = self._static.get(kin.shared, "") if kin.family else _READ
         alike = [
             f
@@ -107,13 +124,18 @@ class Fleets:
         return why
 
 
-def _scale(lane: Lane) -> int:
+def _scale_of(state: State) -> int:
     """Models of one scale may be padded to the largest: what that costs is less than a compilation."""
-    elements = sum(math.prod(np.shape(array)) for array in lane.own_state().trainable)
+    elements = sum(math.prod(np.shape(array)) for array in state.trainable)
     return 0 if elements <= _SMALL else math.ceil(math.log(elements / _SMALL, 4))
 
 
 _READ = "the training step runs code of your own, which is traced later where batches are read"
+
+_TOO_LARGE = (
+    "its model is much larger or smaller than others of its kind: models with more than 250,000 parameters "
+    "share a program with those that have up to four times as many, since padding costs more than compiling"
+)
 
 _SMALL = 250_000
 """Models with up to so many parameters are padded to any size; larger ones have up to four times as many."""

@@ -155,7 +155,8 @@ class FamilySteps:
             if row is not None:
                 self._sized.know(key, row)
         missing = [key for key, row in found.items() if row is None]
-        return missing[:1] if len(self._own) < _FEW else missing
+        one_by_one = len(self._own) < _FEW and _unknown not in self._rows.values()
+        return missing[:1] if one_by_one else missing
 
     def _row_known(self, key: str, uniform: Uniform) -> Row | None:
         """What a model has of its own, where its steps need not be traced."""
@@ -163,7 +164,7 @@ class FamilySteps:
             envs = [uniform.env(self._structure(one), self.states[one]) for one in self._own]
             known = [env for env in envs if env is not None]
             complete = len(known) == len(envs)
-            self._rows[uniform] = uniform.rows(self._table, known) if complete else _unknown
+            self._rows[uniform] = (uniform.rows(self._table, known) if complete else None) or _unknown
         env = uniform.env(self._structure(key), self.states[key])
         return None if env is None else self._rows[uniform](env)
 

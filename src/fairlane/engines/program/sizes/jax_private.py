@@ -1,16 +1,21 @@
-"""JAX's private name for symbolic dimensions: their value, where the symbols have values.
+"""JAX's private names for symbolic dimensions: their values, and how they were compared.
 
-In: a dimension of a program that was traced with symbolic dimensions. Out: a whole number. Tried with jax
-0.10.
+In: a dimension of a program that was traced with symbolic dimensions. Out: a whole number. JAX takes two
+dimensions for unequal where it does not know it, and any for true. `taken_for_unequal` finds where that was
+asked. Tried with jax 0.10.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src import tree_util
+from jax._src.export.shape_poly import _DimExpr
 
 
 def is_symbolic(value: Any) -> bool:
@@ -21,3 +26,33 @@ def is_symbolic(value: Any) -> bool:
 def value_at(dimension: Any, env: Mapping[str, int]) -> int:
     """The value of a symbolic dimension."""
     return int(np.asarray(dimension._evaluate(env)))
+
+
+@contextmanager
+def taken_for_unequal() -> Iterator[list[tuple[Any, Any]]]:
+    """Record what is compared with symbolic dimensions and taken for unequal, inside of the context."""
+    found: list[tuple[Any, Any]] = []
+    plain, bools = _DimExpr.__eq__, _DimExpr.__dict__.get("__bool__")
+
+    def equal(self: Any, other: Any) -> bool:
+        same = bool(plain(self, other))
+        if not same and isinstance(other, _DimExpr | int | np.integer):
+            asked_by = sys._getframe(1).f_code
+            # What JAX has traced before is looked up by trees of arguments: where these differ, it traces.
+            if (asked_by.co_filename, asked_by.co_name) != (tree_util.__file__, "__eq__"):
+                found.append((self, other))
+        return same
+
+    def true(self: Any) -> bool:
+        found.append((self, 0))
+        return True
+
+    _DimExpr.__eq__, _DimExpr.__bool__ = equal, true
+    try:
+        yield found
+    finally:
+        _DimExpr.__eq__ = plain
+        if bools is None:
+            del _DimExpr.__bool__
+        else:
+            _DimExpr.__bool__ = bools

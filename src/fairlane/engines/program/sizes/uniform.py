@@ -8,7 +8,8 @@ Why that is so: one model is traced again, with a symbol of JAX's in the place o
 and wherever its objects hold the number. JAX refuses a comparison that does not come out the same for all
 sizes; so does code that wants a plain number. The result, with each traced model's sizes for the symbols,
 must be that model's own step, operation by operation. JAX takes two different expressions for unequal: where
-a model's sizes make two of them equal, nothing is known of it, and it is traced.
+a model's sizes make two of them equal that were compared, or two lengths of axes, nothing is known of it, and
+it is traced.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from fairlane.engines.program.outline import programs_in
-from fairlane.engines.program.sizes.jax_private import is_symbolic, value_at
+from fairlane.engines.program.sizes.jax_private import is_symbolic, taken_for_unequal, value_at
 from fairlane.engines.program.sizes.spelled import spelled
 from fairlane.engines.program.sizes.symbols import Env, NotAPattern, Pattern, Term
 from fairlane.engines.program.sizes.table import Row, Table
@@ -57,6 +58,7 @@ class Uniform:
         state: for each array of the state its dtype, and for each of its axes a `Term` or a constant.
         kinds: which steps are known.
         lengths: of all axes in the steps: constants, and symbolic dimensions.
+        unequal: pairs of lengths, or of numbers made of them, that were taken for unequal.
         values: symbolic dimensions that an operation may need, sums of them included.
         numbers: the places of floats, with their signs: a step may do something else for others.
     """
@@ -65,6 +67,7 @@ class Uniform:
     state: Sequence[tuple[str, tuple[Any, ...]]]
     kinds: frozenset[Kind]
     lengths: frozenset[Any]
+    unequal: Sequence[tuple[Any, Any]]
     values: frozenset[Any]
     numbers: Mapping[Any, Any]
 
@@ -83,17 +86,29 @@ class Uniform:
         try:
             pattern = Pattern.of([one.structure.sizes for one in models])
             state = _state_of(models, pattern)
-            steps = _with_symbols(models[-1], model, pattern, state, kinds)
+            # JAX's caches compare what happens to stand near each other in them: not the same, twice.
+            with taken_for_unequal() as once:
+                _with_symbols(models[-1], model, pattern, state, kinds)
+            with taken_for_unequal() as unequal:
+                steps = _with_symbols(models[-1], model, pattern, state, kinds)
         except (NotAPattern, *_REFUSALS):
             return None
+        asked, alike = set(map(str, once)), 0
+        pairs = [pair for pair in dict.fromkeys(unequal) if str(pair) in asked]
         for one in models:
             env = pattern.env(one.structure.sizes)
-            if env is None or any(not _is_alike(steps[kind], one.steps[kind], env) for kind in kinds):
+            if env is None:
                 return None
+            if not _any_equal(pairs, env):  # else other code may have run
+                alike += 1
+                if any(not _is_alike(steps[kind], one.steps[kind], env) for kind in kinds):
+                    return None
+        if alike < 2:
+            return None
         programs = [step.program.jaxpr for step in steps.values()]
         lengths, values = frozenset(_lengths(programs)), frozenset(_values(programs))
         numbers = {path: _sign(value) for path, value in models[-1].structure.numbers.items()}
-        return cls(pattern, state, frozenset(kinds), lengths, values, numbers)
+        return cls(pattern, state, frozenset(kinds), lengths, pairs, values, numbers)
 
     def env(self, structure: Structure, state: State) -> Env | None:
         """The symbols' values for a model; None where it is not of this pattern.
@@ -125,9 +140,9 @@ class Uniform:
         if {path: _sign(value) for path, value in structure.numbers.items()} != self.numbers:
             return False
         lengths = [_at(length, env) for length in self.lengths]
-        return len(set(lengths)) == len(lengths) and min(lengths, default=1) >= 0
+        return len(set(lengths)) == len(lengths) and not _any_equal(self.unequal, env)
 
-    def rows(self, table: Table, envs: Sequence[Env]) -> Callable[[Env], Row | None]:
+    def rows(self, table: Table, envs: Sequence[Env]) -> Callable[[Env], Row | None] | None:
         """What another model has of its own in a program of several.
 
         Args:
@@ -135,18 +150,21 @@ class Uniform:
             envs: the symbols' values for these models.
 
         Returns:
-            A function of the symbols' values for the other model. It gives None where that is not known.
+            A function of the symbols' values for the other model, which gives None where they leave it open;
+            or None where it is not known for any model.
         """
         columns = [*table.integers, *table.numbers]
         found: dict[Any, list[Any]] = {}
         for value in self.values:
             found.setdefault(tuple(_at(value, env) for env in envs), []).append(value)
         whole = [tuple(int(v) if float(v).is_integer() else v for v in column) for column in columns]
+        if any(column not in found for column in whole) or all(_any_equal(self.unequal, env) for env in envs):
+            return None
 
         def row(env: Env) -> Row | None:
             values = []
             for column in whole:
-                candidates = {_at(value, env) for value in found.get(column, ())}
+                candidates = {_at(value, env) for value in found[column]}
                 if len(candidates) != 1:
                     return None
                 values.append(candidates.pop())
@@ -258,6 +276,11 @@ def _is_alike(symbolic: Step, own: Step, env: Env) -> bool:
 
 def _at(value: Any, env: Env) -> int:
     return value_at(value, env) if is_symbolic(value) else int(value)
+
+
+def _any_equal(pairs: Sequence[tuple[Any, Any]], env: Env) -> bool:
+    """Whether some of what was taken for unequal is equal in a model."""
+    return any(_at(one, env) == _at(other, env) for one, other in pairs)
 
 
 def _sign(value: Any) -> Any:
