@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+import fairlane as fl
 from fairlane.errors import FairlaneWarning
 from fairlane.running.wanted import wanted_of
 
+_PLAIN: dict[str, Any] = {"a": [1, 2]}
+_WITH_CONDITIONS = {**_PLAIN, "b": fl.When({"a": 1}, [3, 4])}
 
-def _chosen(trials: int, stop: Any = None, objective: Any = "loss") -> str:
+
+def _chosen(trials: int, stop: Any = None, objective: Any = "loss", space: Any = _PLAIN) -> str:
     fit = {"epochs": 3}
-    wanted = wanted_of({"a": [1, 2]}, trials, objective, 1, False, "auto", stop, None, None, 0, fit)
+    wanted = wanted_of(space, trials, objective, 1, False, "auto", stop, None, None, 0, fit)
     return wanted._chosen()
 
 
@@ -39,10 +43,12 @@ def test_auto_takes_tpe_where_it_learns(
     assert _chosen(trials, stop, objective) == sampler
 
 
-def test_auto_without_optuna_draws_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_tpe_without_optuna_where_no_condition_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     _installed(monkeypatch, False)
-    with pytest.warns(FairlaneWarning, match="takes 'random', because Optuna is not installed; for 64"):
-        assert _chosen(64) == "random"
+    assert _chosen(64) == "tpe"
+    words = "takes 'random', because the space has conditions, for which TPE needs Optuna, and that is not installed"
+    with pytest.warns(FairlaneWarning, match=f"{words}; for 64"):
+        assert _chosen(64, space=_WITH_CONDITIONS) == "random"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _chosen(63) == "random"  # it would draw with Optuna too
+        assert _chosen(63, space=_WITH_CONDITIONS) == "random"  # it would draw with Optuna too

@@ -106,10 +106,21 @@ def test_distributions_of_optuna_are_a_space():
 
 @pytest.mark.parametrize(
     ("missing", "name", "extra"),
-    [("torch", "gp", "backends"), ("cmaes", "cmaes", "optuna"), ("optuna", "tpe", "optuna")],
+    [("torch", "gp", "backends"), ("cmaes", "cmaes", "optuna"), ("optuna", "nsga2", "optuna")],
 )
 def test_what_a_sampler_needs_is_named(monkeypatch, missing, name, extra):
     monkeypatch.setitem(sys.modules, missing, None)
     words = rf"sampler='{name}' needs the package '{missing}'.*pip install 'fairlane\[{extra}\]'"
     with pytest.raises(StudyError, match=words):
         optuna_sampler(name, 0, 4)
+
+
+def test_tpe_needs_optuna_for_conditions_and_several_objectives_only(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert len(run(optuna_sampler("tpe", 0, 20), fl.Space(PLAIN), 20)) == 20
+    optuna_sampler("tpe", 0, 4).check(fl.Space(PLAIN), 1)
+    words = r"sampler='tpe' with conditions or several objectives needs the package 'optuna'"
+    with pytest.raises(StudyError, match=words):
+        optuna_sampler("tpe", 0, 4).check(fl.Space(WITH_CONDITIONS), 1)
+    with pytest.raises(StudyError, match=words):
+        optuna_sampler("tpe", 0, 4).check(fl.Space(PLAIN), 2)

@@ -81,11 +81,12 @@ class Wanted:
         learns = self.trials >= _LEARNS_FROM and isinstance(self.stopping, Everything | Median)
         if not learns or len(self.objectives.names) > 1:
             return "random"
-        if importlib.util.find_spec("optuna") is not None:
+        if not self.space.has_conditions or importlib.util.find_spec("optuna") is not None:
             return "tpe"
         warn_at(
             caller(),
-            f"sampler='auto' takes 'random', because Optuna is not installed; for {self.trials} variants "
+            "sampler='auto' takes 'random', because the space has conditions, for which TPE needs Optuna, "
+            f"and that is not installed; for {self.trials} variants "
             "'tpe' finds better ones: pip install 'fairlane[optuna]'. sampler='random' does not warn",
             FairlaneWarning,
         )

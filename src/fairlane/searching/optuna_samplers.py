@@ -25,7 +25,7 @@ from fairlane.kit.text import did_you_mean
 from fairlane.searching.domains import Choice, Domain, Float, Int
 from fairlane.searching.samplers import Sampler, Seen, SobolSampler
 from fairlane.searching.space import Space
-from fairlane.searching.tpe import Memory, usable
+from fairlane.searching.tpe import Memory
 
 NAMES = ("tpe", "gp", "cmaes", "nsga2")
 _FIRST = 10
@@ -52,7 +52,8 @@ def optuna_sampler(given: Any, seed: int, trials: int) -> Sampler:
         raise StudyError(
             f"there is no sampler {given!r}.{did_you_mean(given, known)} There are: {', '.join(known)}"
         )
-    needed("optuna", f"sampler={given!r}", StudyError)
+    if given != "tpe":
+        needed("optuna", f"sampler={given!r}", StudyError)
     if given in _ALSO:
         needed(_ALSO[given], f"sampler={given!r}", StudyError)
     return _OptunaSampler(given, seed, trials)
@@ -74,15 +75,16 @@ class _OptunaSampler(Sampler):
         self._numbers: list[int] = []
         self._kinds: dict[str, Any] = {}
         self._memory: Memory | None = None
-        self._tpe: Any = None
         self._proposed: tuple[int, dict[str, Any]] | None = None
 
     def check(self, space: Space, objectives: int) -> None:
-        """Refuse several objectives for a sampler that takes one.
+        """Refuse several objectives for a sampler that takes one, and what needs Optuna where it is missing.
 
         Raises:
-            StudyError: which samplers take them.
+            StudyError: which samplers take them, or what to install.
         """
+        if self._given == "tpe" and not self._remembers(space, objectives):
+            needed("optuna", "sampler='tpe' with conditions or several objectives", StudyError)
         one = type(self._given).__name__ in ("CmaEsSampler", "GPSampler") or self._given in ("gp", "cmaes")
         if objectives > 1 and one:
             raise StudyError(
@@ -96,9 +98,9 @@ class _OptunaSampler(Sampler):
         ended = list(islice((one for one in seen if one.state != "running"), self._first))
         if number < self._first or len(ended) < self._first or not space.domains:
             return self._sobol.propose(space, number, seen)
+        if self._remembers(space, len(ended[0].values)):
+            return self._remembered(space, number, seen)
         optuna = needed("optuna")
-        if self._remembers(optuna, space, len(ended[0].values)):
-            return self._remembered(optuna, space, number, seen)
         with _quietly(optuna):
             self._tell(optuna, space, seen)
             self._study.sampler = self._sampler(optuna, space, number)
@@ -106,27 +108,17 @@ class _OptunaSampler(Sampler):
             self._proposed = trial.number, proposal
             return proposal
 
-    # --- TPE, without a study of Optuna's ---
+    # --- TPE, without Optuna ---
 
-    def _remembers(self, optuna: Any, space: Space, objectives: int) -> bool:
-        """Whether all is as `Memory` needs it."""
-        if self._given != "tpe" or objectives > 1 or space.has_conditions:
-            return False
-        if self._tpe is None:
-            with _quietly(optuna):
-                self._tpe = optuna.samplers.TPESampler(multivariate=True, n_startup_trials=1)
-        return usable(self._tpe)
+    def _remembers(self, space: Space, objectives: int) -> bool:
+        return self._given == "tpe" and objectives == 1 and not space.has_conditions
 
-    def _remembered(self, optuna: Any, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any]:
-        """What TPE proposes from what it remembers."""
-        if self._memory is None or not self._memory.follow(seen, space.encode):
-            kinds = {name: _distribution(optuna, space.domains[name]) for name in sorted(space.domains)}
-            many = {name: kind for name, kind in kinds.items() if not kind.single()}
-            self._memory = Memory(many, self._tpe)
-            self._memory.follow(seen, space.encode)
-        found = self._memory.propose(self._seed_of(number))
-        only = {name: domain.value(0.0) for name, domain in space.domains.items() if name not in found}
-        return space.assigned(only | {name: _value(space.domains[name], one) for name, one in found.items()})
+    def _remembered(self, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any]:
+        """What TPE proposes in a space without conditions."""
+        if self._memory is None or not self._memory.follow(seen):
+            self._memory = Memory(space)
+            self._memory.follow(seen)
+        return self._memory.propose(self._seed_of(number))
 
     # --- what Optuna knows ---
 

@@ -1,95 +1,67 @@
-"""Optuna's TPE, as a search uses it: with memory, and never the same variant twice.
+"""TPE as a search uses it: with memory, and never the same variant twice.
 
-In: what a search knows of its variants, in a space without conditions; and a `TPESampler` of Optuna's. Out:
-the best of the sampler's candidates that no variant has.
+In: what a search knows of its variants, in a space without conditions. Out: the best of the candidates that
+no variant has.
 
-In a space of lists TPE's best candidate is often a variant that exists already. A search refuses it; asked
-again and again, it would give up, and draw at random. Optuna also reads, sorts and copies trials at each ask;
-here each is read once, and no study of Optuna's is needed.
+It is the multivariate TPE with a constant liar of Optuna 5, and proposes what that proposes. Two things
+differ. In a space of lists TPE's best candidate is often a variant that exists already; a search refuses it,
+and asked again and again, TPE would give up, and draw at random: so such candidates come last. And Optuna
+reads, sorts and copies all trials at each proposal; here each is read once, and Optuna need not be installed.
 
-The models are Optuna's, made by the sampler's own parts. Where a later Optuna has other names for them,
-`usable` is false: then Optuna's own way is taken, and the search refuses repetitions.
-
-Source: the sampler is that of Optuna 5, https://optuna.readthedocs.io.
+Source: J. Bergstra et al., Algorithms for Hyper-Parameter Optimization, NIPS 2011.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fairlane.searching.domains import Choice, Domain, Float, Int
+from fairlane.searching.parzen import Axis, Categories, Numbers, Parzen
 from fairlane.searching.samplers import Seen
+from fairlane.searching.space import Space
 
-_PARTS = (
-    "_parzen_estimator_cls",
-    "_parzen_estimator_parameters",
-    "_n_ei_candidates",
-    "_gamma",
-    "_compute_acquisition_func",
-    "_compare",
-    "_rng",
-)
+_CANDIDATES = 24
 
 
-def usable(sampler: Any) -> bool:
-    """Whether a sampler has the parts that `Memory` uses.
-
-    Args:
-        sampler: an ``optuna.samplers.TPESampler`` for one objective.
-    """
-    return all(hasattr(sampler, part) for part in _PARTS)
+def axis_of(domain: Domain) -> Axis | None:
+    """A domain as an axis; None where it has one value only."""
+    if domain.size == 1:
+        return None
+    if isinstance(domain, Choice):
+        size = len(domain.values())
+        return Numbers(0.0, size - 1.0, step=1.0) if domain.ordered else Categories(size)
+    assert isinstance(domain, Float | Int)
+    step = (domain.step or 1) if isinstance(domain, Int) else (domain.step or 0.0)
+    high = domain.high if not step else domain.low + (len(domain.values()) - 1) * step
+    return Numbers(float(domain.low), float(high), domain.log, float(step))
 
 
 class Memory:
-    """All variants, as TPE's numbers.
+    """All variants of a search, as TPE's numbers.
 
     Args:
-        kinds: name → distribution, in the order of names, without those that have one value only.
-        sampler: an ``optuna.samplers.TPESampler`` for one objective, which is `usable`.
+        space: without conditions.
     """
 
-    def __init__(self, kinds: Mapping[str, Any], sampler: Any) -> None:
-        self._kinds, self._sampler = dict(kinds), sampler
+    def __init__(self, space: Space) -> None:
+        axes = {name: axis_of(space.domains[name]) for name in sorted(space.domains)}
+        self._axes = {name: axis for name, axis in axes.items() if axis is not None}
+        self._space = space
         self._known: list[Seen] = []
-        self._table = np.empty((64, len(self._kinds)))
-        self._count = 0
+        self._table = np.empty((64, len(self._axes)))
         self._taken: set[tuple[float, ...]] = set()
         self._ended: list[tuple[tuple[float, ...], int]] = []
 
-    def begins(self, encoded: Mapping[str, Any]) -> None:
-        """A variant begins.
-
-        Args:
-            encoded: name → what Optuna has for its value.
-        """
-        row = tuple(float(kind.to_internal_repr(encoded[name])) for name, kind in self._kinds.items())
-        if self._count == len(self._table):
-            self._table = np.concatenate([self._table, np.empty_like(self._table)])
-        self._table[self._count] = row
-        self._count += 1
-        self._taken.add(row)
-
-    def ends(self, place: int, one: Seen) -> None:
-        """A variant ended. Those that were stopped are behind all others, the latest first, as in Optuna.
-
-        Args:
-            place: of the variant, in the order in which they began.
-            one: what is known of it, with one value.
-        """
-        stopped = one.state == "stopped"
-        order = (1.0, -one.epochs, one.values[0]) if stopped else (0.0, one.values[0])
-        insort(self._ended, (order, place))
-
-    def follow(self, seen: Sequence[Seen], encode: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> bool:
+    def follow(self, seen: Sequence[Seen]) -> bool:
         """Learn what is new.
 
         Args:
             seen: all variants until now.
-            encode: hyperparameters → name → what Optuna has for the value.
 
         Returns:
             Whether what was known before is the beginning of it; else it learns nothing.
@@ -98,47 +70,65 @@ class Memory:
         if len(seen) < len(known) or not all(map(_same, known, seen)):
             return False
         for one in seen[len(known) :]:
-            self.begins(encode(one.hyperparameters))
-            known.append(Seen(one.hyperparameters, "running"))
+            self._begin(one)
         for place, one in enumerate(seen):
             if one is not known[place]:
                 if one.state != "running":
-                    self.ends(place, one)
+                    self._end(place, one)
                 known[place] = one
         return True
 
+    def _begin(self, one: Seen) -> None:
+        encoded, count = self._space.encode(one.hyperparameters), len(self._known)
+        row = tuple(float(encoded[name]) for name in self._axes)
+        if count == len(self._table):
+            self._table = np.concatenate([self._table, np.empty_like(self._table)])
+        self._table[count] = row
+        self._taken.add(row)
+        self._known.append(Seen(one.hyperparameters, "running"))
+
+    def _end(self, place: int, one: Seen) -> None:
+        """Those that were stopped are behind all others, the latest first."""
+        stopped = one.state == "stopped"
+        order = (1.0, -one.epochs, one.values[0]) if stopped else (0.0, one.values[0])
+        insort(self._ended, (order, place))
+
     def propose(self, seed: int) -> dict[str, Any]:
-        """What Optuna's ``_sample`` proposes: name → value; running variants count as bad ones.
+        """The candidate that is likeliest among good variants, compared with the others.
+
+        Variants that run count as bad ones, so that candidates beside them come later.
 
         Args:
             seed: of the candidates.
         """
-        sampler = self._sampler
-        sampler._rng.rng.seed(seed)
-        below = np.zeros(self._count, dtype=bool)
-        gamma = sampler._gamma or _gamma
-        below[[place for _, place in self._ended[: gamma(len(self._ended))]]] = True
-        good, bad = (self._model(sampler, of) for of in (below, ~below))
-        samples = good.sample(sampler._rng.rng, sampler._n_ei_candidates)
-        merits = self.without_taken(samples, sampler._compute_acquisition_func(samples, good, bad))
-        best = sampler._compare(samples, merits)
-        return {name: kind.to_external_repr(best[name]) for name, kind in self._kinds.items()}
+        rng, axes = np.random.RandomState(seed), list(self._axes.values())
+        rows = self._table[: len(self._known)]
+        below = np.zeros(len(rows), dtype=bool)
+        below[[place for _, place in self._ended[: _good(len(self._ended))]]] = True
+        good, bad = Parzen(axes, rows[below]), Parzen(axes, rows[~below])
+        candidates = good.sample(rng, _CANDIDATES)
+        merits = good.log_density(candidates) - bad.log_density(candidates)
+        best = candidates[np.argmax(self.without_taken(candidates, merits))]
+        only = {name: domain.value(0.0) for name, domain in self._space.domains.items()}
+        found = dict(zip(self._axes, best.tolist(), strict=True))
+        return self._space.assigned(only | {n: _value(self._space.domains[n], v) for n, v in found.items()})
 
-    def _model(self, sampler: Any, of: np.ndarray) -> Any:
-        rows = self._table[: self._count][of]
-        columns = {name: rows[:, place] for place, name in enumerate(self._kinds)}
-        return sampler._parzen_estimator_cls(columns, self._kinds, sampler._parzen_estimator_parameters)
-
-    def without_taken(self, samples: Mapping[str, np.ndarray], merits: np.ndarray) -> np.ndarray:
+    def without_taken(self, candidates: np.ndarray, merits: np.ndarray) -> np.ndarray:
         """The candidates' merits; lowest for those that a variant has, unless all are such.
 
         Args:
-            samples: name → a number for each candidate.
+            candidates: a row each.
             merits: of the candidates, large ones being better.
         """
-        rows = zip(*(samples[name].tolist() for name in self._kinds), strict=True)
-        taken = np.array([row in self._taken for row in rows])
+        taken = np.array([tuple(row) in self._taken for row in candidates.tolist()])
         return merits if taken.all() else np.where(taken, -np.inf, merits)
+
+
+def _value(domain: Domain, number: float) -> Any:
+    """A number of an axis as a value of the domain."""
+    if not isinstance(domain, Float):
+        return domain.decode(round(number))
+    return number if domain.step is None else domain.value(domain.unit(number))  # which rounds sums of steps
 
 
 def _same(known: Seen, seen: Seen) -> bool:
@@ -149,6 +139,6 @@ def _same(known: Seen, seen: Seen) -> bool:
     return (a is b or a == b) and known.state == "running"
 
 
-def _gamma(ended: int) -> int:
-    """How many of those that have ended are good ones: Optuna's own default."""
+def _good(ended: int) -> int:
+    """How many of those that have ended are good ones."""
     return min(math.ceil(0.1 * ended), 25)
