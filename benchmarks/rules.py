@@ -27,6 +27,8 @@ from _shares import interval, regret, resampled
 SAMPLERS = ("random", "tpe")
 RULES = ("none", "median", "halving", "hyperband")
 TRIALS = (32, 64, 128, 256)
+MORE = {"halving": (512,), "hyperband": (512,)}
+"""Rules with brackets spend few epochs per variant, so they are shown with more variants, too."""
 ORDERED = ("learning_rate", "dropout", "l2", "units", "batch_size")
 
 
@@ -77,8 +79,8 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     todo = [
         (sampler, rule, trials, repeat)
         for repeat in range(options.repeats)
-        for trials in map(int, options.trials.split(","))
         for rule in RULES
+        for trials in (*map(int, options.trials.split(",")), *MORE.get(rule, ()))
         for sampler in SAMPLERS
     ]
     left = [one for one in todo if one not in known]

@@ -104,9 +104,10 @@ def search(
             variant that needs them begins.
         cv: folds, as for `compare`: a variant's value is the mean over its seeds and folds.
         groups: as for `compare`.
-        sampler: ``"random"``, ``"sobol"``, ``"grid"``; with the extra ``fairlane[optuna]`` also ``"tpe"``,
-            ``"gp"``, ``"cmaes"``, ``"nsga2"``, or a sampler of Optuna's. ``"auto"`` takes TPE from 64
-            variants on, if Optuna is installed and ``stop`` has no brackets; else random draws.
+        sampler: ``"random"``, ``"sobol"``, ``"grid"``, ``"tpe"``; with the extra ``fairlane[optuna]`` also
+            ``"gp"``, ``"cmaes"``, ``"nsga2"``, or a sampler of Optuna's, and ``"tpe"`` for conditions and
+            several objectives. ``"auto"`` takes TPE from 64 variants on, if ``stop`` has no brackets; else
+            random draws.
         stop: ``"hyperband"``, ``"halving"``, ``"median"``, or a pruner of Optuna's ends variants early; None
             trains each to its last epoch.
         confirm: how many of the best variants to train again, with 10 seeds that the search has not used; or
