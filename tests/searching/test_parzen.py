@@ -66,3 +66,9 @@ def test_candidates_stay_in_the_range() -> None:
     assert candidates.min() >= 1e-4
     assert candidates.max() <= 1.0
     assert np.isfinite(density.log_density(candidates)).all()
+
+
+def test_a_step_that_does_not_divide_the_range_ends_before_it() -> None:
+    assert axis_of(Int(3, 17, step=4)) == Numbers(3.0, 15.0, step=4.0)
+    assert axis_of(Int(1, 10**9)) == Numbers(1.0, 1e9, step=1.0)  # without a list of them
+    assert axis_of(Float(0.5, 0.5)) is None

@@ -36,9 +36,10 @@ def axis_of(domain: Domain) -> Axis | None:
         size = len(domain.values())
         return Numbers(0.0, size - 1.0, step=1.0) if domain.ordered else Categories(size)
     assert isinstance(domain, Float | Int)
-    step = (domain.step or 1) if isinstance(domain, Int) else (domain.step or 0.0)
-    high = domain.high if not step else domain.low + (len(domain.values()) - 1) * step
-    return Numbers(float(domain.low), float(high), domain.log, float(step))
+    step = float(domain.step or 0) if isinstance(domain, Float) else float(domain.step or 1)
+    count = domain.size
+    high = float(domain.high) if count is None else domain.low + (count - 1) * step
+    return Numbers(float(domain.low), high, domain.log, step)
 
 
 class Memory:
