@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlane.running.wanted import Wanted
-from fairlane.searching.course import Begin, Course, TrainTo
+from fairlane.searching.course import Course
+from fairlane.searching.steps import Begin, TrainTo
 
 Curve = Callable[[Mapping[str, Any]], Sequence[float]]
 """Hyperparameters → the objective after each epoch, small values being better."""

@@ -210,6 +210,8 @@ def _report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
         row = found.setdefault(name, {})
         row["ms_per_trial"] = 1000 * float(np.mean(times)) / options.trials
         print(f"{name:16} {_shown(row)}  {row['ms_per_trial']:.2f} ms per trial")
+    left_out = [table for table, row in counted.items() if not row["counts"]]
+    print(f"{len(counted) - len(left_out)} tables count; left out: {', '.join(left_out) or 'none'}")
     about = {
         "trials": options.trials,
         "repeats": len({row["seed"] for row in rows}),
