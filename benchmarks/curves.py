@@ -74,12 +74,13 @@ def main() -> None:
     """Train what is missing, and put the parts together."""
     parser = _common.parser(__doc__)
     parser.add_argument("--parts", default="curves", help="the folder of the parts, which is made")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="train with the first of the seeds only")
     options = parser.parse_args()
     if _common.served(options, worker):
         return
     folder = Path(options.parts).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    seeds, epochs = (1, 2) if options.quick else (SEEDS, EPOCHS)
+    seeds, epochs = (1, 2) if options.quick else (options.seeds, EPOCHS)
     wanted = {
         (seed, size): folder / f"{seed}.{size}.npz" for seed in range(seeds) for size in SPACE["batch_size"]
     }

@@ -6,8 +6,8 @@ with its own widths; only the training is read from the table. A search sees one
 
 `epochs`: how many were trained, over all variants. `regret`: (last value of the variant that the study calls
 the best - best of the table) / (median of the table - best of the table), of the seed that the search saw.
-`fresh`: the same of the mean over the four other seeds, which the search did not see. Medians over the
-repeats, each with its bootstrap 90 % interval.
+`fresh`: the same of the mean over the other seeds of the table, which the search did not see; left out where
+there are none. Medians over the repeats, each with its bootstrap 90 % interval.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def run(sampler: str, rule: str, trials: int, repeat: int) -> dict[str, Any]:
     start = time.process_time()
     made = walk(wanted, lambda variant: losses[place(variant)][seed])
     chosen = place(made.variants[made.best(epochs)])
-    own, others = losses[..., seed, -1], np.delete(losses[..., -1], seed, axis=-1).mean(axis=-1)
+    own, others = losses[..., seed, -1], np.delete(losses[..., -1], seed, axis=-1)
+    fresh = others.mean(axis=-1) if others.shape[-1] else None
     return {
         "sampler": sampler,
         "rule": rule,
@@ -66,7 +67,7 @@ def run(sampler: str, rule: str, trials: int, repeat: int) -> dict[str, Any]:
         "repeat": repeat,
         "epochs": sum(made.trained),
         "regret": regret(float(own[chosen]), own),
-        "fresh": regret(float(others[chosen]), others),
+        "fresh": None if fresh is None else regret(float(fresh[chosen]), fresh),
         "seconds": time.process_time() - start,
     }
 
@@ -101,12 +102,21 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         line: dict[str, Any] = dict(zip(("sampler", "rule", "trials"), key, strict=True))
         line |= {"repeats": len(own), "epochs": float(np.mean([row["epochs"] for row in own]))}
         for name in ("regret", "fresh"):
-            medians = np.median(np.array([row[name] for row in own])[resampled(len(own))], axis=1)
-            low, high = interval(medians[1:])
-            line |= {name: float(medians[0]), f"{name}_low": low, f"{name}_high": high}
+            values = [row[name] for row in own if row[name] is not None]
+            if values:
+                medians = np.median(np.array(values)[resampled(len(values))], axis=1)
+                low, high = interval(medians[1:])
+                line |= {name: float(medians[0]), f"{name}_low": low, f"{name}_high": high}
         line["ms_per_trial"] = 1000 * float(np.mean([row["seconds"] for row in own])) / key[2]
         made.append(line)
     return made
+
+
+def _cell(line: dict[str, Any], name: str) -> str:
+    """A median with its interval."""
+    if name not in line:
+        return "–"
+    return f"{line[name]:.3f} ({line[name + '_low']:.3f} to {line[name + '_high']:.3f})"
 
 
 def main() -> None:
@@ -120,14 +130,11 @@ def main() -> None:
     )
     options = parser.parse_args()
     lines = summary(measured(options))
-    shown = _common.new_table("regret", ["", "variants", "epochs", "regret", "fresh"])
+    shown = _common.new_table("medians, 90 %", ["", "variants", "epochs", "regret", "fresh"])
     for line in lines:
-        cells = [
-            f"{line[n]:.4f} ({line[n + '_low']:.4f} to {line[n + '_high']:.4f})" for n in ("regret", "fresh")
-        ]
-        shown.add_row(
-            f"{line['sampler']}, {line['rule']}", str(line["trials"]), f"{line['epochs']:.0f}", *cells
-        )
+        name = f"{line['sampler']}, {line['rule']}"
+        cells = [_cell(line, "regret"), _cell(line, "fresh")]
+        shown.add_row(name, str(line["trials"]), f"{line['epochs']:.0f}", *cells)
     _common.console.print(shown)
     _common.write("rules", lines, repeats=options.repeats)
 
