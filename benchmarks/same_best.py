@@ -4,13 +4,17 @@ The digits MLP on scikit-learn's digits, batch 32, validation_split 0.2, at most
 from 1e-4 to 1e-1 on a logarithmic scale. 128 variants of TPE with the median rule. `optuna`: the loop of its
 pages show, `study.optimize`, with a callback that reports `val_loss` and prunes. `fairlane`: `fl.search`. On
 the clock: all of it, compilation included, in a fresh process. The best values of the two differ, since they
-propose other variants: the time is that to the worse of the two.
+propose other variants: the time is that to the worse of the two. ``--rows FILE`` keeps each round.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
+import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import _common
@@ -109,32 +113,48 @@ def _fairlane(x: Any, y: Any, note: Any, trials: int, epochs: int, rng: int) -> 
     return len(study.history)
 
 
+def round_of(rng: int, trials: int, epochs: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Both peers with one seed of the sampler: how long each took to the worse of their best values."""
+    jobs = [
+        _common.Job(f"{trials} variants of TPE", peer, {"trials": trials, "epochs": epochs, "rng": rng})
+        for peer in _common.chosen(options, PEERS)
+    ]
+    pair = _common.run_jobs(__file__, jobs, options)
+    target = max((row["trace"][-1][1] for row in pair if row.get("trace")), default=math.nan)
+    for row in pair:
+        trace = row.pop("trace", [])
+        reached = [seconds for seconds, value in trace if value <= target]
+        row |= {"repeat": rng, "best": trace[-1][1] if trace else math.nan, "target": target}
+        row["seconds_to_target"] = reached[0] if reached else math.nan
+    return pair
+
+
 def main() -> None:
     """Run both peers side by side, with as many seeds of the sampler as there are rounds."""
-    options = _common.parser(__doc__).parse_args()
+    parser = _common.parser(__doc__)
+    parser.add_argument("--rows", help="keep each round in this file, and go on from it")
+    options = parser.parse_args()
     if _common.served(options, worker):
         return
     trials, epochs = (4, 2) if options.quick else (128, 20)
-    rows, rounds = [], options.repeat
-    options.repeat = 1
+    kept = Path(options.rows) if options.rows else None
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept and kept.exists() else []
+    known, rounds, options.repeat = {row["repeat"] for row in rows}, options.repeat, 1
     for rng in range(rounds):
-        jobs = [
-            _common.Job(f"{trials} variants of TPE", peer, {"trials": trials, "epochs": epochs, "rng": rng})
-            for peer in _common.chosen(options, PEERS)
-        ]
-        pair = _common.run_jobs(__file__, jobs, options)
-        target = max((row["trace"][-1][1] for row in pair if row.get("trace")), default=math.nan)
-        for row in pair:
-            trace = row.pop("trace", [])
-            reached = [seconds for seconds, value in trace if value <= target]
-            row |= {"repeat": rng, "best": trace[-1][1] if trace else math.nan, "target": target}
-            row["seconds_to_target"] = reached[0] if reached else math.nan
-        rows += pair
+        if rng not in known:
+            pair = round_of(rng, trials, epochs, options)
+            rows += pair
+            if kept is not None:
+                with kept.open("a") as file:
+                    file.writelines(json.dumps(row) + "\n" for row in pair)
     options.repeat = rounds
     _common.report("same_best", "digits MLP", rows, options, same=("optuna",), data="scikit-learn's digits")
-    for peer in PEERS:
-        times = [row["seconds_to_target"] for row in rows if row["worker"] == peer]
-        _common.console.print(f"{peer}: seconds to the same best: {', '.join(f'{t:.2f}' for t in times)}")
+    times = {peer: [row["seconds_to_target"] for row in rows if row["worker"] == peer] for peer in PEERS}
+    for peer, own in times.items():
+        _common.console.print(f"{peer}: seconds to the same best: {', '.join(f'{t:.2f}' for t in own)}")
+    ratios = [theirs / ours for theirs, ours in zip(*times.values(), strict=True)]
+    if ratios:
+        _common.console.print(f"median of the rounds' ratios: {statistics.median(ratios):.1f}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ The digits MLP (64-64-64-10, RMSprop, batch 32, validation_split 0.2) on scikit-
 learning rate, from 1e-4 to 1e-2 on a logarithmic scale. `hyperband`: the 49 variants and 375 epochs of
 Hyperband(27, 3). `random`: 64 variants × 20 epochs. Each by KerasTuner and by Fairlane, which draw other
 variants of the same space; both have the same number of variants and epochs. On the clock: all of the
-search, compilation included. `overhead`: the decisions of 1,000 variants alone, with values of a formula
-instead of training. `lanes`: how full the dispatched programs are during Hyperband, where trials that end
-leave gaps, and others fill them: places with a trial, of all places of all epochs that were dispatched.
+search, compilation included. `overhead`: 1,000 variants with Hyperband in a store on the disk; the processor
+time of the caller's thread in the sampler, in other decisions and in records, as a share of the time on the
+clock, and of the processor time of all threads. `lanes`: how full the dispatched programs are during
+Hyperband, where trials that end leave gaps, and others fill them: places with a trial, of all places of all
+epochs that were dispatched.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ EVERY_KIND = "hyperband,random,overhead,lanes"
 
 def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Run one kind of search with one peer."""
-    if parameters["kind"] == "overhead":
-        return _overhead(parameters["sampler"], parameters["trials"])
     import _data
     import _peers
 
     x, y = _data.digits()
-    if parameters["kind"] == "lanes":
-        return _lanes(x, y, parameters["sampler"], parameters["trials"], parameters["epochs"])
+    if parameters["kind"] in ("lanes", "overhead"):
+        run = {"lanes": _lanes, "overhead": _overhead}[parameters.pop("kind")]
+        _peers.start_backend()
+        return run(x, y, **parameters)
     search = {"keras-tuner": _keras_tuner, "fairlane": _fairlane}[name](x, y, **parameters)
     _peers.start_backend()
     start = time.perf_counter()
@@ -70,7 +72,9 @@ def _keras_tuner(x: Any, y: Any, kind: str, trials: int, epochs: int) -> Any:
     return search
 
 
-def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int, sampler: str = "random") -> Any:
+def _fairlane(
+    x: Any, y: Any, kind: str, trials: int, epochs: int, sampler: str = "random", **more: Any
+) -> Any:
     import _models
     import fairlane as fl
 
@@ -87,6 +91,7 @@ def _fairlane(x: Any, y: Any, kind: str, trials: int, epochs: int, sampler: str 
             validation_split=0.2,
             batch_size=32,
             verbose=0,
+            **more,
         )
         return len(study.trials), float(len(study.history)), float(study.history["val_loss"].min())
 
@@ -119,59 +124,31 @@ def _lanes(x: Any, y: Any, sampler: str, trials: int, epochs: int) -> dict[str, 
     }
 
 
-def _overhead(sampler: str, trials: int) -> dict[str, Any]:
-    """The seconds of a search's decisions alone."""
-    from fairlane.searching.course import Begin, Course, End, TrainTo
-    from fairlane.searching.domains import Choice, Float
-    from fairlane.searching.optuna_samplers import optuna_sampler
-    from fairlane.searching.samplers import sampler_named
-    from fairlane.searching.space import Space
-    from fairlane.searching.stopping import stopping_of
+def _overhead(x: Any, y: Any, sampler: str, trials: int, epochs: int) -> dict[str, Any]:
+    """Hyperband in a store on the disk, and what all but the training costs."""
+    import _overhead
 
-    space = Space({"a": Float(0, 1), "b": Float(1e-4, 1, log=True), "c": Choice([1, 2, 4])})
-    made = sampler_named(sampler, 0, trials) or optuna_sampler(sampler, 0, trials)
-
-    class Log:
-        def find(self, *about: Any) -> None:
-            return None
-
-        def add(self, *about: Any, **content: Any) -> None:
-            pass
-
-    class Formula:
-        def __init__(self) -> None:
-            self.trained: dict[int, int] = {}
-            self.quality: dict[int, float] = {}
-
-        def epochs(self, variant: int) -> int:
-            return self.trained.get(variant, 0)
-
-        def ended(self, variant: int) -> bool:
-            return False
-
-        def values(self, variant: int, epochs: int) -> tuple[float, ...]:
-            return (self.quality[variant] + 1 / max(1, epochs),)
-
-    results, course = Formula(), Course(space, made, stopping_of("hyperband"), trials, 27, 64, 0, [], Log())
-    start = time.perf_counter()
-    while not course.over:
-        for step in course.advance(results):
-            if isinstance(step, Begin):
-                results.quality[step.variant] = (step.hyperparameters["a"] - 0.3) ** 2
-                results.trained[step.variant] = 0
-            elif isinstance(step, TrainTo):
-                results.trained[step.variant] = step.epochs
-            elif isinstance(step, End):
-                pass
-    seconds = time.perf_counter() - start
-    total = sum(results.trained.values())
-    return {"seconds": seconds, "trials": trials, "epochs": total / trials, "outcomes": [], "best": 0.0}
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"store": f"{folder}/store", "name": "overhead"}
+        search = _fairlane(x, y, "hyperband", trials, epochs, sampler, **options)
+        (done, total, best), spent = _overhead.spent(search)
+    own = spent["sampler"] + spent["decisions"] + spent["records"]
+    return {
+        **spent,
+        "trials": done,
+        "epochs": total / done,
+        "outcomes": [],
+        "best": best,
+        "share_of_clock": own / spent["seconds"],
+        "share_of_process": own / spent["process"],
+    }
 
 
 def main() -> None:
     """Run both peers side by side, and the decisions alone."""
     parser = _common.parser(__doc__)
     parser.add_argument("--kinds", default=EVERY_KIND, help="which parts to run")
+    parser.add_argument("--variants", type=int, default=1000, help="of the kind `overhead`")
     options = parser.parse_args()
     if _common.served(options, worker):
         return
@@ -190,12 +167,12 @@ def main() -> None:
         for peer in _common.chosen(options, PEERS)
     ]
     if "overhead" in kinds:
-        count = 50 if options.quick else 1000
+        count, epochs = (4, 3) if options.quick else (options.variants, 27)
         jobs += [
             _common.Job(
-                f"decisions of {count} variants",
+                f"overhead, {count} variants",
                 sampler,
-                {"kind": "overhead", "sampler": sampler, "trials": count},
+                {"kind": "overhead", "sampler": sampler, "trials": count, "epochs": epochs},
             )
             for sampler in ("random", "tpe")
         ]

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fairlane as fl
-from fairlane.searching.course import Begin, Confirm, Course, End, TrainTo
+from fairlane.searching.course import Course
 from fairlane.searching.optuna_samplers import optuna_sampler
 from fairlane.searching.rungs import Bracket, halving, hyperband, is_worse_than_median, promoted
 from fairlane.searching.samplers import RandomSampler, Sampler
+from fairlane.searching.steps import Begin, Confirm, End, TrainTo
 from fairlane.searching.stopping import stopping_of
 
 SPACE = fl.Space({"quality": fl.Float(0.0, 1.0)})

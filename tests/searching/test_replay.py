@@ -13,12 +13,21 @@ import pytest
 from fairlane.searching.samplers import Sampler, Seen
 from fairlane.searching.space import Space
 
-_FILE = Path(__file__).parents[2] / "benchmarks" / "_replay.py"
+_FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def functions() -> Any:
-    spec = importlib.util.spec_from_file_location("_replay", _FILE)
+    return _module("_replay")
+
+
+@pytest.fixture(scope="module")
+def shares() -> Any:
+    return _module("_shares")
+
+
+def _module(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, _FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -65,18 +74,28 @@ def test_lanes_are_refilled_one_by_one(functions: Any) -> None:
     assert running[-20:] == [7] * 20
 
 
-def test_regret_and_share(functions: Any) -> None:
-    assert functions.regret(3.0, [1.0, 5.0, 9.0]) == 0.5
-    assert functions.share(0.5, 0.1, 0.3) == pytest.approx(0.5)
-    assert functions.share(0.5, 0.5, 0.3) is None
+def test_regret_and_share(shares: Any) -> None:
+    assert shares.regret(3.0, [1.0, 5.0, 9.0]) == 0.5
+    assert shares.share(0.5, 0.1, 0.3) == pytest.approx(0.5)
 
 
-def test_summary_leaves_out_tables_without_a_gain(functions: Any) -> None:
+def test_a_table_counts_if_the_interval_of_the_gain_is_above_zero(shares: Any) -> None:
     regrets = {
-        "hard": {"random one": [0.4, 0.5, 0.9], "tpe one": [0.1, 0.1, 0.1], "tpe waves-64": [0.2, 0.2, 0.6]},
+        "hard": {"random one": [0.5, 0.5, 0.9], "tpe one": [0.1, 0.1, 0.1], "tpe waves-64": [0.2, 0.2, 0.6]},
         "easy": {"random one": [0.0, 0.0, 0.0], "tpe one": [0.0, 0.0, 0.0], "tpe waves-64": [0.0, 0.0, 0.0]},
+        "noisy": {"random one": [0.1, 0.2, 0.9], "tpe one": [0.3, 0.1, 0.2], "tpe waves-64": [0.1, 0.2, 0.3]},
     }
-    row = functions.summary(regrets, "random one", "tpe one")["tpe waves-64"]
-    assert row["shares"] == {"hard": pytest.approx(0.75), "easy": None}
+    runs, gains = shares.summary(regrets, "random one", "tpe one")
+    assert {table: row["counts"] for table, row in gains.items()} == {
+        "hard": True,
+        "easy": False,
+        "noisy": False,
+    }
+    # Of three repeats drawn with replacement, the median is one of the two smaller ones, or the largest.
+    assert gains["hard"]["interval"] == [pytest.approx(0.4), pytest.approx(0.8)]
+    row = runs["tpe waves-64"]
+    assert row["shares"] == {"hard": pytest.approx(0.75)}
     assert row["share"] == pytest.approx(0.75)
-    assert row["share_of_means"] == pytest.approx((0.6 - 1 / 3) / 0.5)
+    assert row["share_interval"] == (pytest.approx(0.375), pytest.approx(0.75))
+    assert row["share_of_means"] == pytest.approx((1.9 - 1.0) / (1.9 - 0.3))
+    assert runs["tpe one"]["share_interval"] == (pytest.approx(1), pytest.approx(1))

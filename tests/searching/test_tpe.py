@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fairlane.searching import optuna_samplers
 from fairlane.searching.domains import Choice, Float
 from fairlane.searching.optuna_samplers import optuna_sampler
 from fairlane.searching.samplers import Seen
 from fairlane.searching.space import Space
-from fairlane.searching.tpe import Memory
+from fairlane.searching.tpe import Memory, usable
 
 
 class _Kind:
@@ -22,7 +23,7 @@ class _Kind:
 
 
 def test_memory_puts_candidates_that_a_variant_has_last() -> None:
-    memory = Memory({"a": _Kind(), "b": _Kind()})
+    memory = Memory({"a": _Kind(), "b": _Kind()}, None)
     for number in range(100):  # more than its table has room for at first
         memory.begins({"a": number, "b": 0})
     samples = {"b": np.array([0.0, 1.0, 0.0]), "a": np.array([99.0, 2.0, 1.0])}
@@ -31,9 +32,10 @@ def test_memory_puts_candidates_that_a_variant_has_last() -> None:
     assert memory.without_taken(only_taken, np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
 
 
-def test_memory_leaves_a_sampler_without_the_parts_alone() -> None:
-    other = SimpleNamespace(_sample="its own")
-    assert Memory({}).given_to(other)._sample == "its own"
+def test_a_sampler_without_the_parts_is_not_usable() -> None:
+    optuna = pytest.importorskip("optuna")
+    assert usable(optuna.samplers.TPESampler())
+    assert not usable(SimpleNamespace(_rng=None))
 
 
 def _ended(found: dict[str, Any], number: int) -> Seen:
@@ -59,8 +61,18 @@ def _proposals(count: int) -> list[Any]:
 def test_memory_gives_what_optuna_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("optuna")
     ours = _proposals(40)
-    monkeypatch.setattr(Memory, "given_to", lambda self, sampler: sampler)
+    monkeypatch.setattr(optuna_samplers, "usable", lambda sampler: False)
     assert ours == _proposals(40)
+
+
+def test_another_search_is_not_what_memory_knows() -> None:
+    memory = Memory({"a": _Kind()}, None)
+    ended = [Seen({"a": number}, "done", (float(number),), 1, (float(number),)) for number in range(3)]
+    assert memory.follow([ended[0], Seen({"a": 1}, "running")], dict)
+    assert memory.follow(ended, dict)
+    assert not memory.follow(ended[:2], dict)
+    assert not memory.follow([*ended[:2], Seen({"a": 2}, "done", (9.0,), 1, (9.0,))], dict)
+    assert not memory.follow([ended[1], *ended[1:]], dict)
 
 
 def test_tpe_does_not_repeat_itself_in_a_wide_wave() -> None:

@@ -25,7 +25,8 @@ from fairlane.engines.contract import (
 )
 from fairlane.results.pareto import COUNTED
 from fairlane.running.objectives import Objectives
-from fairlane.searching.course import Begin, Confirm, Course, End, TrainTo
+from fairlane.searching.course import Course
+from fairlane.searching.steps import Begin, Confirm, End, TrainTo
 from fairlane.store import Decision, Record, Store, next_epoch
 from fairlane.trials import (
     EpochEnded,
@@ -148,11 +149,16 @@ class Search:
             self._waiting[id(trial)] = trial
         else:
             self._waiting.pop(id(trial), None)
+        before = self._course.ticks
         self._advance()
-        return [] if self.standing else list(self._orders())
+        if self.standing:
+            return []
+        # Between two ticks of its clock, the course decides nothing about others.
+        concerned = [trial] if self._course.ticks == before else list(self._waiting.values())
+        return list(self._orders(one for one in concerned if id(one) in self._waiting))
 
-    def _orders(self) -> Iterable[Order]:
-        for trial in list(self._waiting.values()):
+    def _orders(self, waiting: Iterable[Trial]) -> Iterable[Order]:
+        for trial in waiting:
             number = self._number_of[id(trial)]
             if number in self._ended and id(trial) not in self._confirming:
                 order: Order = Stop(trial)

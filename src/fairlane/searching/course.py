@@ -13,68 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from fairlane.searching.rungs import Bracket, promoted
 from fairlane.searching.samplers import Sampler, Seen, unseen
 from fairlane.searching.space import Space
+from fairlane.searching.steps import Begin, Confirm, End, Log, Results, Step, TrainTo
 from fairlane.searching.stopping import Stopping
-
-
-class Results(Protocol):
-    """What is known of the variants."""
-
-    def epochs(self, variant: int) -> int:
-        """How many epochs all of a variant's trials have finished, of those that have not ended."""
-
-    def ended(self, variant: int) -> bool:
-        """Whether all of a variant's trials have ended."""
-
-    def values(self, variant: int, epochs: int) -> tuple[float, ...]:
-        """The objectives' values after so many epochs, means over the seeds, small ones being better."""
-
-
-class Log(Protocol):
-    """The decisions, by what they are about."""
-
-    def find(self, *about: Any) -> Mapping[str, Any] | None:
-        """The decision that an earlier run made; None where it made none."""
-
-    def add(self, *about: Any, **content: Any) -> None:
-        """Record a decision."""
-
-
-@dataclass(frozen=True)
-class Begin:
-    """A variant's trials begin."""
-
-    variant: int
-    hyperparameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainTo:
-    """A variant may be trained until it has so many epochs."""
-
-    variant: int
-    epochs: int
-
-
-@dataclass(frozen=True)
-class End:
-    """A variant's trials end now."""
-
-    variant: int
-
-
-@dataclass(frozen=True)
-class Confirm:
-    """Variants are trained once more, with seeds that the search has not used."""
-
-    variants: tuple[int, ...]
-
-
-Step = Begin | TrainTo | End | Confirm
 
 
 @dataclass(eq=False)
@@ -131,6 +76,7 @@ class Course:
 
     Attributes:
         over: whether nothing is left to decide.
+        ticks: how often the clock has advanced. Nothing is decided in between.
     """
 
     def __init__(
@@ -151,7 +97,8 @@ class Course:
         self._members: list[_Member] = []
         self._groups: list[_Group] = []
         self._taken: set[Any] = set()
-        self._asked = self._tick = 0
+        self._awaited: list[_Member] = []
+        self._asked = self.ticks = 0
         self._exhausted = False
         self.over = False
 
@@ -187,12 +134,13 @@ class Course:
         """All steps that follow from what is known now."""
         steps: list[Step] = []
         while not self.over:
-            steps += self._fill(results)
-            active = [member for member in self._members if member.state == "active"]
+            if not self._awaited:
+                steps += self._fill(results)
+                if not any(member.state == "active" for member in self._members):
+                    steps += self._close(results)
+                    break
+            active = [] if self._is_behind(results) else self._all_there(results)
             if not active:
-                steps += self._close(results)
-                break
-            if not all(self._is_there(member, results) for member in active):
                 break
             self._advance_clock(active, results)
             if self._stopping.by_epoch:
@@ -201,13 +149,25 @@ class Course:
                 steps += self._decide(place, results)
         return steps
 
+    def _is_behind(self, results: Results) -> bool:
+        """Whether some that train are behind; each event between two ticks looks at a few of them."""
+        while self._awaited and self._is_there(self._awaited[-1], results):
+            self._awaited.pop()
+        return bool(self._awaited)
+
+    def _all_there(self, results: Results) -> list[_Member]:
+        """All that train, if none is behind; else they are awaited."""
+        active = [member for member in self._members if member.state == "active"]
+        self._awaited = [member for member in reversed(active) if not self._is_there(member, results)]
+        return [] if self._awaited else active
+
     def _is_there(self, member: _Member, results: Results) -> bool:
         return results.ended(member.number) or results.epochs(member.number) > member.epochs
 
     # --- the clock ---
 
     def _advance_clock(self, active: Sequence[_Member], results: Results) -> None:
-        self._tick += 1
+        self.ticks += 1
         for member in active:
             if results.ended(member.number) and results.epochs(member.number) <= member.epochs + 1:
                 member.epochs = results.epochs(member.number)
@@ -266,9 +226,9 @@ class Course:
         Else all would end in one epoch, and their successors would be proposed without anything that they
         could learn of each other.
         """
-        if not self._sampler.learns or self._stopping.by_epoch or self._tick >= self._epochs:
+        if not self._sampler.learns or self._stopping.by_epoch or self.ticks >= self._epochs:
             return self._width
-        return max(1, math.ceil(self._width * (self._tick + 1) / self._epochs))
+        return max(1, math.ceil(self._width * (self.ticks + 1) / self._epochs))
 
     def _propose(self) -> _Member | None:
         number = len(self._members)

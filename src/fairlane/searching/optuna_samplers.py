@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from fairlane.kit.text import did_you_mean
 from fairlane.searching.domains import Choice, Domain, Float, Int
 from fairlane.searching.samplers import Sampler, Seen, SobolSampler
 from fairlane.searching.space import Space
-from fairlane.searching.tpe import Memory
+from fairlane.searching.tpe import Memory, usable
 
 NAMES = ("tpe", "gp", "cmaes", "nsga2")
 _FIRST = 10
@@ -73,6 +74,7 @@ class _OptunaSampler(Sampler):
         self._numbers: list[int] = []
         self._kinds: dict[str, Any] = {}
         self._memory: Memory | None = None
+        self._tpe: Any = None
         self._proposed: tuple[int, dict[str, Any]] | None = None
 
     def check(self, space: Space, objectives: int) -> None:
@@ -91,16 +93,40 @@ class _OptunaSampler(Sampler):
     def propose(self, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any] | None:
         """The next variant: one of a Sobol sequence at first, then what Optuna proposes."""
         # Optuna's samplers learn from what has ended only; before, their draws are independent.
-        ended = sum(one.state != "running" for one in seen)
-        if number < self._first or ended < self._first or not space.domains:
+        ended = list(islice((one for one in seen if one.state != "running"), self._first))
+        if number < self._first or len(ended) < self._first or not space.domains:
             return self._sobol.propose(space, number, seen)
         optuna = needed("optuna")
+        if self._remembers(optuna, space, len(ended[0].values)):
+            return self._remembered(optuna, space, number, seen)
         with _quietly(optuna):
             self._tell(optuna, space, seen)
             self._study.sampler = self._sampler(optuna, space, number)
             trial, proposal = self._asked(space)
             self._proposed = trial.number, proposal
             return proposal
+
+    # --- TPE, without a study of Optuna's ---
+
+    def _remembers(self, optuna: Any, space: Space, objectives: int) -> bool:
+        """Whether all is as `Memory` needs it."""
+        if self._given != "tpe" or objectives > 1 or space.has_conditions:
+            return False
+        if self._tpe is None:
+            with _quietly(optuna):
+                self._tpe = optuna.samplers.TPESampler(multivariate=True, n_startup_trials=1)
+        return usable(self._tpe)
+
+    def _remembered(self, optuna: Any, space: Space, number: int, seen: Sequence[Seen]) -> dict[str, Any]:
+        """What TPE proposes from what it remembers."""
+        if self._memory is None or not self._memory.follow(seen, space.encode):
+            kinds = {name: _distribution(optuna, space.domains[name]) for name in sorted(space.domains)}
+            many = {name: kind for name, kind in kinds.items() if not kind.single()}
+            self._memory = Memory(many, self._tpe)
+            self._memory.follow(seen, space.encode)
+        found = self._memory.propose(self._seed_of(number))
+        only = {name: domain.value(0.0) for name, domain in space.domains.items() if name not in found}
+        return space.assigned(only | {name: _value(space.domains[name], one) for name, one in found.items()})
 
     # --- what Optuna knows ---
 
@@ -111,26 +137,15 @@ class _OptunaSampler(Sampler):
             self._study = optuna.create_study(directions=["minimize"] * max(1, objectives))
             self._told, self._numbers = [], []
             self._kinds = {name: _distribution(optuna, domain) for name, domain in space.domains.items()}
-            kinds = {name: self._kinds[name] for name in sorted(self._kinds)}
-            remembers = self._given == "tpe" and objectives <= 1 and not space.has_conditions
-            many = {name: kind for name, kind in kinds.items() if not kind.single()}
-            self._memory = Memory(many) if remembers else None
         self._take_proposal(optuna, space, seen)
         for one in seen[len(self._told) :]:
             self._numbers.append(len(self._study.get_trials(deepcopy=False)))
             self._study.add_trial(_running(optuna, space, one))
-            self._begin(space, one)
+            self._told.append(_as_running(one))
         for place, one in enumerate(seen):
             if one.state != "running" and self._told[place].state == "running":
                 self._end(optuna, self._numbers[place], one)
                 self._told[place] = one
-                if self._memory is not None:
-                    self._memory.ends(place, one)
-
-    def _begin(self, space: Space, one: Seen) -> None:
-        self._told.append(_as_running(one))
-        if self._memory is not None:
-            self._memory.begins(space.encode(one.hyperparameters))
 
     def _take_proposal(self, optuna: Any, space: Space, seen: Sequence[Seen]) -> None:
         """See whether what was proposed last became the next variant; the search may have refused it."""
@@ -141,7 +156,7 @@ class _OptunaSampler(Sampler):
         place = len(self._told)
         if len(seen) > place and space.key(seen[place].hyperparameters) == space.key(proposal):
             self._numbers.append(number)
-            self._begin(space, seen[place])
+            self._told.append(_as_running(seen[place]))
         elif number < len(self._study.get_trials(deepcopy=False)):
             self._study.tell(number, state=optuna.trial.TrialState.FAIL)
 
@@ -155,9 +170,13 @@ class _OptunaSampler(Sampler):
 
     # --- what it proposes ---
 
+    def _seed_of(self, number: int) -> int:
+        """Draws depend on the sampler's seed and on the number of the proposal alone."""
+        return int(np.random.default_rng([self._seed, number]).integers(2**31))
+
     def _sampler(self, optuna: Any, space: Space, number: int) -> Any:
-        """The sampler, whose draws depend on the seed and on the number alone, if it is one by name."""
-        seed = int(np.random.default_rng([self._seed, number]).integers(2**31))
+        """The sampler, with draws of its own for this number, if it is one by name."""
+        seed = self._seed_of(number)
         samplers = optuna.samplers
         if self._given == "tpe":
             options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 1}
@@ -167,7 +186,7 @@ class _OptunaSampler(Sampler):
                 kinds = {name: self._kinds[name] for name in sorted(self._kinds)}
                 relative = {name: kind for name, kind in kinds.items() if not kind.single()}
                 made.infer_relative_search_space = lambda study, trial: relative
-            return made if self._memory is None else self._memory.given_to(made)
+            return made
         if self._given == "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=1)
         if self._given == "cmaes":
@@ -240,8 +259,10 @@ def _distribution(optuna: Any, domain: Domain) -> Any:
 def _value(domain: Domain, encoded: Any) -> Any:
     """What Optuna proposes, as a value of the domain."""
     if isinstance(domain, Float):
-        # With a step, Optuna's sums are rounded otherwise.
-        return domain.value(domain.unit(float(encoded))) if domain.step is not None else float(encoded)
+        # With a step, Optuna's sums are rounded otherwise; a logarithm's rounding may leave the range.
+        if domain.step is not None:
+            return domain.value(domain.unit(float(encoded)))
+        return min(max(float(encoded), domain.low), domain.high)
     return domain.decode(encoded)
 
 

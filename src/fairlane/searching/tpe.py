@@ -1,14 +1,14 @@
 """Optuna's TPE, as a search uses it: with memory, and never the same variant twice.
 
-In: what a search knows of its variants, in a space without conditions; and a `TPESampler` of Optuna's that is
-about to be asked. Out: the same sampler, which then proposes the best of its candidates that no variant has.
+In: what a search knows of its variants, in a space without conditions; and a `TPESampler` of Optuna's. Out:
+the best of the sampler's candidates that no variant has.
 
 In a space of lists TPE's best candidate is often a variant that exists already. A search refuses it; asked
-again and again, it would give up, and draw at random. Optuna also reads and sorts all trials at each ask;
-here each is read once.
+again and again, it would give up, and draw at random. Optuna also reads, sorts and copies trials at each ask;
+here each is read once, and no study of Optuna's is needed.
 
-Optuna is not changed: a method of the one object is replaced by ours, with the same two models. Where a later
-Optuna has other names for its parts, its own method is used, and the search refuses repetitions.
+The models are Optuna's, made by the sampler's own parts. Where a later Optuna has other names for them,
+`usable` is false: then Optuna's own way is taken, and the search refuses repetitions.
 
 Source: the sampler is that of Optuna 5, https://optuna.readthedocs.io.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ import numpy as np
 from fairlane.searching.samplers import Seen
 
 _PARTS = (
-    "_sample",
     "_parzen_estimator_cls",
     "_parzen_estimator_parameters",
     "_n_ei_candidates",
@@ -36,15 +35,26 @@ _PARTS = (
 )
 
 
+def usable(sampler: Any) -> bool:
+    """Whether a sampler has the parts that `Memory` uses.
+
+    Args:
+        sampler: an ``optuna.samplers.TPESampler`` for one objective.
+    """
+    return all(hasattr(sampler, part) for part in _PARTS)
+
+
 class Memory:
     """All variants, as TPE's numbers.
 
     Args:
         kinds: name → distribution, in the order of names, without those that have one value only.
+        sampler: an ``optuna.samplers.TPESampler`` for one objective, which is `usable`.
     """
 
-    def __init__(self, kinds: Mapping[str, Any]) -> None:
-        self._kinds = dict(kinds)
+    def __init__(self, kinds: Mapping[str, Any], sampler: Any) -> None:
+        self._kinds, self._sampler = dict(kinds), sampler
+        self._known: list[Seen] = []
         self._table = np.empty((64, len(self._kinds)))
         self._count = 0
         self._taken: set[tuple[float, ...]] = set()
@@ -74,21 +84,37 @@ class Memory:
         order = (1.0, -one.epochs, one.values[0]) if stopped else (0.0, one.values[0])
         insort(self._ended, (order, place))
 
-    def given_to(self, sampler: Any) -> Any:
-        """Let a sampler use it.
+    def follow(self, seen: Sequence[Seen], encode: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> bool:
+        """Learn what is new.
 
         Args:
-            sampler: an ``optuna.samplers.TPESampler`` for one objective.
+            seen: all variants until now.
+            encode: hyperparameters → name → what Optuna has for the value.
 
         Returns:
-            The same sampler.
+            Whether what was known before is the beginning of it; else it learns nothing.
         """
-        if all(hasattr(sampler, part) for part in _PARTS):
-            sampler._sample = lambda study, trial, space: self._sample(sampler)
-        return sampler
+        known = self._known
+        if len(seen) < len(known) or not all(map(_same, known, seen)):
+            return False
+        for one in seen[len(known) :]:
+            self.begins(encode(one.hyperparameters))
+            known.append(Seen(one.hyperparameters, "running"))
+        for place, one in enumerate(seen):
+            if one is not known[place]:
+                if one.state != "running":
+                    self.ends(place, one)
+                known[place] = one
+        return True
 
-    def _sample(self, sampler: Any) -> dict[str, Any]:
-        """Optuna's ``_sample``: name → value; running variants count as bad ones."""
+    def propose(self, seed: int) -> dict[str, Any]:
+        """What Optuna's ``_sample`` proposes: name → value; running variants count as bad ones.
+
+        Args:
+            seed: of the candidates.
+        """
+        sampler = self._sampler
+        sampler._rng.rng.seed(seed)
         below = np.zeros(self._count, dtype=bool)
         gamma = sampler._gamma or _gamma
         below[[place for _, place in self._ended[: gamma(len(self._ended))]]] = True
@@ -113,6 +139,14 @@ class Memory:
         rows = zip(*(samples[name].tolist() for name in self._kinds), strict=True)
         taken = np.array([row in self._taken for row in rows])
         return merits if taken.all() else np.where(taken, -np.inf, merits)
+
+
+def _same(known: Seen, seen: Seen) -> bool:
+    """Whether both are of one variant, which has not ended differently."""
+    if known is seen:  # so it is nearly always, in a search that goes on
+        return True
+    a, b = known.hyperparameters, seen.hyperparameters
+    return (a is b or a == b) and known.state == "running"
 
 
 def _gamma(ended: int) -> int:
