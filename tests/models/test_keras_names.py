@@ -17,6 +17,7 @@ from keras import layers
 
 import fairlane as fl
 from fairlane.models import keras_private
+from fairlane.models.session import Session
 
 TRIED = ("3.13.2", "3.15.1")
 
@@ -777,6 +778,15 @@ def test_has_drawn_globally():
     assert not keras_private.has_drawn_globally(keras_private.attributes())
     keras.random.normal((2,))
     assert keras_private.has_drawn_globally(keras_private.attributes())
+
+
+def test_name_counters():
+    with Session(0):
+        assert keras_private.name_counters() == {}
+        names = [keras.layers.Dropout(0.1).name for _ in range(2)]
+        found = keras_private.name_counters()
+        assert keras.layers.Dropout(0.1).name == f"dropout_{found['dropout']}"
+    assert names == ["dropout", "dropout_1"]
 
 
 def test_with_seed():
