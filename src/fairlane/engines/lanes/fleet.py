@@ -244,7 +244,7 @@ class Fleet:
 
     def loop_name(self, width: int) -> str:
         """How its epochs are run, such as ``scan×8``, or ``scan×8, 16 sizes``."""
-        return self.loop.name(width) + (f", {len(self._shapes)} sizes" if self.padded is not None else "")
+        return self.loop.name(width) + (f", {len(self._shapes)} sizes" if len(self._shapes) > 1 else "")
 
     # --- its programs -------------------------------------------------------------------------------
 

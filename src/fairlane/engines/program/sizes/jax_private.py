@@ -8,6 +8,7 @@ asked. Tried with jax 0.10.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,9 +29,18 @@ def value_at(dimension: Any, env: Mapping[str, int]) -> int:
     return int(np.asarray(dimension._evaluate(env)))
 
 
+_ALONE = threading.Lock()
+"""One thread at a time: what is replaced in JAX's class is put back."""
+
+
 @contextmanager
 def taken_for_unequal() -> Iterator[list[tuple[Any, Any]]]:
     """Record what is compared with symbolic dimensions and taken for unequal, inside of the context."""
+    with _ALONE:
+        yield from _recorded()
+
+
+def _recorded() -> Iterator[list[tuple[Any, Any]]]:
     found: list[tuple[Any, Any]] = []
     plain, bools = _DimExpr.__eq__, _DimExpr.__dict__.get("__bool__")
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -211,11 +211,13 @@ class Learning:
         if any(list(one.structure.sizes) == list(seen.structure.sizes) for one in self._seen):
             return
         self.skeleton = skeleton
-        self._seen.append(seen)
-        if len(self._seen) > 1:
-            known = Uniform.of(self._seen, model, list(seen.steps))
+        if self._seen:
+            known = Uniform.of([*self._seen, seen], model, list(seen.steps))
             self._known = known or self._known
             self._failures += known is None
+        # Without what refers to the model, which is kept no longer than its lanes.
+        structure = replace(seen.structure, numbers={}, setters={}, size_setters={})
+        self._seen.append(replace(seen, structure=structure))
 
 
 _MOST_SEEN, _MOST_FAILURES = 8, 2
