@@ -26,7 +26,7 @@ import fairlane as fl
 from _alone import assert_logs_agree, history_of, keras_alone
 from fairlane.engines.program import tracing
 from fairlane.engines.program.lift import Lift
-from fairlane.engines.program.sizes import family
+from fairlane.engines.program.sizes import family, jax_private
 from fairlane.engines.program.sizes.family import FamilySteps
 from fairlane.engines.program.sizes.symbols import NotAPattern, Pattern, Term
 from fairlane.engines.program.sizes.uniform import Learning, Seen, Uniform
@@ -75,6 +75,13 @@ def test_a_model_that_is_not_traced_has_the_row_that_tracing_it_gives(make):
     for key in "abcd":
         ours, traced = ([*map(np.asarray, steps.lift._row(key))] for steps in (derived, every))
         assert all(map(np.array_equal, ours, traced)), key
+
+
+def test_where_jax_has_other_names_each_size_is_traced(monkeypatch):
+    models, seen, kinds = seen_at(dense)
+    assert Uniform.of(seen[:2], models[1], kinds) is not None
+    monkeypatch.setattr(jax_private, "_DimExpr", None)
+    assert Uniform.of(seen[:2], models[1], kinds) is None
 
 
 def test_models_are_traced_where_a_constant_does_not_follow_from_sizes_by_whole_numbers():

@@ -91,7 +91,7 @@ class Uniform:
                 _with_symbols(models[-1], model, pattern, state, kinds)
             with taken_for_unequal() as unequal:
                 steps = _with_symbols(models[-1], model, pattern, state, kinds)
-        except (NotAPattern, *_REFUSALS):
+        except Exception:  # code that wants a plain number may raise anything
             return None
         asked, alike = set(map(str, once)), 0
         pairs = [pair for pair in dict.fromkeys(unequal) if str(pair) in asked]
@@ -216,7 +216,7 @@ class Learning:
             self._known = known or self._known
             self._failures += known is None
         # Without what refers to the model, which is kept no longer than its lanes.
-        structure = replace(seen.structure, numbers={}, setters={}, size_setters={})
+        structure = replace(seen.structure, numbers={}, slots={}, size_setters={}, others={})
         self._seen.append(replace(seen, structure=structure))
 
 
@@ -225,9 +225,6 @@ _MOST_SEEN, _MOST_FAILURES = 8, 2
 
 _EXACT = 2**24
 """Whole numbers up to here are exact as 32-bit floats."""
-
-_REFUSALS = (Exception,)
-"""Code that wants a plain number may raise anything."""
 
 
 def _state_of(models: Sequence[Seen], pattern: Pattern) -> list[tuple[str, tuple[Any, ...]]]:
