@@ -158,6 +158,17 @@ def test_averages_weights():
     assert keras_private.averages_weights(keras.optimizers.LossScaleOptimizer(average))
 
 
+def test_names_of_metrics_are_those_of_logs():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, {name: layers.Dense(1, name=name)(inputs) for name in ("a", "b")})
+    model.compile("sgd", {"a": "mse", "b": "mae"}, metrics={"a": [keras.metrics.R2Score(name="fit")]})
+    y = {"a": Y, "b": Y}
+    history = model.fit(X, y, verbose=0).history
+    before = [np.array(v) for v in model.metrics_variables]
+    assert set(keras_private.names_of_metrics(model)) == set(history)
+    assert all(map(np.array_equal, before, [np.array(v) for v in model.metrics_variables]))
+
+
 def test_own_seed_generators():
     dropout = layers.Dropout(0.5)
     assert keras_private.own_seed_generators(dropout) == [dropout.seed_generator]
@@ -682,6 +693,16 @@ def test_loaders_of_models(tmp_path, monkeypatch, ending):
         monkeypatch.setattr(module, name, lambda *a, _f=original, **k: (seen.append(a[0]), _f(*a, **k))[1])
     keras.models.load_model(path, compile=False)
     assert seen == [path]
+
+
+def test_a_variables_shape_is_put_and_taken_back():
+    layer = keras.layers.Dense(3)
+    layer.build((None, 2))
+    undo = keras_private.put_shape(layer.kernel, (2, 5))
+    assert tuple(layer.kernel.shape) == (2, 5)
+    assert layer.kernel.value.shape == (2, 3)  # only what a trace sees differs
+    undo()
+    assert tuple(layer.kernel.shape) == (2, 3)
 
 
 def test_every_function_is_tried_here():
