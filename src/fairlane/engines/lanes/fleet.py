@@ -7,7 +7,7 @@ device.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -71,6 +71,7 @@ class Kinship:
         alike: equal for those that do the same, on arrays of any sizes; empty where that is not known.
         kind: equal for those that do the same, on arrays of any sizes.
         scale: how large their models are, roughly.
+        group: which group of sizes it is, where models of its kind were divided; else None.
     """
 
     shared: Any
@@ -82,6 +83,7 @@ class Kinship:
     alike: Any = ""
     kind: Any = ""
     scale: int = 0
+    group: int | None = None
 
 
 class Member(NamedTuple):
@@ -211,6 +213,12 @@ class Fleet:
         for member in members:
             self._members.setdefault(member.examination.likeness(), member)
             self._numbers.append(member.examination.numbers)
+
+    @property
+    def divisible(self) -> Mapping[Any, Member]:
+        """Its models, where padding costs something, and neither is there a program nor are more to come."""
+        free = jax.default_backend() != "cpu" or self._has_room or not self.kin.family
+        return {} if free or self.steps is not None else self._members
 
     def has_size_of(self, lane: Lane) -> bool:
         """Whether one of its models has arrays of the shapes that a lane's has."""

@@ -7,12 +7,14 @@ making.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from fairlane.engines.lanes.dividing import cuts_of, parameters
 from fairlane.engines.lanes.fleet import Fleet, Kinship, Member, all_float32
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.lanes.loops import choose
@@ -33,6 +35,7 @@ class Fleets:
         self._fleets: dict[Any, list[Fleet]] = {}
         self._static: dict[Any, str] = {}
         self._apart: dict[Any, str] = {}
+        self._cuts: dict[Any, list[int]] = {}
         self._shelf = Shelf()
 
     def __iter__(self) -> Iterator[Fleet]:
@@ -70,6 +73,24 @@ class Fleets:
         """
         fleet.make_room([one for one in members if _scale_of(one.state) == fleet.kin.scale])
 
+    def divide(self, fleet: Fleet, lanes: Sequence[Lane]) -> bool:
+        """Divide a fleet that has no program yet into groups of sizes, where padding would cost too much.
+
+        Args:
+            fleet: the fleet.
+            lanes: its lanes.
+
+        Returns:
+            Whether it was: then its lanes, and those that come later, belong to other fleets.
+        """
+        if fleet.kin.group is not None:
+            return False
+        members = fleet.divisible
+        found = cuts_of(members, lanes) if len(members) > 1 else []
+        if found:
+            self._cuts[fleet.kin.shared] = found
+        return bool(found)
+
     def part(self, fleet: Fleet, why: str, sizes: bool = False) -> None:
         """From now on, a fleet for each set of numbers, or each size: they can't differ within one program.
 
@@ -93,19 +114,27 @@ class Fleets:
         scale = _scale_of(lane.own_state())
         alike: Any = ("sizes", lane.examination.kind, scale, *rest)
         shared: Any = ("sizes", family, scale, *rest)
+        group = None
         if not family or shared in self._apart:
             alike = shared if family else alike
             shared, family = (lane.examination.likeness(), *rest), ""
+        elif shared in self._cuts:
+            group = bisect_left(self._cuts[shared], parameters(lane.own_state()))
+            shared = (*shared, group)
         # Lifted numbers would round otherwise in another precision: they decide which program it is.
         exact = lane.examination.tracing is not None or all_float32(lane.model)
         static = shared in self._static or not exact
         kind = (lane.examination.kind, *rest)
-        return Kinship(shared, stop_on_nan, steps, lane.halts, static, bool(family), alike, kind, scale)
+        return Kinship(
+            shared, stop_on_nan, steps, lane.halts, static, bool(family), alike, kind, scale, group
+        )
 
     def _why_apart(self, kin: Kinship, lane: Lane) -> str:
         """Why a lane's new fleet has no models of other sizes, where there are some; those know it, too."""
         if kin.alike in self._apart:
             return self._apart[kin.alike]
+        if kin.group is not None:
+            return _DIVIDED
         others = [f for f in self if f.kin.kind == kin.kind and f.kin.scale != kin.scale]
         if kin.family and others:
             for other in others:
@@ -126,11 +155,16 @@ class Fleets:
 
 def _scale_of(state: State) -> int:
     """Models of one scale may be padded to the largest: what that costs is less than a compilation."""
-    elements = sum(math.prod(np.shape(array)) for array in state.trainable)
+    elements = parameters(state)
     return 0 if elements <= _SMALL else math.ceil(math.log(elements / _SMALL, 4))
 
 
 _READ = "the training step runs code of your own, which is traced later where batches are read"
+
+_DIVIDED = (
+    "models of its kind are divided into groups of similar sizes, since padding all to the largest would "
+    "take longer than to compile a program for each group"
+)
 
 _TOO_LARGE = (
     "its model is much larger or smaller than others of its kind: models with more than 250,000 parameters "

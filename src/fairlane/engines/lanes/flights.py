@@ -60,6 +60,9 @@ class Flights:
             last: whether there is no job for another lane now.
         """
         for fleet in yard.fleets():
+            if self.wants_more and not (more and fleet.gathers):
+                forming.divide(fleet)
+        for fleet in yard.fleets():
             if more and fleet.gathers:
                 continue
             if last:

@@ -47,6 +47,11 @@ class Forming:
         """A chunk of lanes."""
         return Chunk.of(fleet, lanes, self._threads)
 
+    def divide(self, fleet: Fleet) -> None:
+        """Before a fleet has a program: where padding all of its models would cost too much, divide it."""
+        if self._fleets.divide(fleet, self._yard.waiting(fleet)):
+            self._rehome(fleet, [])
+
     def ready(self, chunk: Chunk, pieces: Sequence[tuple[bool, Piece]] = ()) -> bool:
         """Have a chunk's programs compiled; where that can't be, let its lanes wait for other chunks."""
         fleet = chunk.fleet
@@ -77,7 +82,11 @@ class Forming:
         fleet = chunk.fleet
         chunk.unstack()
         self._fleets.part(fleet, first_line(why), sizes)
-        for lane in [*chunk.lanes, *self._yard.empty_of(fleet)]:
+        self._rehome(fleet, chunk.lanes)
+
+    def _rehome(self, fleet: Fleet, lanes: Sequence[Lane]) -> None:
+        """Some lanes of a fleet, and all that wait, go to the fleets that they belong to now."""
+        for lane in [*lanes, *self._yard.empty_of(fleet)]:
             home = self._fleets.of(lane)
             self._roster.move(lane, home)
             self._yard.line_up(lane, home)

@@ -50,6 +50,10 @@ class Yard:
         """The fleets of those that wait for a chunk, the oldest first."""
         return sorted((fleet for fleet, lanes in self._idle.items() if lanes), key=lambda f: f.number)
 
+    def waiting(self, fleet: Fleet) -> Sequence[Lane]:
+        """The lanes of a fleet that wait for a chunk."""
+        return self._idle.get(fleet, [])
+
     def alike(self, fleet: Fleet) -> list[Lane]:
         """Lanes of a fleet for one chunk: their epochs look alike. None where no lane waits."""
         lanes = self._idle.get(fleet, [])

@@ -25,7 +25,7 @@ _MOST_WORK = 2e6
 0.2 to 0.7 ns longer, and an operation is compiled about 1.5 ms sooner (`benchmarks/NOTES.md`)."""
 
 _PRODUCTS_PER_ELEMENT = 8
-"""How many multiplications of a matrix product, which a library does, count as one element."""
+"""How many multiplications of a matrix product or a convolution count as one element."""
 
 
 def effort(program: Any, epochs: float) -> Options:
@@ -76,11 +76,18 @@ def _work_of(eqn: Any) -> float:
             return math.inf
         return float(eqn.params.get("length", 1)) * work(parts)
     made = float(sum(math.prod(out.aval.shape) for out in eqn.outvars))
-    if eqn.primitive.name != "dot_general":
-        return made
-    (contracted, _), _ = eqn.params["dimension_numbers"]
-    depth = math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
-    return float(made * (1 + depth / _PRODUCTS_PER_ELEMENT))
+    return float(made * (1 + _products(eqn) / _PRODUCTS_PER_ELEMENT))
+
+
+def _products(eqn: Any) -> int:
+    """How many multiplications are summed for an element."""
+    if eqn.primitive.name == "dot_general":
+        (contracted, _), _ = eqn.params["dimension_numbers"]
+        return math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
+    if eqn.primitive.name == "conv_general_dilated":
+        kernel, features = eqn.invars[1].aval.shape, eqn.params["dimension_numbers"].rhs_spec[0]
+        return int(math.prod(kernel) // kernel[features])
+    return 0
 
 
 @functools.cache
