@@ -102,7 +102,7 @@ def test_trials_of_a_process_that_was_killed_are_interrupted(lasting, tmp_path, 
     with pytest.raises(StoreError, match="is being trained by this process"):
         copied(lasting.store, lasting.name, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
-    monkeypatch.setattr(lease.Writer, "alive", False)
+    monkeypatch.setattr(lease.Writer, "alive", lambda writer, now: False)
     copied(lasting.store, lasting.name, tmp_path / "copy.db")
     with Place(str(tmp_path / "copy.db"), lasting.name) as copy:
         again, _ = copy.open(plan())

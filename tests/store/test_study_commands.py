@@ -140,7 +140,8 @@ def test_a_study_in_training_is_left_alone(two, monkeypatch):
     from fairlane.store import lease
 
     class Busy:
-        alive = True
+        def alive(self, now):
+            return True
 
         def __str__(self):
             return "process 1"
