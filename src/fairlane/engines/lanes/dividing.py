@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ def cuts_of(members: Mapping[Any, Member], lanes: Sequence[Lane]) -> list[int]:
         As `cuts`; nothing, too, where a model has no lane, or where nobody knows what a batch costs.
     """
     traced = {key: _training_step(member) for key, member in members.items()}
-    work = {key: None if step is None else effort.work(step) for key, step in traced.items()}
+    work = {key: step and step[0] for key, step in traced.items()}
     known = [step for step in traced.values() if step is not None]
     batches = dict.fromkeys(members, 0.0)
     for lane in lanes:
@@ -67,13 +68,13 @@ def cuts_of(members: Mapping[Any, Member], lanes: Sequence[Lane]) -> list[int]:
     if not known or not all(batches.values()) or math.inf in work.values():
         return []
     sizes = [Size(member.state, batches[key], work[key]) for key, member in members.items()]
-    return cuts(sizes, effort.operations(known[0]))
+    return cuts(sizes, effort.operations(known[0][1]))
 
 
-def _training_step(member: Member) -> Any:
-    """The program of a model's training step, for its largest batch; None where it was not traced."""
+def _training_step(member: Member) -> tuple[float, Any] | None:
+    """The work and the program of a training step, for its largest batch; None where it was not traced."""
     steps = [step.program for kind, step in member.examination.probe.items() if kind.what == "train"]
-    return max(steps, key=effort.work, default=None)
+    return max(((effort.work(step), step) for step in steps), key=itemgetter(0), default=None)
 
 
 def cuts(sizes: Sequence[Size], operations: int) -> list[int]:
