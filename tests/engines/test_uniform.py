@@ -84,6 +84,22 @@ def test_where_jax_has_other_names_each_size_is_traced(monkeypatch):
     assert Uniform.of(seen[:2], models[1], kinds) is None
 
 
+def test_dimensions_of_other_scopes_are_no_matter():
+    ours, theirs = jax.export.symbolic_shape("s0, s1"), jax.export.symbolic_shape("dynamic_dimension, s0")
+    with jax_private.taken_for_unequal(ours) as unequal:
+        # As JAX's caches, Keras in another thread and an earlier trace compare them.
+        assert theirs[0] != 2
+        assert theirs[0] != theirs[1]
+        assert theirs[0] != ours[0]
+        assert ours[0] != theirs[1]
+        assert bool(theirs[0])
+        assert unequal == []
+        assert ours[0] != ours[1]
+        assert ours[0] + 1 != 4
+        assert bool(ours[1])
+    assert list(map(str, unequal)) == ["(s0, s1)", "(s0 + 1, 4)", "(s1, 0)"]
+
+
 def test_models_are_traced_where_a_constant_does_not_follow_from_sizes_by_whole_numbers():
     models, seen, kinds = seen_at(attention)  # it divides by the square root of one
     uniform = Uniform.of(seen[:2], models[1], kinds)

@@ -2,14 +2,15 @@
 
 In: a dimension of a program that was traced with symbolic dimensions. Out: a whole number. JAX takes two
 dimensions for unequal where it does not know it, and any for true. `taken_for_unequal` finds where that was
-asked. Tried with jax 0.10; `tests/engines/test_uniform.py` notices where JAX has other names.
+asked of dimensions of one scope: others are compared as well, in JAX's caches, in Keras's own traces and in
+other threads. Tried with jax 0.10; `tests/engines/test_uniform.py` notices where JAX has other names.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,8 +39,11 @@ _ALONE = threading.Lock()
 
 
 @contextmanager
-def taken_for_unequal() -> Iterator[list[tuple[Any, Any]]]:
+def taken_for_unequal(symbols: Iterable[Any]) -> Iterator[list[tuple[Any, Any]]]:
     """Record what is compared with symbolic dimensions and taken for unequal, inside of the context.
+
+    Args:
+        symbols: dimensions of one scope; nothing is recorded of dimensions of other scopes.
 
     Raises:
         NotImplementedError: this JAX has other names; then each size is traced.
@@ -47,16 +51,22 @@ def taken_for_unequal() -> Iterator[list[tuple[Any, Any]]]:
     if _DimExpr is None:
         raise NotImplementedError("JAX's class of symbolic dimensions has another name")
     with _ALONE:
-        yield from _recorded()
+        yield from _recorded({id(symbol.scope) for symbol in symbols})
 
 
-def _recorded() -> Iterator[list[tuple[Any, Any]]]:
+def _recorded(scopes: Set[int]) -> Iterator[list[tuple[Any, Any]]]:
     found: list[tuple[Any, Any]] = []
+
+    def is_ours(value: Any) -> bool:
+        return (
+            id(value.scope) in scopes if isinstance(value, _DimExpr) else isinstance(value, int | np.integer)
+        )
+
     plain, bools = _DimExpr.__eq__, _DimExpr.__dict__.get("__bool__")
 
     def equal(self: Any, other: Any) -> bool:
         same = bool(plain(self, other))
-        if not same and isinstance(other, _DimExpr | int | np.integer):
+        if not same and is_ours(self) and is_ours(other):
             asked_by = sys._getframe(1).f_code
             # What JAX has traced before is looked up by trees of arguments: where these differ, it traces.
             if (asked_by.co_filename, asked_by.co_name) != (tree_util.__file__, "__eq__"):
@@ -64,7 +74,8 @@ def _recorded() -> Iterator[list[tuple[Any, Any]]]:
         return same
 
     def true(self: Any) -> bool:
-        found.append((self, 0))
+        if is_ours(self):
+            found.append((self, 0))
         return True
 
     _DimExpr.__eq__, _DimExpr.__bool__ = equal, true

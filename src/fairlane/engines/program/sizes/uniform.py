@@ -87,10 +87,8 @@ class Uniform:
             pattern = Pattern.of([one.structure.sizes for one in models])
             state = _state_of(models, pattern)
             # JAX's caches compare what happens to stand near each other in them: not the same, twice.
-            with taken_for_unequal() as once:
-                _with_symbols(models[-1], model, pattern, state, kinds)
-            with taken_for_unequal() as unequal:
-                steps = _with_symbols(models[-1], model, pattern, state, kinds)
+            _, once = _with_symbols(models[-1], model, pattern, state, kinds)
+            steps, unequal = _with_symbols(models[-1], model, pattern, state, kinds)
         except Exception:  # code that wants a plain number may raise anything
             return None
         asked, alike = set(map(str, once)), 0
@@ -242,8 +240,8 @@ def _state_of(models: Sequence[Seen], pattern: Pattern) -> list[tuple[str, tuple
 
 def _with_symbols(
     seen: Seen, model: keras.Model, pattern: Pattern, state: Any, kinds: Sequence[Kind]
-) -> dict[Kind, Step]:
-    """The steps of a model, traced with symbols in the place of its sizes."""
+) -> tuple[dict[Kind, Step], list[tuple[Any, Any]]]:
+    """The steps of a model, traced with symbols in the place of its sizes, and what was taken for unequal."""
     symbols = pattern.symbols()
 
     def put(entry: Any) -> Any:
@@ -261,7 +259,9 @@ def _with_symbols(
                 if place not in seen.structure.size_setters:
                     raise NotAPattern("a size stands where no other can be put")
                 undo.append(seen.structure.size_setters[place](put(entry)))
-        return {kind: traced(step_function(model, kind), symbolic, batch_of(kind)) for kind in kinds}
+        with taken_for_unequal(symbols.values()) as unequal:
+            steps = {kind: traced(step_function(model, kind), symbolic, batch_of(kind)) for kind in kinds}
+        return steps, unequal
     finally:
         for restore in reversed(undo):
             restore()
