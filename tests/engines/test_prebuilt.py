@@ -184,6 +184,14 @@ def test_a_builder_that_branches_gives_other_structures(known):
     assert known == [False, False, False, False, True, True]
 
 
+def test_of_many_sizes_one_is_proven_when_it_has_come_often(known):
+    def build(rate):
+        return compiled([layers.Dense(round(rate * 100), "relu"), layers.Dropout(rate)])
+
+    assert_alone(build, compare(build, [0.05, 0.06, 0.07, 0.08, 0.09, 0.051, 0.049, 0.052]), 5, 7)
+    assert known == [False] * 7 + [True]  # a proof builds one more model, and most sizes come once
+
+
 def test_names_of_metrics_depend_on_what_a_builder_has_made_and_dropped(known):
     def build(rate):
         if rate > 0.25:

@@ -48,6 +48,8 @@ _MOST_STRUCTURES, _MOST_BYTES = 64, 2**28
 """How many structures are remembered, the last ones: each holds a model."""
 _LARGEST = 2**24
 """Models with more parameters are built: the values that are kept for others would need much memory."""
+_SIZES_PER_PROOF = 4
+"""A proof takes one more model. Where models have many sizes, few have each: they wait until it will pay."""
 _OF_METRICS = frozenset({"_compile_metrics", "_loss_tracker", "_metrics"})
 """Where numbers of metrics are: their results are also computed outside of the program, by Keras's model."""
 
@@ -65,6 +67,7 @@ class Known:
         lift: the numbers that may be others, and the comparisons that must have the same answers; None
             where nothing is proven yet.
         refused: numbers that Keras does something else with.
+        again: how many more models of the structure were built.
     """
 
     built: Built
@@ -74,6 +77,7 @@ class Known:
     places: Mapping[Path, Path]
     lift: Lift | None = None
     refused: set[Path] = field(default_factory=set)
+    again: int = 0
 
     def differing(self, unbuilt: Unbuilt) -> set[Path]:
         """Where a model's numbers are not those of the first."""
@@ -195,6 +199,9 @@ class Prebuilt:
         differing = set() if known is None else known.differing(unbuilt)
         if known is None or differing & known.refused:
             return
+        known.again += 1
+        if known.again * _SIZES_PER_PROOF < self._sizes(unbuilt):
+            return
         lift = self._proven(job, data, known, found, unbuilt)
         if lift is not None:
             known.lift = lift
@@ -205,6 +212,11 @@ class Prebuilt:
 
     def _key(self, job: Job, data: FitData, unbuilt: Unbuilt) -> Any:
         return job.builder, data.likeness, unbuilt.structure.key, unbuilt.names
+
+    def _sizes(self, unbuilt: Unbuilt) -> int:
+        """How many structures are known which differ from a model's in sizes alone."""
+        code = unbuilt.structure.code
+        return sum(known is not None and known.first.code == code for known in self._known.values())
 
     def _forget(self) -> None:
         """Let go of the structures that were used the longest time ago, where they are many or large."""
