@@ -193,9 +193,9 @@ def test_more_trials_add_to_a_search():
 
 
 def test_never_more_than_half_are_stopped_by_the_median():
-    assert is_worse_than_median([3.0], [[1.0], [2.0], [4.0], [5.0]], 9) is False
-    assert is_worse_than_median([3.1], [[1.0], [2.0], [3.0], [5.0]], 9) is True
-    assert is_worse_than_median([9.0], [[1.0], [2.0], [3.0]], 9) is False  # too few to compare with
+    assert is_worse_than_median(3.0, [1.0, 2.0, 4.0, 5.0], 1, 9) is False
+    assert is_worse_than_median(3.1, [1.0, 2.0, 3.0, 5.0], 1, 9) is True
+    assert is_worse_than_median(9.0, [1.0, 2.0, 3.0], 1, 9) is False  # too few to compare with
     farm = Farm(course("median", 16, 9), random.Random(0)).run()
     assert 0 < len(farm.over) <= 8
 

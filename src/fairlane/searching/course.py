@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlane.searching.curves import Curves
 from fairlane.searching.rungs import Bracket, promoted
 from fairlane.searching.samplers import Sampler, Seen, unseen
 from fairlane.searching.space import Space
@@ -97,6 +98,7 @@ class Course:
         self._members: list[_Member] = []
         self._groups: list[_Group] = []
         self._taken: set[Any] = set()
+        self._curves = Curves(epochs)
         self._awaited: list[_Member] = []
         self._asked = self.ticks = 0
         self._exhausted = False
@@ -311,29 +313,27 @@ class Course:
 
     def _stop_by_epoch(self, active: Sequence[_Member], results: Results) -> list[Step]:
         """Ask the rule of each that trains; all answers are about the same moment."""
-        curves = {m.number: self._curve(m, results) for m in self._members if m.epochs}
-        ended = {m.number for m in self._members if m.state in ("done", "stopped")}
-        steps: list[Step] = []
-        for member in [m for m in active if m.state == "active"]:
-            own = curves[member.number]
-            others = [
-                curve
-                for number, curve in curves.items()
-                if number != member.number and (len(curve) >= len(own) or number in ended)
-            ]
-            past = self._log.find("stop", member.number)
-            ends = past["epochs"] == member.epochs if past else self._ends(own, others)
-            if not ends:
-                steps.append(TrainTo(member.number, member.epochs + 1))
-                continue
-            if past is None:
-                self._log.add("stop", member.number, epochs=member.epochs, value=_plain_value(own[-1]))
+        for member in active:
+            self._curves.follow(member.number, self._curve(member, results))
+            if member.state == "done":
+                self._curves.end(member.number)
+        training = [member for member in active if member.state == "active"]
+        past = {member.number: self._log.find("stop", member.number) for member in training}
+        ended = [member for member in training if self._ends(member, past[member.number])]
+        for member in ended:
+            if past[member.number] is None:
+                value = _plain_value(member.curve[-1])
+                self._log.add("stop", member.number, epochs=member.epochs, value=value)
             self._finish(member, "stopped", results)
-            steps.append(End(member.number))
-        return steps
+            self._curves.end(member.number)
+        return [End(m.number) if m.state == "stopped" else TrainTo(m.number, m.epochs + 1) for m in training]
 
-    def _ends(self, own: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
-        return not math.isfinite(own[-1]) or self._stopping.ends(own, others, self._epochs)
+    def _ends(self, member: _Member, past: Mapping[str, Any] | None) -> bool:
+        if past is not None:
+            return bool(past["epochs"] == member.epochs)
+        if not math.isfinite(member.curve[-1]):
+            return True
+        return self._stopping.ends(member.number, self._curves, self._epochs)
 
     # --- the end ---
 

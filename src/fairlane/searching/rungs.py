@@ -120,7 +120,7 @@ def promoted(values: Mapping[int, float], places: int) -> list[int]:
     return sorted(sorted(finite, key=lambda number: (values[number], number))[:places])
 
 
-def is_worse_than_median(own: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> bool:
+def is_worse_than_median(best: float, others: Sequence[float], epoch: int, epochs: int) -> bool:
     """Whether a variant is stopped by the median rule after its newest epoch.
 
     Its best value until then is compared with the median of the others' best values until the same epoch; a
@@ -130,17 +130,18 @@ def is_worse_than_median(own: Sequence[float], others: Sequence[Sequence[float]]
     Source: D. Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2.
 
     Args:
-        own: its values, one per epoch, small ones being better.
-        others: the same of all others that have trained as long, or were stopped.
+        best: its own, small ones being better.
+        others: the best values until the same epoch of all others that have trained as long, or were stopped;
+            sorted.
+        epoch: how many epochs it has.
         epochs: the most that a variant gets.
 
     Example:
-        >>> is_worse_than_median([3.0, 2.5], [[2.0], [1.0], [0.5], [4.0]], epochs=9)
+        >>> is_worse_than_median(2.5, [0.5, 1.0, 2.0, 4.0], epoch=2, epochs=9)
         True
     """
-    if len(own) < max(1, math.ceil(epochs / _GRACE)) or len(own) >= epochs or len(others) < _COMPARED:
+    if epoch < max(1, math.ceil(epochs / _GRACE)) or epoch >= epochs or len(others) < _COMPARED:
         return False
-    best = sorted(min(one[: len(own)]) for one in others)
-    middle = len(best) // 2
-    median = best[middle] if len(best) % 2 else (best[middle - 1] + best[middle]) / 2
-    return min(own) > median
+    middle = len(others) // 2
+    median = others[middle] if len(others) % 2 else (others[middle - 1] + others[middle]) / 2
+    return best > median

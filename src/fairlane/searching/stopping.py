@@ -5,10 +5,10 @@ In: ``"hyperband"``, ``"halving"``, ``"median"``, one of Optuna's pruners, or No
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from fairlane.errors import StudyError
+from fairlane.searching.curves import Curves
 from fairlane.searching.rungs import FACTOR, Bracket, halving, hyperband, is_worse_than_median
 
 NAMES = ("hyperband", "halving", "median")
@@ -34,12 +34,12 @@ class Stopping:
         """
         return Bracket((left,), (epochs,))
 
-    def ends(self, own: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> bool:
+    def ends(self, number: int, curves: Curves, epochs: int) -> bool:
         """Whether a variant is stopped after its newest epoch.
 
         Args:
-            own: its values, one per epoch, small ones being better.
-            others: the same of all others.
+            number: the variant's.
+            curves: of all variants.
             epochs: the most that a variant gets.
         """
         return False
@@ -86,9 +86,10 @@ class Median(Stopping):
 
     by_epoch = True
 
-    def ends(self, own: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> bool:
+    def ends(self, number: int, curves: Curves, epochs: int) -> bool:
         """Whether it is worse than the median."""
-        return is_worse_than_median(own, others, epochs)
+        epoch = len(curves.own(number))
+        return is_worse_than_median(curves.best(number), curves.bests_of_others(number), epoch, epochs)
 
 
 class PrunerOfOptuna(Stopping):
@@ -103,16 +104,17 @@ class PrunerOfOptuna(Stopping):
     def __init__(self, pruner: Any) -> None:
         self._pruner = pruner
 
-    def ends(self, own: Sequence[float], others: Sequence[Sequence[float]], epochs: int) -> bool:
+    def ends(self, number: int, curves: Curves, epochs: int) -> bool:
         """What the pruner decides."""
         import optuna
 
+        own = curves.own(number)
         if len(own) >= epochs:
             return False
         storage = optuna.storages.InMemoryStorage()
         study = optuna.create_study(storage=storage, direction="minimize", study_name="fairlane")
         states = optuna.trial.TrialState
-        for curve in others:
+        for curve in curves.others(number):
             ended = len(curve) >= epochs
             study.add_trial(
                 optuna.trial.create_trial(
