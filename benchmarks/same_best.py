@@ -2,9 +2,11 @@
 
 The digits MLP on scikit-learn's digits, batch 32, validation_split 0.2, at most 20 epochs: the learning rate,
 from 1e-4 to 1e-1 on a logarithmic scale. 128 variants of TPE with the median rule. `optuna`: the loop of its
-pages show, `study.optimize`, with a callback that reports `val_loss` and prunes. `fairlane`: `fl.search`. On
-the clock: all of it, compilation included, in a fresh process. The best values of the two differ, since they
-propose other variants: the time is that to the worse of the two. ``--rows FILE`` keeps each round.
+pages, `study.optimize`, with a callback that reports `val_loss` and prunes. `fairlane`: `fl.search`. Both train
+every variant from one seed, another one in each round, so that a value is decided by the learning rate and not
+by luck with the initial weights. On the clock: all of it, compilation included, in a fresh process. The best
+values of the two differ, since they propose other variants: the time is that to the worse of the two.
+``--rows FILE`` keeps each round.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ def _optuna(x: Any, y: Any, note: Any, trials: int, epochs: int, rng: int) -> in
                 raise optuna.TrialPruned
 
     def objective(trial: Any) -> float:
+        keras.utils.set_random_seed(rng)
         model = _models.digits_mlp(trial.suggest_float("learning_rate", LOW, HIGH, log=True))
         history = model.fit(
             x, y, validation_split=0.2, batch_size=32, epochs=epochs, verbose=0, callbacks=[Report(trial)]
@@ -105,6 +108,7 @@ def _fairlane(x: Any, y: Any, note: Any, trials: int, epochs: int, rng: int) -> 
         sampler="tpe",
         stop="median",
         rng=rng,
+        seeds=[rng],
         validation_split=0.2,
         batch_size=32,
         verbose=0,

@@ -12,8 +12,10 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import _processes
+from fairlane.engines.program.compiled import Carry
 from fairlane.kit.kept_programs import jax_private, programs
 from fairlane.kit.kept_programs.folder import Folder
+from fairlane.trials import State
 
 
 @pytest.fixture
@@ -135,6 +137,85 @@ def test_the_machine_the_flags_and_the_versions_are_part_of_the_key(
     assert len(compilations) == 2
 
 
+# --- found again without a trace ------------------------------------------------------------------------
+
+
+def named(origin, scale=0.5):
+    return programs.compiled(loop(scale).lower(*arrays()), None, origin)
+
+
+def test_a_program_is_known_by_its_origin(folder, compilations):
+    origin = programs.origin("loop", 0.5)
+    assert programs.known(origin) is None
+    first = named(origin)
+    found = programs.known(origin)
+    assert bits(found(*arrays())) == bits(first(*arrays()))
+    assert jax.tree.structure(found(*arrays())) == jax.tree.structure(first(*arrays()))
+    state, batches, unused = arrays()
+    found(state, batches, unused)
+    assert state.is_deleted()
+    assert not batches.is_deleted()
+    with pytest.raises(TypeError, match="float32"):
+        found(*(np.ones((2, 2), "float32") for _ in range(3)))
+    assert len(compilations) == 1
+    assert folder.contents().programs == 1
+
+
+def test_results_keep_their_types(folder):
+    origin = programs.origin("carry")
+    state = State([jnp.ones(3)], [], [jnp.zeros((), int)], [])
+    function = jax.jit(lambda carry: (carry._replace(steps=carry.steps + 1), {"loss": carry.steps * 1.0}))
+    programs.compiled(function.lower(Carry(state, jnp.ones((), int), jnp.zeros((), bool))), None, origin)
+    carry, logs = programs.known(origin)(Carry(state, jnp.ones((), int), jnp.zeros((), bool)))
+    assert isinstance(carry, Carry)
+    assert isinstance(carry.state, State)
+    assert (int(carry.steps), float(logs["loss"])) == (2, 1.0)
+
+
+def test_another_origin_context_or_machine_is_not_known(folder, monkeypatch):
+    named(programs.origin("loop", 0.5))
+    assert programs.known(programs.origin("loop", 0.5)) is not None
+    assert programs.known(programs.origin("loop", 0.25)) is None
+    with jax.default_matmul_precision("highest"):
+        assert programs.known(programs.origin("loop", 0.5)) is None
+    monkeypatch.setattr(programs, "_threads", lambda: 1000)
+    assert programs.known(programs.origin("loop", 0.5)) is None
+
+
+def test_a_recipe_that_can_not_be_read_or_lacks_its_program_is_a_miss(folder):
+    origin = programs.origin("loop")
+    for spoil in (
+        lambda: folder.write(origin, b"no pickle", "recipe"),
+        lambda: [path.unlink() for path in folder.path.glob("*.program")],
+        lambda: [path.write_bytes(b"") for path in folder.path.glob("*.recipe")],
+        folder.clear,
+    ):
+        named(origin)
+        assert programs.known(origin) is not None
+        spoil()
+        assert programs.known(origin) is None
+
+
+def test_without_an_origin_or_a_cache_nothing_is_known(folder, monkeypatch):
+    assert programs.known("") is None
+    origin = programs.origin("loop")
+    named(origin)
+    monkeypatch.setenv("FAIRLANE_CACHE", "off")
+    assert programs.known(origin) is None
+    monkeypatch.delattr(jax_private.config, "trace_context")  # another JAX
+    assert programs.origin("loop") == ""
+
+
+def test_a_program_with_an_array_of_this_process_is_not_known(folder):
+    origin = programs.origin("python")
+
+    def calls(x):
+        return jax.pure_callback(lambda y: np.asarray(y) + 1, x, x)
+
+    programs.compiled(jax.jit(calls).lower(jnp.ones(3)), None, origin)
+    assert programs.known(origin) is None
+
+
 # --- what is not loaded ---------------------------------------------------------------------------------
 
 
@@ -213,15 +294,17 @@ SCRIPT = """
 import json, sys
 import keras, numpy as np
 import fairlane as fl
+from fairlane.engines.program.compiled import Program
 from fairlane.kit.kept_programs import programs
 from keras.src import backend
 
 if "elu" in sys.argv:
     backend.nn.relu = backend.nn.elu
 
-made = []
-compiled = programs._compiled
+made, traced = [], []
+compiled, effort = programs._compiled, Program._vectorised
 programs._compiled = lambda *parts: made.append(1) or compiled(*parts)
+Program._vectorised = lambda *parts: traced.append(1) or effort(*parts)
 
 def build(rate):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu"),
@@ -233,7 +316,7 @@ x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
 study = fl.compare(build, {"rate": [0.1, 0.2]}, x, x[:, :1], seeds=2, epochs=2, batch_size=8, verbose=0,
                    validation_split=0.2, engine="lanes")
 assert set(study.trials["state"]) == {"done"}, study.trials["error"].tolist()
-print(json.dumps({"made": len(made), "loss": study.history["val_loss"].tolist()}))
+print(json.dumps({"made": len(made), "traced": len(traced), "loss": study.history["val_loss"].tolist()}))
 """
 
 
@@ -255,13 +338,15 @@ def run_script(tmp_path, *arguments, **environment):
 def test_the_next_process_compiles_none_of_its_programs(tmp_path):
     first, second = run_script(tmp_path), run_script(tmp_path)
     assert first["made"] >= 3  # batches, the smaller last batch, the validation
-    assert second["made"] == 0
+    assert second["made"] == second["traced"] == 0
+    assert first["traced"] >= 3
     assert second["loss"] == first["loss"]
 
 
 @pytest.mark.slow
 def test_what_was_changed_in_keras_since_is_seen(tmp_path):
-    """Why each process traces: the model is the same, only Keras's code is known, and yet the program differs."""
+    """Why each process traces the steps: the model is the same, only Keras's code is known, and yet the program differs."""
     first, changed = run_script(tmp_path), run_script(tmp_path, "elu")
     assert changed["made"] >= 3
+    assert changed["traced"] >= 3
     assert changed["loss"] == run_script(tmp_path, "elu", FAIRLANE_CACHE="off")["loss"] != first["loss"]

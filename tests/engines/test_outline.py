@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlane.engines.program.outline import LARGEST_INPUT, outline, with_inputs
+from fairlane.engines.program.outline import LARGEST_INPUT, _Drawing, outline, whole, with_inputs
 
 X = np.linspace(-1, 1, 6, dtype="float32").reshape(2, 3)
 
@@ -152,3 +152,66 @@ def test_any_chain_runs_with_the_constants_of_another(chain, some, others):
     program = with_inputs(one, places, [jax.ShapeDtypeStruct(np.shape(n), n.dtype) for n in numbers])
     made = run(program, *[np.asarray(n, n.dtype) for n in numbers], X)[0]
     np.testing.assert_array_equal(made, run(other, X)[0])
+
+
+# --- all of a program -------------------------------------------------------------------------------------
+
+
+def random(x):
+    return x + jax.random.uniform(jax.random.key(0), x.shape)
+
+
+@pytest.mark.parametrize("function", [power(2.0), lambda x: jitted(x, 0.5), random])
+def test_the_same_code_has_the_same_digest_and_no_address_is_in_it(function, monkeypatch):
+    assert whole(traced(function)) == whole(traced(function))
+    tokens = []
+    emit = _Drawing.emit
+    monkeypatch.setattr(
+        _Drawing, "emit", lambda self, *token: tokens.append(repr(token)) or emit(self, *token)
+    )
+    assert whole(traced(function))
+    assert not [token for token in tokens if " at 0x" in token]
+
+
+def constant(last):
+    return np.append(np.zeros(LARGEST_INPUT + 1), last)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (power(2.0), power(3.0)),
+        (lambda x: jitted(x, 0.5), lambda x: jitted(x, 0.25)),
+        (lambda x: constant(0) + x.sum(), lambda x: constant(1) + x.sum()),
+        (
+            lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y * 2.0, x),
+            lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y * 3.0, x),
+        ),
+        (lambda x: x @ x.T, lambda x: jnp.matmul(x, x.T, precision="highest")),
+        (lambda x: x.sum(), lambda x: x.sum(keepdims=True)),
+    ],
+    ids=["number", "in a call", "array", "in a loop", "precision", "shape"],
+)
+def test_whatever_differs_gives_another_digest(one, other):
+    assert whole(traced(one)) != whole(traced(other))
+
+
+def test_where_an_operation_is_called_is_part_of_it():
+    from jax.experimental.compute_on import compute_on
+
+    def elsewhere(x):
+        with compute_on("device_host"):
+            return jnp.sin(x)
+
+    assert whole(traced(elsewhere)) != whole(traced(jnp.sin))
+
+
+def test_what_python_or_other_code_does_has_no_digest():
+    def calls(x):
+        return jax.pure_callback(lambda y: np.asarray(y), jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    own = jax.extend.core.Primitive("sin")  # it has the name of one of JAX's, and is none
+    own.def_abstract_eval(lambda x: x)
+    assert whole(traced(calls)) == ""
+    assert whole(traced(lambda x: own.bind(x))) == ""
+    assert whole(traced(jnp.sin)) != ""

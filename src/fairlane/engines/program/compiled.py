@@ -7,11 +7,14 @@ whose compiled pieces take the stacked states of several lanes through a run of 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -22,6 +25,7 @@ import jax.numpy as jnp
 from fairlane.engines.data.fit_data import Batches
 from fairlane.engines.program.effort import Options, effort
 from fairlane.engines.program.lift import Numbers
+from fairlane.engines.program.outline import whole
 from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
 from fairlane.engines.program.steps import Steps
 from fairlane.engines.program.tracing import LOGS, DoesNotTrace, Kind, Runner, kind_of
@@ -150,6 +154,11 @@ class Program:
 
     def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
         began = time.perf_counter()
+        origin = self._origin(run, arguments)
+        kept = programs.known(origin)
+        if kept is not None:
+            self.seconds_compiling += time.perf_counter() - began
+            return _done(kept)
         donated = (0,) if self.donates else ()
         traced = jax.jit(self._vectorised(run), donate_argnums=donated).trace(*arguments)
         if self.on_cpu and run.steps > 1 and slow_in_loops(traced.jaxpr):
@@ -160,11 +169,30 @@ class Program:
 
         def compiled() -> Any:
             began = time.perf_counter()
-            piece = programs.compiled(lowered, options)
+            piece = programs.compiled(lowered, options, origin)
             self.seconds_compiling += tracing + time.perf_counter() - began
             return piece
 
         return executor.submit(compiled)
+
+    def _origin(self, run: Run, arguments: tuple[Any, ...]) -> str:
+        """A key of a piece, of what it is made of: the traced steps, and the code here; or empty."""
+        steps = [self.steps.step(kind) for kind in (self._kind(run, arguments[-1]), LOGS)]
+        digests = [whole(step.program) for step in steps]
+        if not all(digests):
+            return ""
+        shapes, tree = jax.tree.flatten(arguments)
+        how = (
+            self.width,
+            self.stop_on_nan,
+            self.stepwise,
+            self.plain,
+            self.on_cpu,
+            self.donates,
+            self.epochs,
+        )
+        given = [(a.shape, str(a.dtype), bool(getattr(a, "weak_type", False))) for a in shapes]
+        return programs.origin(_code(), run, how, digests, [step.out for step in steps], given, tree)
 
     def _effort(self, run: Run, program: Any) -> Options | None:
         """Compiler options: less effort for a piece that is one batch of an epoch among many."""
@@ -257,6 +285,21 @@ class Program:
     @property
     def _runner(self) -> Runner:
         return run_for_cpu if self.on_cpu else _run_as_it_is
+
+
+@functools.cache
+def _code() -> str:
+    """A digest of the code that makes pieces of steps."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _done(result: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
 
 
 def _run_as_it_is(program: Any, *arrays: Any) -> Sequence[Any]:

@@ -2,7 +2,8 @@
 
 In: a closed jaxpr, as ``jax.make_jaxpr`` gives it. Out: an `Outline`: a digest of everything in it but the
 numbers that can become inputs, and these numbers, in order. `with_inputs` makes inputs of some of them, so
-that several models whose steps were traced apart run in one program, each with its own numbers.
+that several models whose steps were traced apart run in one program, each with its own numbers. `whole` is a
+digest of all of it.
 
 A number can become an input where it stands in the program itself or in a function that is called there.
 Inside of loops and branches it is part of the digest.
@@ -11,6 +12,8 @@ Inside of loops and branches it is part of the digest.
 from __future__ import annotations
 
 import hashlib
+import sys
+import types
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+from fairlane.kit.kept_programs import jax_private
 
 LARGEST_INPUT = 4096
 """Elements of the largest constant that can become an input of its own for each lane."""
@@ -27,6 +32,9 @@ _CALLS = frozenset({"closed_call", "core_call", "custom_jvp_call", "custom_vjp_c
 
 _DERIVATIVES = frozenset({"bwd", "fwd_jaxpr_thunk", "jvp_jaxpr_fun", "jvp_jaxpr_thunk"})
 """How to differentiate a call: of no use in a step, whose derivatives are taken already."""
+
+_CONTEXT = ("compute_type", "threefry_partitionable", "xla_metadata")
+"""What JAX remembers of where an operation was called."""
 
 _LABELS = frozenset({"name", "debug_info"})
 
@@ -53,6 +61,19 @@ def outline(program: ClosedJaxpr) -> Outline:
     drawing = _Drawing()
     drawing.program(program, free=True)
     return Outline(drawing.digest.hexdigest(), drawing.numbers, drawing.sources, drawing.calls_python)
+
+
+def whole(program: ClosedJaxpr) -> str:
+    """A digest of all of a traced program: of two with one digest, XLA is given the same program.
+
+    Returns:
+        The digest; empty where it does not say all: Python is called while the program runs, or an operation
+        is not JAX's own, so that other code says what it does.
+    """
+    drawing = _Drawing()
+    drawing.program(program, free=False)
+    complete = not drawing.calls_python and drawing.operations <= jax_private.operations()
+    return drawing.digest.hexdigest() if complete else ""
 
 
 def with_inputs(program: ClosedJaxpr, places: Sequence[int | None], kinds: Sequence[Any]) -> ClosedJaxpr:
@@ -84,6 +105,7 @@ class _Drawing:
         self.numbers: list[Any] = []
         self.sources: set[str] = set()
         self.calls_python = False
+        self.operations: set[Any] = set()
 
     def emit(self, *token: Any) -> None:
         self.digest.update(repr(token).encode())
@@ -103,6 +125,8 @@ class _Drawing:
         self.emit("in", [(place(v), str(v.aval)) for v in jaxpr.invars])
         for eqn in jaxpr.eqns:
             self.emit(eqn.primitive.name)
+            self.emit(*(repr(getattr(eqn.ctx, name, None)) for name in _CONTEXT))
+            self.operations.add(eqn.primitive)
             self.calls_python |= eqn.primitive.name.endswith("callback")
             for atom in eqn.invars:
                 if isinstance(atom, Literal):
@@ -162,6 +186,8 @@ class _Drawing:
                 self.parameter(value[key])
         elif isinstance(value, np.ndarray | jax.Array):
             self.array(value)
+        elif _is_of_jax(value):
+            self.emit("function", value.__module__, value.__qualname__)
         else:  # what has no repr of its own shows its address, and is equal to itself alone
             self.emit(type(value).__qualname__, repr(value))
 
@@ -170,6 +196,14 @@ class _Drawing:
         # "name at file:line"
         text = getattr(info, "func_src_info", None) or ""
         self.sources.add(text.rpartition(" at ")[2].rpartition(":")[0])
+
+
+def _is_of_jax(value: Any) -> bool:
+    """Whether a value is a function that stands by its name in a module of JAX's."""
+    name = getattr(value, "__module__", None) or ""
+    if not (isinstance(value, types.FunctionType) and name.startswith("jax.")):
+        return False
+    return getattr(sys.modules.get(name), value.__qualname__, None) is value
 
 
 def is_number(value: Any) -> bool:

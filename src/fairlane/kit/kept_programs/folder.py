@@ -29,7 +29,8 @@ LIMIT = 2**30
 _NOT_A_FOLDER = "it is not a folder"
 _OFF = ("off", "0", "no", "false")
 _MAGIC = b"fairlane program 1\n"
-_NAME = re.compile(r"[0-9a-f]{64}\.program")
+_PROGRAM = re.compile(r"[0-9a-f]{64}\.program")
+_NAME = re.compile(r"[0-9a-f]{64}\.(program|recipe)")
 _PART = re.compile(r"fairlane-\w+\.part")
 _ABANDONED = 3600.0
 """Seconds after which a temporary file belongs to a process that was killed."""
@@ -84,13 +85,14 @@ class Folder:
     path: Path
     limit: int = LIMIT
 
-    def read(self, key: str) -> bytes | None:
+    def read(self, key: str, kind: str = "program") -> bytes | None:
         """What was written under a key, or None.
 
         Args:
             key: 64 hexadecimal digits.
+            kind: ``"program"``, or ``"recipe"`` for how to find one.
         """
-        path = self._file(key)
+        path = self._file(key, kind)
         try:
             content = None if self.refusal() else _read(path)
         except OSError:
@@ -104,12 +106,13 @@ class Folder:
             os.utime(path)  # the time of last use, by which files are removed
         return payload
 
-    def write(self, key: str, payload: bytes) -> None:
+    def write(self, key: str, payload: bytes, kind: str = "program") -> None:
         """Keep bytes under a key, where the folder can be written to and they are within its limit.
 
         Args:
             key: 64 hexadecimal digits.
             payload: the bytes.
+            kind: as for `read`.
         """
         content = _header(key, payload) + payload
         if len(content) > self.limit:
@@ -120,7 +123,7 @@ class Folder:
             self.path.mkdir(mode=0o700, exist_ok=True)
             if self.refusal():
                 return
-            self._replace(self._file(key), content)
+            self._replace(self._file(key, kind), content)
             self._shrink()
 
     def refusal(self) -> str:
@@ -140,7 +143,7 @@ class Folder:
         return "" if os.access(self.path, os.R_OK | os.W_OK | os.X_OK) else "you can't write to it"
 
     def contents(self) -> Contents:
-        """How many programs there are, and how large they are."""
+        """How many programs there are, and how large all files are."""
         return _total(self._files(_NAME))
 
     def clear(self) -> Contents:
@@ -159,8 +162,8 @@ class Folder:
 
     # --- files --------------------------------------------------------------------------------------
 
-    def _file(self, key: str) -> Path:
-        return self.path / f"{key}.program"
+    def _file(self, key: str, kind: str) -> Path:
+        return self.path / f"{key}.{kind}"
 
     def _replace(self, path: Path, content: bytes) -> None:
         """Write a file so that other processes see all of it, or nothing."""
@@ -218,5 +221,5 @@ def _others_may_have_written(status: os.stat_result) -> bool:
 
 
 def _total(files: Iterable[tuple[Path, os.stat_result]]) -> Contents:
-    sizes = [status.st_size for _, status in files]
-    return Contents(len(sizes), sum(sizes))
+    sizes = {path: status.st_size for path, status in files}
+    return Contents(sum(bool(_PROGRAM.fullmatch(path.name)) for path in sizes), sum(sizes.values()))

@@ -1,10 +1,15 @@
-"""A lowered program → a compiled one: loaded from the cache folder, or compiled and written to it."""
+"""A lowered program → a compiled one: loaded from the cache folder, or compiled and written to it.
+
+`compiled` is sure: its key is the program that XLA gets. To trace and lower a program takes longer than to
+load it, so a caller that can say what decides it gives an `origin`, by which it is `known` before that.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import os
+import pickle
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -13,7 +18,15 @@ from typing import Any
 import jax
 
 from fairlane.kit.kept_programs.folder import Folder, cache_folder
-from fairlane.kit.kept_programs.jax_private import Request, can_answer, compile_with
+from fairlane.kit.kept_programs.jax_private import (
+    Request,
+    can_answer,
+    compile_with,
+    compiled_from,
+    here,
+    knows_origins,
+    recipe,
+)
 
 _ENVIRONMENT = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "PJRT_NPROC", "NPROC")
 """Variables that XLA reads."""
@@ -22,12 +35,48 @@ _OF_THE_PROCESSOR = ("model name", "flags", "Features", "CPU part")
 """Lines of Linux's ``/proc/cpuinfo`` that name the processor and its instruction sets."""
 
 
-def compiled(lowered: jax.stages.Lowered, options: Mapping[str, Any] | None) -> jax.stages.Compiled:
+def origin(*parts: Any) -> str:
+    """A key for a program that is not traced yet; to be made in the thread that would trace it.
+
+    Args:
+        parts: all of what decides the program and its compiler options, but for JAX and the machine.
+
+    Returns:
+        The key; empty where this JAX's programs can't be known so.
+    """
+    return "" if not knows_origins() else _key([("origin", repr(parts).encode()), *here(), *_machine()])
+
+
+def known(origin: str) -> jax.stages.Compiled | None:
+    """A program that was `compiled` from the same origin before, by this process or an earlier one.
+
+    Args:
+        origin: its `origin`.
+
+    Returns:
+        The program; None where it has to be traced, lowered and compiled.
+    """
+    folder = cache_folder() if origin else None
+    kept = folder.read(origin, "recipe") if folder else None
+    if folder is None or kept is None:
+        return None
+    try:
+        key, how, rest = pickle.loads(kept)  # of a file that nobody else can have written
+        payload = folder.read(key)
+        return None if payload is None else compiled_from(rest, payload, how)
+    except Exception:  # of another version of JAX, which its key did not tell
+        return None
+
+
+def compiled(
+    lowered: jax.stages.Lowered, options: Mapping[str, Any] | None, origin: str = ""
+) -> jax.stages.Compiled:
     """Compile a program, or load what an earlier process compiled.
 
     Args:
         lowered: the program.
         options: compiler options.
+        origin: its `origin`, so that it is `known` later; or empty.
     """
     folder = cache_folder()
     if folder is None or not can_answer(lowered):
@@ -37,11 +86,26 @@ def compiled(lowered: jax.stages.Lowered, options: Mapping[str, Any] | None) -> 
     # holds its digest only: JAX holds `answer` while the program lives, so it must not hold the program.
     program = hashlib.sha256(lowered.as_text().encode()).digest()
 
+    found: list[tuple[str, Any]] = []
+
     def answer(request: Request) -> Any:
         key = _key([("program", program), *request.parts(), *_machine()])
+        found.append((key, request.how()))
         return _loaded(request, folder.read(key)) or _compiled(request, folder, key)
 
-    return compile_with(lowered, options, answer)
+    result = compile_with(lowered, options, answer)
+    if origin and found:
+        _keep_recipe(folder, origin, found[-1], result)
+    return result
+
+
+def _keep_recipe(folder: Folder, key: str, found: tuple[str, Any], program: jax.stages.Compiled) -> None:
+    """Keep what is needed to find a program again by a key, where JAX can write it."""
+    try:
+        payload = pickle.dumps((*found, recipe(program)))
+    except Exception:  # a part of it can't be pickled: later processes trace it
+        return
+    folder.write(key, payload, "recipe")
 
 
 def _loaded(request: Request, payload: bytes | None) -> Any:
