@@ -1,12 +1,12 @@
 """Claim: a search on lanes comes to the same best value in a small part of the time of an Optuna loop.
 
-The digits MLP on scikit-learn's digits, batch 32, validation_split 0.2, at most 20 epochs: the learning rate,
-from 1e-4 to 1e-1 on a logarithmic scale. 128 variants of TPE with the median rule. `optuna`: the loop of its
-pages, `study.optimize`, with a callback that reports `val_loss` and prunes. `fairlane`: `fl.search`. Both train
-every variant from one seed, another one in each round, so that a value is decided by the learning rate and not
-by luck with the initial weights. On the clock: all of it, compilation included, in a fresh process. The best
-values of the two differ, since they propose other variants: the time is that to the worse of the two.
-``--rows FILE`` keeps each round.
+The digits MLP on scikit-learn's digits, batch 32, validation_split 0.2, at most 20 epochs: the learning
+rate, from 1e-4 to 1e-1 on a logarithmic scale. 128 variants of TPE with the median rule. `optuna`: the loop
+of its pages, `study.optimize`, with a callback that reports `val_loss` and prunes. `fairlane`: `fl.search`.
+Both train every variant from one seed, another one in each round, so that a value is decided by the
+learning rate and not by luck with the initial weights. On the clock: all of it, compilation included, in a
+fresh process. The best values of the two differ, since they propose other variants: the time is that to the
+worse of the two. ``--rows FILE`` keeps each round.
 """
 
 from __future__ import annotations
