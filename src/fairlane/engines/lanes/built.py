@@ -64,19 +64,22 @@ class Unbuilt:
         variables: those that it has by then: trainable, non-trainable, the optimizer's.
         layers: what its layers hold besides.
         names: how often Keras had made up each name by then, in the trial's session.
+        output: the shape and dtype of its only output, as far as the model itself says them; or None.
     """
 
     structure: Structure
     variables: Sequence[Sequence[Any]]
     layers: Any
     names: frozenset[tuple[str, int]]
+    output: Any = None
 
     @classmethod
     def of(cls, model: keras.Model) -> Unbuilt:
         """That of a model, in the session of its trial."""
         groups = [list(group) for group in variable_groups(model)[:3]]
         names = frozenset(keras_private.name_counters().items())
-        return cls(structure(model), groups, layer_state.read_layers(model), names)
+        output = keras_private.only_output(model)
+        return cls(structure(model), groups, layer_state.read_layers(model), names, output)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,7 @@ class Beginning:
             it has all.
         examined: whether `built` is another lane's, whose program is known.
         reading: what it reads its training batches from, or None.
+        untraced: whether Keras has built its model without a trace.
         described: how its model is built, where that is to be reported.
     """
 
@@ -128,6 +132,7 @@ class Beginning:
     examined: bool = False
     reading: Reading | None = None
     described: ModelDescribed | None = None
+    untraced: bool = False
 
 
 def may_be_alike(job: Job, data: FitData, builder: Builder) -> bool:

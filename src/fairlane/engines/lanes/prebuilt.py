@@ -30,18 +30,17 @@ from fairlane.engines.data.fit_data import Batches, FitData
 from fairlane.engines.data.orders import BatchOrder
 from fairlane.engines.lanes.built import Beginning, Birth, Built, Unbuilt, may_be_alike
 from fairlane.engines.lanes.callbacks import LaneCallbacks
+from fairlane.engines.lanes.proofs import drew_nothing, is_built_alike, slots_of
+from fairlane.engines.lanes.untraced import Untraced
 from fairlane.engines.program.expressions import CannotLift
 from fairlane.engines.program.lift import Lift, Numbers
-from fairlane.engines.program.structure import Path, Structure, structure
+from fairlane.engines.program.structure import Path, Structure
 from fairlane.engines.resources import Resources
 from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.kit.values import same_bits, same_trees, same_values
 from fairlane.models import keras_private, layer_state
-from fairlane.models.initial_values import Drawing
 from fairlane.models.session import Session
 from fairlane.models.sharing import Held
-from fairlane.models.streams import generators_now
-from fairlane.models.variables import metrics_at_rest, variable_groups
 from fairlane.trials import Arrays, ModelDescribed, State
 
 _MOST_STRUCTURES, _MOST_BYTES = 64, 2**28
@@ -144,10 +143,14 @@ class Prebuilt:
 
     Args:
         resources: what jobs name by a key.
+
+    Attributes:
+        untraced: which of the others are built without a trace.
     """
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self.untraced = Untraced(resources)
         self._known: OrderedDict[Any, Known | None] = OrderedDict()
 
     def look(self, job: Job, data: FitData, model: keras.Model) -> Unbuilt | None:
@@ -194,6 +197,8 @@ class Prebuilt:
         if key not in self._known:
             self._known[key] = _known_from(found, unbuilt)
             self._forget()
+            if not found.untraced:
+                self.untraced.learn(job, data, found, unbuilt)
             return
         known = self._known[key]
         differing = set() if known is None else known.differing(unbuilt)
@@ -240,45 +245,28 @@ class Prebuilt:
         if not all(type(own[path]) is float for own in numbers for path in lift.paths):
             return None
         try:
-            return lift if self._is_built_alike(job, data, known, found, unbuilt, lift) else None
+            return lift if self._is_built_alike(job, data, found, unbuilt, lift) else None
         except Exception:  # Keras's code may stumble over a stand-in in any way
             return None
 
     def _is_built_alike(
-        self, job: Job, data: FitData, known: Known, found: Beginning, unbuilt: Unbuilt, lift: Lift
+        self, job: Job, data: FitData, found: Beginning, unbuilt: Unbuilt, lift: Lift
     ) -> bool:
         """Whether Keras builds the same of a model of another seed, without a use of these numbers."""
-        assert job.trial.seed is not None
-        assert isinstance(data.training, Batches)
-        session, steps = Session(job.trial.seed ^ 1), known.built.steps_per_execution
-        with session, Drawing():
-            model = self._resources.builder_of(job).build(job.trial)
-            other, before = Unbuilt.of(model), generators_now()
+
+        def build(model: keras.Model, other: Unbuilt, iterator: Any) -> None:
             with lift.watched([unbuilt.structure.numbers], other.structure):
-                keras_private.symbolic_build(model, data.training.iterator(steps))
-            rest, after, built = metrics_at_rest(model), generators_now(), structure(model)
-            slots = _slots(model, other)
-        session.set_generators(before)
-        BatchOrder(data.training, session, steps).skip_first_read()
-        expected, examination = session.generators(), found.built.examination
-        return (
-            self._key(job, data, other) == self._key(job, data, unbuilt)
-            and same_trees(other.structure.numbers, unbuilt.structure.numbers, same_bits)
-            and built.key == examination.structure.key
-            and same_trees(built.numbers, examination.numbers, same_bits)
-            and slots is not None
-            and same_trees([*slots, *rest], [*known.slots, *known.built.rest], same_bits)
-            and after[0] == expected[0]
-            and all(map(np.array_equal, after[1], expected[1]))
-        )
+                keras_private.symbolic_build(model, iterator)
+
+        return is_built_alike(self._resources.builder_of(job), job, data, found, unbuilt, build)
 
 
 def _known_from(found: Beginning, unbuilt: Unbuilt) -> Known | None:
     """What the first model of a structure shows of others; None where it shows nothing."""
     built = found.built
-    slots = _slots(built.model, unbuilt)
+    slots = slots_of(built.model, unbuilt)
     foreign = unbuilt.structure.foreign or built.examination.tracing is not None
-    if foreign or slots is None or not _drew_nothing(found):
+    if foreign or slots is None or not drew_nothing(found):
         return None
     if not same_trees(unbuilt.layers, layer_state.read_layers(built.model), same_values):
         return None
@@ -289,33 +277,11 @@ def _known_from(found: Beginning, unbuilt: Unbuilt) -> Known | None:
     return Known(built, unbuilt.structure, unbuilt.layers, slots, places)
 
 
-def _slots(model: keras.Model, unbuilt: Unbuilt) -> Arrays | None:
-    """The values of the variables that an optimizer has since its model was built.
-
-    Returns:
-        The values; None where building changed more.
-    """
-    trainable, rest, optimizer = variable_groups(model)[:3]
-    before = unbuilt.variables
-    own = len(before[2])
-    same = [[*map(id, group)] for group in (trainable, rest, optimizer[:own])]
-    if same != [[*map(id, group)] for group in before]:
-        return None
-    return [np.array(variable.value) for variable in optimizer[own:]]
-
-
-def _drew_nothing(found: Beginning) -> bool:
-    """Whether Keras has drawn nothing from Python's generator and its own since the builder has returned."""
-    assert found.birth is not None
-    alike = found.birth.after_builder[0] == found.birth.after_all[0]
-    return bool(alike and not found.built.session.has_drawn_globally)
-
-
 def _is_as_predicted(known: Known, found: Beginning, unbuilt: Unbuilt) -> bool:
     """Whether a model was built as the first one of its structure says."""
     a, b = known.built, found.built
-    differing, slots = known.differing(unbuilt), _slots(b.model, unbuilt)
-    if slots is None or not differing <= known.places.keys() or not _drew_nothing(found):
+    differing, slots = known.differing(unbuilt), slots_of(b.model, unbuilt)
+    if slots is None or not differing <= known.places.keys() or not drew_nothing(found):
         return False
     if any(_OF_METRICS.intersection(known.places[path]) for path in differing):
         return False

@@ -5,6 +5,7 @@ In: a compiled model, or a callback. Out: what ``fit`` would do with it, and its
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -32,6 +33,54 @@ def symbolic_build(model: Any, iterator: Any) -> Any:
     model._symbolic_build(iterator=reading())
     iterator.reset()
     return seen[0] if seen else None
+
+
+def only_output(model: Any) -> tuple[tuple[int, ...], str] | None:
+    """The shape, without the axis of samples, and the dtype of a functional model's only output.
+
+    Returns:
+        Both; None where the model does not say them, or has several outputs.
+    """
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    output = getattr(graph, "_outputs_struct", None)
+    if not isinstance(output, keras.KerasTensor) or output.sparse or not output.shape:
+        return None
+    shape = tuple(output.shape[1:])
+    if output.shape[0] is not None or not all(type(n) is int for n in shape):
+        return None
+    return shape, str(output.dtype)
+
+
+def build_for_output(model: Any, iterator: Any) -> None:
+    """As `symbolic_build`, but metrics and the loss are built for `only_output`, and nothing is traced."""
+    batches = next(batches for _, _, batches in iterator)
+    batch = _words_as_symbols(batches[0] if isinstance(batches, list | tuple) else next(batches))
+    iterator.reset()
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(keras.tree.map_structure(_symbol, batch))
+    known = only_output(model)
+    assert known is not None
+    shape, dtype = known
+    # As in a trace, arrays without names: the loss takes those of symbolic tensors for names of outputs.
+    output = _Array((keras.tree.flatten(x)[0].shape[0], *shape), dtype)
+    for part in (model._compile_metrics, model._compile_loss):
+        if part is not None and not part.built:
+            part.build(y, output)
+    model._symbolic_build(data_batch=batch)
+    model._called = True  # as the trace leaves it
+
+
+@dataclass(frozen=True, eq=False)
+class _Array:
+    """What is known of an array before there is one."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def _symbol(array: Any) -> Any:
+    if array is None:
+        return None
+    return _Array(array.shape, keras.backend.standardize_dtype(array.dtype))
 
 
 def symbolic_build_from(model: Any, batch: Any) -> None:
