@@ -1,4 +1,4 @@
-"""Claim: halving on lanes takes a small part of the time of Ray Tune's ASHA, and comes to as good a value.
+"""Claim: halving on lanes takes a small part of the time of Ray Tune's ASHA.
 
 The digits MLP on scikit-learn's digits, batch 32, validation_split 0.2; the learning rate, from 1e-4 to 1e-2
 on a logarithmic scale; 64 random variants, at most 27 epochs, one of three goes on. `ray-tune`: Tune's
