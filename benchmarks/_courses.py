@@ -54,14 +54,14 @@ class Walk:
         """The value after so many epochs."""
         return (float(self.curves[variant][epochs - 1]),)
 
-    def best(self, epochs: int) -> int:
-        """The variant with the best last value, of those that were trained to their end.
+    def ranking(self, epochs: int) -> list[int]:
+        """The variants that were trained to their end, by their last values, the best first.
 
         Args:
             epochs: the most that a variant gets.
         """
         whole = [number for number, count in enumerate(self.trained) if count >= epochs]
-        return min(whole, key=lambda number: (self.values(number, epochs), number))
+        return sorted(whole, key=lambda number: (self.values(number, epochs), number))
 
 
 def walk(wanted: Wanted, curve: Curve) -> Walk:

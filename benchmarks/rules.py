@@ -1,13 +1,15 @@
-"""Claim: rules that stop variants find as good ones in a part of the epochs.
+"""Claim: rules find as good variants in a part of the epochs, and a value that was searched for is no result.
 
 Replays samplers and rules on the table of learning curves that `curves.py` makes: 1,024 variants of the
-digits MLP, 27 epochs, 5 seeds. What proposes, compares, stops and refills is `fairlane.search`'s own course,
-with its own widths; only the training is read from the table. A search sees one seed's `val_loss`.
+digits MLP, 27 epochs, 5 seeds. What proposes, compares, stops and refills is `fairlane.search`'s own
+course, with its own widths; only the training is read from the table. A search sees the mean `val_loss`
+of one seed, or of three; other ones in each repeat. Two more seeds, which no search sees, are the judges.
 
-`epochs`: how many were trained, over all variants. `regret`: (last value of the variant that the study calls
-the best - best of the table) / (median of the table - best of the table), of the seed that the search saw.
-`fresh`: the same of the mean over the other seeds of the table, which the search did not see; left out where
-there are none. Medians over the repeats, each with its bootstrap 90 % interval.
+`epochs`: how many were trained, over all variants and seeds. `seen`: (last value of the variant that the
+study calls the best - best of the table) / (median of the table - best of the table), of the seeds that
+the search saw. `judged`: the same of the mean over the two judges. `confirmed`: of the five best, the one
+that is best with two seeds more, as with ``confirm=5``, by the judges. Medians over the repeats, each
+with its bootstrap 90 % interval.
 """
 
 from __future__ import annotations
@@ -26,9 +28,13 @@ from _shares import interval, regret, resampled
 
 SAMPLERS = ("random", "tpe")
 RULES = ("none", "median", "halving", "hyperband")
+SEEDS = (1, 3)
 TRIALS = (32, 64, 128, 256)
 MORE = {"halving": (512,), "hyperband": (512,)}
 """Rules with brackets spend few epochs per variant, so they are shown with more variants, too."""
+CONFIRMED = 5
+KEY = ("seeds", "sampler", "rule", "trials", "repeat")
+FOUND = ("seen", "judged", "confirmed")
 ORDERED = ("learning_rate", "dropout", "l2", "units", "batch_size")
 
 
@@ -39,7 +45,7 @@ def table() -> tuple[dict[str, list[Any]], np.ndarray]:
         return dict(zip(names, values, strict=True)), file["val_loss"].astype(np.float64)
 
 
-def run(sampler: str, rule: str, trials: int, repeat: int) -> dict[str, Any]:
+def run(seeds: int, sampler: str, rule: str, trials: int, repeat: int) -> dict[str, Any]:
     """One replay."""
     import fairlane as fl
     from _courses import walk
@@ -47,7 +53,10 @@ def run(sampler: str, rule: str, trials: int, repeat: int) -> dict[str, Any]:
 
     choices, losses = table()
     places = {name: {value: i for i, value in enumerate(of)} for name, of in choices.items()}
-    seed, epochs = repeat % losses.shape[-2], losses.shape[-1]
+    epochs = losses.shape[-1]
+    order = [(repeat + i) % losses.shape[-2] for i in range(5)]
+    seen, more = losses[..., order[:seeds], :].mean(axis=-2), order[seeds:3]
+    judges = losses[..., order[3:], -1].mean(axis=-1)
 
     def place(variant: Any) -> tuple[int, ...]:
         return tuple(places[name][variant[name]] for name in choices)
@@ -56,18 +65,19 @@ def run(sampler: str, rule: str, trials: int, repeat: int) -> dict[str, Any]:
     stop, fit = None if rule == "none" else rule, {"epochs": epochs}
     wanted = wanted_of(space, trials, "val_loss", [0], True, sampler, stop, None, None, repeat, fit)
     start = time.process_time()
-    made = walk(wanted, lambda variant: losses[place(variant)][seed])
-    chosen = place(made.variants[made.best(epochs)])
-    own, others = losses[..., seed, -1], np.delete(losses[..., -1], seed, axis=-1)
-    fresh = others.mean(axis=-1) if others.shape[-1] else None
+    made = walk(wanted, lambda variant: seen[place(variant)])
+    best = [place(made.variants[number]) for number in made.ranking(epochs)[:CONFIRMED]]
+    confirmed = min(best, key=lambda one: losses[one][more, -1].mean()) if more else None
     return {
+        "seeds": seeds,
         "sampler": sampler,
         "rule": rule,
         "trials": trials,
         "repeat": repeat,
-        "epochs": sum(made.trained),
-        "regret": regret(float(own[chosen]), own),
-        "fresh": None if fresh is None else regret(float(fresh[chosen]), fresh),
+        "epochs": sum(made.trained) * seeds,
+        "seen": regret(float(seen[best[0]][-1]), seen[..., -1]),
+        "judged": regret(float(judges[best[0]]), judges),
+        "confirmed": None if confirmed is None else regret(float(judges[confirmed]), judges),
         "seconds": time.process_time() - start,
     }
 
@@ -76,10 +86,11 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """All replays; those that ``--rows`` has are not run again."""
     kept = Path(options.rows)
     done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    known = {(row["sampler"], row["rule"], row["trials"], row["repeat"]) for row in done}
+    known = {tuple(row[name] for name in KEY) for row in done}
     todo = [
-        (sampler, rule, trials, repeat)
+        (seeds, sampler, rule, trials, repeat)
         for repeat in range(options.repeats)
+        for seeds in SEEDS
         for rule in RULES
         for trials in (*map(int, options.trials.split(",")), *MORE.get(rule, ()))
         for sampler in SAMPLERS
@@ -89,25 +100,23 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
         for future in as_completed([pool.submit(run, *one) for one in left]):
             done.append(future.result())
             print(json.dumps(done[-1]), file=file, flush=True)
-    return sorted(
-        done, key=lambda row: todo.index((row["sampler"], row["rule"], row["trials"], row["repeat"]))
-    )
+    return sorted(done, key=lambda row: todo.index(tuple(row[name] for name in KEY)))
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Medians over the repeats, and their intervals, a row per sampler, rule and number of variants."""
+    """Medians over the repeats, and their intervals, a row per kind of search."""
     made = []
-    for key in dict.fromkeys((row["sampler"], row["rule"], row["trials"]) for row in rows):
-        own = [row for row in rows if (row["sampler"], row["rule"], row["trials"]) == key]
-        line: dict[str, Any] = dict(zip(("sampler", "rule", "trials"), key, strict=True))
+    for key in dict.fromkeys(tuple(row[name] for name in KEY[:-1]) for row in rows):
+        own = [row for row in rows if tuple(row[name] for name in KEY[:-1]) == key]
+        line: dict[str, Any] = dict(zip(KEY, key, strict=False))
         line |= {"repeats": len(own), "epochs": float(np.mean([row["epochs"] for row in own]))}
-        for name in ("regret", "fresh"):
+        for name in FOUND:
             values = [row[name] for row in own if row[name] is not None]
             if values:
                 medians = np.median(np.array(values)[resampled(len(values))], axis=1)
                 low, high = interval(medians[1:])
                 line |= {name: float(medians[0]), f"{name}_low": low, f"{name}_high": high}
-        line["ms_per_trial"] = 1000 * float(np.mean([row["seconds"] for row in own])) / key[2]
+        line["ms_per_trial"] = 1000 * float(np.mean([row["seconds"] for row in own])) / line["trials"]
         made.append(line)
     return made
 
@@ -130,11 +139,11 @@ def main() -> None:
     )
     options = parser.parse_args()
     lines = summary(measured(options))
-    shown = _common.new_table("medians, 90 %", ["", "variants", "epochs", "regret", "fresh"])
+    shown = _common.new_table("medians, 90 %", ["", "seeds", "variants", "epochs", *FOUND])
     for line in lines:
         name = f"{line['sampler']}, {line['rule']}"
-        cells = [_cell(line, "regret"), _cell(line, "fresh")]
-        shown.add_row(name, str(line["trials"]), f"{line['epochs']:.0f}", *cells)
+        cells = [_cell(line, found) for found in FOUND]
+        shown.add_row(name, str(line["seeds"]), str(line["trials"]), f"{line['epochs']:.0f}", *cells)
     _common.console.print(shown)
     _common.write("rules", lines, repeats=options.repeats)
 

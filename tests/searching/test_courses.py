@@ -48,7 +48,7 @@ def test_epochs_of_a_search(courses: Any, stop: Any, trials: int, epochs: int) -
     assert len(made.variants) == trials
     assert sum(made.trained) == epochs
     # A curve that is lower at the start is lower at the end here, so no rule ends the best variant of a bracket.
-    best = made.best(27)
+    best = made.ranking(27)[0]
     if stop != "hyperband":
         assert made.variants[best]["a"] == min(one["a"] for one in made.variants)
     assert made.trained[best] == 27
