@@ -25,7 +25,6 @@ import jax.numpy as jnp
 from fairlane.engines.data.fit_data import Batches
 from fairlane.engines.program.effort import Options, effort
 from fairlane.engines.program.lift import Numbers
-from fairlane.engines.program.outline import whole
 from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
 from fairlane.engines.program.steps import Steps
 from fairlane.engines.program.tracing import LOGS, DoesNotTrace, Kind, Runner, kind_of
@@ -177,9 +176,8 @@ class Program:
 
     def _origin(self, run: Run, arguments: tuple[Any, ...]) -> str:
         """A key of a piece, of what it is made of: the traced steps, and the code here; or empty."""
-        steps = [self.steps.step(kind) for kind in (self._kind(run, arguments[-1]), LOGS)]
-        digests = [whole(step.program) for step in steps]
-        if not all(digests):
+        steps = [self.steps.step(kind).digest for kind in (self._kind(run, arguments[-1]), LOGS)]
+        if not all(steps):
             return ""
         shapes, tree = jax.tree.flatten(arguments)
         how = (
@@ -192,7 +190,7 @@ class Program:
             self.epochs,
         )
         given = [(a.shape, str(a.dtype), bool(getattr(a, "weak_type", False))) for a in shapes]
-        return programs.origin(_code(), run, how, digests, [step.out for step in steps], given, tree)
+        return programs.origin(_code(), run, how, steps, given, tree)
 
     def _effort(self, run: Run, program: Any) -> Options | None:
         """Compiler options: less effort for a piece that is one batch of an epoch among many."""

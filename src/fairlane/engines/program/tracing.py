@@ -22,7 +22,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from fairlane.engines.program.expressions import CannotLift
-from fairlane.engines.program.outline import outline
+from fairlane.engines.program.outline import outline, whole
 from fairlane.kit.libraries import is_foreign_code, is_foreign_file, watched
 from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
@@ -86,6 +86,12 @@ class Step:
 
     program: ClosedJaxpr
     out: Any
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """All that decides what it computes, and how it returns it; empty where that can't be said."""
+        digest = whole(self.program)
+        return digest and f"{digest} {self.out}"
 
     def __call__(self, run: Runner, *arguments: Any) -> Any:
         """Run the step; its first argument are the fleet's numbers, if it takes any."""
