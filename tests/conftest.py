@@ -66,12 +66,13 @@ def browser():
 
 
 @pytest.fixture
-def shipped_compiler(monkeypatch):
+def shipped_compiler(monkeypatch, tmp_path_factory):
     """Lanes are compiled as users have them; Keras alone is not, so that the two also are compiled differently."""
     from fairlane.engines.program.compiled import Program
 
     if not hurries():
         return
+    monkeypatch.setenv("FAIRLANE_CACHE", str(tmp_path_factory.mktemp("shipped")))  # keys don't know of this
     effort = Program._effort
     monkeypatch.setattr(
         Program,

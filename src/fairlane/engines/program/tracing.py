@@ -90,8 +90,8 @@ class Step:
     @functools.cached_property
     def digest(self) -> str:
         """All that decides what it computes, and how it returns it; empty where that can't be said."""
-        digest = whole(self.program)
-        return digest and f"{digest} {self.out}"
+        digest, weak = whole(self.program), [aval.weak_type for aval in self.program.out_avals]
+        return digest and f"{digest} {weak} {self.out}"
 
     def __call__(self, run: Runner, *arguments: Any) -> Any:
         """Run the step; its first argument are the fleet's numbers, if it takes any."""
