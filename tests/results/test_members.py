@@ -248,7 +248,9 @@ def test_what_fits_nothing_is_refused(study):
 
 
 def test_a_variant_of_another_study_is_not_taken_by_its_number(study):
-    with pytest.raises(fl.StudyError, match=r"variant=lr=0.3, units=4 is no variant of this study; .*0 \(lr="):
+    with pytest.raises(
+        fl.StudyError, match=r"variant=lr=0.3, units=4 is no variant of this study; .*0 \(lr="
+    ):
         study.predict(X, variant=Variant(0, {"lr": 0.3, "units": 4}))
     same = Variant(0, {"units": 4, "lr": 0.01})  # where another study has it first
     np.testing.assert_array_equal(study.predict(X, variant=same), study.predict(X, variant=1))

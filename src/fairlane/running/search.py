@@ -40,7 +40,14 @@ from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.samples import Samples
 from fairlane.running.searching import Replicate, Search, StoredLog
-from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
+from fairlane.running.wanted import (
+    Wanted,
+    check_places,
+    wanted_of,
+    warn_of_programs,
+    warn_of_pruner,
+    whole,
+)
 from fairlane.running.working import joined
 from fairlane.searching.course import Course
 from fairlane.searching.domains import Domain, Int
@@ -282,9 +289,11 @@ class _Run:
         self.resources: Resources = resources_of(builder, data, self._makers, watched=pace is not None)
         log = StoredLog(kept)
         sampler = wanted.sampler_for(log)
+        width = wanted.width_for(sampler)
+        warn_of_pruner(wanted, width)
         course = Course(
             *(wanted.space, sampler, wanted.stopping, wanted.trials, wanted.epochs),
-            wanted.width_for(sampler),
+            width,
             wanted.confirm,
             wanted.fresh,
             log,
