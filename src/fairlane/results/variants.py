@@ -30,9 +30,9 @@ def variants(records: Sequence[Record], metric: str) -> pd.DataFrame:
         metric: a log's name.
 
     Returns:
-        Columns ``variant``, the hyperparameters, ``value`` (as `value_of` gives it), ``epochs`` (how many epochs
-        all of its trials have), ``state`` (``"stopped"`` where a rule has ended it, ``"done"``, or ``"open"``)
-        and ``curve`` (the mean of each epoch). ``attrs`` has the ``metric``.
+        Columns ``variant``, the hyperparameters, ``value`` (as `value_of` gives it), ``epochs`` (how many
+        epochs all of its trials have), ``state`` (``"stopped"`` where a rule has ended it, ``"done"``, or
+        ``"open"``) and ``curve`` (the mean of each epoch). ``attrs`` has the ``metric``.
 
     Raises:
         StudyError: no variant has a value.
