@@ -100,14 +100,15 @@ def _scale(loss: Any, name: str) -> Scale:
 
 
 def _passes_logits(loss: Any) -> bool:
-    """Whether a loss of one's own calls one of Keras's with ``from_logits=True``, as far as its code shows."""
+    """Whether a loss of one's own calls one of Keras's with ``from_logits=True``, as its code shows."""
     if isinstance(loss, functools.partial):
         return bool(loss.keywords.get("from_logits")) or _passes_logits(loss.func)
     function = getattr(type(loss), "call", None) if isinstance(loss, keras.losses.Loss) else loss
     of_keras = str(getattr(function, "__module__", "")).split(".")[0] == "keras"
     code = None if of_keras else getattr(function, "__code__", None)
-    names = [one for one in code.co_consts if isinstance(one, tuple)] if code is not None else []
-    return bool(names) and True in code.co_consts and any("from_logits" in one for one in names)
+    constants = () if code is None else code.co_consts
+    names = [one for one in constants if isinstance(one, tuple)]
+    return True in constants and any("from_logits" in one for one in names)
 
 
 def _name_of(loss: Any) -> str:
