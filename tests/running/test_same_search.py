@@ -148,3 +148,15 @@ def test_epochs_without_a_validation():
     with pytest.raises(fl.StudyError, match="validates in none of 2 epochs"):
         described(validation_freq=[3, 4])
     described(objective="loss", stop="median", validation_freq=2)
+
+
+def test_more_can_be_confirmed_later(tmp_path):
+    given = {"trials": 4, "store": tmp_path / "runs.db", "name": "a", "verbose": 0, **FIT}
+    for confirm in ((1, 2), (2, 2), (2, 3)):
+        study = fl.search(build, RATE, X, Y, confirm=confirm, **given)
+        assert study.summary()["seeds"].tolist() == [confirm[1]] * confirm[0]
+        assert len(study.trials) == 4 + confirm[0] * confirm[1]
+    expected = fl.search(build, RATE, X, Y, confirm=(2, 3), **{**given, "store": None})
+    np.testing.assert_allclose(study.summary()["mean"], expected.summary()["mean"], rtol=1e-6)
+    fl.search(build, RATE, X, Y, confirm=(1, 2), **{**given, "trials": 2})  # of the first two alone
+    assert fl.open(tmp_path / "runs.db", "a").summary()["seeds"].tolist() == [3, 3]

@@ -343,12 +343,14 @@ class Course:
         if not self._confirm:
             return []
         past = self._log.find("confirm", self._trials)
-        if past is not None:
-            return [Confirm(tuple(past["variants"]))]
         values = {m.number: results.values(m.number, m.epochs)[0] for m in self._members}
         finite = [m for m in self._members if math.isfinite(values[m.number])]
         best = sorted(finite, key=lambda m: (_cut_at(m), values[m.number], m.number))
-        chosen = [member.number for member in best[: self._confirm]]
+        # An earlier run may have confirmed others of equal merit; and fewer, or with fewer seeds.
+        first = [] if past is None else list(past["variants"])
+        chosen = list(dict.fromkeys([*first, *(member.number for member in best)]))[: self._confirm]
+        if past is not None and (chosen, self._fresh) == (first, list(past["seeds"])):
+            return [Confirm(tuple(chosen))] if chosen else []
         shown = _plain({number: values[number] for number in chosen})
         self._log.add("confirm", self._trials, variants=chosen, seeds=self._fresh, values=shown)
         return [Confirm(tuple(chosen))] if chosen else []
