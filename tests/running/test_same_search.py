@@ -160,3 +160,33 @@ def test_more_can_be_confirmed_later(tmp_path):
     np.testing.assert_allclose(study.summary()["mean"], expected.summary()["mean"], rtol=1e-6)
     fl.search(build, RATE, X, Y, confirm=(1, 2), **{**given, "trials": 2})  # of the first two alone
     assert fl.open(tmp_path / "runs.db", "a").summary()["seeds"].tolist() == [3, 3]
+
+
+class Fails(keras.callbacks.Callback):
+    """The disk of the data is missing at first, say."""
+
+    now = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        if Fails.now and epoch == 1:
+            raise RuntimeError("the data are not there")
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_what_had_failed_and_is_trained_again_is_compared_again(tmp_path, seeds):
+    given = {"trials": 6, "epochs": 4, "stop": "halving", "validation_split": 0.25, "verbose": 0}
+    given |= {"seeds": seeds}
+    makes = {1: lambda: [Fails()], 2: lambda trial: [Fails()] if trial.seed == 0 and trial.number < 6 else []}
+    kept = {"store": tmp_path / "runs.db", "name": "a", "callbacks": makes[seeds], **given}
+    Fails.now = True
+    first = fl.search(build, RATE, X, Y, **kept)
+    assert set(first.trials["state"]) == ({"failed"} if seeds == 1 else {"failed", "stopped", "done"})
+    Fails.now = False
+    again = fl.search(build, RATE, X, Y, resume="force", **kept)
+    if seeds == 2:  # what a rule has stopped because its other seed had failed stays where it is
+        assert set(again.trials["state"]) == {"stopped", "done"}
+        return
+    expected = fl.search(build, RATE, X, Y, **given)
+    for name in ("learning_rate", "state", "epochs"):
+        assert again.trials[name].tolist() == expected.trials[name].tolist()
+    np.testing.assert_allclose(again.history["val_loss"], expected.history["val_loss"], rtol=1e-6)

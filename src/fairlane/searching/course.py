@@ -288,13 +288,15 @@ class Course:
         if any(member.state in ("active", "ready") for member in cohort):
             return []
         past = self._log.find("rung", place, group.rung)
-        if past is None:
-            values = {m.number: results.values(m.number, m.epochs)[0] for m in cohort}
-            chosen = promoted(values, group.bracket.sizes[group.rung + 1])
+        values = {m.number: results.values(m.number, m.epochs)[0] for m in cohort}
+        chosen = promoted(values, group.bracket.sizes[group.rung + 1])
+        if past is not None:  # those that had failed then, and were trained again, are looked at again
+            lost = {int(n) for n, value in past["values"].items() if value is None}
+            back = {n for n in chosen if n in lost and results.can_go_on(n)}
+            chosen = [*past["promoted"], *sorted(back - set(past["promoted"]))]
+        if past is None or len(chosen) > len(past["promoted"]):
             epochs = group.bracket.epochs[group.rung]
             self._log.add("rung", place, group.rung, epochs=epochs, values=_plain(values), promoted=chosen)
-        else:
-            chosen = list(past["promoted"])
         group.rung += 1
         return self._part(cohort, chosen, results)
 
