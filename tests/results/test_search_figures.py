@@ -149,5 +149,5 @@ def test_where_no_value_is_finite_nothing_is_drawn():
         store.write(event)
     diverged = fl.Study(store, "figures", lambda trial, weights: None, Origin)
     for kind in ("parallel", "slice", "contour"):
-        with pytest.raises(fl.StudyError, match="no variant has a finite 'loss' to draw; see study.trials"):
+        with pytest.raises(fl.StudyError, match=r"no variant has a finite 'loss' to draw; see study.trials"):
             diverged.plot(kind)

@@ -7,7 +7,6 @@ driver.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -40,14 +39,7 @@ from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.samples import Samples
 from fairlane.running.searching import Replicate, Search, StoredLog
-from fairlane.running.wanted import (
-    Wanted,
-    check_places,
-    wanted_of,
-    warn_of_programs,
-    warn_of_pruner,
-    whole,
-)
+from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
 from fairlane.running.working import joined
 from fairlane.searching.course import Course
 from fairlane.searching.domains import Domain, Int
@@ -192,7 +184,7 @@ def search(
         described, folds = wanted.described(), samples_by_fold(planned.folds)
         changes = list(phases.described(fit["epochs"]))
         with Request(model, fit, callbacks, test_data, described, folds, data, changes) as request:
-            with kept_in(store, name, request, resume) as opened, closing(planned.data):
+            with kept_in(store, name, request, resume) as opened, planned.data.held():
                 kept = opened.store
                 rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
                 study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
@@ -289,11 +281,9 @@ class _Run:
         self.resources: Resources = resources_of(builder, data, self._makers, watched=pace is not None)
         log = StoredLog(kept)
         sampler = wanted.sampler_for(log)
-        width = wanted.width_for(sampler)
-        warn_of_pruner(wanted, width)
         course = Course(
             *(wanted.space, sampler, wanted.stopping, wanted.trials, wanted.epochs),
-            width,
+            wanted.width_for(sampler),
             wanted.confirm,
             wanted.fresh,
             log,

@@ -99,12 +99,11 @@ class Wanted:
         return "random"
 
     def width_for(self, sampler: Sampler) -> int:
-        """How many variants train together."""
-        if self.width is not None:
-            return self.width
-        if sampler.learns:
-            return _WIDTH_OF_LEARNERS
-        return _WIDTH_BY_EPOCH if self.stopping.by_epoch else _ALL
+        """How many variants train together; a warning where a rule would then stop none."""
+        width = _WIDTH_BY_EPOCH if self.stopping.by_epoch else _ALL
+        width = self.width or (_WIDTH_OF_LEARNERS if sampler.learns else width)
+        _warn_of_pruner(self, width)
+        return width
 
 
 def wanted_of(
@@ -199,13 +198,8 @@ def check_places(wanted: Wanted) -> None:
         )
 
 
-def warn_of_pruner(wanted: Wanted, width: int) -> None:
-    """Warn of a pruner of Optuna's that will find nothing to compare with.
-
-    Args:
-        wanted: what is searched.
-        width: how many variants train together.
-    """
+def _warn_of_pruner(wanted: Wanted, width: int) -> None:
+    """Warn of a pruner of Optuna's that will find nothing to compare with."""
     stopping = wanted.stopping
     if isinstance(stopping, PrunerOfOptuna) and stopping.needs_ended and width >= wanted.trials:
         warn_at(
