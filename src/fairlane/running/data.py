@@ -182,7 +182,7 @@ class Data:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """A context in which trials are trained: nothing may write to the data, which are freed at its end."""
+        """A context in which trials are trained: nothing may write to the data, freed at its end."""
         with unwritten(self._common, self._engine):
             try:
                 yield
