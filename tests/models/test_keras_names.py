@@ -133,6 +133,26 @@ def test_metric_directions():
     assert [keras_private.compiled._direction(keras.metrics.get(m)) for m in metrics] == ["min", "max", ""]
 
 
+def test_a_class_that_changes_what_a_metric_gives_has_no_direction_of_it():
+    class FalseDiscoveryRate(keras.metrics.Precision):
+        def result(self):
+            return 1 - super().result()
+
+    class Counted(keras.metrics.Precision):
+        """It gives what Keras's gives."""
+
+    class Said(FalseDiscoveryRate):
+        def __init__(self, name):
+            super().__init__(name=name)
+            self._direction = "down"
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    metrics = [FalseDiscoveryRate(name="fdr"), Counted(name="counted"), Said(name="said")]
+    model.compile("sgd", "mse", metrics=metrics)
+    model.evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    assert keras_private.metric_directions(model) == {"counted": "max", "said": "min"}
+
+
 def test_metric_directions_of_several_outputs_have_the_names_of_logs():
     inputs = keras.Input((2,))
     model = keras.Model(inputs, {name: layers.Dense(1, name=name)(inputs) for name in ("a", "b")})

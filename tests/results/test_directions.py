@@ -22,11 +22,13 @@ SMALL = """
 loss, val_loss, head_loss, accuracy_loss, rmse, MSE, mae_1, log_loss, nll, negative_log_likelihood, neg_accuracy, error_rate,
 top_1_error, false_positive_rate, false_negatives_2, wer, fid, brier_score, perplexity, inaccuracy, jaccard_distance,
 time_to_accuracy, training_time, accuracy_gap, dissimilarity, kl_divergence, cross_entropy, binary_crossentropy, log_cosh,
-meanAbsoluteError, hd95, ECE, miss_rate, loss_of_precision, one_minus_ssim
+meanAbsoluteError, hd95, ECE, miss_rate, loss_of_precision, one_minus_ssim, interval_score, davies_bouldin_score,
+continuous_ranked_probability_score
 """
 UNKNOWN = """
 rotation, learning_rate, my_metric, entropy, accuracy_drop, accuracy_std, feature_map_size, loss_reduction, error_correlation,
-gradient_norm, epochs_to_accuracy, mean, sum, rate, x, heat, not_accuracy, unaccuracy, mapping, scored
+gradient_norm, epochs_to_accuracy, mean, sum, rate, x, heat, not_accuracy, unaccuracy, mapping, scored,
+inverse_accuracy, complement_of_accuracy, anomaly_score
 """
 
 

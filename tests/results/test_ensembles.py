@@ -1,5 +1,6 @@
 """Ensembles: one model that is the mean of several, saved and loaded by Keras alone."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import fairlane as fl
-from fairlane.models.ensembles import Scale
+from fairlane.models.ensembles import Scale, scales
 
 layers = keras.layers
 _rng = np.random.default_rng(5)
@@ -324,3 +325,37 @@ def test_a_sample_of_several_folds_counts_with_the_mean_of_its_predictions():
     said = [str(one.message) for one in warned]
     assert any("top=9, and there are 4 trials with a value" in one for one in said)
     assert any("on='oof' chooses whole cross-validations" in one for one in said)
+
+
+def own_logits(y, found):
+    return keras.losses.sparse_categorical_crossentropy(y, found, from_logits=True)
+
+
+class CallsWithLogits(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_told"),
+    [
+        (own_logits, True),
+        (lambda y, p: keras.losses.binary_crossentropy(y, p, from_logits=True), True),
+        (functools.partial(keras.losses.sparse_categorical_crossentropy, from_logits=True), True),
+        (CallsWithLogits(), True),
+        (lambda y, p: keras.losses.binary_crossentropy(y, p, from_logits=False), False),
+        (keras.losses.binary_crossentropy, False),
+        (keras.losses.BinaryCrossentropy(), False),
+        ("mse", False),
+    ],
+)
+def test_logits_of_a_loss_of_ones_own_are_not_averaged_as_values(loss, is_told):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.compile("sgd", loss)
+    if is_told:
+        with pytest.raises(
+            fl.StudyError, match="has from_logits=True, and it is not known which probabilities"
+        ):
+            scales(model)
+    else:
+        assert scales(model) == [Scale()]

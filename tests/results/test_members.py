@@ -12,6 +12,7 @@ import fairlane as fl
 from _trial import FIT, X, Y, build
 from fairlane.engines.program import many
 from fairlane.results.study import members
+from fairlane.trials import Variant
 
 layers = keras.layers
 _rng = np.random.default_rng(3)
@@ -244,6 +245,17 @@ def test_what_fits_nothing_is_refused(study):
         study.predict(X, [])
     with pytest.raises(fl.StudyError, match="there is no 9 in this study"):
         study.predict(X, [9])
+
+
+def test_a_variant_of_another_study_is_not_taken_by_its_number(study):
+    with pytest.raises(
+        fl.StudyError, match=r"variant=lr=0.3, units=4 is no variant of this study; .*0 \(lr="
+    ):
+        study.predict(X, variant=Variant(0, {"lr": 0.3, "units": 4}))
+    same = Variant(0, {"units": 4, "lr": 0.01})  # where another study has it first
+    np.testing.assert_array_equal(study.predict(X, variant=same), study.predict(X, variant=1))
+    with pytest.raises(fl.StudyError, match="is no variant of this study"):
+        study.best_epochs(Variant(1, {"lr": 0.05}))
 
 
 def test_trials_without_a_model_are_left_out_or_refused():

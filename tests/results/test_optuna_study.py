@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 import fairlane as fl
-from fairlane.results import optuna_study
+from fairlane.results import optuna_study, ranking
+from fairlane.results.variants import variants
 from fairlane.store import Record
 from fairlane.trials import Trial, TrialState, Variant
 
@@ -42,6 +43,23 @@ def test_optuna_reads_it_back(tmp_path):
     assert optuna.visualization.matplotlib.plot_optimization_history(study) is not None
     with pytest.raises(fl.StudyError, match="has a study 'rates' of Optuna's already"):
         optuna_study.to_optuna(records(), "rates", url, "loss", "auto")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_values_are_those_of_the_trained_weights_where_seeds_ended_in_different_epochs():
+    """EarlyStopping ended one seed after 2 epochs, and restored the first; the other was trained for 4."""
+    made = []
+    for number, losses in enumerate([[3.0, 4.0], [2.0, 2.5]]):
+        variant = Variant(number, {"rate": 0.1 * (number + 1)})
+        short = [(i, {"loss": loss}) for i, loss in enumerate(losses)]
+        long = [(i, {"loss": 8.0 - i - 4 * (1 - number) * (i == 3)}) for i in range(4)]
+        made.append(Record(Trial(2 * number, variant, 0), TrialState.DONE, short, weights_epoch=0))
+        made.append(Record(Trial(2 * number + 1, variant, 1), TrialState.DONE, long, weights_epoch=3))
+    study = optuna_study.to_optuna(made, None, None, "loss", "auto")
+    assert [trial.value for trial in study.trials] == [(3.0 + 1.0) / 2, (2.0 + 5.0) / 2]
+    best = ranking.best(made, "loss").trial.variant.number
+    assert study.best_trial.user_attrs["variant"] == best == 0
+    assert variants(made, "loss")["value"].tolist() == [2.0, 3.5]
 
 
 @pytest.mark.parametrize("method", ["fanova", "pedanova"])

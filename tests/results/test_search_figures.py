@@ -136,3 +136,18 @@ def test_objectives_that_are_none(given, words):
 def test_a_plot_of_objectives_that_are_none():
     with pytest.raises(fl.StudyError, match="two different objectives: loss, accuracy; not y='los'"):
         two_objectives().plot("pareto", objectives=["loss", "accuracy"], y="los")
+
+
+def test_where_no_value_is_finite_nothing_is_drawn():
+    trial = Trial(0, Variant(0, {"rate": 0.1}), 0)
+    store = MemoryStore([trial])
+    for event in (
+        TrialStarted(trial, "lanes"),
+        EpochEnded(trial, 0, {"loss": np.nan}),
+        TrialDone(trial, 1.0, None),
+    ):
+        store.write(event)
+    diverged = fl.Study(store, "figures", lambda trial, weights: None, Origin)
+    for kind in ("parallel", "slice", "contour"):
+        with pytest.raises(fl.StudyError, match=r"no variant has a finite 'loss' to draw; see study.trials"):
+            diverged.plot(kind)

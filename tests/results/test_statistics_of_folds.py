@@ -44,8 +44,14 @@ def test_what_too_few_folds_can_not_say_is_nan():
     assert math.isnan(p_value_over_folds([1.0], [0], 0.1))
     assert all(map(math.isnan, over_folds([1.0, math.nan], [0, 1], 0.1)))
     assert over_folds([0.5, 0.5], [0, 1], 0.1) == (0.5, 0.5, 0.5)
-    assert p_value_over_folds([0.5, 0.5], [0, 1], 0.1) == 0.0
     assert p_value_over_folds([0.0, 0.0], [0, 1], 0.1) == 1.0
+
+
+def test_folds_that_differ_equally_are_not_taken_for_certain():
+    # 0.8 - 0.7 and 0.9 - 0.8 differ by a rounding error, which is no deviation. Signs: 2 of 2^k combinations.
+    assert p_value_over_folds([0.8 - 0.7, 0.9 - 0.8], [0, 1], 1.0) == 0.5
+    assert p_value_over_folds([-0.05] * 5, range(5), 0.25) == 2 / 2**5
+    assert over_folds([0.8 - 0.7, 0.9 - 0.8], [0, 1], 1.0)[1:] == pytest.approx((0.1, 0.1))
 
 
 def records(values, seeds=2):

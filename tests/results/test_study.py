@@ -422,3 +422,12 @@ def test_dollars_and_underscores_in_names_can_be_drawn():
 
     study = compare({"a_$b": ["$x$", "_y", "\\frac{"]}, builder, epochs=1, name="$")
     study.plot().canvas.draw()
+
+
+def test_a_study_is_shown_where_its_store_cannot_be_read_any_more(study, monkeypatch):
+    def full() -> Any:
+        raise fl.StoreError("the disk of runs.db is full")
+
+    monkeypatch.setattr(study._store, "noted", full)
+    assert "6 done" in repr(study)
+    assert repr(study).endswith("Notes can't be read: the disk of runs.db is full")

@@ -1,5 +1,7 @@
 """``cv=``: which samples a fold trains on and validates on, and what is refused."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -32,7 +34,17 @@ def test_a_number_cuts_as_scikit_learn_does(sizes, random):
     y = np.array([random.randint(0, 2) for _ in range(samples)])
     enough = np.unique(y, return_counts=True)[1].min() >= folds
     expected = StratifiedKFold(folds).split(x, y) if enough else KFold(folds).split(x)
-    assert pairs(folds, y, x=x) == as_lists(expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fl.FairlaneWarning)
+        assert pairs(folds, y, x=x) == as_lists(expected)
+
+
+def test_a_class_with_fewer_samples_than_folds_is_said():
+    y = np.repeat([0, 1, 2], [20, 18, 2])
+    x = np.zeros((40, 1))
+    with pytest.warns(fl.FairlaneWarning, match=r"not stratified: there are 2 samples of class 2, and cv=5"):
+        assert pairs(5, y, x=x) == as_lists(KFold(5).split(x))
+    pairs(5, np.arange(40), x=x)  # counts, or ages
 
 
 @pytest.mark.parametrize(
@@ -232,6 +244,17 @@ def test_groups_that_pairs_divide_are_refused():
         StudyError, match=r"fold 0 of cv trains on samples of the group 0 and .* GroupKFold\(5\)"
     ):
         folds_of([(np.arange(3, 12), np.arange(3))], groups, {"x": X, "y": None})
+
+
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
+@pytest.mark.parametrize("cv", [KFold(3, shuffle=True, random_state=0), Folds.expanding(3)])
+def test_groups_that_a_splitter_does_not_look_at_are_refused(cv):
+    groups = np.tile([0, 1, 2, 3], 3)
+    with pytest.raises(
+        StudyError, match=r"trains on samples of the group .* give a number of folds, or a sp"
+    ):
+        folds_of(cv, groups, {"x": X, "y": None})
+    assert len(folds_of(GroupKFold(3), groups, {"x": X, "y": None})) == 3
 
 
 def test_lists_are_to_be_arrays():

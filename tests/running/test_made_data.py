@@ -169,3 +169,14 @@ def test_a_function_that_writes_over_what_it_returned_is_refused():
     with pytest.raises(StudyError, match=r"overwrites\(\) of the data has changed an array .* Return a copy"):
         fl.compare(lambda: build(3), {"scale": [1.0, 0.1]}, data=overwrites, verbose=0)
     fl.compare(lambda: build(1), {"scale": [1.0, 0.1]}, data=views, verbose=0)  # nothing was written
+
+    frame = pd.DataFrame(windows(3)[0])
+
+    def overwrites_frame(scale):
+        frame.iloc[:, :] = windows(3)[0] * scale
+        return frame, windows(3)[1].copy()
+
+    with pytest.raises(
+        StudyError, match=r"overwrites_frame\(\) of the data has changed an array .* Return a"
+    ):
+        fl.compare(lambda: build(3), {"scale": [1.0, 0.1]}, data=overwrites_frame, verbose=0)

@@ -246,6 +246,7 @@ def test_data_that_are_read_are_searched_where_all_places_are_there():
         ({"stop": "asha"}, "stop must be one of 'hyperband', 'halving', 'median'"),
         ({"sampler": 3}, "sampler must be a name or a sampler of Optuna's, not 3"),
         ({"budget": "soon"}, "budget must be a time such as '10min'"),
+        ({"budget": "600"}, "budget must be a time such as '10min'"),
         ({"confirm": 2, "objective": ["val_loss", "parameters"]}, "confirm= needs one objective"),
         ({"objective": ["parameters"]}, "the first objective must be a log"),
     ],

@@ -56,6 +56,9 @@ class Farm:
     def ended(self, variant):
         return variant in self.ends and self.epochs(variant) >= self.ends[variant]
 
+    def can_go_on(self, variant):
+        return True
+
     def values(self, variant, epochs):
         return (self.quality[variant] + 1 / max(1, epochs),)
 

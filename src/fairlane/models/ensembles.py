@@ -8,6 +8,7 @@ gives the logits of their mean, so that the members' loss, metrics and threshold
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -84,7 +85,8 @@ def _scale(loss: Any, name: str) -> Scale:
         config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
     except Exception:  # a loss of one's own that has no config
         config = {}
-    if not (config.get("from_logits") or getattr(loss, "from_logits", False)):
+    named = config.get("from_logits") or getattr(loss, "from_logits", False)
+    if not (named or _passes_logits(loss)):
         return Scale()
     axis = config.get("axis", -1)
     if isinstance(loss, _SOFTMAX):
@@ -92,9 +94,26 @@ def _scale(loss: Any, name: str) -> Scale:
     if isinstance(loss, _SIGMOID):
         return Scale("sigmoid")
     raise StudyError(
-        f"the loss {type(loss).__name__} of model {name!r} has from_logits=True, and it is not known which "
+        f"the loss {_name_of(loss)} of model {name!r} has from_logits=True, and it is not known which "
         "probabilities its outputs stand for; average what you need of study.predict(x)"
     )
+
+
+def _passes_logits(loss: Any) -> bool:
+    """Whether a loss of one's own calls one of Keras's with ``from_logits=True``, as its code shows."""
+    if isinstance(loss, functools.partial):
+        return bool(loss.keywords.get("from_logits")) or _passes_logits(loss.func)
+    function = getattr(type(loss), "call", None) if isinstance(loss, keras.losses.Loss) else loss
+    of_keras = str(getattr(function, "__module__", "")).split(".")[0] == "keras"
+    code = None if of_keras else getattr(function, "__code__", None)
+    constants = () if code is None else code.co_consts
+    names = [one for one in constants if isinstance(one, tuple)]
+    return True in constants and any("from_logits" in one for one in names)
+
+
+def _name_of(loss: Any) -> str:
+    function = getattr(loss, "func", loss)
+    return getattr(function, "__name__", type(loss).__name__)
 
 
 def ensemble(members: Sequence[Any], counts: Sequence[int], name: str) -> Any:

@@ -96,6 +96,14 @@ _PHRASES: dict[tuple[str, ...], Direction] = {
     ("exact", "matches"): "max",
     ("percent", "correct"): "max",
     ("skill", "score"): "max",
+    ("davies", "bouldin"): "min",
+    ("interval", "score"): "min",
+    ("winkler", "score"): "min",
+    ("energy", "score"): "min",
+    ("ignorance", "score"): "min",
+    ("variogram", "score"): "min",
+    ("quantile", "score"): "min",
+    ("probability", "score"): "min",
     ("inception", "score"): "max",
     ("mutual", "information"): "max",
     ("reciprocal", "rank"): "max",
@@ -133,6 +141,7 @@ _TURNING = _words("neg negative negated minus")
 _SPOILING = _words(
     """
     not non no wrong bad missed missing lost lack drop drops dropped decrease decreased decline degradation
+    inverse inverted inv complement complementary anomaly outlier drift
     reduction change changes delta diff difference variance var std stddev sd uncertainty
     """
 )

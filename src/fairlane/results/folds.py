@@ -24,6 +24,10 @@ CV = "cv"
 """What the note of a study about its folds begins with."""
 
 
+_ROUNDING = 1e-9
+"""Up to which share of the largest one values of folds count as equal."""
+
+
 def sizes_noted(training: Sequence[int], validation: Sequence[int]) -> dict[str, list[int]]:
     """What a study keeps of its folds: how many samples each trains on, and validates on.
 
@@ -85,7 +89,9 @@ def over_folds(values: ArrayLike, folds: ArrayLike, share: float, confidence: fl
 def p_value_over_folds(differences: ArrayLike, folds: ArrayLike, share: float) -> float:
     """How likely a mean difference as far from 0 is, if there is none: the corrected resampled t test.
 
-    The folds are blocks: the differences of a fold's seeds count as one, their mean.
+    The folds are blocks: the differences of a fold's seeds count as one, their mean. Where the folds differ
+    equally, as accuracies of few samples do by chance, their deviation is 0, and the t test would be certain
+    of anything. Then it is the p-value of a sign-flip test, ``2 / 2^k``.
 
     Args:
         differences: shape ``(n,)``, real: a difference per pair of trials.
@@ -108,7 +114,7 @@ def p_value_over_folds(differences: ArrayLike, folds: ArrayLike, share: float) -
         return math.nan
     error = _error(x, share)
     if error == 0:
-        return 1.0 if mean == 0 else 0.0
+        return 1.0 if mean == 0 else min(1.0, 2.0 ** (1 - x.size))
     return float(2 * scipy_stats.t.sf(abs(mean) / error, x.size - 1))
 
 
@@ -120,6 +126,6 @@ def _fold_means(values: ArrayLike, folds: ArrayLike) -> tuple[Floats, float]:
 
 
 def _error(means: Floats, share: float) -> Any:
-    if np.ptp(means) == 0:  # the deviation of equal values has a rounding error
+    if np.ptp(means) <= _ROUNDING * np.abs(means).max():  # equal values, and differences of such, are rounded
         return 0.0
     return np.sqrt((1 / means.size + share) * means.var(ddof=1))

@@ -134,7 +134,7 @@ def trials(records: Rows) -> pd.DataFrame:
     columns["weights_epoch"] = [
         None if record.weights_epoch == OF_NO_EPOCH else record.weights_epoch for record in records
     ]
-    last = [_last_values(record) for record in records]
+    last = [last_values(record) for record in records]
     tests = test_metrics(records)
     for log, column in _log_columns(records, [*names, *tests]).items():
         columns[column] = [values.get(log, math.nan) for values in last]
@@ -175,10 +175,13 @@ def taken_names(hyperparameters: Iterable[str]) -> frozenset[str]:
     return RESERVED_COLUMNS | {"epochs", "fold", *hyperparameters}
 
 
-def _last_values(record: Record) -> dict[str, Any]:
+def last_values(record: Record) -> dict[str, Any]:
     """Each log's value in the epoch of the trained weights, else in the last epoch.
 
     A log that this epoch does not have has its value of an earlier epoch.
+
+    Args:
+        record: the trial's.
     """
     of_weights = record.weights_epoch
     until = math.inf if of_weights is None or of_weights == OF_NO_EPOCH else of_weights

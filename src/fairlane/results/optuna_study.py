@@ -18,7 +18,7 @@ from fairlane.errors import StudyError
 from fairlane.kit.extras import needed
 from fairlane.results.directions import Modes
 from fairlane.results.question import Question, ask
-from fairlane.results.variants import mean_curve
+from fairlane.results.variants import mean_curve, value_of
 from fairlane.store import Record
 from fairlane.trials import TrialState, short
 
@@ -188,15 +188,15 @@ def _trial(optuna: Any, own: Sequence[Record], question: Question, distributions
         )
         for name in names
     }
-    curve = mean_curve(own, question.metric)
+    curve, value = mean_curve(own, question.metric), value_of(own, question.metric)
     states = optuna.trial.TrialState
     stopped = any(record.state is TrialState.STOPPED for record in own)
     done = all(record.state is TrialState.DONE for record in own)
-    whole = bool(curve) and math.isfinite(curve[max(curve)])
+    whole = math.isfinite(value)
     state = states.COMPLETE if done and whole else states.PRUNED if stopped and whole else states.FAIL
     return optuna.trial.create_trial(
         state=state,
-        value=curve[max(curve)] if state is not states.FAIL else None,
+        value=value if state is not states.FAIL else None,
         params=params,
         distributions={name: distributions[name] for name in names},
         intermediate_values=curve,

@@ -105,6 +105,6 @@ def objectives(records: Records) -> list[tuple[str, str]]:
 
 
 def _last(records: Records, word: str) -> Mapping[str, Any]:
-    """The newest decision about something; empty where there is none."""
-    found = [one.content for one in records.decisions() if one.about[0] == word]
-    return found[-1] if found else {}
+    """The newest decision about something, of the largest search; empty where there is none."""
+    found = [one for one in records.decisions() if one.about[0] == word]
+    return max(found[::-1], key=lambda one: one.about[1:]).content if found else {}

@@ -5,6 +5,7 @@ In: a time, and the moments at which epochs begin and end. Out: whether one more
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,9 +19,13 @@ from fairlane.trials import EpochEnded, TrialDone, TrialFailed, TrialStarted
 
 
 def seconds_of(time_given: Any) -> float:
-    """The seconds of a time such as ``"10min"`` or a ``timedelta``; NaN for anything else."""
+    """The seconds of a time such as ``"10min"`` or a ``timedelta``; NaN for anything else.
+
+    A number without a unit is no time: pandas would take it for nanoseconds.
+    """
+    has_unit = not isinstance(time_given, str) or re.search("[a-zA-Zµ:]", time_given)
     try:
-        if isinstance(time_given, (str, timedelta)):
+        if has_unit and isinstance(time_given, (str, timedelta)):
             return float(pd.Timedelta(time_given).total_seconds())
     except ValueError:
         pass

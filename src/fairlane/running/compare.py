@@ -7,7 +7,7 @@ jobs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -199,7 +199,7 @@ def compare(
             *(model, planned.common, callbacks, test_data), folds=folds, made_by=data, phases=described
         ) as request:
             shared = workers if isinstance(workers, Shared) else None
-            with kept_in(store, name, request, resume, shared is not None) as opened, closing(planned.data):
+            with kept_in(store, name, request, resume, shared is not None) as opened, planned.data.held():
                 kept = opened.store
                 run = _KeptRun(kept, planned, callbacks, pace, engine, store is not None, shared)
                 study = opened.study = Study(kept, name, run.rebuilt, lambda: request.origin(kept.sites()))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from fairlane.running.data_checks import data_reason
 from fairlane.running.evaluation import unfit_data
 from fairlane.running.made import MadeData, likeness_of
 from fairlane.running.missing import missing_in_arguments
+from fairlane.running.unwritten import unwritten
 from fairlane.trials import Trial
 
 _KEPT = ("x", "y", "sample_weight")
@@ -178,6 +179,15 @@ class Data:
             may_return: says whether they may.
         """
         self._may_return = may_return
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A context in which trials are trained: nothing may write to the data, freed at its end."""
+        with unwritten(self._common, self._engine):
+            try:
+                yield
+            finally:
+                self.close()
 
     def close(self) -> None:
         """No trial is trained any more."""

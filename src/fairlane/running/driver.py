@@ -22,6 +22,7 @@ from fairlane.running.evaluation import evaluate, evaluate_together
 from fairlane.running.interrupts import heeded
 from fairlane.running.jobs import PlannedFeed
 from fairlane.running.policy import EverybodyGoesOn, OrderBook, Policy
+from fairlane.running.unwritten import explained
 from fairlane.store import Record, Store, next_epoch
 from fairlane.trials import (
     EpochEnded,
@@ -262,6 +263,7 @@ class Driver:
             )
 
     def _write(self, event: Event) -> None:
+        event = explained(event) if isinstance(event, TrialFailed) else event
         record = self._store.write(event)
         self._show(record)
         if self._track is not None:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairlane.engines.data.folds import Fold
-from fairlane.errors import StudyError
+from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit import arguments
+from fairlane.kit.call_sites import caller, warn_at
 from fairlane.models.session import left_as_found
 from fairlane.results.folds import CV, sizes_noted
 from fairlane.running.missing import missing_in, missing_rows
@@ -125,19 +126,25 @@ def folds_of(cv: Any, groups: Any, given: Mapping[str, Any]) -> list[Fold]:
     folds = [_checked(i, pair, samples) for i, pair in enumerate(pairs)]
     if not folds:
         raise StudyError("cv has no folds, so there is nothing to train")
-    if groups is not None and not hasattr(cv, "split"):
+    if groups is not None and (not hasattr(cv, "split") or _ignores_groups(cv)):
         _refuse_divided(folds, np.asarray(groups))
     return folds
 
 
+def _ignores_groups(cv: Any) -> bool:
+    """Whether it is a known splitter: what of these divides a group does not look at groups."""
+    return isinstance(cv, Folds) or type(cv).__module__.split(".")[0] == "sklearn"
+
+
 def _refuse_divided(folds: Sequence[Fold], groups: NDArray[Any]) -> None:
-    """Refuse pairs of samples that divide a group; splitters look after groups themselves."""
+    """Refuse folds that divide a group; a splitter of one's own looks after groups itself."""
     for fold in folds:
         both = np.intersect1d(groups[fold.training], groups[fold.validation]).tolist()
         if both:
             raise StudyError(
                 f"fold {fold.number} of cv trains on samples of the group {both[0]!r} and validates on "
-                "others of it; leave groups out if that is meant, or give a splitter such as GroupKFold(5)"
+                "others of it; leave groups out if that is meant, or give a number of folds, or a splitter "
+                "such as GroupKFold(5)"
             )
 
 
@@ -246,11 +253,27 @@ def _by_number(folds: int, groups: Any, y: Any, samples: int) -> Iterable[Any]:
             f"{lacks}, and the others are classes: folds that are stratified by them can't take samples "
             f"without a class. Drop these samples, or cut plainly: cv=sklearn.model_selection.KFold({folds})"
         )
-    if classes is None or np.unique(classes, return_counts=True)[1].min() < folds:
+    if classes is None:
+        return list(KFold(folds).split(blank))
+    names, counts = np.unique(classes, return_counts=True)
+    if counts.min() < folds:
+        if np.median(counts) >= folds and len(names) <= samples**0.5:  # else they may be counts, or ages
+            _warn_of_rare(str(names[counts.argmin()]), int(counts.min()), folds)
         return list(KFold(folds).split(blank))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of types of targets that it has no name for
         return list(StratifiedKFold(folds).split(blank, classes))
+
+
+def _warn_of_rare(name: str, samples: int, folds: int) -> None:
+    warn_at(
+        caller(),
+        f"the folds are not stratified: there are {samples} samples of class {name}, and cv={folds} needs "
+        f"{folds} of each class. A fold may lack a class altogether, in its training too; give fewer folds, "
+        "or, where samples are sorted, a splitter that shuffles, such as "
+        f"sklearn.model_selection.KFold({folds}, shuffle=True, random_state=0)",
+        FairlaneWarning,
+    )
 
 
 def _classes(y: Any) -> NDArray[Any] | None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from fairlane.engines.data.fit_data import DATA_ARGUMENTS
 from fairlane.errors import StudyError
@@ -164,9 +163,9 @@ class MadeData:
         Raises:
             StudyError: it has.
         """
-        arrays = _arrays(made)
+        leaves = _leaves(made)
         for key, before in self._made.items():
-            shared = any(np.may_share_memory(one, array) for one in _arrays(before) for array in arrays)
+            shared = any(_are_shared(one, leaf) for one in _leaves(before) for leaf in leaves)
             if shared and _Content.of(before) != self._contents[key]:
                 raise StudyError(
                     f"{self._what} of the data has changed an array that it returned before: it writes into "
@@ -209,8 +208,14 @@ class _Content(NamedTuple):
         return cls(frozenset(made), checksum([made[name] for name in sorted(made)]))
 
 
-def _arrays(made: Mapping[str, Any]) -> list[NDArray[Any]]:
-    return [leaf for leaf in keras.tree.flatten(dict(made)) if isinstance(leaf, np.ndarray)]
+def _leaves(made: Mapping[str, Any]) -> list[Any]:
+    return [leaf for leaf in keras.tree.flatten(dict(made)) if hasattr(leaf, "shape")]
+
+
+def _are_shared(a: Any, b: Any) -> bool:
+    """Whether two arrays or frames are one, or one in memory."""
+    arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    return a is b or (arrays and np.may_share_memory(a, b))
 
 
 def _when(given: Mapping[str, Any], trial: Trial) -> str:

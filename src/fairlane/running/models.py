@@ -29,6 +29,7 @@ from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Known, changed_by_step
 from fairlane.models.template import Template
 from fairlane.running.phases import Phases
+from fairlane.running.unwritten import unwritable
 from fairlane.trials import Trial
 
 
@@ -151,7 +152,7 @@ class Models:
             given["fold"] = trial.fold
         if "x_train" in self._takes and self._data is not None:
             x, fold = self._data.whole(trial)["x"], self._data.fold(trial)
-            given["x_train"] = x if fold is None else samples_of(x, fold.training)
+            given["x_train"] = unwritable(x) if fold is None else samples_of(x, fold.training)
         return given
 
     def rehearse(self, trial: Trial, batch: Callable[[], Any] = lambda: None) -> list[keras.Model]:

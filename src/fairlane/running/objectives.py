@@ -19,6 +19,10 @@ from fairlane.store import Record
 from fairlane.trials import OF_NO_EPOCH, Trial, TrialState
 
 
+def _is_step(freq: Any) -> bool:
+    return isinstance(freq, int) and freq > 0  # all else is refused with the other arguments of fit
+
+
 class Objectives:
     """What a search looks for.
 
@@ -43,6 +47,7 @@ class Objectives:
         self.check_validation(validates)
         if self.names[0] == PARAMETERS:
             raise StudyError(f"the first objective must be a log, such as 'val_loss', not {PARAMETERS!r}")
+        self._pauses = False
         self._signs = {PARAMETERS: -1 if self._modes.get(PARAMETERS) == "max" else 1}
 
     @property
@@ -61,9 +66,22 @@ class Objectives:
         return [[name, mode or "auto"] for name, mode in self._modes.items()]
 
     @property
+    def described(self) -> list[str]:
+        """Their names, with the directions that are given and that the names do not say themselves."""
+        by_name = {name: find_direction(name, "auto") for name in self.names}
+        return [
+            f"{name} ({mode})" if mode and mode != by_name[name] else name
+            for name, mode in self._modes.items()
+        ]
+
+    @property
     def mode(self) -> Any:
         """Its direction as `fairlane.Study.summary` takes it."""
         return self._modes[self.main] or "auto"
+
+    def is_large_better(self) -> bool:
+        """Whether large values of the first objective are better; it is known from the first epoch on."""
+        return self._signs.get(self.main, 1) < 0
 
     def check_validation(self, validates: bool) -> None:
         """Refuse logs of a validation that there is not.
@@ -80,6 +98,34 @@ class Objectives:
                     f"objective={name!r} needs validation data, so that variants are not chosen by what they "
                     "were trained on: give validation_data=... or validation_split=..., or another objective"
                 )
+
+    def check_epochs(self, freq: Any, epochs: int, stop: str) -> None:
+        """Refuse a ``validation_freq`` that leaves out epochs that variants are compared in.
+
+        Args:
+            freq: as ``Model.fit`` takes it, or what it may be; None where it is not given.
+            epochs: the most that a variant gets.
+            stop: the rule that ends variants early, in words; empty where there is none.
+
+        Raises:
+            StudyError: why, and what to do.
+        """
+        name = next((name for name in self.names if name.startswith("val_")), None)
+        if name is None or freq is None or freq == 1:
+            return
+        what = f"validation_freq={freq!r} leaves out the validation of some epochs"
+        if stop:
+            raise StudyError(
+                f"{what}, and stop={stop} compares variants by {name!r} after other epochs too; leave "
+                "validation_freq out, or give stop=None"
+            )
+        listed = freq if isinstance(freq, list) else range(freq, epochs + 1, freq) if _is_step(freq) else [1]
+        if not any(epoch in range(1, epochs + 1) for epoch in listed):
+            raise StudyError(
+                f"validation_freq={freq!r} validates in none of {epochs} epochs, so no variant would have "
+                f"{name!r}; leave it out, or give a smaller one"
+            )
+        self._pauses = True
 
     def check_logs(self, logs: Mapping[str, Iterable[str]], trial: Trial) -> None:
         """Refuse what a trial will not log, before it is trained.
@@ -109,7 +155,7 @@ class Objectives:
         """
         logs, known = record.last_logs, known_directions([record])
         for name in self.names:
-            if name in self._signs:
+            if name in self._signs or (self._pauses and name.startswith("val_") and name not in logs):
                 continue
             if name not in logs:
                 raise StudyError(

@@ -7,7 +7,6 @@ driver.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -185,7 +184,7 @@ def search(
         described, folds = wanted.described(), samples_by_fold(planned.folds)
         changes = list(phases.described(fit["epochs"]))
         with Request(model, fit, callbacks, test_data, described, folds, data, changes) as request:
-            with kept_in(store, name, request, resume) as opened, closing(planned.data):
+            with kept_in(store, name, request, resume) as opened, planned.data.held():
                 kept = opened.store
                 rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
                 study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))

@@ -268,6 +268,10 @@ class Search:
         """Whether all of a variant's trials have ended by themselves."""
         return variant in self._variants and all(map(_has_ended, self._variants[variant]))
 
+    def can_go_on(self, variant: int) -> bool:
+        """Whether no rule has ended one of its trials, in an earlier run."""
+        return all(record.state is not TrialState.STOPPED for record in self._variants[variant])
+
     def values(self, variant: int, epochs: int) -> tuple[float, ...]:
         """The objectives after so many epochs."""
         return self._objectives.values(self._variants[variant], epochs, lambda n: self._parameters[n])

@@ -12,12 +12,14 @@ from typing import Any
 
 from fairlane.errors import FairlaneWarning, StudyError
 from fairlane.kit.call_sites import caller, warn_at
+from fairlane.models.identity import objects
+from fairlane.provenance import fingerprint
 from fairlane.running.objectives import Objectives
 from fairlane.running.searching import StoredLog
 from fairlane.running.seeds import seeds_of
 from fairlane.searching.samplers import Sampler, grouping, sampler_named
 from fairlane.searching.space import Space
-from fairlane.searching.stopping import Everything, Median, Stopping, stopping_of
+from fairlane.searching.stopping import Everything, Median, PrunerOfOptuna, Stopping, settings_of, stopping_of
 
 _WIDTH_OF_LEARNERS, _WIDTH_BY_EPOCH, _ALL = 32, 64, 10**9
 """How many variants train together: where proposals learn, where each epoch is compared, and else."""
@@ -46,28 +48,33 @@ class Wanted:
 
     def described(self) -> dict[str, Any]:
         """What must be the same where a stored search continues."""
-        named = isinstance(self.stop, str | Stopping) or self.stop is None
-        stop = self.stop if named else type(self.stop).__name__
-        name = self.sampler if isinstance(self.sampler, str) else type(self.sampler).__name__
-        return {
-            "space": str(self.space),
-            "objective": ", ".join(self.objectives.names),
+        unreadable: list[str] = []
+
+        def text(value: Any) -> str:
+            found = fingerprint.described(value)
+            unreadable.extend([found] if objects.is_unknown(found) else [])
+            return found
+
+        described: dict[str, Any] = {
+            "space": self.space.described(text),
+            "objective": ", ".join(self.objectives.described),
             "epochs": str(self.epochs),
             "seeds": str(self.seeds),
-            "sampler": name,
-            "stop": str(stop),
+            "sampler": self.sampler if isinstance(self.sampler, str) else settings_of(self.sampler),
+            "stop": str(self.stopping if isinstance(self.stopping, PrunerOfOptuna) else self.stop),
             "width": str(self.width),
             "rng": str(self.rng),
         }
+        return described | {f"value {i} of the space": one for i, one in enumerate(unreadable)}
 
     def sampler_for(self, log: StoredLog) -> Sampler:
         """The sampler; for ``"auto"``, the one that an earlier run took."""
         past, name = log.find("search"), self.sampler
         if name == "auto":
             name = past["sampler"] if past else self._chosen()
-        if past is None:
+        goal = self.objectives
+        if past is None or past.get("objectives", goal.given) != goal.given:  # with resume="force"
             words = name if isinstance(name, str) else type(name).__name__
-            goal = self.objectives
             log.add("search", sampler=words, objective=goal.main, mode=goal.mode, objectives=goal.given)
         found = sampler_named(name, self.rng, self.trials)
         if found is None:
@@ -92,12 +99,11 @@ class Wanted:
         return "random"
 
     def width_for(self, sampler: Sampler) -> int:
-        """How many variants train together."""
-        if self.width is not None:
-            return self.width
-        if sampler.learns:
-            return _WIDTH_OF_LEARNERS
-        return _WIDTH_BY_EPOCH if self.stopping.by_epoch else _ALL
+        """How many variants train together; a warning where a rule would then stop none."""
+        width = _WIDTH_BY_EPOCH if self.stopping.by_epoch else _ALL
+        width = self.width or (_WIDTH_OF_LEARNERS if sampler.learns else width)
+        _warn_of_pruner(self, width)
+        return width
 
 
 def wanted_of(
@@ -143,10 +149,12 @@ def wanted_of(
     top, again = confirm if isinstance(confirm, tuple) and len(confirm) == 2 else (confirm, _CONFIRMING_SEEDS)
     numbers = seeds_of(seeds)
     first = max(numbers) + 1
-    objectives, stopping = (
-        Objectives(objective, validates or "validation_split" in checked.names),
-        stopping_of(stop),
-    )
+    objectives = Objectives(objective, validates or "validation_split" in checked.names)
+    stopping = stopping_of(stop, objectives.is_large_better)
+    epochs = int(fit["epochs"]) + later
+    often = checked.domains.get("validation_freq", checked.fixed.get("validation_freq"))
+    often = fit.get("validation_freq") if often is None else often
+    objectives.check_epochs(often, epochs, "" if isinstance(stopping, Everything) else repr(stop))
     if len(objectives.names) > 1 and confirm is not None:
         raise StudyError("confirm= needs one objective, by which the best variants are chosen")
     return Wanted(
@@ -156,7 +164,7 @@ def wanted_of(
         stopping,
         stop,
         whole("trials", trials),
-        int(fit["epochs"]) + later,
+        epochs,
         numbers,
         0 if top is None else whole("confirm", top),
         list(range(first, first + whole("the number of seeds in confirm", again))),
@@ -187,6 +195,20 @@ def check_places(wanted: Wanted) -> None:
             "batch, all trials that began together go through each epoch together, and here some wait at a "
             "rung while others train. Give arrays, stop='median', engine='reference', or "
             f"width={wanted.trials} (with a sampler that learns, proposals then learn little)"
+        )
+
+
+def _warn_of_pruner(wanted: Wanted, width: int) -> None:
+    """Warn of a pruner of Optuna's that will find nothing to compare with."""
+    stopping = wanted.stopping
+    if isinstance(stopping, PrunerOfOptuna) and stopping.needs_ended and width >= wanted.trials:
+        warn_at(
+            caller(),
+            f"stop={type(wanted.stop).__name__} compares a variant with those that were trained to their "
+            f"end, and here all {wanted.trials} variants train together, so that it will stop none: give "
+            f"width=, such as {max(1, wanted.trials // 4)}, or stop='median', which compares those that "
+            "train",
+            FairlaneWarning,
         )
 
 

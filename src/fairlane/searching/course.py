@@ -290,13 +290,15 @@ class Course:
         if any(member.state in ("active", "ready") for member in cohort):
             return []
         past = self._log.find("rung", place, group.rung)
-        if past is None:
-            values = {m.number: results.values(m.number, m.epochs)[0] for m in cohort}
-            chosen = promoted(values, group.bracket.sizes[group.rung + 1])
+        values = {m.number: results.values(m.number, m.epochs)[0] for m in cohort}
+        chosen = promoted(values, group.bracket.sizes[group.rung + 1])
+        if past is not None:  # those that had failed then, and were trained again, are looked at again
+            lost = {int(n) for n, value in past["values"].items() if value is None}
+            back = {n for n in chosen if n in lost and results.can_go_on(n)}
+            chosen = [*past["promoted"], *sorted(back - set(past["promoted"]))]
+        if past is None or len(chosen) > len(past["promoted"]):
             epochs = group.bracket.epochs[group.rung]
             self._log.add("rung", place, group.rung, epochs=epochs, values=_plain(values), promoted=chosen)
-        else:
-            chosen = list(past["promoted"])
         group.rung += 1
         return self._part(cohort, chosen, results)
 
@@ -343,12 +345,14 @@ class Course:
         if not self._confirm:
             return []
         past = self._log.find("confirm", self._trials)
-        if past is not None:
-            return [Confirm(tuple(past["variants"]))]
         values = {m.number: results.values(m.number, m.epochs)[0] for m in self._members}
         finite = [m for m in self._members if math.isfinite(values[m.number])]
         best = sorted(finite, key=lambda m: (_cut_at(m), values[m.number], m.number))
-        chosen = [member.number for member in best[: self._confirm]]
+        # An earlier run may have confirmed others of equal merit; and fewer, or with fewer seeds.
+        first = [] if past is None else list(past["variants"])
+        chosen = list(dict.fromkeys([*first, *(member.number for member in best)]))[: self._confirm]
+        if past is not None and (chosen, self._fresh) == (first, list(past["seeds"])):
+            return [Confirm(tuple(chosen))] if chosen else []
         shown = _plain({number: values[number] for number in chosen})
         self._log.add("confirm", self._trials, variants=chosen, seeds=self._fresh, values=shown)
         return [Confirm(tuple(chosen))] if chosen else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _DIGITS = 12
@@ -55,6 +55,10 @@ class Domain(ABC):
     def decode(self, encoded: Any) -> Any:
         """The value of which `encode` made JSON data."""
         return encoded
+
+    def described(self, text: Callable[[Any], str]) -> str:
+        """As ``repr`` of it, with its values by a text that is the same in every process."""
+        return repr(self)
 
 
 class _Range(Domain):
@@ -241,7 +245,12 @@ class Choice(Domain):
         self.size = len(self._values)
 
     def __repr__(self) -> str:
-        return f"Choice({self._values!r}{', ordered=True' if self.ordered else ''})"
+        return self.described(repr)
+
+    def described(self, text: Callable[[Any], str]) -> str:
+        """As ``repr`` of it, with its values by a text that is the same in every process."""
+        values = ", ".join(map(text, self._values))
+        return f"Choice([{values}]{', ordered=True' if self.ordered else ''})"
 
     def problem(self) -> str:
         """What is wrong with it."""
@@ -323,6 +332,8 @@ def domain_of(given: Any) -> Domain | None:
     """
     if isinstance(given, Domain):
         return given
+    if isinstance(given, set | frozenset):
+        return Choice(_in_one_order(given))
     if _is_list(given):
         return Choice(list(given))
     kind = type(given)
@@ -333,6 +344,14 @@ def domain_of(given: Any) -> Domain | None:
         is_int = kind.__name__.startswith("Int")
         return (Int if is_int else Float)(given.low, given.high, log=given.log, step=step)
     return None
+
+
+def _in_one_order(values: Iterable[Any]) -> list[Any]:
+    """The values of a set, whose own order changes with the process."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=repr)
 
 
 def in_order(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> Iterator[str]:

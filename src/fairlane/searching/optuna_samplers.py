@@ -11,6 +11,7 @@ Source: the samplers are those of Optuna 5, https://optuna.readthedocs.io.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,16 @@ def optuna_sampler(given: Any, seed: int, trials: int) -> Sampler:
     return _OptunaSampler(given, seed, trials)
 
 
+def _copied(sampler: Any) -> Any:
+    try:
+        return copy.deepcopy(sampler)
+    except Exception as error:
+        raise StudyError(
+            f"the sampler {type(sampler).__name__} can't be copied ({type(error).__name__}: {error}), so "
+            "another search with it would propose other variants; give one that copy.deepcopy can copy"
+        ) from error
+
+
 class _OptunaSampler(Sampler):
     """Proposes what a sampler of Optuna's proposes."""
 
@@ -65,7 +76,8 @@ class _OptunaSampler(Sampler):
 
     def __init__(self, given: Any, seed: int, trials: int) -> None:
         self.name = given if isinstance(given, str) else type(given).__name__
-        self._given, self._seed = given, seed
+        # Its draws are the caller's: the same call has to propose the same variants again.
+        self._given, self._seed = given if isinstance(given, str) else _copied(given), seed
         self.remembers = given not in ("tpe", "gp")  # others keep their generations in Optuna's trials
         self._first = min(_FIRST, max(1, trials // 4))
         self._sobol = SobolSampler(seed, trials)
@@ -99,7 +111,7 @@ class _OptunaSampler(Sampler):
         optuna = needed("optuna")
         if self._remembers(optuna, space, len(ended[0].values)):
             return self._remembered(optuna, space, number, seen)
-        with _quietly(optuna):
+        with quietly(optuna):
             self._tell(optuna, space, seen)
             self._study.sampler = self._sampler(optuna, space, number)
             trial, proposal = self._asked(space)
@@ -113,7 +125,7 @@ class _OptunaSampler(Sampler):
         if self._given != "tpe" or objectives > 1 or space.has_conditions:
             return False
         if self._tpe is None:
-            with _quietly(optuna):
+            with quietly(optuna):
                 self._tpe = optuna.samplers.TPESampler(multivariate=True, n_startup_trials=1)
         return usable(self._tpe)
 
@@ -267,8 +279,12 @@ def _value(domain: Domain, encoded: Any) -> Any:
 
 
 @contextmanager
-def _quietly(optuna: Any) -> Iterator[None]:
-    """Without Optuna's progress lines and its warnings of what is experimental there."""
+def quietly(optuna: Any) -> Iterator[None]:
+    """Without Optuna's progress lines and its warnings of what is experimental there.
+
+    Args:
+        optuna: the package.
+    """
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fairlane.errors import StudyError
@@ -96,17 +96,29 @@ class Space:
         return f"Space({self._given!r})"
 
     def __str__(self) -> str:
-        width = max((len(name) for name in self._given), default=0)
-        return "\n".join(f"{name:{width}}  {self._in_words(name)}" for name in self._given)
+        return self._listed(repr, short)
 
-    def _in_words(self, name: str) -> str:
-        what = repr(self.domains[name]) if name in self.domains else short(self.fixed[name])
-        if name not in self._when:
-            return what
-        conditions = [
-            f"{other} is {' or '.join(map(short, allowed))}" for other, allowed in self._when[name].conditions
-        ]
-        return f"{what}, where {' and '.join(conditions)}"
+    def described(self, text: Callable[[Any], str]) -> str:
+        """As ``str`` of it, with all that tells one value from another.
+
+        Args:
+            text: of a value, the same in every process.
+        """
+        return self._listed(lambda domain: domain.described(text), text)
+
+    def _listed(self, of_domain: Callable[[Domain], str], of_value: Callable[[Any], str]) -> str:
+        width = max((len(name) for name in self._given), default=0)
+        lines = []
+        for name in self._given:
+            domain = self.domains.get(name)
+            what = of_domain(domain) if domain else of_value(self.fixed[name])
+            conditions = [
+                f"{other} is {' or '.join(map(of_value, allowed))}"
+                for other, allowed in (self._when[name].conditions if name in self._when else ())
+            ]
+            where = f", where {' and '.join(conditions)}" if conditions else ""
+            lines.append(f"{name:{width}}  {what}{where}")
+        return "\n".join(lines)
 
     @property
     def names(self) -> list[str]:

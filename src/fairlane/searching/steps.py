@@ -20,6 +20,9 @@ class Results(Protocol):
     def ended(self, variant: int) -> bool:
         """Whether all of a variant's trials have ended."""
 
+    def can_go_on(self, variant: int) -> bool:
+        """Whether all of a variant's trials can be trained on: no earlier run has stopped one."""
+
     def values(self, variant: int, epochs: int) -> tuple[float, ...]:
         """The objectives' values after so many epochs, means over the seeds, small ones being better."""
 

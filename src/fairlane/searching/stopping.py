@@ -5,6 +5,7 @@ In: ``"hyperband"``, ``"halving"``, ``"median"``, one of Optuna's pruners, or No
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlane.errors import StudyError
@@ -93,43 +94,108 @@ class Median(Stopping):
 
 
 class PrunerOfOptuna(Stopping):
-    """One of Optuna's pruners, which sees each variant's values until now, small ones being better.
+    """One of Optuna's pruners, which sees each variant's values until now.
 
     Args:
         pruner: an ``optuna.pruners.BasePruner``.
+        is_large_better: says whether large values are better: then it sees them as they were logged, as a
+            bound of its own is about these.
+
+    Raises:
+        StudyError: it is one that can't be asked without its earlier answers.
     """
 
     by_epoch = True
 
-    def __init__(self, pruner: Any) -> None:
-        self._pruner = pruner
+    def __init__(self, pruner: Any, is_large_better: Callable[[], bool] = lambda: False) -> None:
+        self._pruner, self._is_large_better = pruner, is_large_better
+        kinds = {kind.__name__ for one in _wrapped(pruner) for kind in type(one).__mro__}
+        if rungs := kinds & set(_WITH_RUNGS):
+            name = min(rungs)
+            raise StudyError(
+                f"stop={type(pruner).__name__} decides by what it has stored of each variant at its rungs, "
+                f"and here it would stop none. Give stop={_WITH_RUNGS[name]!r}, which decides a rung when "
+                "all of its variants are there, and continues the best of them exactly"
+            )
+        self.needs_ended = bool(kinds & _WITH_ENDED)
+
+    def __str__(self) -> str:
+        return settings_of(self._pruner)
 
     def ends(self, number: int, curves: Curves, epochs: int) -> bool:
         """What the pruner decides."""
         import optuna
 
+        from fairlane.searching.optuna_samplers import quietly
+
         own = curves.own(number)
         if len(own) >= epochs:
             return False
+        with quietly(optuna):
+            return self._prunes(optuna, own, curves.others(number), epochs)
+
+    def _prunes(
+        self, optuna: Any, own: Sequence[float], others: Sequence[Sequence[float]], epochs: int
+    ) -> bool:
+        large = self._is_large_better()
         storage = optuna.storages.InMemoryStorage()
-        study = optuna.create_study(storage=storage, direction="minimize", study_name="fairlane")
+        direction = "maximize" if large else "minimize"
+        study = optuna.create_study(storage=storage, direction=direction, study_name="fairlane")
         states = optuna.trial.TrialState
-        for curve in curves.others(number):
-            ended = len(curve) >= epochs
+
+        def logged(curve: Sequence[float]) -> dict[int, float]:
+            return {epoch: -value if large else value for epoch, value in enumerate(curve)}
+
+        for curve in others:
+            values, ended = logged(curve), len(curve) >= epochs
             study.add_trial(
                 optuna.trial.create_trial(
                     state=states.COMPLETE if ended else states.PRUNED,
-                    value=curve[-1],
-                    intermediate_values=dict(enumerate(curve)),
+                    value=values[len(curve) - 1],
+                    intermediate_values=values,
                 )
             )
-        trial = optuna.trial.create_trial(state=states.RUNNING, intermediate_values=dict(enumerate(own)))
-        study.add_trial(trial)
+        study.add_trial(optuna.trial.create_trial(state=states.RUNNING, intermediate_values=logged(own)))
         return bool(self._pruner.prune(study, study.get_trials(deepcopy=False)[-1]))
 
 
-def stopping_of(stop: Any) -> Stopping:
+_WITH_RUNGS = {"HyperbandPruner": "hyperband", "SuccessiveHalvingPruner": "halving"}
+"""Pruners that store their decisions in Optuna's trials, and what is given in place of them."""
+_WITH_ENDED = frozenset({"MedianPruner", "PercentilePruner", "WilcoxonPruner"})
+"""Pruners that compare with what was trained to its end."""
+
+
+def _wrapped(pruner: Any) -> list[Any]:
+    """A pruner, and those in it."""
+    inner = getattr(pruner, "_wrapped_pruner", None)
+    return [pruner, *([] if inner is None else _wrapped(inner))]
+
+
+def settings_of(one: Any) -> str:
+    """A sampler or pruner of Optuna's with its settings; random generators and seeds are not among them.
+
+    Args:
+        one: of Optuna's, or a subclass.
+    """
+    given = sorted(vars(one).items()) if hasattr(one, "__dict__") else []
+    settings = [
+        f"{name.lstrip('_')}={settings_of(value) if _is_pruner(value) else repr(value)}"
+        for name, value in given
+        if "seed" not in name and (_is_pruner(value) or isinstance(value, bool | int | float | str | None))
+    ]
+    return f"{type(one).__name__}({', '.join(settings)})"
+
+
+def _is_pruner(value: Any) -> bool:
+    return callable(getattr(value, "prune", None))
+
+
+def stopping_of(stop: Any, is_large_better: Callable[[], bool] = lambda: False) -> Stopping:
     """What ``fairlane.search``'s argument ``stop`` stands for.
+
+    Args:
+        stop: it.
+        is_large_better: says whether large values of the objective are better.
 
     Raises:
         StudyError: it is none of the possible values.
@@ -144,8 +210,8 @@ def stopping_of(stop: Any) -> Stopping:
         return Median()
     if isinstance(stop, Stopping):
         return stop
-    if callable(getattr(stop, "prune", None)):
-        return PrunerOfOptuna(stop)
+    if _is_pruner(stop) and not isinstance(stop, type):
+        return PrunerOfOptuna(stop, is_large_better)
     raise StudyError(
         f"stop must be one of {', '.join(map(repr, NAMES))}, one of Optuna's pruners, or None to train every "
         f"trial to its last epoch; not {stop!r}"

@@ -5,6 +5,7 @@ In: a compiled model, or an optimizer. Out: what they were given and what they m
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +51,19 @@ def _metrics_lists(compiled: Any) -> list[Any]:
 
 
 def _direction(metric: Any) -> str:
+    """Of Keras's metrics; of a class that changes what one of them gives, only what it says itself."""
+    kinds = type(metric).__mro__
+    own = list(itertools.takewhile(lambda kind: kind.__module__.split(".")[0] != "keras", kinds))
+    codes = [getattr(vars(kind).get("__init__"), "__code__", None) for kind in own]
+    says = any(code is not None and "_direction" in code.co_names for code in codes)
+    general = kinds[len(own)] in _GENERAL
+    if any("result" in vars(kind) for kind in own) and not (says or general):
+        return ""
     return {"up": "max", "down": "min"}.get(getattr(metric, "_direction", None) or "", "")
+
+
+_GENERAL = (keras.Metric, keras.metrics.Mean, keras.metrics.Sum, keras.metrics.MeanMetricWrapper)
+"""Classes of Keras's that have no direction: the one of an instance is its maker's."""
 
 
 def build_metrics_like(old: Any, new: Any, counterpart: Callable[[Any], Any]) -> None:

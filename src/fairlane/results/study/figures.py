@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from fairlane.errors import StudyError
 from fairlane.kit import arguments
 from fairlane.kit.text import plural
@@ -194,6 +196,8 @@ class Figures(Tables, Searched, Ensembles):
             return plots.optimization(frame, better, title=title)
         if kind == "rungs":
             return plots.rungs(frame, better, title=title)
+        if not np.isfinite(frame["value"].to_numpy(dtype=float)).any():
+            raise StudyError(f"no variant has a finite {metric!r} to draw; see study.trials")
         names = plots.varied(frame, cells.hyperparameters(self._store))
         if kind == "parallel":
             return plots.parallel(frame, names, better, title=title)

@@ -25,7 +25,8 @@ from fairlane.results import cells, frames
 from fairlane.results.cells import same
 from fairlane.results.study.models import Models
 from fairlane.store import Record
-from fairlane.trials import State, Trial, TrialState, Variant, Weights
+from fairlane.store.coding import Named
+from fairlane.trials import State, Trial, TrialState, Variant, Weights, short
 
 Chosen = Sequence[Trial | int] | Trial | int | None
 """Which trials, as their user names them."""
@@ -161,8 +162,8 @@ class Members(Models):
 
     def _variant_number(self, variant: Variant | int | Mapping[str, Any]) -> int:
         known = {record.trial.variant.number: record.trial.variant for record in self._store}
-        if isinstance(variant, Variant) and variant.number in known:
-            return variant.number
+        if isinstance(variant, Variant):
+            return _number_of(variant, known)
         if arguments.is_whole(variant) and variant in known:
             return int(variant)
         if not isinstance(variant, Mapping):
@@ -180,6 +181,27 @@ class Members(Models):
     def _source(self, records: Sequence[Record]) -> _Source:
         alike = getattr(self._rebuild, "builds_alike", lambda trial: False)
         return _Source(self, records, alike)
+
+
+def _number_of(variant: Variant, known: Mapping[int, Variant]) -> int:
+    """The number that a variant has in a study, which may come from another one or from an earlier call."""
+    alike = [number for number, one in known.items() if one is variant or _is_same(one, variant)]
+    if not alike:
+        raise StudyError(
+            f"variant={variant.label} is no variant of this study; its variants are "
+            + "; ".join(f"{number} ({one.label})" for number, one in list(known.items())[:10])
+        )
+    return variant.number if variant.number in alike else alike[0]
+
+
+def _is_same(a: Variant, b: Variant) -> bool:
+    """Whether two variants have the same hyperparameters; of an object, a store knows a text alone."""
+    mine, others = a.hyperparameters, b.hyperparameters
+    return mine.keys() == others.keys() and all(
+        _equal(mine[name], others[name])
+        or (Named in map(type, (mine[name], others[name])) and short(mine[name]) == short(others[name]))
+        for name in mine
+    )
 
 
 def _fits(variant: Variant, wanted: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from fairlane.errors import StudyError
+from fairlane.errors import StoreError, StudyError
 from fairlane.kit import arguments
 from fairlane.kit.text import plural
 from fairlane.results import comparison, frames, searched, statistics
@@ -225,7 +225,11 @@ class Tables(Base):
         """A line per note, the first ones; empty without notes."""
         labels = {r.trial.variant.number: f" ({r.trial.variant.label})" for r in self._store}
         lines = []
-        for number, note in self._store.noted().items():
+        try:
+            noted = self._store.noted()
+        except StoreError as error:  # of a full disk, after which a study still has its results
+            return f"\nNotes can't be read: {error}"
+        for number, note in noted.items():
             about = "study" if number is None else f"variant {number}{labels.get(number, '')}"
             lines.append(f"  {about}: {note.in_words()}")
         if not lines:
