@@ -29,8 +29,8 @@ def regret(best: float, values: Sequence[float] | np.ndarray) -> float:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The percentile interval of a statistic's bootstrap values."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    """The percentile interval of a statistic's bootstrap values; where a sample has no gain, it has no share."""
+    low, high = np.quantile(values[np.isfinite(values)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -53,7 +53,8 @@ def share(random: np.ndarray, sequential: np.ndarray, other: np.ndarray) -> np.n
         sequential: those of TPE, one at a time.
         other: those of the sampler and way in question.
     """
-    return (random - other) / (random - sequential)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (random - other) / (random - sequential)
 
 
 def gains(regrets: Regrets, base: str, best: str) -> dict[str, dict[str, Any]]:
