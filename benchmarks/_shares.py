@@ -29,7 +29,7 @@ def regret(best: float, values: Sequence[float] | np.ndarray) -> float:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The percentile interval of a statistic's bootstrap values; where a sample has no gain, it has no share."""
+    """The percentile interval of a statistic's bootstrap values; a sample without a gain has no share."""
     low, high = np.quantile(values[np.isfinite(values)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
