@@ -15,7 +15,7 @@ import pandas as pd
 
 from fairlane.errors import BuilderError, StudyError
 from fairlane.kit import arguments
-from fairlane.models.recipes.description import model_of, with_variables
+from fairlane.models.recipes.description import is_individual, model_of, with_variables
 from fairlane.models.session import Session
 from fairlane.results.cells import frame_of
 from fairlane.results.study import Study
@@ -130,7 +130,7 @@ class _ModelsOfStore:
 
     def builds_alike(self, trial: Trial) -> bool:
         """Whether all models of the trial's variant are built from one description."""
-        return self._build is None
+        return self._build is None and not is_individual(self._records.description(trial))
 
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         description = self._records.description(trial)
