@@ -74,17 +74,18 @@ def described_with(known: str | None, trial: int, text: str) -> str:
         text: what `description` gave.
     """
     parts = None if known is None or known == text else _parts(known)
-    if parts is None:
+    now = None if parts is None else _parts(text)
+    if parts is None or now is None:
         return text
-    base, others = parts
-    if base.get("phase", 0) != _loaded(text).get("phase", 0):
+    (base, others), (new, _) = parts, now
+    if base.get("phase", 0) != new.get("phase", 0):
         return text  # training goes on for all of them
     others.pop(str(trial), None)
     if are_alike(json.dumps(base), text):
-        base = {**base, "batch": base.get("batch") or _loaded(text).get("batch")}
+        base = {**base, "batch": base.get("batch") or new.get("batch")}
     else:
         many = len(others) >= _MOST
-        others[str(trial)] = {"why": "its builder draws a model for each seed"} if many else _loaded(text)
+        others[str(trial)] = {"why": "its builder draws a model for each seed"} if many else new
     return json.dumps({"individual": True, "base": base, "others": others}) if others else json.dumps(base)
 
 
