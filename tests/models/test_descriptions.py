@@ -35,6 +35,25 @@ def test_a_model_that_a_seed_has_drawn_is_read_back(tmp_path, engine):
     np.testing.assert_allclose(found.predict(X), expected, atol=1e-6)
 
 
+def plain(activation="relu", units=4, rate=0.1):
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(units, activation), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    return model
+
+
+def test_a_builder_that_gives_another_model_is_said(tmp_path):
+    study = fl.compare(plain, [{}], X, Y, store=tmp_path / "runs.db", name="a", verbose=0)
+    same = fl.open(tmp_path / "runs.db", "a", build=lambda: plain(rate=0.5))
+    np.testing.assert_allclose(same.predict(X), study.predict(X), atol=1e-6)
+    other = fl.open(tmp_path / "runs.db", "a", build=lambda: plain("tanh"))
+    with pytest.warns(
+        fl.FairlaneWarning, match=r"another model .*\(dense, activation is relu there and tanh here"
+    ):
+        other.model(0)
+
+
 def text(activation="relu", seed=0, batch=None, **more):
     return json.dumps({"config": {"activation": activation, "seed": seed}, "batch": batch, **more})
 

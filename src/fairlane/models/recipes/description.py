@@ -62,6 +62,35 @@ def _without_seeds(part: Any) -> Any:
     return [_without_seeds(one) for one in part] if isinstance(part, list) else part
 
 
+def difference(model: keras.Model, text: str | None) -> str:
+    """Where a model is another one than is described, in words; empty where it is not, or that is not known.
+
+    Args:
+        model: a compiled model.
+        text: what `description` gave of another one, and a store has kept.
+    """
+    stored, now = _loaded(text or "null"), _loaded(description(model))
+    if not isinstance(stored, dict) or "config" not in stored or "config" not in now:
+        return ""
+    return next(_differing(stored["config"], now["config"], ""), "")
+
+
+def _differing(there: Any, here: Any, what: str) -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(here, dict):
+        whose = f"{there['name']}, " if isinstance(there.get("name"), str) else ""
+        for name in sorted(there.keys() & here.keys() - _NO_MATTER):
+            yield from _differing(there[name], here[name], f"{whose}{name}" if whose else what or name)
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for one, other in zip(there, here, strict=True):
+            yield from _differing(one, other, what)
+    elif there != here:
+        yield f"{what} is {there!s:.60} there and {here!s:.60} here"
+
+
+_NO_MATTER = frozenset({"name", "seed", "module", "registered_name", "build_config", "compile_config"})
+"""What may differ between two processes, or is not of the outputs."""
+
+
 def described_with(known: str | None, trial: int, text: str) -> str:
     """The descriptions of a variant's models, with that of one more trial.
 
