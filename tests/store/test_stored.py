@@ -185,7 +185,7 @@ def test_finished_trials_are_read_and_not_trained_again(tmp_path):
     pd.testing.assert_frame_equal(again.trials, first.trials)
     same_models(again.model(1), first.model(1))
     more = go({"lr": [0.05, 0.1, 0.01]}, seeds=2)
-    assert built.count(0.05) == 2 + 2
+    assert built.count(0.05) == 2 + 2 + 1  # and one more shows what models that differ in rates begin with
     assert more.trials["state"].tolist() == ["done"] * 6
     assert more.trials[["lr", "seed"]].values.tolist() == [
         [0.1, 0],

@@ -34,7 +34,7 @@ class Builder:
         portable: a function of a trial's builder arguments that gives such a model in another process, too;
             None where models themselves have to travel.
         settle: called with a trial and its model once all variables exist, before training; None for nothing.
-        describes: whether models are to be described, the first of each variant.
+        describes: whether models are to be described: each that is built, as a builder may draw a structure.
         sees_folds: whether it is told the fold, or its samples.
         change: called with a trial, its model and the number of a phase of its training, from 1, to change
             the model as that phase wants it; None where training has one phase.
@@ -51,10 +51,9 @@ class Builder:
     sees_folds: bool = False
     change: Callable[[Trial, keras.Model, int], None] | None = None
     elsewhere: Callable[[DataArguments], Builder] | None = None
-    _described: set[int] = field(default_factory=set)
 
     def describe(self, job: Job, model: keras.Model, data: FitData | None) -> ModelDescribed | None:
-        """How a model is built again; None where that is known, or not wanted.
+        """How a model is built again; None where that is not wanted.
 
         Of a training in phases it is the model of the last.
 
@@ -63,11 +62,10 @@ class Builder:
             model: as `build` gave it, or as it was changed for the job's phase.
             data: of the trial.
         """
-        trial = job.trial
-        if not self.describes or job.phase < len(job.phases) or trial.variant.number in self._described:
+        if not self.describes or job.phase < len(job.phases):
             return None
-        self._described.add(trial.variant.number)
-        return ModelDescribed(trial, description(model, None if data is None else data.example(), job.phase))
+        example = None if data is None else data.example()
+        return ModelDescribed(job.trial, description(model, example, job.phase))
 
 
 @dataclass(frozen=True, eq=False)

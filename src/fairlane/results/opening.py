@@ -13,9 +13,10 @@ from typing import Any
 import keras
 import pandas as pd
 
-from fairlane.errors import BuilderError, StudyError
+from fairlane.errors import BuilderError, FairlaneWarning, StudyError
 from fairlane.kit import arguments
-from fairlane.models.recipes.description import model_of, with_variables
+from fairlane.kit.call_sites import caller, warn_at
+from fairlane.models.recipes.description import difference, is_individual, model_of, with_variables
 from fairlane.models.session import Session
 from fairlane.results.cells import frame_of
 from fairlane.results.study import Study
@@ -127,10 +128,11 @@ class _ModelsOfStore:
         self, records: Records, build: Callable[..., keras.Model] | None, custom_objects: dict[str, Any]
     ) -> None:
         self._records, self._build, self._custom_objects = records, build, custom_objects
+        self._warned: set[str] = set()
 
     def builds_alike(self, trial: Trial) -> bool:
         """Whether all models of the trial's variant are built from one description."""
-        return self._build is None
+        return self._build is None and not is_individual(self._records.description(trial))
 
     def __call__(self, trial: Trial, weights: Weights) -> keras.Model:
         description = self._records.description(trial)
@@ -159,5 +161,13 @@ class _ModelsOfStore:
         if not isinstance(model, keras.Model) or not model.compiled:
             raise BuilderError(
                 f"the builder returned no compiled keras.Model for {trial}: give the study's own builder"
+            )
+        if (what := difference(model, description)) and what not in self._warned:
+            self._warned.add(what)
+            warn_at(
+                caller(),
+                f"build gives {trial} another model than the one that was trained ({what}), so it will give "
+                "other predictions; give the study's own builder, or leave build= out",
+                FairlaneWarning,
             )
         return with_variables(model, description)

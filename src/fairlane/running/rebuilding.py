@@ -19,7 +19,7 @@ from fairlane.errors import BuilderError, StudyError
 from fairlane.models import keras_private
 from fairlane.models.copies import copy
 from fairlane.models.initial_values import Drawing, drew_seeds_alone
-from fairlane.models.recipes.description import model_of
+from fairlane.models.recipes.description import is_individual, model_of
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Held
 from fairlane.models.streams import generators_now
@@ -75,7 +75,9 @@ class Rebuilt:
         """Whether the models of the trial's variant, as far as they were built, differ in what seeds draw."""
         if self._models.sees_folds:  # a builder may give another fold another model
             return False
-        return id(trial) not in self._own or self._seeds_alone.get(trial.variant.number, False)
+        if id(trial) not in self._own:
+            return not is_individual(self._kept.description(trial))
+        return self._seeds_alone.get(trial.variant.number, False)
 
     def data_key(self, trial: Trial) -> str:
         """What a trial's data are known by, its fold included."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from fairlane.models.recipes.description import described_with, of_trial
 from fairlane.store.notes import Note, no_such_variant
 from fairlane.store.records import KEPT_CHECKPOINTS, Decision, Record, Store, next_epoch
 from fairlane.trials import (
@@ -90,7 +91,8 @@ class MemoryStore(Store):
 
     def describe(self, trial: Trial, description: str) -> None:
         """Store how the model of the trial's variant is built."""
-        self._descriptions[trial.variant.number] = description
+        number = trial.variant.number
+        self._descriptions[number] = described_with(self._descriptions.get(number), trial.number, description)
 
     def decide(self, decision: Decision) -> None:
         """Store a decision of a search."""
@@ -130,7 +132,7 @@ class MemoryStore(Store):
 
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
-        return self._descriptions.get(trial.variant.number)
+        return of_trial(self._descriptions.get(trial.variant.number), trial.number)
 
     def noted(self) -> dict[int | None, Note]:
         """Notes, by the variant's number."""

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
+from fairlane.models.recipes.description import of_trial
 from fairlane.provenance.origin import Origin
 from fairlane.store import sharers, tables
 from fairlane.store.artifacts import Artifacts
@@ -85,7 +86,7 @@ class StoredRecords(Records):
 
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
-        return self._now().models.get(trial.variant.number)
+        return of_trial(self._now().models.get(trial.variant.number), trial.number)
 
     def decisions(self) -> list[Decision]:
         """What a search has decided."""

@@ -238,7 +238,7 @@ class Records(ABC):
 
     @abstractmethod
     def description(self, trial: Trial) -> str | None:
-        """How the model of the trial's variant is built, as given to `Store.describe`; else None."""
+        """How the model of the trial is built, as given to `Store.describe`; else None."""
 
     @abstractmethod
     def decisions(self) -> list[Decision]:
@@ -319,7 +319,7 @@ class Store(Records):
 
     @abstractmethod
     def describe(self, trial: Trial, description: str) -> None:
-        """Store how the model of the trial's variant is built."""
+        """Store how the model of the trial is built: the first of its variant, or one that differs."""
 
     @abstractmethod
     def decide(self, decision: Decision) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError
+from fairlane.models.recipes.description import described_with, of_trial
 from fairlane.store import coding, tree
 from fairlane.store.artifacts import Artifact, Artifacts
 from fairlane.store.batch import Batch
@@ -94,6 +95,7 @@ class SqlStore(Store):
         self._adopted: dict[int, Trial] = {}
         self._has_site = self._closed = False
         self._inexact: set[str] = set()
+        self._redescribed: set[int] = set()
         try:
             self._files = Artifacts(place, self._study.row.folder)
             self._files.prepare()
@@ -205,7 +207,7 @@ class SqlStore(Store):
 
     def description(self, trial: Trial) -> str | None:
         """How the model of the trial's variant is built."""
-        return self._study.models.get(trial.variant.number)
+        return of_trial(self._study.models.get(trial.variant.number), trial.number)
 
     def decisions(self) -> list[Decision]:
         """What a search has decided."""
@@ -298,11 +300,16 @@ class SqlStore(Store):
                 )
 
     def describe(self, trial: Trial, description: str) -> None:
-        """Store how the model of the trial's variant is built."""
-        number = trial.variant.number
-        if self._study.models.get(number) != description:
-            self._study.models[number] = description
-            self._put([SetModel(number, description)])
+        """Store how the model of the trial is built."""
+        number, forced = trial.variant.number, self._request.resume == "force"
+        before = self._study.models.get(number)
+        # The builder may be another one, whose models are not those of the trials before.
+        known = before if not forced or number in self._redescribed else None
+        self._redescribed.add(number)
+        found = described_with(known, trial.number, description)
+        if found != before:
+            self._study.models[number] = found
+            self._put([SetModel(number, found)])
 
     def decide(self, decision: Decision) -> None:
         """Store a decision of a search."""

@@ -36,7 +36,7 @@ class TrialStarted:
 
 @dataclass(frozen=True, eq=False)
 class ModelDescribed:
-    """The first model of a variant was built.
+    """A trial's model was built.
 
     Attributes:
         trial: whose model.

@@ -89,7 +89,6 @@ class _Run:
         self._orders, self._resources, self._hands = orders, resources, hands
         self._kinds = kinds
         self._waiting, self._ledger = Waiting(feed, kinds), Ledger()
-        self._described: set[int] = set()
         self._fleets: dict[tuple[int, int], int] = {}
         self._last: EngineEvent | None = None
 
@@ -254,10 +253,7 @@ class _Run:
         entry = self._ledger.entries[message.ticket]
         event = _of(entry, message)
         if isinstance(event, ModelDescribed):
-            number = event.trial.variant.number
-            if number not in self._described:  # by another worker
-                self._described.add(number)
-                yield event
+            yield event
             return
         if isinstance(event, TrialStarted):
             event = replace(event, worker=hand.name)
