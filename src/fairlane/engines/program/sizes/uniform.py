@@ -152,7 +152,7 @@ class Uniform:
             or None where it is not known for any model.
         """
         columns = [*table.integers, *table.numbers]
-        found: dict[Any, list[Any]] = {}
+        found: dict[tuple[int, ...], list[Any]] = {}
         for value in self.values:
             found.setdefault(tuple(_at(value, env) for env in envs), []).append(value)
         whole = [tuple(int(v) if float(v).is_integer() else v for v in column) for column in columns]
@@ -160,12 +160,12 @@ class Uniform:
             return None
 
         def row(env: Env) -> Row | None:
-            values = []
-            for column in whole:
-                candidates = {_at(value, env) for value in found[column]}
-                if len(candidates) != 1:
-                    return None
-                values.append(candidates.pop())
+            own = {column: {_at(value, env) for value in values} for column, values in found.items()}
+            # The program was made for these models: values that are equal in all of them are one to it,
+            # and it has room for the largest, of products of sizes too.
+            if any(len(one) > 1 or not min(c) <= min(one) <= max(c) for c, one in own.items()):
+                return None
+            values = [min(own[column]) for column in whole]
             integers, numbers = values[: len(table.integers)], values[len(table.integers) :]
             if any(value > _EXACT for value in numbers):
                 return None
