@@ -152,7 +152,7 @@ class Uniform:
             or None where it is not known for any model.
         """
         columns = [*table.integers, *table.numbers]
-        found: dict[tuple[int, ...], list[Any]] = {}
+        found: dict[tuple[float, ...], list[Any]] = {}
         for value in self.values:
             found.setdefault(tuple(_at(value, env) for env in envs), []).append(value)
         whole = [tuple(int(v) if float(v).is_integer() else v for v in column) for column in columns]
@@ -161,9 +161,8 @@ class Uniform:
 
         def row(env: Env) -> Row | None:
             own = {column: {_at(value, env) for value in values} for column, values in found.items()}
-            # The program was made for these models: values that are equal in all of them are one to it,
-            # and it has room for the largest, of products of sizes too.
-            if any(len(one) > 1 or not min(c) <= min(one) <= max(c) for c, one in own.items()):
+            # To the program, values that are equal in the models that it was made of are one value.
+            if any(len(one) > 1 or not _has_room(min(one), column) for column, one in own.items()):
                 return None
             values = [min(own[column]) for column in whole]
             integers, numbers = values[: len(table.integers)], values[len(table.integers) :]
@@ -172,6 +171,15 @@ class Uniform:
             return integers, [float(value) for value in numbers]
 
         return row
+
+
+def _has_room(value: float, column: Sequence[float]) -> bool:
+    """Whether a program that was made for some values (of a product of sizes, say) is right for another.
+
+    It has constants where these are equal, and arrays of the largest.
+    """
+    low, high = min(column), max(column)
+    return low <= value <= high or (low != high and (0 < value < low or high < value < 0))
 
 
 class Learning:
