@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import random
+import threading
 
 import keras
 import numpy as np
@@ -158,9 +159,43 @@ def test_each_batch_is_read_once_for_all_lanes():
 
 
 def test_what_keras_shuffles_by_seed_is_read_once_per_seed():
+    read = []
+
+    class Noted(Rows):
+        def __getitem__(self, i):
+            read.append(i)
+            return super().__getitem__(i)
+
+    fl.compare(build, TWO, Noted(), seeds=3, epochs=2, engine="lanes", verbose=0)
+    assert len(read) == 3 * (1 + 2 * 5)
+
+
+class Growing(Rows):
+    """A curriculum: later epochs have more batches, of larger numbers."""
+
+    def __len__(self):
+        return 2 + self.ended
+
+    def __getitem__(self, i):
+        x, y = super().__getitem__(i % 5)
+        return x * (1 + 0.1 * self.ended), y
+
+
+@pytest.mark.parametrize("engine", ["lanes", "reference"])
+def test_a_dataset_that_changes_between_epochs_is_as_at_first_for_each_trial(engine):
+    with session.left_as_found():
+        study = fl.compare(build, TWO, Growing(), seeds=2, epochs=2, engine=engine, verbose=0)
+        for record in study._store:
+            expected = alone(lambda: {"x": Growing()}, record.trial, epochs=2)["loss"]
+            mine = study.history[study.history["trial"] == record.trial.number]["loss"]
+            np.testing.assert_allclose(mine, expected, rtol=1e-5, err_msg=str(record.trial))
+
+
+def test_that_a_changing_dataset_cannot_be_copied_is_said():
     data = Rows()
-    fl.compare(build, TWO, data, seeds=3, epochs=2, engine="lanes", verbose=0)
-    assert len(data.read) == 3 * (1 + 2 * 5)
+    data.lock = threading.Lock()
+    with pytest.warns(fl.FairlaneWarning, match=r"x is a Rows .* can't be copied \(TypeError: cannot pickle"):
+        fl.compare(build, [{}], data, seeds=2, epochs=1, engine="lanes", verbose=0)
 
 
 def test_random_sources_are_drawn_once():

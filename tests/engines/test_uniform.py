@@ -148,6 +148,28 @@ def test_a_step_that_asks_for_a_size_is_not_taken_for_known():
         assert Uniform.of(seen, models[1], kinds) is None
 
 
+def test_sizes_whose_products_are_equal_in_what_was_traced_and_not_in_others():
+    """The means are over 18 numbers in the smallest and largest models, and over 20 and 30 in the others."""
+
+    def build(a, b):
+        inputs = keras.Input((11,))
+        left = keras.ops.expand_dims(layers.Dense(a)(inputs), 2)
+        outer = left * keras.ops.expand_dims(layers.Dense(b)(inputs), 1)
+        mean = keras.ops.expand_dims(keras.ops.mean(outer, axis=(1, 2)), 1)
+        model = keras.Model(inputs, layers.Dense(1)(mean))
+        model.compile("sgd", "mse")
+        return model
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(48, 11)).astype("float32"), rng.normal(size=(48, 1)).astype("float32")
+    sizes = [{"a": a, "b": b} for a, b in ((2, 9), (9, 2), (4, 5), (5, 6))]
+    arguments = {"epochs": 1, "batch_size": 16}
+    study = fl.compare(build, sizes, x, y, seeds=1, verbose=0, **arguments)
+    for trial in (2, 3):
+        alone = keras_alone(build, sizes[trial], 0, x, y, **arguments)
+        assert_logs_agree(history_of(study, trial), alone.logs)
+
+
 def test_sizes_that_only_seemed_to_go_together_are_told_apart_by_a_third_model():
     def two(units):
         i = keras.Input((6,))

@@ -220,7 +220,7 @@ class FitData:
     def again(self) -> dict[str, Any]:
         """The arguments of ``Model.fit`` to give again, since taking them apart has read from them."""
         parts = {"x": self.training, "validation_data": self.validation}
-        return {k: v.again() for k, v in parts.items() if isinstance(v, Source) and v.once}
+        return {k: v.again() for k, v in parts.items() if isinstance(v, Source) and (v.once or v.unread)}
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], room: float = math.inf) -> FitData:

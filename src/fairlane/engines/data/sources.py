@@ -12,7 +12,9 @@ source's own, and is drawn once for all.
 
 from __future__ import annotations
 
+import copy
 import itertools
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ import keras
 import numpy as np
 
 from fairlane.engines.eligibility import Unsuitable, refuse_batch
+from fairlane.errors import FairlaneWarning
+from fairlane.kit.error_text import first_line
 from fairlane.models import keras_private
 from fairlane.models.session import Generators
 from fairlane.models.streams import generators_now
@@ -35,6 +39,10 @@ PIECE_BYTES = 64 * 2**20
 
 PIECE_STEPS = 32
 """Batches to hand to the program together; more do not make a small model's step cheaper."""
+
+
+_LARGE = 2**20
+"""Bytes from which on an array of a dataset is not copied."""
 
 
 class Piece(NamedTuple):
@@ -60,6 +68,62 @@ unused_number = itertools.count().__next__
 
 
 @dataclass(eq=False)
+class Unread:
+    """A dataset that changes between epochs (a count of them, an order), as it was before it was read.
+
+    A trial alone begins with it; so does everyone who reads here.
+
+    Attributes:
+        name: the argument of ``Model.fit`` that it is, for messages.
+        dataset: a copy of it; None where it can't be copied.
+        why: the reason.
+    """
+
+    name: str
+    dataset: Any
+    why: str = ""
+    _taken: bool = False
+
+    @classmethod
+    def of(cls, name: str, x: Any) -> Unread | None:
+        """That of a dataset; None where it does nothing between epochs."""
+        if not isinstance(x, keras.utils.PyDataset) or not _acts_between_epochs(x):
+            return None
+        try:
+            return cls(name, _copied(x))
+        except Exception as error:  # of what it holds: a file, a lock
+            return cls(name, None, f"{type(error).__name__}: {first_line(error)}")
+
+    def take(self, own: Any) -> Any:
+        """The dataset to read: the caller's own the first time, and then copies.
+
+        Args:
+            own: the caller's.
+        """
+        first, self._taken = not self._taken, True
+        if first:
+            return own
+        if self.dataset is not None:
+            return _copied(self.dataset)
+        warnings.warn(
+            f"{self.name} is a {type(own).__name__} with an on_epoch_begin or on_epoch_end of its own, and "
+            f"can't be copied ({self.why}). So trials that read it later, or in another order, do not find "
+            "it as it was at first, and their numbers may not be those of a trial alone; let it hold what "
+            "copy.deepcopy can copy, such as the path of a file in place of the open file",
+            FairlaneWarning,
+            stacklevel=2,
+        )
+        return own
+
+
+def _copied(dataset: Any) -> Any:
+    """A copy of a dataset that shares its large arrays: those are samples, which reading does not change."""
+    leaves = keras.tree.flatten(vars(dataset))
+    shared = (leaf for leaf in leaves if getattr(leaf, "nbytes", 0) >= _LARGE)
+    return copy.deepcopy(dataset, {id(array): array for array in shared})
+
+
+@dataclass(eq=False)
 class Source:
     """Where batches are read from.
 
@@ -69,6 +133,7 @@ class Source:
         arguments: how Keras's iterator takes batches from it.
         once: whether it can be read only once.
         number: which source it is.
+        unread: the dataset as it was before it was read, where reading changes it; else None.
     """
 
     name: str
@@ -76,6 +141,7 @@ class Source:
     arguments: Mapping[str, Any]
     once: bool = False
     number: int = field(default_factory=unused_number)
+    unread: Unread | None = None
     _readings: dict[Any, Reading] = field(default_factory=dict)
     _begun: int = 0
     _first: Any = None
@@ -87,11 +153,13 @@ class Source:
         Raises:
             ValueError: what Keras raises for them.
         """
-        once = isinstance(x, GeneratorType)
+        once, unread = isinstance(x, GeneratorType), Unread.of(name, x)
         iterator = keras_private.batch_iterator(x, **arguments)
         shuffle = arguments.get("shuffle") if _keras_shuffles(x) else False  # Keras has warned of it by now
         # A generator's adapter has taken its first batches, and is the only one that still knows them.
-        return cls(name, iterator.data_adapter if once else x, {**arguments, "shuffle": shuffle}, once)
+        return cls(
+            name, iterator.data_adapter if once else x, {**arguments, "shuffle": shuffle}, once, unread=unread
+        )
 
     @property
     def first(self) -> Any:
@@ -99,12 +167,15 @@ class Source:
         return self._first
 
     def iterator(self, steps_per_execution: int = 1) -> Any:
-        """A new Keras iterator over its batches."""
-        return keras_private.batch_iterator(self.x, steps_per_execution=steps_per_execution, **self.arguments)
+        """A new Keras iterator over its batches, from the beginning."""
+        x = self.x if self.unread is None else self.unread.take(self.x)
+        return keras_private.batch_iterator(x, steps_per_execution=steps_per_execution, **self.arguments)
 
     def again(self) -> Any:
         """What to give to ``Model.fit`` instead: of a generator, the adapter has taken the first batches."""
-        return (batch for batch in self.x.get_numpy_iterator()) if self.once else self.x
+        if self.once:
+            return (batch for batch in self.x.get_numpy_iterator())
+        return self.x if self.unread is None else self.unread.take(self.x)
 
     @property
     def repeats(self) -> bool:
@@ -114,10 +185,8 @@ class Source:
         """
         if self.arguments.get("steps_per_epoch") is not None:
             return False  # the next epoch continues where this one ended
-        hooks = ("on_epoch_begin", "on_epoch_end")
         if isinstance(self.x, keras.utils.PyDataset):
-            plain = keras.utils.PyDataset
-            return all(getattr(type(self.x), hook) is getattr(plain, hook) for hook in hooks)
+            return not _acts_between_epochs(self.x)
         return bool(keras_private.is_array_data(self.x))
 
     def join(self, model: keras.Model, steps_per_execution: int, at: Any = None) -> Reading:
@@ -266,6 +335,12 @@ class Reading:
             for _, _, batches in self.iterator:
                 yield next(batches)
                 yield from islice(batches, at_once - 1)
+
+
+def _acts_between_epochs(x: Any) -> bool:
+    """Whether a dataset does something at the beginnings or ends of epochs."""
+    plain, hooks = keras.utils.PyDataset, ("on_epoch_begin", "on_epoch_end")
+    return any(getattr(type(x), hook) is not getattr(plain, hook) for hook in hooks)
 
 
 def _keras_shuffles(x: Any) -> bool:

@@ -152,7 +152,7 @@ class Uniform:
             or None where it is not known for any model.
         """
         columns = [*table.integers, *table.numbers]
-        found: dict[Any, list[Any]] = {}
+        found: dict[tuple[float, ...], list[Any]] = {}
         for value in self.values:
             found.setdefault(tuple(_at(value, env) for env in envs), []).append(value)
         whole = [tuple(int(v) if float(v).is_integer() else v for v in column) for column in columns]
@@ -160,18 +160,26 @@ class Uniform:
             return None
 
         def row(env: Env) -> Row | None:
-            values = []
-            for column in whole:
-                candidates = {_at(value, env) for value in found[column]}
-                if len(candidates) != 1:
-                    return None
-                values.append(candidates.pop())
+            own = {column: {_at(value, env) for value in values} for column, values in found.items()}
+            # To the program, values that are equal in the models that it was made of are one value.
+            if any(len(one) > 1 or not _has_room(min(one), column) for column, one in own.items()):
+                return None
+            values = [min(own[column]) for column in whole]
             integers, numbers = values[: len(table.integers)], values[len(table.integers) :]
             if any(value > _EXACT for value in numbers):
                 return None
             return integers, [float(value) for value in numbers]
 
         return row
+
+
+def _has_room(value: float, column: Sequence[float]) -> bool:
+    """Whether a program that was made for some values (of a product of sizes, say) is right for another.
+
+    It has constants where these are equal, and arrays of the largest.
+    """
+    low, high = min(column), max(column)
+    return low <= value <= high or (low != high and (0 < value < low or high < value < 0))
 
 
 class Learning:
