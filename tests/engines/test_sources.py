@@ -191,6 +191,32 @@ def test_a_dataset_that_changes_between_epochs_is_as_at_first_for_each_trial(eng
             np.testing.assert_allclose(mine, expected, rtol=1e-5, err_msg=str(record.trial))
 
 
+@pytest.mark.parametrize("samples", [40, 2**20])
+def test_samples_that_a_dataset_shuffles_in_place_are_not_shared(samples):
+    """A small array is copied for each order of batches; a large one is not, and then the trial fails."""
+
+    class InPlace(Rows):
+        def __init__(self):
+            super().__init__()
+            self.own, self.rng = np.linspace(0, 1, samples), np.random.default_rng(3)
+
+        def __getitem__(self, i):
+            x, y = super().__getitem__(i)
+            return x * self.own[i], y
+
+        def on_epoch_end(self):
+            self.rng.shuffle(self.own)
+
+    study = fl.compare(build, [{}], InPlace(), seeds=2, epochs=2, engine="lanes", verbose=0)
+    states, errors = list(study.trials["state"]), list(study.trials["error"])
+    if samples == 40:
+        expected = [alone(lambda: {"x": InPlace()}, r.trial, epochs=2)["loss"] for r in study._store]
+        np.testing.assert_allclose(np.reshape(study.history["loss"], (2, 2)), expected, rtol=1e-5)
+    else:
+        assert states == ["done", "failed"]
+        assert "read-only (x, y and the other data can't be written to during training" in errors[1]
+
+
 def test_that_a_changing_dataset_cannot_be_copied_is_said():
     data = Rows()
     data.lock = threading.Lock()

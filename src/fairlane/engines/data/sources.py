@@ -41,7 +41,7 @@ PIECE_STEPS = 32
 """Batches to hand to the program together; more do not make a small model's step cheaper."""
 
 
-_LARGE = 2**20
+_LARGE = 2**22
 """Bytes from which on an array of a dataset is not copied."""
 
 
@@ -117,10 +117,21 @@ class Unread:
 
 
 def _copied(dataset: Any) -> Any:
-    """A copy of a dataset that shares its large arrays: those are samples, which reading does not change."""
+    """A copy of a dataset that shares its large arrays: samples, most likely, which reading does not change.
+
+    One that writes to them (shuffles samples in place) fails: all that read them would get what it wrote.
+    """
     leaves = keras.tree.flatten(vars(dataset))
-    shared = (leaf for leaf in leaves if getattr(leaf, "nbytes", 0) >= _LARGE)
-    return copy.deepcopy(dataset, {id(array): array for array in shared})
+    shared = [leaf for leaf in leaves if getattr(leaf, "nbytes", 0) >= _LARGE]
+    return copy.deepcopy(dataset, {id(array): _unwritable(array) for array in shared})
+
+
+def _unwritable(array: Any) -> Any:
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(eq=False)
