@@ -667,3 +667,26 @@ def test_a_study_whose_callbacks_changed_the_model_begins_anew(engine, tmp_path)
         more = fl.compare(sloped, grid, X, Y, **{**arguments, "epochs": 4}, **store)
     alone = keras_alone(sloped, {"rate": 0.1}, 0, X, Y, callbacks=[Steepens()], **{**FIT, "epochs": 4})
     assert_logs_agree(history_of(more, 0), alone.logs)
+
+
+class Watched(layers.Layer):
+    """Updates a metric in ``call``: while Keras's ``fit`` runs on JAX, the metric's variables have no value."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = keras.metrics.Mean()
+
+    def call(self, inputs):
+        self.mean.update_state(inputs)
+        return inputs
+
+
+def test_what_reads_a_variable_that_is_no_input_of_the_step_fails_as_in_keras_alone():
+    def build(rate):
+        return network(Watched(), optimizer=keras.optimizers.SGD(rate))
+
+    with pytest.raises(TypeError, match="NoneType"):
+        keras_alone(build, {"rate": 0.1}, 0, X, Y)
+    with pytest.warns(fl.FairlaneWarning, match="nothing was trained"):
+        study = fl.compare(build, {"rate": [0.1, 0.2]}, X, Y, seeds=1, epochs=1, verbose=0)
+    assert study.trials["error"].str.contains("NoneType").all()

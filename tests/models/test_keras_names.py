@@ -463,12 +463,16 @@ def functional(units, last="sigmoid"):
 )
 def test_a_model_built_for_its_output_is_what_fit_builds(given):
     found = []
-    for build in (keras_private.symbolic_build, keras_private.build_for_output):
+    for untraced in (False, True):
         keras.backend.clear_session()
         keras.utils.set_random_seed(3)
         model = functional(5)
         model.compile(**given())
-        build(model, keras_private.epoch_iterator(X, Y, batch_size=4, shuffle=True))
+        iterator = keras_private.epoch_iterator(X, Y, batch_size=4, shuffle=True)
+        if untraced:
+            keras_private.build_for_output(model, iterator)
+        else:
+            keras_private.symbolic_build(model, iterator)
         values = [(v.path, v.shape, v.dtype, np.asarray(v.value).tobytes()) for v in all_variables(model)]
         found.append((values, np.random.rand()))  # noqa: NPY002
         assert len(keras_private.only_output(model)) == 2
@@ -497,6 +501,23 @@ def test_only_output():
         keras.Model(*[keras.Input((1,), batch_size=4)] * 2),
     ):
         assert keras_private.only_output(other) is None
+
+
+@pytest.mark.parametrize("what", ["train", "test", "logs"])
+def test_values_are_put_away_as_while_fit_runs(what):
+    model = built()
+    before = [np.asarray(v.value) for v in all_variables(model)]
+    with keras_private.values_put_away(model, what):
+        away = [v._value is None for v in all_variables(model)]
+    own = {id(v) for v in model.optimizer.variables}
+    if what == "train":
+        assert all(away)
+    elif what == "logs":
+        assert not any(away)
+    else:
+        assert away == [id(v) not in own for v in all_variables(model)]
+    for value, variable in zip(before, all_variables(model), strict=True):
+        np.testing.assert_array_equal(variable.value, value)
 
 
 def test_pending_state_is_assigned_when_a_callback_asks_for_the_model():

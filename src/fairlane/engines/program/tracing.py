@@ -119,7 +119,8 @@ def step_function(model: keras.Model, kind: Kind) -> Callable[[State, Any], Any]
     function = {"train": train, "test": test, "logs": logs}[kind.what]
 
     def plainly(state: State, batch: Any) -> Any:
-        with plain_recurrence(model) if kind.plain else nullcontext():
+        plain = plain_recurrence(model) if kind.plain else nullcontext()
+        with plain, keras_private.values_put_away(model, kind.what):
             return function(state, batch)
 
     return plainly

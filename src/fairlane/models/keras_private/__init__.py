@@ -73,6 +73,7 @@ from fairlane.models.keras_private.training import (
     state_is_pending,
     symbolic_build,
     symbolic_build_from,
+    values_put_away,
 )
 
 __all__ = [
@@ -132,6 +133,7 @@ __all__ = [
     "tensorflow_random_state",
     "trained_variables",
     "value_held",
+    "values_put_away",
     "weight_decays",
     "with_seed",
     "without_tensorflow",

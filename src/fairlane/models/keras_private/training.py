@@ -5,6 +5,8 @@ In: a compiled model, or a callback. Out: what ``fit`` would do with it, and its
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +103,35 @@ def _words_as_symbols(batch: Any) -> Any:
         return keras.KerasTensor(array.shape, "string") if text else array
 
     return keras.tree.map_structure(known, batch)
+
+
+@contextmanager
+def values_put_away(model: Any, what: str) -> Iterator[None]:
+    """While a step is traced, let variables have no values of their own, as while ``fit`` runs.
+
+    What reads one that is not among the step's inputs then fails, as in ``fit``: a metric that ``call``
+    updates, or the optimizer's rate in a loss.
+
+    Args:
+        model: the model.
+        what: ``train``, ``test``, or another, for which nothing is put away.
+    """
+    if what not in ("train", "test"):
+        yield
+        return
+    groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+    unique = {id(variable): variable for group in groups for variable in group}
+    if what == "train":
+        unique |= {id(variable): variable for variable in model.optimizer.variables}
+    variables = list(unique.values())
+    values = [variable._value for variable in variables]
+    for variable in variables:
+        variable._value = None
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable._value = value
 
 
 _CALLED_ON_LANES = frozenset(
