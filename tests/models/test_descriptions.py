@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fairlane as fl
-from fairlane.models.recipes.description import are_alike, described_with, is_individual, of_trial
+from fairlane.models.recipes.individual import are_alike, described_with, is_individual, of_trial
 
 X = np.random.RandomState(0).normal(size=(16, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)

@@ -16,7 +16,8 @@ import pandas as pd
 from fairlane.errors import BuilderError, FairlaneWarning, StudyError
 from fairlane.kit import arguments
 from fairlane.kit.call_sites import caller, warn_at
-from fairlane.models.recipes.description import difference, is_individual, model_of, with_variables
+from fairlane.models.recipes.description import difference, model_of, with_variables
+from fairlane.models.recipes.individual import is_individual
 from fairlane.models.session import Session
 from fairlane.results.cells import frame_of
 from fairlane.results.study import Study

@@ -19,7 +19,8 @@ from fairlane.errors import BuilderError, StudyError
 from fairlane.models import keras_private
 from fairlane.models.copies import copy
 from fairlane.models.initial_values import Drawing, drew_seeds_alone
-from fairlane.models.recipes.description import is_individual, model_of
+from fairlane.models.recipes.description import model_of
+from fairlane.models.recipes.individual import is_individual
 from fairlane.models.session import Session, left_as_found
 from fairlane.models.sharing import Held
 from fairlane.models.streams import generators_now

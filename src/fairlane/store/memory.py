@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fairlane.models.recipes.description import described_with, of_trial
+from fairlane.models.recipes.individual import described_with, of_trial
 from fairlane.store.notes import Note, no_such_variant
 from fairlane.store.records import KEPT_CHECKPOINTS, Decision, Record, Store, next_epoch
 from fairlane.trials import (

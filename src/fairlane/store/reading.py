@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.models.recipes.description import of_trial
+from fairlane.models.recipes.individual import of_trial
 from fairlane.provenance.origin import Origin
 from fairlane.store import sharers, tables
 from fairlane.store.artifacts import Artifacts

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError
-from fairlane.models.recipes.description import described_with, of_trial
+from fairlane.models.recipes.individual import described_with, of_trial
 from fairlane.store import coding, tree
 from fairlane.store.artifacts import Artifact, Artifacts
 from fairlane.store.batch import Batch

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from fairlane.errors import StudyError
+from fairlane.models.recipes.individual import BUILD
 
 _MODULES = (
     *("keras.layers", "keras.models", "keras.optimizers", "keras.losses", "keras.metrics"),
@@ -30,8 +31,6 @@ _VALUES = frozenset(
 """Data in a config that JSON has no word for."""
 _CODE = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"})
 """What holds code, or reads files that do."""
-BUILD = "give its builder: fairlane.open(store, name, build=builder)"
-"""What to do where a config builds no model; it ends messages."""
 
 
 def check(config: Any, custom_objects: Mapping[str, Any]) -> None:

@@ -15,8 +15,9 @@ import keras
 
 from fairlane.errors import StudyError
 from fairlane.models import layer_state
-from fairlane.models.recipes.allowed import BUILD, check
+from fairlane.models.recipes.allowed import check
 from fairlane.models.recipes.batches import Batch, build_for, shapes_of
+from fairlane.models.recipes.individual import BUILD, loaded
 from fairlane.models.session import left_as_found
 from fairlane.models.variables import variable_groups
 from fairlane.trials import Weights
@@ -41,27 +42,6 @@ def description(model: keras.Model, batch: Batch = None, phase: int = 0) -> str:
         return json.dumps({"why": why, "batch": shapes})
 
 
-def are_alike(a: str, b: str) -> bool:
-    """Whether two descriptions are of models that differ in what is stored with their weights alone.
-
-    Args:
-        a: what `description` gave.
-        b: likewise.
-    """
-    return a == b or _compared(a) == _compared(b)
-
-
-def _compared(text: str) -> Any:
-    stored = _loaded(text)
-    return {name: _without_seeds(part) for name, part in stored.items() if name != "batch"}
-
-
-def _without_seeds(part: Any) -> Any:
-    if isinstance(part, dict):
-        return {name: _without_seeds(one) for name, one in part.items() if name != "seed"}
-    return [_without_seeds(one) for one in part] if isinstance(part, list) else part
-
-
 def difference(model: keras.Model, text: str | None) -> str:
     """Where a model is another one than is described, in words; empty where it is not, or that is not known.
 
@@ -69,7 +49,7 @@ def difference(model: keras.Model, text: str | None) -> str:
         model: a compiled model.
         text: what `description` gave of another one, and a store has kept.
     """
-    stored, now = _loaded(text or "null"), _loaded(description(model))
+    stored, now = loaded(text or "null"), loaded(description(model))
     if not isinstance(stored, dict) or "config" not in stored or "config" not in now:
         return ""
     return next(_differing(stored["config"], now["config"], ""), "")
@@ -91,73 +71,6 @@ _NO_MATTER = frozenset({"name", "seed", "module", "registered_name", "build_conf
 """What may differ between two processes, or is not of the outputs."""
 
 
-def described_with(known: str | None, trial: int, text: str) -> str:
-    """The descriptions of a variant's models, with that of one more trial.
-
-    A builder that draws a structure gives each seed another model. Then the first is the base, and trials
-    whose models differ from it have their own.
-
-    Args:
-        known: those until now; None where there is none.
-        trial: its number.
-        text: what `description` gave.
-    """
-    parts = None if known is None or known == text else _parts(known)
-    now = None if parts is None else _parts(text)
-    if parts is None or now is None:
-        return text
-    (base, others), (new, _) = parts, now
-    if base.get("phase", 0) != new.get("phase", 0):
-        return text  # training goes on for all of them
-    others.pop(str(trial), None)
-    if are_alike(json.dumps(base), text):
-        base = {**base, "batch": base.get("batch") or new.get("batch")}
-    else:
-        many = len(others) >= _MOST
-        others[str(trial)] = {"why": "its builder draws a model for each seed"} if many else new
-    return json.dumps({"individual": True, "base": base, "others": others}) if others else json.dumps(base)
-
-
-def _parts(known: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The base, and trials with their own; None where the text, which may come from anywhere, has none."""
-    try:
-        found = _loaded(known)
-    except StudyError:
-        return None
-    if not is_individual(known):
-        return (found, {}) if isinstance(found, dict) else None
-    base, others = found.get("base"), found.get("others")
-    return (base, others) if isinstance(base, dict) and isinstance(others, dict) else None
-
-
-def of_trial(known: str | None, trial: int) -> str | None:
-    """How a trial's model is built.
-
-    Args:
-        known: the descriptions of its variant's models, as `described_with` gives them.
-        trial: its number.
-    """
-    parts = None if known is None or not is_individual(known) else _parts(known)
-    if parts is None:
-        return known
-    base, others = parts
-    own = others.get(str(trial), base)
-    return json.dumps({"individual": True, **(own if isinstance(own, dict) else {})})
-
-
-def is_individual(text: str | None) -> bool:
-    """Whether trials of the variant have models of their own.
-
-    Args:
-        text: as `described_with` or `of_trial` gives it.
-    """
-    return text is not None and text.startswith('{"individual": true')
-
-
-_MOST = 100
-"""How many models of a variant are described; others need their builder."""
-
-
 def model_of(
     text: str, custom_objects: Mapping[str, Any] | None = None, weights: Weights | None = None
 ) -> keras.Model:
@@ -172,7 +85,7 @@ def model_of(
     Raises:
         StudyError: the description holds code, names what it must not, or builds no model.
     """
-    stored = _loaded(text)
+    stored = loaded(text)
     if not isinstance(stored, dict) or "config" not in stored:
         is_description = isinstance(stored, dict)
         why = stored.get("why", "it is missing") if is_description else "what is stored is not a description"
@@ -210,7 +123,7 @@ def with_variables(model: keras.Model, text: str | None) -> keras.Model:
     Raises:
         StudyError: they can't be made.
     """
-    stored = _loaded(text or "null")
+    stored = loaded(text or "null")
     try:
         with left_as_found():
             build_for(model, stored.get("batch") if isinstance(stored, dict) else None)
@@ -302,10 +215,3 @@ def _serialised(config: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(reversed(value.values()))
         elif isinstance(value, list):
             waiting.extend(reversed(value))
-
-
-def _loaded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise StudyError(f"the model's config in the store is not JSON ({error}); {BUILD}") from error
