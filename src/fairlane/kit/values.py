@@ -72,3 +72,20 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
         items = [mapped(inner, leaf) for inner in value]
         return tuple(items) if isinstance(value, tuple) else items
     return leaf(value)
+
+
+def read_only(value: Any) -> Any:
+    """An array that can't be written to through what is returned; it has the same memory.
+
+    Args:
+        value: a NumPy array; anything else is returned as it is.
+
+    Example:
+        >>> read_only(np.zeros(2)).flags.writeable
+        False
+    """
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fairlane.kit.values import read_only
 from fairlane.trials import TrialFailed
 
 _OF_DATA = ("x", "y", "sample_weight", "validation_data")
@@ -48,15 +49,7 @@ def unwritable(data: Any) -> Any:
     Args:
         data: arrays, or a nested structure of them.
     """
-    return keras.tree.map_structure(_view, data)
-
-
-def _view(leaf: Any) -> Any:
-    if not isinstance(leaf, np.ndarray):
-        return leaf
-    view = leaf.view()
-    view.flags.writeable = False
-    return view
+    return keras.tree.map_structure(read_only, data)
 
 
 def explained(failed: TrialFailed) -> TrialFailed:

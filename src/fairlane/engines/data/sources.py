@@ -30,6 +30,7 @@ import numpy as np
 from fairlane.engines.eligibility import Unsuitable, refuse_batch
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.error_text import first_line
+from fairlane.kit.values import read_only
 from fairlane.models import keras_private
 from fairlane.models.session import Generators
 from fairlane.models.streams import generators_now
@@ -123,15 +124,7 @@ def _copied(dataset: Any) -> Any:
     """
     leaves = keras.tree.flatten(vars(dataset))
     shared = [leaf for leaf in leaves if getattr(leaf, "nbytes", 0) >= _LARGE]
-    return copy.deepcopy(dataset, {id(array): _unwritable(array) for array in shared})
-
-
-def _unwritable(array: Any) -> Any:
-    if not isinstance(array, np.ndarray):
-        return array
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    return copy.deepcopy(dataset, {id(array): read_only(array) for array in shared})
 
 
 @dataclass(eq=False)
