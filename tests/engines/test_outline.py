@@ -197,10 +197,10 @@ def test_whatever_differs_gives_another_digest(one, other):
 
 
 def test_where_an_operation_is_called_is_part_of_it():
-    from jax.experimental.compute_on import compute_on
+    from jax.experimental.xla_metadata import set_xla_metadata
 
     def elsewhere(x):
-        with compute_on("device_host"):
+        with set_xla_metadata(where="there"):
             return jnp.sin(x)
 
     assert whole(traced(elsewhere)) != whole(traced(jnp.sin))
