@@ -163,7 +163,17 @@ class _ModelsOfStore:
             raise BuilderError(
                 f"the builder returned no compiled keras.Model for {trial}: give the study's own builder"
             )
-        if (what := difference(model, description)) and what not in self._warned:
+        self._warn_of_difference(trial, model, description, weights)
+        return with_variables(model, description)
+
+    def _warn_of_difference(
+        self, trial: Trial, model: keras.Model, description: str | None, weights: Weights
+    ) -> None:
+        """Warn of a model that is not the trained one, and whose weights fit; others are refused later."""
+        shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+        fits = shapes == [tuple(array.shape) for array in weights.state.trainable]
+        what = difference(model, description) if fits else ""
+        if what and what not in self._warned:
             self._warned.add(what)
             warn_at(
                 caller(),
@@ -171,4 +181,3 @@ class _ModelsOfStore:
                 "other predictions; give the study's own builder, or leave build= out",
                 FairlaneWarning,
             )
-        return with_variables(model, description)
