@@ -7,6 +7,7 @@ trained on, and with several trials it would reach all those that begin later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,7 +20,8 @@ from fairlane.kit.values import read_only
 from fairlane.trials import TrialFailed
 
 _OF_DATA = ("x", "y", "sample_weight", "validation_data")
-_SAID = "read-only"  # in NumPy's error
+_SAID = re.compile("(array|destination) is read-only")
+"""What NumPy's errors say, and those of compiled code that takes its arrays."""
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def unwritable(data: Any) -> Any:
 
 def explained(failed: TrialFailed) -> TrialFailed:
     """A failure with the reason why an array could not be written to, where that was it."""
-    if _SAID not in failed.error:
+    if not _SAID.search(failed.error):
         return failed
     why = (
         "x, y and the other data can't be written to during training, because lanes train on a copy of them, "

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ import numpy as np
 
 from fairlane.engines.eligibility import Unsuitable, refuse_batch
 from fairlane.errors import FairlaneWarning
+from fairlane.kit.call_sites import caller, warn_at
 from fairlane.kit.error_text import first_line
 from fairlane.kit.values import read_only
 from fairlane.models import keras_private
@@ -106,13 +106,13 @@ class Unread:
             return own
         if self.dataset is not None:
             return _copied(self.dataset)
-        warnings.warn(
+        warn_at(
+            caller(),
             f"{self.name} is a {type(own).__name__} with an on_epoch_begin or on_epoch_end of its own, and "
             f"can't be copied ({self.why}). So trials that read it later, or in another order, do not find "
             "it as it was at first, and their numbers may not be those of a trial alone; let it hold what "
             "copy.deepcopy can copy, such as the path of a file in place of the open file",
             FairlaneWarning,
-            stacklevel=2,
         )
         return own
 

@@ -78,10 +78,7 @@ def begin(
         state = jax.tree.map(np.array, state)
     built = Built(model, session, examination, rest, steps, most_epochs, directions)
     return Beginning(
-        *(built, session, state, callbacks, kept, held, birth),
-        reading=reading,
-        described=described,
-        untraced=untraced,
+        built, session, state, callbacks, kept, held, birth, reading=reading, described=described
     )
 
 

@@ -117,7 +117,6 @@ class Beginning:
             it has all.
         examined: whether `built` is another lane's, whose program is known.
         reading: what it reads its training batches from, or None.
-        untraced: whether Keras has built its model without a trace.
         described: how its model is built, where that is to be reported.
     """
 
@@ -132,7 +131,6 @@ class Beginning:
     examined: bool = False
     reading: Reading | None = None
     described: ModelDescribed | None = None
-    untraced: bool = False
 
 
 def may_be_alike(job: Job, data: FitData, builder: Builder) -> bool:

@@ -197,8 +197,7 @@ class Prebuilt:
         if key not in self._known:
             self._known[key] = _known_from(found, unbuilt)
             self._forget()
-            if not found.untraced:
-                self.untraced.learn(job, data, found, unbuilt)
+            self.untraced.learn(job, data, found, unbuilt)
             return
         known = self._known[key]
         differing = set() if known is None else known.differing(unbuilt)

@@ -51,7 +51,7 @@ class Untraced:
         return self._proven.get(_key(job, data, unbuilt), False)
 
     def learn(self, job: Job, data: FitData, found: Beginning, unbuilt: Unbuilt) -> None:
-        """Look at a model of sizes that are new, which Keras has built with a trace.
+        """Look at a model of sizes that are new, and which Keras has built with a trace unless it `takes` it.
 
         Args:
             job: its trial's.
@@ -60,8 +60,10 @@ class Untraced:
             unbuilt: the model as its builder returned it.
         """
         key = _key(job, data, unbuilt)
+        if key in self._proven:
+            return
         self._sizes[key] += 1
-        if key in self._proven or self._sizes[key] < _BEFORE_PROOF:
+        if self._sizes[key] < _BEFORE_PROOF:
             return
         foreign = unbuilt.structure.foreign or found.built.examination.tracing is not None
         self._proven[key] = bool(
