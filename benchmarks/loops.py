@@ -24,27 +24,28 @@ def worker(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Train one kind of model with one loop."""
     import _tasks
     import fairlane as fl
-    from fairlane.engines.lanes import engine, fleet, fleets, loops
+    from fairlane.engines.lanes import chunk, engine, fleet, fleets, loops
 
     width, stepwise = parameters["width"], parameters["stepwise"]
     fleets.choose = lambda model: loops.Loop(width, stepwise)
     if not parameters["rewritten"]:
         program = fleet.Program
         fleet.Program = lambda *parts, on_cpu, **more: program(*parts, on_cpu=False, **more)
-    seen: list[Any] = []
-    note = loops.Loop.note
+    seen: list[float] = []
+    account = chunk.Chunk.account
 
-    def noted(self: Any, wide: int, seconds: float) -> None:
-        seen.append(self)
-        note(self, wide, seconds)
+    def noted(self: Any, outcome: Any) -> None:
+        if self.width == width:
+            seen.append(outcome.seconds)
+        account(self, outcome)
 
-    loops.Loop.note = noted
+    chunk.Chunk.account = noted
     task = task_of(_tasks, name, parameters["data"], width * engine.default_threads())
     study = fl.compare(
         task.build, task.grid, task.x, task.y, seeds=task.seeds, engine="lanes", verbose=0, **task.fit
     )
     assert set(study.trials["state"]) == {"done"}, study.trials["error"].tolist()
-    (seconds,) = {id(loop): loop.seconds[width] for loop in seen}.values()
+    seconds = min(seen)
     # Each thread's chunk took this long for its lanes, and all threads ran at once.
     return {"seconds": seconds, "ms_per_model_epoch": seconds * 1e3 / width / engine.default_threads()}
 

@@ -179,11 +179,11 @@ class Chunk:
         """Its lanes that have not ended."""
         return [lane for lane in self.lanes if not lane.ended]
 
-    def share_seconds(self, seconds: float) -> None:
-        """Count time that was spent for all of its lanes."""
-        self.fleet.loop.note(self.width, seconds)
+    def account(self, outcome: Outcome) -> None:
+        """Count an epoch's batches, and the time that was spent for all of its lanes."""
+        self.fleet.loop.batches = int(np.max(outcome.steps))
         for lane in self.lanes:
-            lane.spend(seconds / len(self.lanes))
+            lane.spend(outcome.seconds / len(self.lanes))
 
     # --- on its way through an epoch ----------------------------------------------------------------
 

@@ -17,13 +17,8 @@ import numpy as np
 from fairlane.engines.lanes.fleet import Member
 from fairlane.engines.lanes.lane import Lane
 from fairlane.engines.program import effort
+from fairlane.engines.program.effort import SECONDS_PER_ELEMENT, SECONDS_PER_OPERATION
 from fairlane.trials import State
-
-SECONDS_PER_ELEMENT = 2e-10
-"""Processor time per element that a step computes (`fairlane.engines.program.effort.work`), in a scan: 0.1 to
-0.2 ns (`benchmarks/NOTES.md`)."""
-SECONDS_PER_OPERATION = 12e-3
-"""Processor time to compile a fleet's programs, per operation of its training step, as measured there."""
 
 _SLOPES = (0.3, 1.5)
 """How fast work may grow with the number of parameters: by this power."""

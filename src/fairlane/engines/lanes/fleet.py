@@ -324,10 +324,9 @@ class Fleet:
             return len(lanes) if self._complete and not self._programs else self.width
         if len(lanes) == there[0] or narrow >= there[0]:
             return there[0]
-        left = max(lane.epochs - lane.epoch for lane in lanes)
-        saving = left * self.loop.seconds.get(there[0], 0.0) * (1 - narrow / there[0])
-        worth_it = saving > 2 * self._programs[there[0]].seconds_compiling
-        return len(lanes) if worth_it else there[0]
+        known = sum(steps for steps, _ in lanes[0].order.shapes)
+        left = max(lane.epochs - lane.epoch for lane in lanes) * (known or self.loop.batches)
+        return len(lanes) if self._programs[there[0]].narrower_pays(narrow, left) else there[0]
 
     def go_stepwise(self) -> None:
         """From now on, dispatch batch by batch, each lane by itself."""

@@ -79,7 +79,7 @@ class Landing:
     def _end(self, chunk: Chunk, outcome: Outcome) -> None:
         self._halfway = chunk, outcome
         chunk.land(outcome.state)
-        chunk.share_seconds(outcome.seconds)
+        chunk.account(outcome)
         ends = {i: self._turns.end_epoch(chunk, outcome, i) for i, x in enumerate(chunk.lanes) if not x.ended}
         chunk.patch({i: state for i, state in ends.items() if state is not None})
         for i, lane in enumerate(chunk.lanes):

@@ -8,7 +8,7 @@ leaves one in a program, an epoch is run with one dispatch per batch and lane.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import keras
@@ -31,20 +31,16 @@ class Loop:
     Attributes:
         width: the most lanes per dispatch.
         stepwise: whether each batch is a dispatch of its own, rather than a whole epoch.
-        seconds: the fastest epoch of a chunk seen so far, by width.
+        batches: how many batches the last epoch of a chunk had.
     """
 
     width: int
     stepwise: bool
-    seconds: dict[int, float] = field(default_factory=dict)
+    batches: int = 0
 
     def name(self, width: int) -> str:
         """``scan×8`` or ``step×1``: what is dispatched at once, and how many lanes wide."""
         return f"{'step' if self.stepwise else 'scan'}×{width}"
-
-    def note(self, width: int, seconds: float) -> None:
-        """Remember how long a chunk's epoch took."""
-        self.seconds[width] = min(seconds, self.seconds.get(width, seconds))
 
 
 def widest() -> int:

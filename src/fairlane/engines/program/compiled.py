@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ import jax.extend
 import jax.numpy as jnp
 
 from fairlane.engines.data.fit_data import Batches
-from fairlane.engines.program.effort import Options, effort
+from fairlane.engines.program.effort import Options, effort, pays
 from fairlane.engines.program.lift import Numbers
 from fairlane.engines.program.rewrite import run_for_cpu, slow_in_loops
 from fairlane.engines.program.steps import Steps
@@ -88,7 +87,6 @@ class Program:
             trial goes on nor how many there are counts, so that its numbers do not depend on that.
         donates: whether a call uses its first argument up. Where it does not, it is still there when memory
             runs out.
-        seconds_compiling: what tracing and compiling has cost so far.
     """
 
     steps: Steps
@@ -99,8 +97,8 @@ class Program:
     on_cpu: bool = True
     donates: bool = True
     epochs: float = math.inf
-    seconds_compiling: float = 0.0
     _pieces: dict[Run, Future[Any]] = field(default_factory=dict)
+    _kinds: set[Kind] = field(default_factory=set)
 
     def kinds(self, pieces: Mapping[Run, tuple[Any, Any]]) -> dict[Run, Kind]:
         """Which steps the pieces repeat.
@@ -136,7 +134,9 @@ class Program:
         if not new:
             return
         one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), carry.state)
-        self.steps.prepare({LOGS, *self.kinds(new).values()}, one, lanes)
+        kinds = set(self.kinds(new).values())
+        self.steps.prepare({LOGS, *kinds}, one, lanes)
+        self._kinds |= kinds
         lifted = self.steps.lift.values(lanes)
         try:
             for run, parts in new.items():
@@ -152,27 +152,16 @@ class Program:
         return kind_of("train" if run.training else "test", one, self.plain)
 
     def _compile(self, run: Run, arguments: tuple[Any, ...], executor: Executor) -> Future[Any]:
-        began = time.perf_counter()
         origin = self._origin(run, arguments)
         kept = programs.known(origin)
         if kept is not None:
-            self.seconds_compiling += time.perf_counter() - began
             return _done(kept)
         donated = (0,) if self.donates else ()
         traced = jax.jit(self._vectorised(run), donate_argnums=donated).trace(*arguments)
         if self.on_cpu and run.steps > 1 and slow_in_loops(traced.jaxpr):
             raise SlowInLoop
         options = self._effort(run, traced.jaxpr)
-        lowered = traced.lower()
-        tracing = time.perf_counter() - began
-
-        def compiled() -> Any:
-            began = time.perf_counter()
-            piece = programs.compiled(lowered, options, origin)
-            self.seconds_compiling += tracing + time.perf_counter() - began
-            return piece
-
-        return executor.submit(compiled)
+        return executor.submit(programs.compiled, traced.lower(), options, origin)
 
     def _origin(self, run: Run, arguments: tuple[Any, ...]) -> str:
         """A key of a piece, of what it is made of: the traced steps, and the code here; or empty."""
@@ -197,6 +186,16 @@ class Program:
         if run.steps > 1 or self.stepwise or jax.default_backend() != "cpu":
             return None
         return effort(program, self.epochs if run.shapes is None else math.inf)  # what is read may be many
+
+    def narrower_pays(self, width: int, batches: float) -> bool:
+        """Whether a program for fewer lanes would save more than it costs to compile.
+
+        Args:
+            width: how many lanes.
+            batches: how many batches they are still trained on.
+        """
+        steps = [self.steps.step(kind).program for kind in self._kinds if kind.what == "train"]
+        return any(pays(step, batches * (self.width - width)) for step in steps)
 
     def compiled(self, run: Run) -> Any:
         """The compiled piece, to be called."""

@@ -24,6 +24,11 @@ _MOST_WORK = 2e6
 """Elements that a quickly compiled program may compute in all, for each of its operations. An element takes
 0.2 to 0.7 ns longer, and an operation is compiled about 1.5 ms sooner (`benchmarks/NOTES.md`)."""
 
+SECONDS_PER_ELEMENT = 2e-10
+"""Processor time per element that a step computes, in a scan: 0.1 to 0.2 ns (`benchmarks/NOTES.md`)."""
+SECONDS_PER_OPERATION = 12e-3
+"""Processor time to compile a fleet's programs, per operation of its training step, as measured there."""
+
 _PRODUCTS_PER_ELEMENT = 8
 """How many multiplications of a matrix product or a convolution count as one element."""
 
@@ -37,6 +42,23 @@ def effort(program: Any, epochs: float) -> Options:
     """
     seldom = work(program) * epochs <= _MOST_WORK * operations(program)
     return _QUICK if seldom and _knows_quick() else _LESS
+
+
+def pays(step: Any, saved: float) -> bool:
+    """Whether another set of programs, for fewer lanes, would save more than it costs to compile.
+
+    Estimated, not measured: how fast a machine is at the moment, or whether a program was kept, must not
+    decide which program trains a lane. Programs of two widths round differently.
+
+    Args:
+        step: the jaxpr of a training step.
+        saved: for how many batches it would not be computed.
+
+    Returns:
+        Whether it would; False where the work is not known.
+    """
+    seconds = saved * work(step) * SECONDS_PER_ELEMENT
+    return math.isfinite(seconds) and seconds > SECONDS_PER_OPERATION * operations(step)
 
 
 def work(program: Any) -> float:
