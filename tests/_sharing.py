@@ -6,6 +6,7 @@ itself, when it is one of three. What is told is stored before more is trained, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import time
 os.environ["KERAS_BACKEND"] = "jax"
 
 import _killed
+import _processes
 import fairlane as fl
 from fairlane.store import overview
 
@@ -31,12 +33,24 @@ def compare(store=None, engine="reference", batch=2, **given):
     return fl.compare(given.pop("builder", _killed.build), grid, x, y, **{**common, **kept, **given})
 
 
+def trained(store):
+    """Whether a store has an epoch."""
+    with contextlib.suppress(fl.StoreError):
+        return any(study["epochs"] for study in overview(store))
+
+
+def until(condition):
+    """Return when it holds; it is a failure if it does not within some minutes."""
+    end = time.monotonic() + _processes.LIMIT
+    while not condition():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.05)
+
+
 def until_there_are(store, count):
     """Wait until so many processes take part."""
-    end = time.monotonic() + 300
-    while not overview(store)[0]["writer"].endswith(f" and {count - 1} other processes"):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    others = f" and {count - 1} other process{'es' * (count > 2)}"
+    until(lambda: overview(store)[0]["writer"].endswith(others))
 
 
 if __name__ == "__main__":

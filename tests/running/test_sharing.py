@@ -1,6 +1,5 @@
 """``workers=fl.Shared()`` and ``fairlane work``: several processes train one study, as one process would."""
 
-import contextlib
 import os
 import re
 import signal
@@ -8,7 +7,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import _killed
 import _processes
 import _sharing
 import fairlane as fl
+from _sharing import trained, until
 from fairlane.cli import app
 from fairlane.store import overview
 
@@ -58,12 +57,6 @@ def started():
         process.communicate()
 
 
-def trained(store):
-    """Whether a store has an epoch."""
-    with contextlib.suppress(fl.StoreError):
-        return any(study["epochs"] for study in overview(store))
-
-
 def ended(process):
     out, err = process.communicate(timeout=_processes.LIMIT)
     return process.returncode, out, err
@@ -79,14 +72,6 @@ def epochs(study):
 
 def weights(study, number):
     return study.model(number).get_weights()
-
-
-def until(condition):
-    """Return when it holds; it is a failure if it does not within some minutes."""
-    end = time.monotonic() + _processes.LIMIT
-    while not condition():
-        assert time.monotonic() < end, "it has not happened"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -205,14 +190,6 @@ def test_a_process_with_another_builder_or_other_data_is_refused(tmp_path):
 def test_calls_that_can_not_share():
     with pytest.raises(fl.StudyError, match="needs a store"):
         _sharing.compare(workers=fl.Shared())
-    with pytest.raises(fl.StudyError, match="a search can't be shared"):
-        fl.search(
-            _killed.build,
-            {"learning_rate": fl.Float(0.01, 0.1)},
-            *_killed.data(),
-            trials=2,
-            workers=fl.Shared(),
-        )
 
 
 def test_where_the_folder_of_the_store_is_not(tmp_path):

@@ -31,7 +31,9 @@ _PATIENCE = (
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def work(
-    script: Annotated[Path, typer.Argument(help="A Python script that calls fairlane.compare with a store.")],
+    script: Annotated[
+        Path, typer.Argument(help="A Python script that calls fairlane.compare, or search, with a store.")
+    ],
     arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of the script.")] = None,
     time_limit: Annotated[str | None, typer.Option(help=_LIMIT, show_default=False)] = None,
     batch: Annotated[int | None, typer.Option(help=_BATCH, show_default=False)] = None,

@@ -49,7 +49,7 @@ from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.samples import Samples
 from fairlane.running.seeds import check_seed
-from fairlane.running.sharing import LeasedFeed
+from fairlane.running.sharing import LeasedFeed, Leases
 from fairlane.running.working import joined, noted, watch_for
 from fairlane.store import MemoryStore, Record, Store, next_epoch
 from fairlane.trackers import LiveTrackers
@@ -283,7 +283,7 @@ class _KeptRun:
         if self.shared is None:
             return None
         store, batch = cast("SharedStore", self.store), self.shared.batch
-        return LeasedFeed(self.jobs, store, batch, watch_for(self.shared), show)
+        return LeasedFeed(self.jobs, Leases(store, batch, watch_for(self.shared), show))
 
 
 def _train(

@@ -127,21 +127,6 @@ def check_shared(workers: Any, store: Any, test_data: Any) -> None:
         )
 
 
-def refuse_shared(workers: Any) -> None:
-    """Refuse several processes for a search.
-
-    Raises:
-        StudyError: what to do instead.
-    """
-    if isinstance(workers, Shared):
-        raise StudyError(
-            "a search can't be shared by processes (workers=fl.Shared(), or fairlane work): it decides by "
-            "the results of all trials which of them go on and what comes next, so one process has to see "
-            "them all. Run the script itself, once, with workers= for the search: a number of processes, "
-            "'devices', or fl.Ray(...) for several machines. Or share a compare of variants that you choose"
-        )
-
-
 def _is_count(value: Any) -> bool:
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and bool(value >= 1)

@@ -37,7 +37,7 @@ from fairlane.trials import (
 
 if TYPE_CHECKING:
     from fairlane.engines.pool.crew import Crew
-    from fairlane.running.sharing import LeasedFeed
+    from fairlane.running.sharing import Sharing
 
 
 class _Limited:
@@ -79,7 +79,7 @@ class Driver:
         policy: Policy | None = None,
         budget: Budget | None = None,
         crew: Crew | None = None,
-        sharing: LeasedFeed | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self._crew, self._sharing = crew, sharing
         self._store, self._engine, self._on_error = store, engine, on_error
@@ -247,9 +247,10 @@ class Driver:
                     "are marked 'interrupted', and compared after equal epochs. In a store, the same call "
                     "continues them"
                 )
-        if isinstance(event, Idle) and self._sharing is not None and self._sharing.wait():
-            return
+        others_train = isinstance(event, Idle) and self._sharing is not None and self._sharing.wait()
         ordered = self._orders.give(self._policy.after(event))
+        if others_train:
+            return
         if isinstance(event, TrialDone | TrialFailed):  # a policy may have begun others with the same data
             self._resources.release(event.trial)
         stuck, self._taken_when_idle = self._orders.taken == self._taken_when_idle, -1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fairlane.engines.contract import Job, Pace
 from fairlane.engines.data.folds import Fold
@@ -23,7 +23,7 @@ from fairlane.running.callbacks import Callbacks
 from fairlane.running.checks import check_choices, check_resume, rehearsed, warn_of, warn_of_nothing
 from fairlane.running.choosing import on_jax
 from fairlane.running.compare import compare
-from fairlane.running.crews import Ray, check_workers, hired, refuse_shared
+from fairlane.running.crews import Ray, Shared, check_shared, check_workers, hired
 from fairlane.running.data import Data
 from fairlane.running.driver import Driver
 from fairlane.running.evaluation import check_on_models, check_test_data
@@ -39,8 +39,10 @@ from fairlane.running.progress import Progress
 from fairlane.running.rebuilding import Rebuilt
 from fairlane.running.samples import Samples
 from fairlane.running.searching import Replicate, Search, StoredLog
+from fairlane.running.shared_search import SharedLog, SharedSearch
+from fairlane.running.sharing import Leases
 from fairlane.running.wanted import Wanted, check_places, wanted_of, warn_of_programs, whole
-from fairlane.running.working import joined
+from fairlane.running.working import joined, noted, watch_for
 from fairlane.searching.course import Course
 from fairlane.searching.domains import Domain, Int
 from fairlane.searching.samplers import grouping
@@ -52,6 +54,7 @@ from fairlane.trials import Trial, TrialState, Variant
 
 if TYPE_CHECKING:
     from fairlane.engines.pool.crew import Crew
+    from fairlane.store.shared import SharedStore
 
 
 def search(
@@ -169,7 +172,7 @@ def search(
     check_resume(resume)
     check_workers(workers)
     workers, spent = joined(workers, budget, store)
-    refuse_shared(workers)
+    check_shared(workers, store, test_data)
     pace = pace_of(checkpoint_every)
     live = LiveTrackers(trackers)
     if (store is None and workers is None) or not on_jax():
@@ -184,13 +187,15 @@ def search(
         described, folds = wanted.described(), samples_by_fold(planned.folds)
         changes = list(phases.described(fit["epochs"]))
         with Request(model, fit, callbacks, test_data, described, folds, data, changes) as request:
-            with kept_in(store, name, request, resume) as opened, planned.data.held():
+            shared = workers if isinstance(workers, Shared) else None
+            with kept_in(store, name, request, resume, shared is not None) as opened, planned.data.held():
                 kept = opened.store
                 rebuilt = Rebuilt(kept, planned.models, fit, planned.data, (), compare)
                 study = opened.study = Study(kept, name, rebuilt, lambda: request.origin(kept.sites()))
-                run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt)
+                run = _Run(kept, wanted, planned, callbacks, pace, engine, rebuilt, shared)
                 _train(run, study, on_error, verbose, test_data, live, spent, crew)
             warn_of_nothing(list(kept))
+            noted(list(kept), store, run.to_come)
             return study
 
 
@@ -270,8 +275,9 @@ class _Run:
         pace: Pace | None,
         engine: str,
         rebuilt: Rebuilt,
+        shared: Shared | None,
     ) -> None:
-        self.store, self.wanted, self.planned = kept, wanted, planned
+        self.store, self.wanted, self.planned, self.shared = kept, wanted, planned, shared
         self.engine, self._pace, self._rebuilt = engine, pace, rebuilt
         note_folds(kept, planned.folds)
         warn_of(kept)
@@ -279,9 +285,9 @@ class _Run:
         models, data = planned.models, planned.data
         builder = models.registered(describes=not isinstance(kept, MemoryStore))
         self.resources: Resources = resources_of(builder, data, self._makers, watched=pace is not None)
-        log = StoredLog(kept)
+        log = StoredLog(kept) if shared is None else SharedLog(cast("SharedStore", kept))
         sampler = wanted.sampler_for(log)
-        course = Course(
+        self._course = course = Course(
             *(wanted.space, sampler, wanted.stopping, wanted.trials, wanted.epochs),
             wanted.width_for(sampler),
             wanted.confirm,
@@ -292,7 +298,7 @@ class _Run:
         if different is not None and different < wanted.trials:  # several variants have the same
             data.hold_while(lambda: course.begins)
         standing = isinstance(wanted.stopping, Everything)
-        self.search = Search(
+        self.search = (Search if shared is None else SharedSearch)(
             *(course, kept, wanted.objectives),
             *(planned.replicates(wanted.seeds), planned.replicates(wanted.fresh), wanted.epochs),
             planned.fit_names,
@@ -304,6 +310,21 @@ class _Run:
         self.driver: Driver | None = None
         self.progress: Progress | None = None
 
+    @property
+    def to_come(self) -> int:
+        """How many variants are still to begin; where that is not known, at least one."""
+        return 0 if self._course.over else max(1, self._course.left())
+
+    def share(self) -> SharedSearch | None:
+        """Let the search know which trials are this process's, where several train it."""
+        if not isinstance(self.search, SharedSearch):
+            return None
+        assert self.shared is not None
+        assert self.progress is not None
+        store, watch = cast("SharedStore", self.store), watch_for(self.shared)
+        self.search.leases = Leases(store, self.shared.batch, watch, self.progress.update)
+        return self.search
+
     def _enlist(
         self, planned: Sequence[Trial], expected: Sequence[float], later: int
     ) -> tuple[list[Trial], list[Job]]:
@@ -312,7 +333,7 @@ class _Run:
         self.planned.data.add(trials)
         self._rebuilt.add(trials)
         left = [trial for trial in trials if self.store.unfinished(trial)]
-        for trial in left:
+        for trial in left if self.shared is None else ():  # else where it is leased
             if self.store[trial].state is not TrialState.WAITING:
                 checkpoint = self.store.checkpoint(trial)
                 self.store.rewind(trial, 0 if checkpoint is None else checkpoint.epoch)
@@ -389,6 +410,7 @@ def _train(
         policy=run.search,
         budget=budget,
         crew=crew,
+        sharing=run.share(),
     )
     run.search.begin()
     with live.following(study.name, run.store, study._conclusion), run.progress:

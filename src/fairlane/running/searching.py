@@ -160,7 +160,7 @@ class Search:
     def _orders(self, waiting: Iterable[Trial]) -> Iterable[Order]:
         for trial in waiting:
             number = self._number_of[id(trial)]
-            if number in self._ended and id(trial) not in self._confirming:
+            if self._is_ended(trial):
                 order: Order = Stop(trial)
             elif next_epoch(self._store[trial]) < self._allowed_of(trial, number):
                 order = GoOn(trial)
@@ -234,13 +234,19 @@ class Search:
         self._ended.add(variant)
         for record in self._variants[variant]:
             if self._held.pop(id(record.trial), None):
-                trial = record.trial
-                checkpoint = self._store.checkpoint(trial)
-                weights = (
-                    checkpoint.weights if checkpoint and checkpoint.epoch == next_epoch(record) else None
-                )
-                self._store.write(TrialStarted(trial, record.engine, epoch=next_epoch(record)))
-                self._store.write(TrialDone(trial, record.seconds, weights, stopped=True))
+                self._write_end(record)
+
+    def _write_end(self, record: Record) -> None:
+        """End a trial that no lane has, with the weights that were saved, if they are its last."""
+        trial, epoch = record.trial, next_epoch(record)
+        checkpoint = self._store.checkpoint(trial)
+        weights = checkpoint.weights if checkpoint and checkpoint.epoch == epoch else None
+        self._store.write(TrialStarted(trial, record.engine, epoch=epoch))
+        self._store.write(TrialDone(trial, record.seconds, weights, stopped=True))
+
+    def _is_ended(self, trial: Trial) -> bool:
+        """Whether a rule has ended the trial."""
+        return self._number_of[id(trial)] in self._ended and id(trial) not in self._confirming
 
     def _confirm(self, variants: Sequence[int]) -> None:
         planned = []

@@ -2,7 +2,7 @@
 
 In: jobs for all trials that may be left, and the store. Out: a feed of those that are leased to this process.
 Every process plans the same study and asks for trials until all have ended, so that it also takes over those
-of a process that is lost.
+of a process that is lost. `Leases` does the asking, for the trials of a search, too.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fairlane.engines import phases
-from fairlane.engines.contract import NOT_YET, OVER, EngineEvent, Job, Nothing
+from fairlane.engines.contract import NOT_YET, OVER, EngineEvent, Feed, Job, Nothing
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.running.hanging import Watch
@@ -41,55 +41,54 @@ def _this_process() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-class LeasedFeed:
-    """Gives the jobs of those trials that the store has leased to this process.
+class Sharing(Feed, Protocol):
+    """Gives the jobs of this process's part of a study that others train, too."""
+
+    def wait(self) -> bool:
+        """Rest for a moment, if other processes have trials; says whether they do."""
+
+    def through(self, source: Generator[EngineEvent]) -> Generator[EngineEvent]:
+        """What an engine reports, and failures of trials that are not tried any more."""
+
+
+class Leases:
+    """The trials that the store has leased to this process.
 
     Args:
-        jobs: of all trials that may be left.
         store: leases trials.
         batch: how many trials this process has at once; by default a share of those that are left, by the
             number of processes.
         watch: is told of all that happens.
         show: gets each other process's record that has changed.
+
+    Attributes:
+        store: the same.
+        left: how many of the trials that were last asked for are other processes'.
+        show: the same.
     """
 
     def __init__(
-        self,
-        jobs: Sequence[Job],
-        store: SharedStore,
-        batch: int | None,
-        watch: Watch,
-        show: Callable[[Record], None],
+        self, store: SharedStore, batch: int | None, watch: Watch, show: Callable[[Record], None]
     ) -> None:
-        self._jobs = {job.trial.number: job for job in jobs}
-        self._store, self._show, self._size, self._watch = store, show, batch, watch
+        self.store, self.show, self._size, self._watch = store, show, batch, watch
         store.lives_while(watch.alive)
-        self._given: deque[Job] = deque()
         self._mine: list[Trial] = []
         self._fatal: list[Trial] = []
-        self._left, self._again, self._was_alone = 1, -math.inf, False
+        self.left, self._again, self._was_alone = 1, -math.inf, False
 
-    def next(self) -> Job | Nothing:
-        """The next job; `NOT_YET` while other processes have trials."""
+    def goes_on(self) -> None:
+        """Note that something has happened."""
         self._watch.goes_on()
-        if not self._given:
-            self._ask()
-        if self._given:
-            return self._given.popleft()
-        return NOT_YET if self._left else OVER
 
-    def wait(self) -> bool:
-        """Rest for a moment, if other processes have trials; says whether they do."""
-        self._watch.goes_on()
-        if self._left:
-            time.sleep(_PAUSE)
-        return bool(self._left)
+    def has_more(self) -> None:
+        """Know that there are trials to ask for that there were not before."""
+        self._again = -math.inf
 
     def through(self, source: Generator[EngineEvent]) -> Generator[EngineEvent]:
         """What an engine reports, and failures of trials that are not tried any more."""
         try:
             for event in source:
-                self._watch.goes_on()
+                self.goes_on()
                 yield from self._failures()
                 yield replace(event, worker=_this_process()) if isinstance(event, TrialStarted) else event
             yield from self._failures()
@@ -104,36 +103,79 @@ class LeasedFeed:
             )
             yield TrialFailed(self._fatal.pop(0), None, text, f"{text}\n")
 
-    def _ask(self) -> None:
-        """Lease more, where at most half of a batch is under way."""
-        self._mine = [trial for trial in self._mine if not self._store[trial].state.ended]
-        alone = not self._mine
-        if self._size is not None and 2 * len(self._mine) > self._size:
-            return
+    def ask(self, wanted: Sequence[Trial], resting: Collection[Trial] = ()) -> list[Trial]:
+        """Lease more, where at most half of a batch is under way.
+
+        Args:
+            wanted: from which, in order.
+            resting: those of this process that wait for what others do.
+
+        Returns:
+            What is leased to this process now; nothing, too, where it asked a moment ago.
+        """
+        self._mine = [trial for trial in self._mine if not self.store[trial].state.ended]
+        under_way = len(self._mine) - len(resting)
+        alone = under_way <= 0
+        if self._size is not None and 2 * under_way > self._size:
+            return []
         if time.monotonic() < self._again and (self._was_alone or not alone):
-            return
-        wanted = [job.trial for job in self._jobs.values()]
-        leased = self._store.lease(wanted, self._room, alone)
-        self._left, self._was_alone = leased.left, alone
+            return []
+        leased = self.store.lease(wanted, lambda free, all_: self._room(free, all_) - under_way, alone)
+        self.left, self._was_alone = leased.left, alone
         self._again = -math.inf if leased.trials else time.monotonic() + _BETWEEN
         self._mine += leased.trials
         self._fatal += leased.fatal
         for record in leased.changed:
-            self._show(record)
-        notes, self._store.notes[:] = list(self._store.notes), []
+            self.show(record)
+        notes, self.store.notes[:] = list(self.store.notes), []
         for note in notes:
             warn_at(caller(), note, FairlaneWarning)
-        self._given += map(self._job, leased.trials)
+        return leased.trials
 
     def _room(self, free: int, processes: int) -> int:
-        """How many more trials this process may have."""
+        """How many trials this process may have."""
         if self._size is None:
             if not free:
                 return 0
             self._size = math.ceil(free / (_ROUNDS * max(processes, _FEWEST)))
-        return self._size - len(self._mine)
+        return self._size
 
-    def _job(self, trial: Trial) -> Job:
-        job = self._jobs[trial.number]
+    def begun(self, job: Job) -> Job:
+        """The job of a trial that was leased, from where the trial's last process came to."""
         job = replace(job, alike=min(job.alike, self._size or 1))
-        return job if job.pace is None else phases.resumed(job, self._store.checkpoint(trial))
+        return job if job.pace is None else phases.resumed(job, self.store.checkpoint(job.trial))
+
+
+class LeasedFeed:
+    """Gives the jobs of those trials that the store has leased to this process.
+
+    Args:
+        jobs: of all trials that may be left.
+        leases: of this process.
+    """
+
+    def __init__(self, jobs: Sequence[Job], leases: Leases) -> None:
+        self._jobs = {job.trial.number: job for job in jobs}
+        self._leases = leases
+        self._given: deque[Job] = deque()
+
+    def next(self) -> Job | Nothing:
+        """The next job; `NOT_YET` while other processes have trials."""
+        self._leases.goes_on()
+        if not self._given:
+            leased = self._leases.ask([job.trial for job in self._jobs.values()])
+            self._given += [self._leases.begun(self._jobs[trial.number]) for trial in leased]
+        if self._given:
+            return self._given.popleft()
+        return NOT_YET if self._leases.left else OVER
+
+    def wait(self) -> bool:
+        """Rest for a moment, if other processes have trials; says whether they do."""
+        self._leases.goes_on()
+        if self._leases.left:
+            time.sleep(_PAUSE)
+        return bool(self._leases.left)
+
+    def through(self, source: Generator[EngineEvent]) -> Generator[EngineEvent]:
+        """What an engine reports, and failures of trials that are not tried any more."""
+        return self._leases.through(source)

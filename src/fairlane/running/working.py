@@ -1,7 +1,7 @@
 """What ``fairlane work`` asks of the calls in the script that it runs.
 
-In: how long, and how many trials at once. Out: for each call of ``compare`` with a store, that it shares the
-study with other processes, and until when; and the end of the script where trials are left.
+In: how long, and how many trials at once. Out: for each call of ``compare`` or ``search`` with a store,
+that it shares the study with other processes, and until when; and the end of the script where trials are left.
 """
 
 from __future__ import annotations
@@ -90,8 +90,13 @@ def watch_for(shared: Shared) -> Watch:
     return Watch(duration(shared.patience), str(shared.patience), bool(_work))
 
 
-def noted(records: Sequence[Record], store: Any) -> None:
+def noted(records: Sequence[Record], store: Any, to_come: int = 0) -> None:
     """A call has ended; in ``fairlane work`` the script ends with it if it has left trials.
+
+    Args:
+        records: of the study's trials.
+        store: as the call has it.
+        to_come: how many variants of a search are still to begin.
 
     Raises:
         SystemExit: trials are left. What follows in the script is for a study that is complete.
@@ -99,7 +104,7 @@ def noted(records: Sequence[Record], store: Any) -> None:
     if not _work or store is None:
         return
     work = _work[-1]
-    work.left = sum(record.state in _UNFINISHED for record in records)
+    work.left = sum(record.state in _UNFINISHED for record in records) + to_come
     if work.left:
         raise SystemExit(LEFT)
     work.studies += 1

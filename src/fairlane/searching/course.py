@@ -171,8 +171,8 @@ class Course:
     def _advance_clock(self, active: Sequence[_Member], results: Results) -> None:
         self.ticks += 1
         for member in active:
-            if results.ended(member.number) and results.epochs(member.number) <= member.epochs + 1:
-                member.epochs = results.epochs(member.number)
+            # Its last epoch has a tick of its own, whether or not its end is known by then.
+            if results.ended(member.number) and results.epochs(member.number) <= member.epochs:
                 self._finish(member, "done", results)
                 continue
             member.epochs += 1

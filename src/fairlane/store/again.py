@@ -35,6 +35,25 @@ def changed_trials(connection: sa.Connection, study_id: int, records: Mapping[in
     return [n for n, record in records.items() if states.get(n, str(record.state)) != str(record.state)]
 
 
+def grown_trials(connection: sa.Connection, study_id: int, records: Mapping[int, Record]) -> list[int]:
+    """The numbers of those trials that have another state, or another last epoch, than their records say.
+
+    Args:
+        connection: in a transaction.
+        study_id: of the trials' study.
+        records: by the trials' numbers; of trials that have not ended.
+    """
+    trials, epochs = tables.trials, tables.epochs
+    last = sa.select(sa.func.max(epochs.c.epoch)).where(epochs.c.trial_id == trials.c.id).scalar_subquery()
+    columns = sa.select(trials.c.number, trials.c.state, last).where(trials.c.study_id == study_id)
+    found: dict[int, tuple[str, int | None]] = {}
+    for part in _parts(sorted(records)):
+        rows_of_part = connection.execute(columns.where(trials.c.number.in_(part)))
+        found |= {number: (str(state), epoch) for number, state, epoch in rows_of_part}
+    known = {n: (str(r.state), r.epochs[-1][0] if r.epochs else None) for n, r in records.items()}
+    return [number for number, one in known.items() if found.get(number, one) != one]
+
+
 def load_again(
     connection: sa.Connection, study: StudyRows, records: Mapping[int, Record]
 ) -> dict[int, Record]:

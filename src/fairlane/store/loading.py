@@ -85,7 +85,7 @@ def load(connection: sa.Connection, row: Any) -> StudyRows:
         _load_directions(connection, row.id, by_id, study, number_of)
         _load_weights_epochs(connection, row.id, by_id)
     if sa.inspect(connection).has_table(tables.decisions.name):  # since version 4 of the tables
-        study.decisions = _load_decisions(connection, row.id)
+        study.decisions = load_decisions(connection, row.id)
     study.noted = load_notes(connection, row.id)
     for number in study.noted:
         if number is not None and number not in study.variants:
@@ -207,10 +207,16 @@ def load_notes(connection: sa.Connection, study_id: int) -> dict[int | None, Not
     return {None if row.variant == OF_THE_STUDY else row.variant: Note(row.text, row.tags) for row in found}
 
 
-def _load_decisions(connection: sa.Connection, study_id: int) -> list[Decision]:
+def load_decisions(connection: sa.Connection, study_id: int, first: int = 0) -> list[Decision]:
+    """What a search has decided, in order, from a place on.
+
+    Raises:
+        StoreError: a row is not one that Fairlane writes.
+    """
     table = tables.decisions
     rows.check_references(connection, table, "study_id")
-    found = list(rows.select(connection, table, table.c.study_id == study_id, order=[table.c.place]))
+    those = [table.c.study_id == study_id, table.c.place >= first]
+    found = list(rows.select(connection, table, *those, order=[table.c.place]))
     for row in found:
         for name, is_right in _DECIDED.get(row.about[0], {}).items():
             if not is_right(row.content.get(name)):

@@ -1,26 +1,28 @@
 """A study in a database, opened for writing by one of several processes that train it together.
 
 In: events of the trials that this process has leased. Out: rows and files, as from
-`fairlane.store.writing.SqlStore`; and what the other processes have written, whenever something is leased and
-at the end.
+`fairlane.store.writing.SqlStore`; and what the other processes have written, whenever something is leased, on
+request, and at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
-from fairlane.errors import StoreError
-from fairlane.store import sharers
-from fairlane.store.again import changed_trials, load_again
+from fairlane.errors import StoreError, StudyError
+from fairlane.store import sharers, tables
+from fairlane.store.again import changed_trials, grown_trials, load_again
 from fairlane.store.database import Database
-from fairlane.store.loading import load, study_row
+from fairlane.store.loading import load, load_decisions, study_row
 from fairlane.store.numbering import Numbering
-from fairlane.store.records import Record, next_epoch
+from fairlane.store.records import Decision, Record, next_epoch
 from fairlane.store.request import StudyRequest
 from fairlane.store.share import Share, lost_in_words
 from fairlane.store.steps import SaveFile, Step
@@ -135,6 +137,56 @@ class SharedStore(SqlStore):
         """Mark the trials of this process that have not ended as interrupted."""
         self._interrupt([record for record in self if record.trial.number in self._mine], diverged)
 
+    # --- a search, which each process decides by the results of all ---
+
+    def look(self) -> list[Record]:
+        """Read what others have written: their records that have changed, and the decisions since."""
+
+        def act(connection: sa.Connection) -> tuple[list[Record], list[Decision]]:
+            theirs = {n: r for n, r in self._records.items() if n not in self._mine and not r.state.ended}
+            changed = self._reload(connection, grown_trials(connection, self._study.row.id, theirs))
+            return changed, self._later_decisions(connection)
+
+        (changed, decisions), _ = self._database.patiently(act)
+        self._study.decisions += decisions
+        return changed
+
+    def agree(self, decisions: Sequence[tuple[Decision, Mapping[str, Any] | None]]) -> None:
+        """Store decisions of a search that another process may have made and stored already.
+
+        Args:
+            decisions: each with the one that it replaces; None where there is none.
+
+        Raises:
+            StudyError: another process has decided otherwise, so one of the two is wrong.
+        """
+        self.flush()  # a decision is not stored before the epochs that it follows from
+
+        def act(connection: sa.Connection) -> list[Decision]:
+            sharers.lock(connection, self._study.row.id)
+            later = self._later_decisions(connection)
+            made = {one.about: one.content for one in (*self._study.decisions, *later)}
+            for decision, before in decisions:
+                if _plain(made.get(decision.about)) == _plain(decision.content):
+                    continue
+                if _plain(made.get(decision.about)) != _plain(before):
+                    raise StudyError(_disagreement(self._name, decision, made[decision.about]))
+                row = {
+                    "study_id": self._study.row.id,
+                    "place": len(self._study.decisions) + len(later),
+                    "about": json.dumps(list(decision.about)),
+                    "content": json.dumps(dict(decision.content)),
+                }
+                connection.execute(sa.insert(tables.decisions), [row])
+                later.append(decision)
+                made[decision.about] = decision.content
+            return later
+
+        self._study.decisions += self._database.patiently(act)[0]
+
+    def _later_decisions(self, connection: sa.Connection) -> list[Decision]:
+        return load_decisions(connection, self._study.row.id, len(self._study.decisions))
+
     def close(self) -> None:
         """Write what is left, read what others have written, and give back what is leased."""
         if not self._closed:
@@ -153,9 +205,11 @@ class SharedStore(SqlStore):
     def _insert(self, trials: Sequence[Trial], epochs: Sequence[int]) -> tuple[Numbering, list[Trial]]:
         """Number trials and insert them, where other processes may do so, too."""
 
+        self.flush()
+
         def act(connection: sa.Connection) -> tuple[Numbering, list[Trial]]:
             sharers.lock(connection, self._study.row.id)
-            self._take_rows(load(connection, study_row(connection, self._name)))
+            self._take_new_rows(connection)
             numbering, adopted, requested = self._numbered(trials, epochs)
             numbering.insert(connection, requested)
             if len(sharers.living(connection, self._study.row.id)) == 1:
@@ -163,6 +217,18 @@ class SharedStore(SqlStore):
             return numbering, adopted
 
         return self._database.patiently(act)[0]
+
+    def _take_new_rows(self, connection: sa.Connection) -> None:
+        """Go on from what the study has now; where others have added trials, or nothing was read yet."""
+        table = tables.trials
+        count = sa.select(sa.func.count()).where(table.c.study_id == self._study.row.id)
+        if self._adopted and connection.execute(count).scalar_one() == len(self._records):
+            return
+        known, requested = self._records, self._requested
+        self._take_rows(load(connection, study_row(connection, self._name)))
+        if self._adopted:  # callers hold the records
+            self._records |= known
+            self._requested |= requested
 
     def _retry_failed(self, connection: sa.Connection, trials: Sequence[Trial]) -> None:
         """Let trials that failed before be trained again: the first process of a new call does that."""
@@ -195,6 +261,21 @@ class SharedStore(SqlStore):
         saved = [step.number for step in batch if isinstance(step, SaveFile) and step.kind == "checkpoint"]
         if saved:
             sharers.progressed(connection, [self._study.ids[number] for number in saved])
+
+
+def _plain(content: Mapping[str, Any] | None) -> Any:
+    """A decision as the database gives it back."""
+    return None if content is None else json.loads(json.dumps(dict(content)))
+
+
+def _disagreement(name: str, decision: Decision, theirs: Mapping[str, Any]) -> str:
+    return (
+        f"the processes that share the search {name!r} decide differently about {list(decision.about)}: here "
+        f"{_plain(decision.content)}, in another process {_plain(theirs)}. Each follows from the results of "
+        "all trials, so the scripts, the data or the versions of Fairlane, Optuna and NumPy differ, or "
+        "the machines calculate differently. Run the search on machines of one kind, or in one process with "
+        "workers="
+    )
 
 
 def _chosen(free: Sequence[Trial], lost: dict[int, int], most: int, alone: bool) -> list[Trial]:
