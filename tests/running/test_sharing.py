@@ -152,7 +152,7 @@ def test_a_time_limit_leaves_trials(tmp_path, script):
     ("text", "options", "said"),
     [
         (None, [], "there is no script"),
-        ("print('hello')", [], "made no call of fairlane.compare with store="),
+        ("print('hello')", [], "made no call of fairlane.compare or fairlane.search with store="),
         (SCRIPT.replace("seeds=2", "seeds=2, workers=2"), [], "leave workers=2 out"),
         (SCRIPT.replace("seeds=2", "seeds=2, budget='1h'"), ["--time-limit", "1h"], "leave one of them out"),
         (SCRIPT, ["--time-limit", "soon"], "budget must be a time"),

@@ -1,7 +1,7 @@
 """What ``fairlane work`` asks of the calls in the script that it runs.
 
-In: how long, and how many trials at once. Out: for each call of ``compare`` or ``search`` with a store,
-that it shares the study with other processes, and until when; and the end of the script where trials are left.
+In: how long, and how many trials at once. Out: for each call of ``compare`` or ``search`` with a store, that
+it shares the study with other processes, and until when; and the end of the script where trials are left.
 """
 
 from __future__ import annotations
