@@ -1,8 +1,8 @@
 """The command that trains a part of a script's studies, beside other processes that do the same.
 
-In: a script with calls of ``fairlane.compare`` or ``fairlane.search`` that have a store. Out: trained trials in
-the store; and an exit code: 0 where all trials have ended, 3 where some are left, 4 where training hung, 2 if
-the request can't be done.
+In: a script whose calls of ``compare`` or ``search`` have a store. Out: trained trials in the store; and an
+exit code: 0 where all trials have ended, 3 where some are left, 4 where training hung, 2 if the request can't
+be done.
 """
 
 from __future__ import annotations

@@ -125,10 +125,11 @@ class Process:
         with self._popen.stdout as pipe:
             try:
                 while True:
-                    message = line.receive(pipe)  # type: ignore[arg-type]
+                    said = line.receive(pipe)  # type: ignore[arg-type]
                     self.ready, self.heard = True, time.monotonic()
-                    if not isinstance(message, Ready | Alive):
-                        self._inbox.put((self, message))
+                    for message in said:
+                        if not isinstance(message, Ready | Alive):
+                            self._inbox.put((self, message))
             except Exception as error:
                 if not self._dismissed:
                     self._inbox.put((self, Lost(self._how_it_ended(error), self.ready)))

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from fairlane.engines.pool.serving import end_now, serve
 from fairlane.engines.workers import messages as line
 from fairlane.engines.workers.line import Printer, pass_warning_on
 from fairlane.models import keras_private
+from fairlane.trials import Checkpoint
 
 SECONDS_BETWEEN_SIGNS = 1.0
 """How often a worker says that it lives."""
@@ -42,15 +44,22 @@ def main(read: int, write: int) -> None:
     serve(pipe)
 
 
+_MOST_AT_ONCE = 256
+"""How many messages go from a worker at once, at most."""
+
+
 class PipeLine:
-    """The line to the driver; its messages are read as they come, whatever the main thread does."""
+    """The line to the driver: threads of its own read and write, whatever the main thread does.
+
+    Messages that wait to be written go together, as one.
+    """
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
-        self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._outbox: queue.Queue[Any] = queue.Queue()
         self._driver = os.getppid()
-        for target in (self._listen, self._live):
+        for target in (self._listen, self._say, self._live):
             threading.Thread(target=target, daemon=True, name="fairlane line").start()
 
     def _live(self) -> None:
@@ -68,6 +77,19 @@ class PipeLine:
                 end_now()
             self._inbox.put(message)
 
+    def _say(self) -> None:
+        while True:
+            said = [self._outbox.get()]
+            with suppress(queue.Empty):
+                while len(said) < _MOST_AT_ONCE:
+                    said.append(self._outbox.get_nowait())
+            try:
+                line.send(self._outgoing, said)
+            except OSError:
+                end_now()
+            for _ in said:
+                self._outbox.task_done()
+
     def next(self, wait: bool) -> Any:
         """The next message."""
         try:
@@ -76,9 +98,7 @@ class PipeLine:
             return None
 
     def send(self, message: Any) -> None:
-        """Send a message."""
-        try:
-            with self._lock:
-                line.send(self._outgoing, message)
-        except OSError:
-            end_now()
+        """Send a message; a checkpoint is on its way when this returns, whatever becomes of this process."""
+        self._outbox.put(message)
+        if isinstance(message, messages.Happened) and isinstance(message.event, Checkpoint):
+            self._outbox.join()
