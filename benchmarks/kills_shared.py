@@ -1,8 +1,9 @@
-"""Processes that share a study are killed at random: ``kills_shared.py STORE [KILLS] [SEED] [workers]``.
+"""Processes that share a study are killed at random: ``kills_shared.py STORE [KILLS] [SEED] [HOW]``.
 
-Three processes of ``fairlane work`` train a study in the store; with ``workers``, a process with two workers.
-From time to time one is killed (with ``workers``, the process or a worker of it), and started again. Then the
-stored study is compared with what one process trains: the same bits, and no epoch twice.
+Three processes of ``fairlane work`` train a study in the store; with ``search`` a search, with ``workers``
+one process with two workers a study. From time to time one is killed (with ``workers``, the process or a
+worker of it), and started again. Then the stored study is compared with what one process trains: the same
+bits, no epoch twice, and in a search the same decisions.
 """
 
 from __future__ import annotations
@@ -44,22 +45,33 @@ class Slow(keras.callbacks.Callback):
         time.sleep(0.03)
 
 
-def study(store: str | None, workers: int | None = None) -> fl.Study:
-    """Twelve trials of 24 epochs, on the reference engine."""
+def study(store: str | None, how: str) -> fl.Study:
+    """Twelve trials of 24 epochs, on the reference engine; or a search, and its best three again."""
     rng = np.random.default_rng(8)
     x = rng.normal(size=(60, 3)).astype("float32")
-    kept: dict[str, Any] = {"store": store, "name": "kills", "checkpoint_every": 2} if store else {}
-    return fl.compare(
-        *(build, {"learning_rate": [0.1, 0.05, 0.02, 0.01]}, x, x.sum(axis=1, keepdims=True)),
-        **{"seeds": 3, "epochs": 24, "batch_size": 8, "validation_split": 0.2, "verbose": 0},
-        **{"callbacks": lambda: [Slow()], "engine": "reference", "workers": workers, **kept},
-    )
+    y = x.sum(axis=1, keepdims=True)
+    common: dict[str, Any] = {"batch_size": 8, "validation_split": 0.2, "verbose": 0, "engine": "reference"}
+    common |= {"callbacks": lambda: [Slow()]}
+    if store is not None:
+        common |= {"store": store, "name": "kills", "checkpoint_every": 2}
+    if how == "search":
+        space = {"learning_rate": fl.Float(1e-3, 1e-1, log=True)}
+        wanted: dict[str, Any] = {"trials": 27, "epochs": 27, "stop": "hyperband", "confirm": (3, 3)}
+        return fl.search(build, space, x, y, **wanted, **common)
+    rates = {"learning_rate": [0.1, 0.05, 0.02, 0.01]}
+    workers = 2 if how == "workers" and store is not None else None
+    return fl.compare(build, rates, x, y, seeds=3, epochs=24, workers=workers, **common)
 
 
-def started(store: str, workers: bool) -> Process:
+def decisions(one: fl.Study) -> dict[Any, Any]:
+    """What a search has decided."""
+    return {made.about: dict(made.content) for made in one._store.decisions()}
+
+
+def started(store: str, how: str) -> Process:
     """A process that trains."""
-    shared = ["-m", "fairlane", "work", "--batch", "4", __file__, store]
-    own = [__file__, store, "workers"] if workers else shared
+    shared = ["-m", "fairlane", "work", "--batch", "4", __file__, store, how]
+    own = [__file__, store, how] if how == "workers" else shared
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen([sys.executable, *own], env={**os.environ, "TRAINS": "1"}, text=True, **pipes)
 
@@ -73,9 +85,10 @@ def workers_of(process: Process) -> list[int]:
     return found
 
 
-def chaos(store: str, kills: int, workers: bool) -> None:
+def chaos(store: str, kills: int, how: str) -> None:
     """Train the study to its end, with kills; with less than all of them where it ends before."""
-    going = [started(store, workers) for _ in range(1 if workers else 3)]
+    workers = how == "workers"
+    going = [started(store, how) for _ in range(1 if workers else 3)]
     killed = {"processes": 0, "workers": 0}
     while going:
         time.sleep(random.uniform(5.0, 20.0))
@@ -83,7 +96,7 @@ def chaos(store: str, kills: int, workers: bool) -> None:
             said = process.communicate()[0]
             going.remove(process)
             if process.returncode == KILLED:
-                going.append(started(store, workers))
+                going.append(started(store, how))
             elif process.returncode != 0:
                 raise SystemExit(f"a process ended with {process.returncode}: {said[-2000:]}")
         if going and sum(killed.values()) < kills:
@@ -98,27 +111,29 @@ def chaos(store: str, kills: int, workers: bool) -> None:
     print(f"killed: {killed}", flush=True)
 
 
-def main(store: str, kills: int, seed: int, workers: bool) -> None:
+def main(store: str, kills: int, seed: int, how: str) -> None:
     """Print what came of it."""
     random.seed(seed)
-    chaos(store, kills, workers)
-    there, alone = fl.open(store, "kills"), study(None)
-    assert set(there.trials["state"]) == {"done"}
+    chaos(store, kills, how)
+    there, alone = fl.open(store, "kills"), study(None, how)
+    assert there.trials["state"].tolist() == alone.trials["state"].tolist()
+    assert decisions(there) == decisions(alone)
     histories = [one.history.sort_values(["trial", "epoch"]).to_numpy(float) for one in (there, alone)]
     np.testing.assert_array_equal(*histories)
-    for number in range(len(alone.trials)):
+    done = alone.trials.query("state == 'done'")["trial"]
+    for number in done:
         pairs = zip(there.model(number).get_weights(), alone.model(number).get_weights(), strict=True)
         for a, b in pairs:
             np.testing.assert_array_equal(a, b)
-    print(f"the same bits as one process trains: {len(histories[0])} epochs, and all weights")
+    print(f"the same bits as one process trains: {len(histories[0])} epochs, weights of {len(done)} trials")
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     given = sys.argv[1:]
-    by_workers = given[-1] == "workers"
+    chosen = given[-1] if given[-1] in ("workers", "search") else "work"
     if "TRAINS" in os.environ:
-        study(given[0], 2 if by_workers else None)
+        study(given[0], chosen)
     else:
-        numbers = [int(one) for one in given[1:] if one != "workers"]
-        main(given[0], *(numbers + [8, 0][len(numbers) :]), by_workers)
+        numbers = [int(one) for one in given[1:] if one.isdigit()]
+        main(given[0], *(numbers + [8, 0][len(numbers) :]), chosen)

@@ -11,19 +11,19 @@ import pytest
 import _processes
 import _sharing
 import fairlane as fl
-from fairlane.running.hanging import HUNG, Watch
+from fairlane.kit.hanging import HUNG, Watch
 from fairlane.store import overview
 
 SCRIPT = """
 import time
 import _sharing
-from fairlane.running import hanging
+from fairlane.kit import hanging
 from fairlane.running.driver import Driver
 from fairlane.store import share
 from fairlane.trials import EpochEnded
 
 share.BEAT, moments, watch = 0.1, [0.0], hanging.Watch.__init__
-hanging.Watch.__init__ = lambda *given: watch(*given, lambda: moments[0])
+hanging.Watch.__init__ = lambda *given: watch(*given, clock=lambda: moments[0])
 real, told = Driver._take, []
 
 def take(self, event):
@@ -41,7 +41,7 @@ _sharing.compare({store!r})
 
 def test_the_watch_says_where_training_is(capsys):
     moments = [0.0]
-    watch = Watch(10.0, "10 s", False, lambda: moments[0])
+    watch = Watch(10.0, "10 s", ": others take over", clock=lambda: moments[0])
     moments[0] = 10.0
     assert watch.alive()
     watch.goes_on()
@@ -52,10 +52,13 @@ def test_the_watch_says_where_training_is(capsys):
     assert not watch.alive()
     said = capsys.readouterr().err
     assert said.count("no epoch and no trial has begun or ended for 10 s, so it counts as hung") == 1
-    assert "It writes nothing more" in said
-    assert "fl.Shared(patience=...)" in said
+    assert "hung: others take over. Training is here" in said
     assert "in test_the_watch_says_where_training_is" in said
     watch.goes_on()  # it was only slow, and nobody has taken over yet
+    assert watch.alive()
+    moments[0] = 90.0
+    with watch.resting():
+        assert watch.alive()  # it waits for others
     assert watch.alive()
 
 

@@ -20,7 +20,7 @@ from fairlane.engines import phases
 from fairlane.engines.contract import NOT_YET, OVER, EngineEvent, Feed, Job, Nothing
 from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
-from fairlane.running.hanging import Watch
+from fairlane.kit.hanging import Watch
 from fairlane.store import Record
 from fairlane.trials import Trial, TrialFailed, TrialStarted
 

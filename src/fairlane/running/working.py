@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlane.errors import StudyError
+from fairlane.kit.hanging import Watch
 from fairlane.running.budget import Budget, duration
 from fairlane.running.crews import Shared
-from fairlane.running.hanging import Watch
 from fairlane.store import Record
 from fairlane.trials import TrialState
 
@@ -87,7 +87,12 @@ def joined(workers: Any, budget: Any, store: Any) -> tuple[Any, Budget | None]:
 
 def watch_for(shared: Shared) -> Watch:
     """Watches the training of this thread; in ``fairlane work``, the process ends where it hangs."""
-    return Watch(duration(shared.patience), str(shared.patience), bool(_work))
+    end = "It ends now" if _work else "It writes nothing more"
+    then = (
+        f", and other processes take over the trials that it has leased. {end}. If an epoch or a compilation "
+        "may take so long, give a longer time: fairlane work --patience, or fl.Shared(patience=...)"
+    )
+    return Watch(duration(shared.patience), str(shared.patience), then, bool(_work))
 
 
 def noted(records: Sequence[Record], store: Any, to_come: int = 0) -> None:

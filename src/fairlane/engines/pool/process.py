@@ -7,23 +7,21 @@ that was its standard output. It ends when the driver does, however that ends.
 from __future__ import annotations
 
 import os
-import queue
 import sys
 import threading
 import time
 import warnings
-from contextlib import suppress
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import keras
 
 from fairlane.engines.pool import messages
+from fairlane.engines.pool.boxes import Boxes
 from fairlane.engines.pool.serving import end_now, serve
 from fairlane.engines.workers import messages as line
 from fairlane.engines.workers.line import Printer, pass_warning_on
 from fairlane.models import keras_private
-from fairlane.trials import Checkpoint
 
 SECONDS_BETWEEN_SIGNS = 1.0
 """How often a worker says that it lives."""
@@ -44,20 +42,12 @@ def main(read: int, write: int) -> None:
     serve(pipe)
 
 
-_MOST_AT_ONCE = 256
-"""How many messages go from a worker at once, at most."""
-
-
-class PipeLine:
-    """The line to the driver: threads of its own read and write, whatever the main thread does.
-
-    Messages that wait to be written go together, as one.
-    """
+class PipeLine(Boxes):
+    """The line to the driver: threads of its own read and write, whatever the main thread does."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        super().__init__()
         self._incoming, self._outgoing = incoming, outgoing
-        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._outbox: queue.Queue[Any] = queue.Queue()
         self._driver = os.getppid()
         for target in (self._listen, self._say, self._live):
             threading.Thread(target=target, daemon=True, name="fairlane line").start()
@@ -65,7 +55,8 @@ class PipeLine:
     def _live(self) -> None:
         """Give signs of life; end with the driver even where a fork of it holds the other end of the line."""
         while os.getppid() == self._driver:
-            self.send(messages.Alive())
+            if self.alive():
+                self.signal(messages.Alive())
             time.sleep(SECONDS_BETWEEN_SIGNS)
         end_now()
 
@@ -75,30 +66,13 @@ class PipeLine:
                 message = line.receive(self._incoming)
             except Exception:
                 end_now()
-            self._inbox.put(message)
+            self.arrived(message)
 
     def _say(self) -> None:
         while True:
-            said = [self._outbox.get()]
-            with suppress(queue.Empty):
-                while len(said) < _MOST_AT_ONCE:
-                    said.append(self._outbox.get_nowait())
+            said = self.said()
             try:
                 line.send(self._outgoing, said)
             except OSError:
                 end_now()
-            for _ in said:
-                self._outbox.task_done()
-
-    def next(self, wait: bool) -> Any:
-        """The next message."""
-        try:
-            return self._inbox.get(block=wait)
-        except queue.Empty:
-            return None
-
-    def send(self, message: Any) -> None:
-        """Send a message; a checkpoint is on its way when this returns, whatever becomes of this process."""
-        self._outbox.put(message)
-        if isinstance(message, messages.Happened) and isinstance(message.event, Checkpoint):
-            self._outbox.join()
+            self.gone(said)
