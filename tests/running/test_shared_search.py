@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,9 +14,12 @@ import _shared_search
 import fairlane as fl
 from _shared_search import search
 from _sharing import trained, until
+from fairlane.kit.hanging import Watch
+from fairlane.running.sharing import Leases
 from fairlane.running.working import working
-from fairlane.store import Decision
-from fairlane.store.shared import SharedStore
+from fairlane.store import Decision, Record
+from fairlane.store.shared import Leased, SharedStore
+from fairlane.trials import Trial, TrialState, Variant
 
 PROGRAM = Path(_shared_search.__file__)
 
@@ -139,3 +143,17 @@ def test_a_decision_is_stored_once_and_may_be_replaced_by_who_knew_it(tmp_path):
 def test_a_shared_search_needs_a_store():
     with pytest.raises(fl.StudyError, match="needs a store"):
         search(workers=fl.Shared())
+
+
+def test_what_ended_in_another_process_is_released_here():
+    """Its data may be freed; not that of trials which go on, or are of an earlier call."""
+    one, two, three = (Trial(n, Variant(n, {}), 0) for n in range(3))
+    changed = [Record(one), Record(two), Record(three)]
+    for record, state in zip(changed, ("done", "interrupted", "done"), strict=True):
+        record.state = TrialState(state)
+    store = SimpleNamespace(lives_while=lambda _: None, notes=[], lease=lambda *_: Leased(changed=changed))
+    shown, released = [], []
+    leases = Leases(store, None, Watch(9.0, "9 s", ""), shown.append, released.append)
+    assert leases.ask([one, two]) == []
+    assert shown == changed
+    assert released == [one]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from _stores import Place, finish, of_records, plan, run, save, start
 
 from fairlane.errors import StoreError, StudyError
-from fairlane.store import lease, overview, rename, tables
+from fairlane.store import Decision, lease, overview, rename, tables
 from fairlane.store.lease import SILENCE
 from fairlane.trials import TrialFailed, TrialState
 
@@ -282,6 +282,34 @@ def test_fifty_studies_are_written_to_one_server_at_once(postgres_url, tmp_path)
             records = place.read(f"-{number}")
             assert [len(record.epochs) for record in records] == [3] * 4
             assert {float(records.weights(r.trial).state[0][1]) for r in records} == {float(number)}
+
+
+def test_what_others_do_is_seen_at_any_time(lasting):
+    """A search decides by it: epochs while they train, ends, and decisions."""
+    (first, own), (second, other) = shared(lasting), shared(lasting)
+    (trial, *_) = leased(first, own).trials
+    start(first, trial)
+    run(first, trial, 0, 2)
+    first.flush()
+    (changed,) = second.look()
+    assert (changed.trial, len(changed.epochs)) == (other[trial.number], 2)
+    assert second.look() == []
+    first.agree([(Decision(("rung", 0), {"promoted": [1]}), None)])
+    assert second.decisions() == []
+    assert second.look() == []
+    assert [one.content for one in second.decisions()] == [{"promoted": [1]}]
+    first.interrupt()  # as where it is lost; another one trains it, and this one sees that
+    first.close()
+    second.look()
+    assert second[changed.trial].state is TrialState.INTERRUPTED
+    third, trials = shared(lasting)
+    (again, *_) = leased(third, trials).trials
+    start(third, again)
+    run(third, again, 0, 3)
+    finish(third, again)
+    third.flush()
+    assert changed in second.look()
+    assert (changed.state, len(changed.epochs)) == (TrialState.DONE, 3)
 
 
 def test_the_notes_are_not_warnings_yet(lasting):

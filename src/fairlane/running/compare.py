@@ -283,7 +283,8 @@ class _KeptRun:
         if self.shared is None:
             return None
         store, batch = cast("SharedStore", self.store), self.shared.batch
-        return LeasedFeed(self.jobs, Leases(store, batch, watch_for(self.shared), show))
+        leases = Leases(store, batch, watch_for(self.shared), show, self.resources.release)
+        return LeasedFeed(self.jobs, leases)
 
 
 def _train(

@@ -322,7 +322,8 @@ class _Run:
         assert self.shared is not None
         assert self.progress is not None
         store, watch = cast("SharedStore", self.store), watch_for(self.shared)
-        self.search.leases = Leases(store, self.shared.batch, watch, self.progress.update)
+        told = self.progress.update, self.resources.release
+        self.search.leases = Leases(store, self.shared.batch, watch, *told)
         return self.search
 
     def _enlist(

@@ -159,9 +159,9 @@ class SharedSearch(Search):
         changed = self._store.look()
         self._looked = time.monotonic()
         self._log.learn()
-        for record in changed:
+        self.leases.heard(changed)
+        if changed:
             self._pause = _SHORTEST
-            self.leases.show(record)
         self._advance()  # in any case: what is leased is read again, too
         return [] if self.standing else list(self._orders(list(self._waiting.values())))
 

@@ -22,7 +22,7 @@ from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.kit.hanging import Watch
 from fairlane.store import Record
-from fairlane.trials import Trial, TrialFailed, TrialStarted
+from fairlane.trials import Trial, TrialFailed, TrialStarted, TrialState
 
 if TYPE_CHECKING:
     from fairlane.store.shared import SharedStore
@@ -35,6 +35,9 @@ _ROUNDS = 2
 """How many batches of the usual size each process would train, if all were equally fast."""
 _FEWEST = 4
 """For so many processes a batch leaves some, at least: others may begin a moment later."""
+
+
+_OVER = (TrialState.DONE, TrialState.DIVERGED, TrialState.STOPPED, TrialState.FAILED)
 
 
 def _this_process() -> str:
@@ -60,20 +63,28 @@ class Leases:
             number of processes.
         watch: is told of all that happens.
         show: gets each other process's record that has changed.
+        release: gets each trial that has ended in another process.
 
     Attributes:
         store: the same.
         left: how many of the trials that were last asked for are other processes'.
-        show: the same.
     """
 
     def __init__(
-        self, store: SharedStore, batch: int | None, watch: Watch, show: Callable[[Record], None]
+        self,
+        store: SharedStore,
+        batch: int | None,
+        watch: Watch,
+        show: Callable[[Record], None],
+        release: Callable[[Trial], None],
     ) -> None:
-        self.store, self.show, self._size, self._watch = store, show, batch, watch
+        self.store, self._size, self._watch = store, batch, watch
+        self._show, self._release = show, release
         store.lives_while(watch.alive)
         self._mine: list[Trial] = []
         self._fatal: list[Trial] = []
+        self._here: set[Trial] = set()
+        """Trials that have been asked for: the study may have others, of an earlier call."""
         self.left, self._again, self._was_alone = 1, -math.inf, False
 
     def goes_on(self) -> None:
@@ -114,6 +125,7 @@ class Leases:
             What is leased to this process now; nothing, too, where it asked a moment ago.
         """
         self._mine = [trial for trial in self._mine if not self.store[trial].state.ended]
+        self._here.update(wanted)
         under_way = len(self._mine) - len(resting)
         alone = under_way <= 0
         if self._size is not None and 2 * under_way > self._size:
@@ -125,12 +137,18 @@ class Leases:
         self._again = -math.inf if leased.trials else time.monotonic() + _BETWEEN
         self._mine += leased.trials
         self._fatal += leased.fatal
-        for record in leased.changed:
-            self.show(record)
+        self.heard(leased.changed)
         notes, self.store.notes[:] = list(self.store.notes), []
         for note in notes:
             warn_at(caller(), note, FairlaneWarning)
         return leased.trials
+
+    def heard(self, changed: Sequence[Record]) -> None:
+        """Take in what other processes' trials have come to."""
+        for record in changed:
+            self._show(record)
+            if record.state in _OVER and record.trial in self._here:
+                self._release(record.trial)
 
     def _room(self, free: int, processes: int) -> int:
         """How many trials this process may have."""

@@ -32,6 +32,7 @@ from fairlane.trials import Trial, TrialState
 MOST_LOST = 3
 """After how many lost processes, without a checkpoint between them, a trial is not leased any more."""
 Room = Callable[[int, int], int]
+_GO_ON = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
 _GROUP = (1, 8)
 """A batch is divided by this, by how many processes were lost with its trials; with more, each is alone."""
 
@@ -143,7 +144,11 @@ class SharedStore(SqlStore):
         """Read what others have written: their records that have changed, and the decisions since."""
 
         def act(connection: sa.Connection) -> tuple[list[Record], list[Decision]]:
-            theirs = {n: r for n, r in self._records.items() if n not in self._mine and not r.state.ended}
+            theirs = {
+                number: record
+                for number, record in self._records.items()
+                if number not in self._mine and record.state in _GO_ON
+            }
             changed = self._reload(connection, grown_trials(connection, self._study.row.id, theirs))
             return changed, self._later_decisions(connection)
 
