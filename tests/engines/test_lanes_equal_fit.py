@@ -2,7 +2,8 @@
 
 Every case compares `fairlane.compare` on lanes with three lines of Keras (`_alone.keras_alone`): all logs of
 the first five epochs to 1e-5, and every variable of the trained model and its optimizer. Where a case is
-compared more loosely it says why.
+compared more loosely it says why. Of the lanes, two seeds of each variant, the first case compares all; the others
+each second, as on a chessboard, which sees lanes that were mixed up all the same.
 """
 
 from __future__ import annotations
@@ -675,6 +676,8 @@ def test_lanes_equal_keras_alone(case, request):
     study = fl.compare(case.build, case.grid, case.x, case.y, seeds=2, engine="lanes", verbose=0, **arguments)
     assert study.trials["error"].tolist() == [""] * len(study.trials)
     for row in study.trials.to_dict("records"):
+        if case is not CASES[0] and (row["trial"] // 2 + row["seed"]) % 2 == 0:
+            continue  # the others have its variant with the other seed, and its seed with another variant
         given = {name: row[name] for name in case.grid}
         varied = {name: given.pop(name) for name in ("batch_size", "epochs") if name in case.grid}
         alone = keras_alone(case.build, given, row["seed"], case.x, case.y, **arguments, **varied)
