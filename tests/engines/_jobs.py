@@ -16,7 +16,10 @@ _rng = np.random.default_rng(12)
 X = _rng.normal(size=(40, 4)).astype("float32")
 Y = (X @ np.array([[1.0], [-2.0], [0.5], [1.0]]) + _rng.normal(size=(40, 1))).astype("float32")
 EPOCHS = 6
-FIT = {"x": X, "y": Y, "batch_size": 8, "validation_split": 0.25, "epochs": EPOCHS}
+FIT = {"x": X, "y": Y, "batch_size": 8, "validation_split": 0.2, "epochs": EPOCHS}
+"""Four batches of 8, and one to validate on: a program of each."""
+RAGGED = {**FIT, "validation_split": 0.25}
+"""The last batch is smaller, of both."""
 
 
 def build(learning_rate=0.05, rate=0.25):

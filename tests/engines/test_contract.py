@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from _jobs import COPIES, EPOCHS, Listed, X, Y, alone, build, callbacks, job, resources, run
+from _jobs import COPIES, EPOCHS, RAGGED, Listed, X, Y, alone, build, callbacks, job, resources, run
 
 from _crew import two_workers
 from fairlane.engines.contract import Declined, Fork, ForkRefused, GoOn, Idle, Pause, Stop
@@ -89,10 +89,10 @@ def assert_equal(ran, one, epochs=EPOCHS, first=0, **how):
 
 
 def test_everybody_goes_on_as_keras_alone(make):
-    jobs = [job(i) for i in range(4)]
-    ran = run(make(resources()), jobs)
+    jobs = [job(i, fit=RAGGED) for i in range(4)]
+    ran = run(make(resources(fit=RAGGED)), jobs)
     for one in jobs:
-        assert_equal(ran, one)
+        assert_equal(ran, one, fit=RAGGED)
 
 
 def test_each_trial_starts_ends_its_epochs_in_order_and_ends(make):

@@ -144,6 +144,9 @@ def test_steps_per_execution_and_steps_per_epoch():
     lanes_and_alone(several, X, Y, batch_size=8, steps_per_epoch=3, epochs=4)
 
 
+WHOLE = {"validation_split": 0.3, "batch_size": 5}
+"""Whole batches, of training and validation: smaller ones, of which there are enough above, are programs of their own."""
+
 # --- kinds of data --------------------------------------------------------------------------------------------
 
 
@@ -181,7 +184,7 @@ def test_kind_of_data(kind):
         return model
 
     x, y = kind()
-    lanes_and_alone(scaled, x, y, validation_split=0.3)
+    lanes_and_alone(scaled, x, y, **WHOLE)
 
 
 def several(structure):
@@ -206,7 +209,9 @@ def test_nested_data(structure, weighted):
     if structure is not dict:
         x, y, weight = (structure(part.values()) for part in (x, y, weight))
     arguments = {"sample_weight": WEIGHTS if weighted is True else weight} if weighted else {}
-    lanes_and_alone(lambda: several(structure), x, y, validation_split=0.3, **arguments)
+    if weighted != "each":
+        arguments |= WHOLE
+    lanes_and_alone(lambda: several(structure), x, y, **{"validation_split": 0.3, **arguments})
 
 
 class Itself(keras.layers.Layer):
@@ -221,7 +226,7 @@ def test_no_targets():
         model.compile(keras.optimizers.SGD(0.05))
         return model
 
-    lanes_and_alone(without, X, None, validation_split=0.3)
+    lanes_and_alone(without, X, None, **WHOLE)
 
 
 # --- what Keras really does ------------------------------------------------------------------------------------

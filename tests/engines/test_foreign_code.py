@@ -34,13 +34,15 @@ def network(*between, loss="mse", cls=keras.Sequential, optimizer="sgd", **compi
     return model
 
 
-def check(build, grid, seeds=(0,), x=X, y=Y, engine="auto", **arguments):
-    """Train on lanes where that can be; compare each trial with Keras alone. Returns the study."""
+def check(build, grid, seeds=(0,), x=X, y=Y, engine="auto", of=lambda number: True, **arguments):
+    """Train on lanes where that can be; compare each trial, or some, with Keras alone. Returns the study."""
     arguments = {**FIT, **arguments}
     study = fl.compare(
         build, grid, x, y, seeds=seeds, engine=engine, verbose=0, on_error="raise", **arguments
     )
     for row in study.trials.to_dict("records"):
+        if not of(row["trial"]):
+            continue
         given = {name: row[name] for name in grid}
         alone = keras_alone(build, given, row["seed"], x, y, **arguments)
         assert_logs_agree(history_of(study, row["trial"]), alone.logs, what=f"{given} seed {row['seed']}")
@@ -125,7 +127,8 @@ def test_the_step_may_read_anything_that_the_builder_sets(place, monkeypatch):
         set_it(gain)
         return network(layer())
 
-    study = check(build, {"gain": [0.5, 3.0, 2.0]}, seeds=[0, 1, 2])
+    # Of two seeds of each number one, in turns: what another lane has read is seen all the same.
+    study = check(build, {"gain": [0.5, 3.0, 2.0]}, seeds=[0, 1], of=(1, 2, 5).__contains__)
     assert engines(study) == {"lanes"}
     assert study.trials["fleet"].nunique() <= 2
 
@@ -262,7 +265,7 @@ class Drawn(layers.Layer):
 
 @pytest.mark.parametrize("draw", [np.random.uniform, random.random], ids=["numpy", "python"])
 def test_random_draws_while_tracing_decline(draw):
-    study = check(lambda rate: network(Drawn(draw)), {"rate": [1, 2]}, seeds=[0, 1])
+    study = check(lambda rate: network(Drawn(draw)), {"rate": [1]}, seeds=[0, 1])
     assert engines(study) == {"reference"}
     assert "draws from a global random generator while it is traced" in study.trials["reason"][0]
 
@@ -526,10 +529,10 @@ INGREDIENTS = {
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     names=st.lists(st.sampled_from(sorted(INGREDIENTS)), min_size=1, max_size=3, unique=True),
-    values=st.lists(st.sampled_from([0.25, 0.5, 1.5, 2.0]), min_size=2, max_size=3, unique=True),
+    values=st.lists(st.sampled_from([0.25, 0.5, 1.5, 2.0]), min_size=2, max_size=2, unique=True),
     dropout=st.booleans(),
 )
 def test_any_composition_is_trained_as_by_keras_alone(names, values, dropout):

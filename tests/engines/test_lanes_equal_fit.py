@@ -2,7 +2,8 @@
 
 Every case compares `fairlane.compare` on lanes with three lines of Keras (`_alone.keras_alone`): all logs of
 the first five epochs to 1e-5, and every variable of the trained model and its optimizer. Where a case is
-compared more loosely it says why.
+compared more loosely it says why. Of the lanes, two seeds of each variant, the first case compares all; the others
+each second, as on a chessboard, which sees lanes that were mixed up all the same.
 """
 
 from __future__ import annotations
@@ -526,6 +527,7 @@ def own_optimizer(power):
 # --- the table ----------------------------------------------------------------------------------------------
 
 _NO_SPLIT = {"validation_split": 0.0}
+"""Of optimizers, which validation knows nothing of."""
 _ONE_HOT = np.eye(3, dtype="float32")[CLASSES]
 
 CASES = [
@@ -574,18 +576,18 @@ CASES = [
     Case("metrics", many_metrics, _RATES, y=BINARY),
     Case("top k", top_k, _RATES),
     Case("label smoothing", smoothed, {"smoothing": [0.1, 0.2]}, y=_ONE_HOT),
-    Case("schedule", schedule, {"decay_steps": [20, 40]}),
-    Case("piecewise schedule", piecewise, {"boundary": [5, 10]}),
-    Case("weight decay", adamw, {"weight_decay": [1e-3, 1e-1]}),
-    Case("weight decay of some", not_decayed, {"weight_decay": [1e-3, 1e-1]}),
+    Case("schedule", schedule, {"decay_steps": [20, 40]}, fit=_NO_SPLIT),
+    Case("piecewise schedule", piecewise, {"boundary": [5, 10]}, fit=_NO_SPLIT),
+    Case("weight decay", adamw, {"weight_decay": [1e-3, 1e-1]}, fit=_NO_SPLIT),
+    Case("weight decay of some", not_decayed, {"weight_decay": [1e-3, 1e-1]}, fit=_NO_SPLIT),
     Case("moving average", averaged, {"ema_momentum": [0.9, 0.5]}),
     Case("moving average, written back", averaged_often, {"ema_overwrite_frequency": [5, 7]}),
-    Case("clipnorm", clipped, {"clip": ["clipnorm"], "limit": [0.05, 0.5]}),
-    Case("global clipnorm", clipped, {"clip": ["global_clipnorm"], "limit": [0.05, 0.5]}),
-    Case("clipvalue", clipped, {"clip": ["clipvalue"], "limit": [0.01, 0.1]}, fleets=2),
-    Case("betas", betas, {"beta_1": [0.8, 0.9], "beta_2": [0.99, 0.999]}),
-    Case("momentum", momentum, {"momentum": [0.5, 0.9], "nesterov": [False]}),
-    Case("nesterov", momentum, {"momentum": [0.9], "nesterov": [False, True]}, fleets=2),
+    Case("clipnorm", clipped, {"clip": ["clipnorm"], "limit": [0.05, 0.5]}, fit=_NO_SPLIT),
+    Case("global clipnorm", clipped, {"clip": ["global_clipnorm"], "limit": [0.05, 0.5]}, fit=_NO_SPLIT),
+    Case("clipvalue", clipped, {"clip": ["clipvalue"], "limit": [0.01, 0.1]}, fleets=2, fit=_NO_SPLIT),
+    Case("betas", betas, {"beta_1": [0.8, 0.9], "beta_2": [0.99, 0.999]}, fit=_NO_SPLIT),
+    Case("momentum", momentum, {"momentum": [0.5, 0.9], "nesterov": [False]}, fit=_NO_SPLIT),
+    Case("nesterov", momentum, {"momentum": [0.9], "nesterov": [False, True]}, fleets=2, fit=_NO_SPLIT),
     Case(
         "optimizers",
         by_name,
@@ -593,10 +595,11 @@ CASES = [
             "optimizer": ["RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl", "Lion"],
             "learning_rate": [1e-2],
         },
+        fit=_NO_SPLIT,
         fleets=7,
         slow=True,
     ),
-    Case("gradient accumulation", accumulated, _RATES),
+    Case("gradient accumulation", accumulated, _RATES, fit=_NO_SPLIT),
     Case("loss scale optimizer", loss_scaled, _RATES),
     Case(
         "mixed bfloat16",
@@ -675,6 +678,8 @@ def test_lanes_equal_keras_alone(case, request):
     study = fl.compare(case.build, case.grid, case.x, case.y, seeds=2, engine="lanes", verbose=0, **arguments)
     assert study.trials["error"].tolist() == [""] * len(study.trials)
     for row in study.trials.to_dict("records"):
+        if case is not CASES[0] and (row["trial"] // 2 + row["seed"]) % 2 == 0:
+            continue  # the others have its variant with the other seed, and its seed with another variant
         given = {name: row[name] for name in case.grid}
         varied = {name: given.pop(name) for name in ("batch_size", "epochs") if name in case.grid}
         alone = keras_alone(case.build, given, row["seed"], case.x, case.y, **arguments, **varied)

@@ -15,7 +15,7 @@ RNG = np.random.default_rng(8)
 X = RNG.normal(size=(50, 6)).astype("float32")
 Y = (X[:, 0] > 0).astype("int32")
 SEEDS, RATES = [3, 1, 4, 2**31], [0.1, 0.01]
-FIT = {"epochs": 2, "batch_size": 16, "validation_split": 0.2}
+FIT = {"epochs": 2, "batch_size": 20, "validation_split": 0.2}
 
 
 def compiled(inner, rate, last=None):

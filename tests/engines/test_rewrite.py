@@ -460,7 +460,7 @@ def training(request: pytest.FixtureRequest) -> tuple[keras.Model, Any, Any]:
 
 def test_a_step_of_training(training: tuple[keras.Model, Any, Any]) -> None:
     model, state, batch = training
-    actual, expected = for_cpu(model.train_step)(state, batch), model.train_step(state, batch)
+    actual, expected = (jax.jit(step)(state, batch) for step in (for_cpu(model.train_step), model.train_step))
     assert_close(actual, jax.tree.map(jnp.asarray, expected), atol=1e-6)
     left = set(walk._RULES) - {"reduce_sum"}  # a sum stays one; only what it is made of changes
     assert not primitives(for_cpu(model.train_step), state, batch) & left
@@ -488,4 +488,5 @@ def test_steps_of_lanes(training: tuple[keras.Model, Any, Any]) -> None:
 def test_a_step_of_testing(training: tuple[keras.Model, Any, Any]) -> None:
     model, state, batch = training
     tested = (state[0], state[1], state[3])
-    assert_close(for_cpu(model.test_step)(tested, batch), model.test_step(tested, batch), atol=1e-6)
+    actual, expected = (jax.jit(step)(tested, batch) for step in (for_cpu(model.test_step), model.test_step))
+    assert_close(actual, expected, atol=1e-6)

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 import fairlane as fl
-from _trial import FIT, X, Y, build
+from _trial import FIT, RAGGED, X, Y, build
 
 LOGS = ["loss", "mae", "val_loss", "val_mae"]
 
 
 def compare(variants: Any, builder: Any = build, **arguments: Any) -> fl.Study:
-    given = {**FIT, "epochs": 3, **arguments}
+    given = {**FIT, **RAGGED, "epochs": 3, **arguments}
     varied = {name for variant in variants for name in variant} if isinstance(variants, list) else ()
     same = {name: value for name, value in given.items() if name not in varied}
     return fl.compare(builder, variants, X, Y, verbose=0, **same)

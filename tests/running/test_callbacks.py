@@ -12,7 +12,7 @@ import pytest
 from keras import callbacks as kc
 
 import fairlane as fl
-from _trial import FIT, X, Y, alone, build, check, check_logs, check_weights
+from _trial import FIT, RAGGED, X, Y, alone, build, check, check_logs, check_weights
 
 ENGINES = ["lanes", "reference"]
 both_engines = pytest.mark.parametrize("engine", ENGINES)
@@ -39,7 +39,7 @@ def test_early_stopping_ends_each_trial_by_itself(engine, restore):
     def make():
         return [kc.EarlyStopping("val_loss", patience=1, min_delta=0.3, restore_best_weights=restore)]
 
-    study = alike(make, engine, [{"lr": 0.001}, {"lr": 0.05}, {"lr": 0.02}], epochs=6)
+    study = alike(make, engine, [{"lr": 0.001}, {"lr": 0.05}, {"lr": 0.02}], epochs=6, **RAGGED)
     epochs = study.trials["epochs"].tolist()
     assert len(set(epochs)) > 1, f"the trials were meant to stop at different epochs: {epochs}"
 

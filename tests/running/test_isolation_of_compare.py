@@ -268,7 +268,7 @@ def test_a_studys_models_share_nothing_and_are_the_trained_ones(engine):
     study = compare(engine=engine, epochs=3)
     models = [study.model(0), study.model(0), study.model(1)]
     assert fl.shared_state(*models) == []
-    split = int(len(X) * 0.75)
+    split = int(len(X) * (1 - FIT["validation_split"]))
     for trial, model in ((0, models[0]), (1, models[2])):
         values = model.evaluate(X[split:], Y[split:], batch_size=8, verbose=0, return_dict=True)
         last = study.history.query(f"trial == {trial}").iloc[-1]

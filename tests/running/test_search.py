@@ -22,7 +22,7 @@ from fairlane.trials import EpochEnded, TrialStarted
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(48, 4)).astype("float32")
 Y = (X @ RNG.normal(size=(4, 1))).astype("float32")
-FIT = {"validation_split": 0.25, "batch_size": 16}
+FIT = {"validation_split": 0.33, "batch_size": 16}
 SPACE = {"learning_rate": fl.Float(1e-3, 1e-1, log=True), "rate": fl.Float(0.0, 0.5)}
 
 

@@ -25,7 +25,9 @@ from fairlane.ui.board import Board
 X, Y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
 COLUMNS = [(table, column) for table, columns in SCHEMA.items() for column in columns]
 DEEP = "[" * 50_000 + "]" * 50_000
-ODD = (None, "zz", -5, 2**62 + 1, float("inf"), DEEP)
+ODD = (None, "zz", -5, 2**62 + 1, float("inf"))
+ODD_TEXTS = (None, "zz", "-5", DEEP)
+"""In a column of texts SQLite makes any number a text: one number stands for all. Elsewhere no text is read as JSON."""
 
 
 def a_store(runs):
@@ -139,8 +141,10 @@ def test_no_value_in_any_column_gives_a_foreign_error(runs, tmp_path, table):
     a_store(runs)
     kept = sqlite3.connect(runs)
     columns = SCHEMA.get(table, ["version_num"])
+    told = kept.execute(f"PRAGMA table_info({table})").fetchall()
+    texts = {name for _, name, kind, *_ in told if kind.startswith(("TEXT", "VARCHAR"))}
     for column in columns:
-        for value in ODD:
+        for value in ODD_TEXTS if column in texts else ODD:
             other = tmp_path / "other.db"
             copy = sqlite3.connect(other)
             kept.backup(copy)
