@@ -71,7 +71,12 @@ def test_only_models_that_differ_have_a_description_of_their_own():
         "tanh",
     ]
     assert described_with(both, 2, text()) == first  # trained again, with another builder
-    assert described_with(both, 0, text(phase=1)) == text(phase=1)
+    later = described_with(both, 0, text(phase=1))
+    assert later == text(phase=1)
+    behind = described_with(later, 1, text())  # it is still in the phase before
+    assert of_trial(behind, 0) == json.dumps({"individual": True, **json.loads(later)})
+    assert json.loads(of_trial(behind, 1)).get("phase", 0) == 0
+    assert described_with(behind, 1, text(phase=1)) == later
     assert described_with("no JSON", 0, text()) == text()
     for n in range(120):
         both = described_with(both, n + 3, text(f"number {n}"))

@@ -1,5 +1,6 @@
 """A study that several processes write: each trial is leased to one of them, and nothing is counted twice."""
 
+import json
 import threading
 import time
 import warnings
@@ -310,6 +311,25 @@ def test_what_others_do_is_seen_at_any_time(lasting):
     third.flush()
     assert changed in second.look()
     assert (changed.state, len(changed.epochs)) == (TrialState.DONE, 3)
+
+
+def test_models_of_one_variant_that_differ_are_all_described(lasting):
+    """A builder may draw a structure for each seed: no process puts its own in the place of another's."""
+    (first, own), (second, other) = shared(lasting), shared(lasting)
+    one, two = (trials[number] for trials, number in ((own, 0), (other, 1)))
+    assert one.variant.number == two.variant.number
+
+    def text(name):
+        return json.dumps({"config": {"activation": name}})
+
+    first.describe(one, text("relu"))
+    second.describe(two, text("tanh"))
+    second.describe(two, text("tanh"))
+    for store in (first, second):
+        store.close()
+    read = lasting.read()
+    found = [json.loads(read.description(record.trial))["config"] for record in list(read)[:2]]
+    assert found == [{"activation": "relu"}, {"activation": "tanh"}]
 
 
 def test_the_notes_are_not_warnings_yet(lasting):

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fairlane.errors import StoreError, StudyError
+from fairlane.models.recipes.individual import described_with
 from fairlane.store import sharers, tables
 from fairlane.store.again import changed_trials, grown_trials, load_again
 from fairlane.store.database import Database
@@ -137,6 +138,24 @@ class SharedStore(SqlStore):
     def interrupt(self, diverged: Trial | None = None) -> None:
         """Mark the trials of this process that have not ended as interrupted."""
         self._interrupt([record for record in self if record.trial.number in self._mine], diverged)
+
+    def describe(self, trial: Trial, description: str) -> None:
+        """Store how the model of the trial is built, beside what others stored of its variant's."""
+        number, known = trial.variant.number, self._study.models
+        if described_with(known.get(number), trial.number, description) == known.get(number):
+            return
+        self.flush()
+
+        def act(connection: sa.Connection) -> str:
+            sharers.lock(connection, self._study.row.id)
+            table = tables.variants
+            own = table.c.id == self._study.variant_ids[number]
+            before = connection.execute(sa.select(table.c.model).where(own)).scalar_one()
+            found = described_with(before, trial.number, description)
+            connection.execute(sa.update(table).where(own).values(model=found))
+            return found
+
+        known[number] = self._database.patiently(act)[0]
 
     # --- a search, which each process decides by the results of all ---
 

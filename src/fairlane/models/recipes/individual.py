@@ -54,7 +54,7 @@ def described_with(known: str | None, trial: int, text: str) -> str:
     if parts is None or now is None:
         return text
     (base, others), (new, _) = parts, now
-    if base.get("phase", 0) != new.get("phase", 0):
+    if base.get("phase", 0) < new.get("phase", 0):
         return text  # training goes on for all of them
     others.pop(str(trial), None)
     if are_alike(json.dumps(base), text):
