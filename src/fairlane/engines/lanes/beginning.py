@@ -62,14 +62,16 @@ def begin(
         untraced = unbuilt is not None and prebuilt.untraced.takes(job, data, unbuilt)
         if known is None:
             reading, steps = _build_variables(job, resources, data, model, checkpoint, untraced)
+            held = resources.watch_shared(job, model)
             callbacks = _begin_training(job, resources, model, steps, checkpoint)
+            if callbacks.users:
+                held.check()
             rest = metrics_at_rest(model)
             if checkpoint is not None:
                 trial_memory.refuse_incomplete(checkpoint.memory)
                 trial_memory.restore_layers(checkpoint, model)
             kept, directions = KeptWeights(model, callbacks.users), keras_private.metric_directions(model)
         birth = Birth(drawing, looks, after_builder, generators_now(), unbuilt)
-    held = resources.watch_shared(job, model)
     if known is not None:
         return known.begin(job, data, session, birth, most_epochs, described)
     examination = Examination(model, session, rest, callbacks.eager, in_place)

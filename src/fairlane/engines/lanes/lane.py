@@ -201,7 +201,7 @@ class Lane:
         """
         changed = None
         if self.callbacks.are_called:
-            changed = self.callbacks.call(lambda: self.callbacks.epoch_begin(self.epoch), self.session, look)
+            changed = self._call(lambda: self.callbacks.epoch_begin(self.epoch), look)
             if self.callbacks.eager and self._examined:
                 self.examination.check_metrics()
                 if self.validates_now() and not self._validated:
@@ -228,9 +228,7 @@ class Lane:
             TooLate: a callback has changed what the test step reads.
         """
         self.model.stop_evaluating = False
-        changed = self.callbacks.call(
-            lambda: self.callbacks.test_begin(self.named(logs), steps), self.session, look
-        )
+        changed = self._call(lambda: self.callbacks.test_begin(self.named(logs), steps), look)
         if self.kept.watches:  # validation sees what the callbacks have made of the weights
             self.kept.note(self.epoch, changed or look())
         if self.model.stop_evaluating:
@@ -272,13 +270,25 @@ class Lane:
                     self.callbacks.test_begin(logs, steps, val_logs is not None)
                 self.callbacks.epoch_end(self.epoch, epoch_logs, val_logs)
 
-            changed = self.callbacks.call(call, self.session, look)
+            changed = self._call(call, look)
             self._in_test = False
             epoch_logs = self.callbacks.epoch_logs()
         self.epoch += 1
         if self.model.stop_training:
             self.epochs = self.epoch
         return epoch_logs, changed
+
+    def _call(self, function: Callable[[], None], look: Look) -> State | None:
+        """Call callbacks; the lane's new state, where they changed it.
+
+        Raises:
+            SharedStateError: variables that other trials share have other values now, which nobody who is
+                built later must see.
+        """
+        changed = self.callbacks.call(function, self.session, look)
+        if self.callbacks.users:
+            self._held.check()
+        return changed
 
     def end_epoch_silently(
         self, logs: dict[str, float], val_logs: dict[str, float] | None
@@ -382,6 +392,8 @@ class Lane:
             if self.job.epochs > 0:
                 self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
             self.callbacks.train_end(self.last_logs)
+        if self.callbacks.users:
+            self._held.check()
         keras_private.set_pending_state(self.model, None)
         self.weights_epoch = self.kept.epoch_of(self.model, read_state(self.model))
         return None if self.in_place else replace(weights_of(self.model), phase=self.job.phase)

@@ -164,7 +164,7 @@ class Fit:
             arguments["initial_epoch"] = self._checkpoint.epoch
         if self._checkpoint is not None or job.phase:
             trial_memory.append_to_files(self._last.others, int(arguments["initial_epoch"]))
-        held = self._resources.watch_shared(job, model)
+        self._last.held = held = self._resources.watch_shared(job, model)
         try:
             model.fit(**arguments, callbacks=[self._first, *self._last.others, self._last], verbose=0)
         except BaseException:

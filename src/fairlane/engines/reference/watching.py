@@ -20,6 +20,7 @@ from fairlane.engines.weights_epoch import KeptWeights
 from fairlane.kit.values import same_bits
 from fairlane.models import keras_private
 from fairlane.models.callback_memory import trial_memory
+from fairlane.models.sharing import Held
 from fairlane.models.streams import generators_now, set_generators
 from fairlane.models.variables import read_state, weights_of, write_state
 from fairlane.trials import Checkpoint, CutOff, EpochEnded, Weights
@@ -73,6 +74,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         events: what happened and is not handed out.
         others: the user's callbacks.
         held_by_several: the addresses of objects that other trials' callbacks hold too.
+        held: the values of variables that other trials share.
         in_place: whether the model is the caller's own.
         stops: whether training ends with this epoch.
         latest: the last finished epoch, and the state after it, where that is not the caller's own model.
@@ -96,6 +98,7 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
         self.events: list[EngineEvent] = []
         self.others: list[Any] = []
         self.held_by_several: frozenset[int] = frozenset()
+        self.held = Held((), str(job.trial))
         self.in_place = self.stops = False
         self.latest: tuple[EpochEnded | None, CutOff | None] = None, None
         self.end: Checkpoint | None = None
@@ -132,7 +135,13 @@ class Last(keras.callbacks.Callback):  # type: ignore[misc]
             self._structure = structure(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Hand out the epoch, and a checkpoint where one is due; then wait."""
+        """Hand out the epoch, and a checkpoint where one is due; then wait.
+
+        Raises:
+            SharedStateError: variables that other trials share have other values now, which nobody who is
+                built meanwhile must see.
+        """
+        self.held.check()
         directions = {} if self._directions_reported else keras_private.metric_directions(self.model)
         self._directions_reported = True
         ended = EpochEnded(self._job.trial, epoch, dict(logs or {}), directions)
