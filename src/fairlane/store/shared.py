@@ -191,10 +191,11 @@ class SharedStore(SqlStore):
             later = self._later_decisions(connection)
             made = {one.about: one.content for one in (*self._study.decisions, *later)}
             for decision, before in decisions:
-                if _plain(made.get(decision.about)) == _plain(decision.content):
+                there = made.get(decision.about)
+                if _plain(there) == _plain(decision.content):
                     continue
-                if _plain(made.get(decision.about)) != _plain(before):
-                    raise StudyError(_disagreement(self._name, decision, made[decision.about]))
+                if _plain(there) != _plain(before):
+                    raise StudyError(_disagreement(self._name, decision, there))
                 row = {
                     "study_id": self._study.row.id,
                     "place": len(self._study.decisions) + len(later),
@@ -228,7 +229,6 @@ class SharedStore(SqlStore):
 
     def _insert(self, trials: Sequence[Trial], epochs: Sequence[int]) -> tuple[Numbering, list[Trial]]:
         """Number trials and insert them, where other processes may do so, too."""
-
         self.flush()
 
         def act(connection: sa.Connection) -> tuple[Numbering, list[Trial]]:
@@ -292,7 +292,7 @@ def _plain(content: Mapping[str, Any] | None) -> Any:
     return None if content is None else json.loads(json.dumps(dict(content)))
 
 
-def _disagreement(name: str, decision: Decision, theirs: Mapping[str, Any]) -> str:
+def _disagreement(name: str, decision: Decision, theirs: Mapping[str, Any] | None) -> str:
     return (
         f"the processes that share the search {name!r} decide differently about {list(decision.about)}: here "
         f"{_plain(decision.content)}, in another process {_plain(theirs)}. Each follows from the results of "
