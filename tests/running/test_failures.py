@@ -56,8 +56,10 @@ def raises_in(number: int, *arguments: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
+    before = set(threading.enumerate())  # some, of workers, last as long as the session
     yield
-    assert not [t.name for t in threading.enumerate() if t.name.startswith("fairlane")]
+    new = set(threading.enumerate()) - before
+    assert not [thread.name for thread in new if thread.name.startswith("fairlane")]
 
 
 # --- recorded -------------------------------------------------------------------------------------------
