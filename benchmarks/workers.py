@@ -8,7 +8,9 @@ include the start of the workers. What many workers cost their driver is in ``ma
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -122,6 +124,25 @@ def on_ray(epochs: int) -> None:
     print(f"Ray(workers=1), and Ray started and ended with the call: {seconds:.1f} s", flush=True)
 
 
+def in_turns(rounds: int, *choices: Any, **arguments: Any) -> None:
+    """Print the times of some choices of ``workers``, in turns, with the processor time of all processes."""
+    spent: dict[Any, list[float]] = {workers: [] for workers in choices}
+    for number in range(rounds):
+        for workers in choices if number % 2 == 0 else choices[::-1]:
+            before = _busy()
+            spent[workers].append(timed(workers, **arguments))
+            seconds, busy = spent[workers][-1], _busy() - before
+            print(f"round {number}, workers={workers}: {seconds:.1f} s, {busy:.1f} s busy", flush=True)
+    for workers, seconds_of in spent.items():
+        print(f"workers={workers}: median {statistics.median(seconds_of):.1f} s", flush=True)
+
+
+def _busy() -> float:
+    """Seconds of processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def spin(count: int = 10_000_000) -> float:
     """Some work that no library does; its seconds."""
     began = time.perf_counter()
@@ -182,6 +203,8 @@ if __name__ == "__main__":
         row("digits, 64 trials × 20 epochs", None, 1, 2)
     if "long" in chosen:
         row("digits, 64 trials × 400 epochs", None, 1, 2, repeats=1, epochs=400)
+    if "turns" in chosen:
+        in_turns(7, None, 1, epochs=400)
     if "reference" in chosen:
         row("reference, 8 trials × 40 epochs", None, 1, 2, repeats=1, seeds=2, epochs=40, engine="reference")
         row("reference, 8 trials × 160 epochs", None, 2, repeats=1, seeds=2, epochs=160, engine="reference")

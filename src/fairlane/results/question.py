@@ -18,9 +18,6 @@ from fairlane.results.logs import VALIDATION, known_directions, logged_name, ord
 from fairlane.store import Record
 from fairlane.trials import OF_NO_EPOCH, TrialState
 
-OPEN = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
-"""The states of trials that are not trained to their end."""
-
 _TEST = "test_"
 
 
@@ -102,7 +99,7 @@ def ask(records: Sequence[Record], metric: str, select: str | None, at: At, mode
     known = known_directions(records)
     _check_one_mode(mode, metric, select, known)
     test = metric in tests
-    provisional = not test and any(record.state in OPEN for record in records)
+    provisional = not test and any(record.state.is_open for record in records)
     epoch = _common_epoch(records, metric, select) if provisional else None
     return Question(
         metric,
@@ -151,9 +148,9 @@ def _common_epoch(records: Sequence[Record], metric: str, select: str) -> int | 
     """
     last: list[tuple[TrialState, int]] = []
     for record in records:
-        if record.state is TrialState.DONE or record.state in OPEN:
+        if record.state is TrialState.DONE or record.state.is_open:
             logged = [epoch for epoch, logs in record.epochs if metric in logs and select in logs]
             last += [(record.state, logged[-1])] if logged else []
-    if not any(state in OPEN for state, _ in last):
+    if not any(state.is_open for state, _ in last):
         return None
     return min(epoch for _, epoch in last)

@@ -25,7 +25,7 @@ from fairlane.results.cells import cells_of, named_cells
 from fairlane.results.directions import Modes
 from fairlane.results.frames import At, Rows
 from fairlane.results.logs import nothing_counts, single, test_metrics
-from fairlane.results.question import OPEN, Question, ask
+from fairlane.results.question import Question, ask
 from fairlane.store import Record
 from fairlane.trials import OF_NO_EPOCH, TrialState
 
@@ -220,9 +220,9 @@ def read(
             selected[number][replicate], values[number][replicate] = found
             if record.weights_epoch == OF_NO_EPOCH:
                 averaged.append(record.trial.number)
-        elif record.state not in OPEN or _is_compared(record, question):
+        elif not record.state.is_open or _is_compared(record, question):
             failed[number] += 1
-        unfinished[number] += record.state in OPEN
+        unfinished[number] += record.state.is_open
     if not any(values.values()):
         raise nothing_counts(records, question.metric)
     return Values(question, names, cells, labels, values, selected, failed, unfinished, averaged)
@@ -312,7 +312,7 @@ def _is_compared(record: Record, question: Question) -> bool:
 
 def _values_of(record: Record, question: Question) -> tuple[float, float] | None:
     """The trial's selecting and reported value, or None where it does not count."""
-    if record.state is not TrialState.DONE and not (record.state in OPEN and _is_compared(record, question)):
+    if record.state is not TrialState.DONE and not (record.state.is_open and _is_compared(record, question)):
         return None
     needed = {question.select} if question.test else {question.select, question.metric}
     found = _chosen(

@@ -174,7 +174,11 @@ class Search:
             return math.inf
         allowed = self._allowed[number]
         # After the last epoch, an order lets it end.
-        return min(allowed if allowed < self._epochs else math.inf, self._course.reach(number))
+        return min(allowed if allowed < self._epochs else math.inf, self._reach(number))
+
+    def _reach(self, number: int) -> float:
+        """How many epochs a variant's trials may have by now, for the sake of those beside them."""
+        return self._course.reach(number)
 
     # --- what the course asks for ---
 

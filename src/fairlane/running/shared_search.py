@@ -38,9 +38,10 @@ class SharedLog(StoredLog):
         store: of the study.
     """
 
+    _store: SharedStore
+
     def __init__(self, store: SharedStore) -> None:
         super().__init__(store)
-        self._shared, self._known = store, len(store.decisions())
         self._new: list[tuple[Decision, Mapping[str, Any] | None]] = []
 
     def add(self, *about: Any, **content: Any) -> None:
@@ -56,14 +57,12 @@ class SharedLog(StoredLog):
         """
         new, self._new = self._new, []
         if new:
-            self._shared.agree(new)
+            self._store.agree(new)
             self.learn()
 
     def learn(self) -> None:
         """Take over what others have decided, as far as the store has read it."""
-        made = self._shared.decisions()
-        self._made |= {one.about: one.content for one in made[self._known :]}
-        self._known = len(made)
+        self._made |= {one.about: one.content for one in self._store.decisions()}
 
 
 class SharedSearch(Search):
@@ -127,12 +126,9 @@ class SharedSearch(Search):
         allowed = self._allowed[number]
         return next_epoch(self._store[trial]) < allowed or allowed >= self._epochs
 
-    def _allowed_of(self, trial: Trial, number: int) -> float:
-        """How many epochs a trial may have: to the next decision, without a look at how far others are."""
-        if id(trial) in self._confirming:
-            return math.inf
-        allowed = self._allowed[number]
-        return allowed if allowed < self._epochs else math.inf
+    def _reach(self, number: int) -> float:
+        """Any number: nobody waits for the epochs of other processes where nothing is to be decided."""
+        return math.inf
 
     # --- the other processes ---
 

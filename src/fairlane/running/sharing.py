@@ -22,7 +22,7 @@ from fairlane.errors import FairlaneWarning
 from fairlane.kit.call_sites import caller, warn_at
 from fairlane.kit.hanging import Watch
 from fairlane.store import Record
-from fairlane.trials import Trial, TrialFailed, TrialStarted, TrialState
+from fairlane.trials import Trial, TrialFailed, TrialStarted
 
 if TYPE_CHECKING:
     from fairlane.store.shared import SharedStore
@@ -35,9 +35,6 @@ _ROUNDS = 2
 """How many batches of the usual size each process would train, if all were equally fast."""
 _FEWEST = 4
 """For so many processes a batch leaves some, at least: others may begin a moment later."""
-
-
-_OVER = (TrialState.DONE, TrialState.DIVERGED, TrialState.STOPPED, TrialState.FAILED)
 
 
 def _this_process() -> str:
@@ -147,7 +144,7 @@ class Leases:
         """Take in what other processes' trials have come to."""
         for record in changed:
             self._show(record)
-            if record.state in _OVER and record.trial in self._here:
+            if not record.state.is_open and record.trial in self._here:
                 self._release(record.trial)
 
     def _room(self, free: int, processes: int) -> int:

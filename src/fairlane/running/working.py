@@ -16,11 +16,9 @@ from fairlane.kit.hanging import Watch
 from fairlane.running.budget import Budget, duration
 from fairlane.running.crews import Shared
 from fairlane.store import Record
-from fairlane.trials import TrialState
 
 LEFT = 3
 """The exit code where trials are left."""
-_UNFINISHED = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
 
 
 @dataclass(eq=False)
@@ -109,7 +107,7 @@ def noted(records: Sequence[Record], store: Any, to_come: int = 0) -> None:
     if not _work or store is None:
         return
     work = _work[-1]
-    work.left = sum(record.state in _UNFINISHED for record in records) + to_come
+    work.left = sum(record.state.is_open for record in records) + to_come
     if work.left:
         raise SystemExit(LEFT)
     work.studies += 1

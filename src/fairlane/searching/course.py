@@ -173,6 +173,7 @@ class Course:
         for member in active:
             # Its last epoch has a tick of its own, whether or not its end is known by then.
             if results.ended(member.number) and results.epochs(member.number) <= member.epochs:
+                member.epochs = results.epochs(member.number)
                 self._finish(member, "done", results)
                 continue
             member.epochs += 1

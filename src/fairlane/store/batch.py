@@ -193,12 +193,7 @@ class Batch:
         connection.execute(sa.insert(table), [{"trial_id": row_id, "epoch": step.epoch}])
 
     def _add_decision(self, connection: sa.Connection, step: AddDecision) -> None:
-        row = {
-            "study_id": self._study.row.id,
-            "place": step.place,
-            "about": step.about,
-            "content": step.content,
-        }
+        row = step.row(self._study.row.id)
         connection.execute(self._database.insert(tables.decisions).on_conflict_do_nothing(), [row])
 
     def _add_site(self, connection: sa.Connection, here: Site) -> None:

@@ -18,7 +18,6 @@ from fairlane.store.loading import rows_of_trials
 from fairlane.store.schema import LARGEST
 from fairlane.trials import TrialState
 
-_UNFINISHED = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
 _STATES = frozenset(map(str, TrialState))
 
 
@@ -98,7 +97,7 @@ def _counted(row: Any, counts: Sequence[Any], sharing: Sequence[Writer], now: fl
         states[state] = states.get(state, 0) + one.trials
         epochs += int(one.done)
         # A trial that has ended without all of its epochs was stopped early: no more are to come.
-        planned += int(one.requested if state in _UNFINISHED else one.done)
+        planned += int(one.requested if TrialState(state).is_open else one.done)
     return {
         "name": row.name,
         "created": row.created,

@@ -26,14 +26,13 @@ from fairlane.store.numbering import Numbering
 from fairlane.store.records import Decision, Record, next_epoch
 from fairlane.store.request import StudyRequest
 from fairlane.store.share import Share, lost_in_words
-from fairlane.store.steps import SaveFile, Step
+from fairlane.store.steps import AddDecision, SaveFile, Step
 from fairlane.store.writing import SqlStore
 from fairlane.trials import Trial, TrialState
 
 MOST_LOST = 3
 """After how many lost processes, without a checkpoint between them, a trial is not leased any more."""
 Room = Callable[[int, int], int]
-_GO_ON = (TrialState.WAITING, TrialState.RUNNING, TrialState.INTERRUPTED)
 _GROUP = (1, 8)
 """A batch is divided by this, by how many processes were lost with its trials; with more, each is alone."""
 
@@ -166,7 +165,7 @@ class SharedStore(SqlStore):
             theirs = {
                 number: record
                 for number, record in self._records.items()
-                if number not in self._mine and record.state in _GO_ON
+                if number not in self._mine and record.state.is_open
             }
             changed = self._reload(connection, grown_trials(connection, self._study.row.id, theirs))
             return changed, self._later_decisions(connection)
@@ -196,13 +195,8 @@ class SharedStore(SqlStore):
                     continue
                 if _plain(there) != _plain(before):
                     raise StudyError(_disagreement(self._name, decision, there))
-                row = {
-                    "study_id": self._study.row.id,
-                    "place": len(self._study.decisions) + len(later),
-                    "about": json.dumps(list(decision.about)),
-                    "content": json.dumps(dict(decision.content)),
-                }
-                connection.execute(sa.insert(tables.decisions), [row])
+                step = AddDecision.of(len(self._study.decisions) + len(later), decision)
+                connection.execute(sa.insert(tables.decisions), [step.row(self._study.row.id)])
                 later.append(decision)
                 made[decision.about] = decision.content
             return later

@@ -5,11 +5,12 @@ In: what an event changes. Out: steps, plain values that `fairlane.store.batch` 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from fairlane.store import coding
-from fairlane.store.records import Record
+from fairlane.store.records import Decision, Record
 from fairlane.trials import Weights
 
 
@@ -90,6 +91,15 @@ class AddDecision:
     place: int
     about: str
     content: str
+
+    @classmethod
+    def of(cls, place: int, decision: Decision) -> Self:
+        """A decision, at its place among those of its search."""
+        return cls(place, json.dumps(list(decision.about)), json.dumps(dict(decision.content)))
+
+    def row(self, study_id: int) -> dict[str, Any]:
+        """Its row in the database."""
+        return {"study_id": study_id, "place": self.place, "about": self.about, "content": self.content}
 
 
 Step = (

@@ -8,7 +8,6 @@ written whole.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -315,8 +314,7 @@ class SqlStore(Store):
         """Store a decision of a search."""
         place = len(self._study.decisions)
         self._study.decisions.append(decision)
-        about, content = json.dumps(list(decision.about)), json.dumps(dict(decision.content))
-        self._put([AddDecision(place, about, content)])
+        self._put([AddDecision.of(place, decision)])
 
     def rewind(self, trial: Trial, epoch: int) -> Record:
         """Delete an epoch and all after it."""

@@ -55,6 +55,11 @@ class TrialState(StrEnum):
         """Whether the trial reports nothing more."""
         return self not in (TrialState.WAITING, TrialState.RUNNING)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not trained to its end: the same call would train it on."""
+        return not self.ended or self is TrialState.INTERRUPTED
+
 
 def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(mapping))
